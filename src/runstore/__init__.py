@@ -1,0 +1,91 @@
+"""runstore: the object store of a workflow run.
+
+    from runstore import get_run_context, object_store
+
+Importing the package loads nothing; each name is loaded when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from runstore import errors, object_store
+    from runstore.context import (
+        Config,
+        ContextThreadPoolExecutor,
+        Workflow,
+        WorkflowRun,
+        WorkflowRunContext,
+        bind,
+        get_run_context,
+        run_context,
+        use_run_context,
+    )
+    from runstore.errors import (
+        NoRunContextError,
+        ObjectExistsError,
+        ObjectNotFoundError,
+        RunStoreError,
+        StageError,
+    )
+    from runstore.store import ObjectInfo, ObjectStore
+    from runstore.workflow import run_workflow
+
+_HOME = {
+    "Config": "runstore.context",
+    "ContextThreadPoolExecutor": "runstore.context",
+    "NoRunContextError": "runstore.errors",
+    "ObjectExistsError": "runstore.errors",
+    "ObjectInfo": "runstore.store",
+    "ObjectNotFoundError": "runstore.errors",
+    "ObjectStore": "runstore.store",
+    "RunStoreError": "runstore.errors",
+    "StageError": "runstore.errors",
+    "Workflow": "runstore.context",
+    "WorkflowRun": "runstore.context",
+    "WorkflowRunContext": "runstore.context",
+    "bind": "runstore.context",
+    "get_run_context": "runstore.context",
+    "run_context": "runstore.context",
+    "run_workflow": "runstore.workflow",
+    "use_run_context": "runstore.context",
+}
+
+__all__ = [
+    "Config",
+    "ContextThreadPoolExecutor",
+    "NoRunContextError",
+    "ObjectExistsError",
+    "ObjectInfo",
+    "ObjectNotFoundError",
+    "ObjectStore",
+    "RunStoreError",
+    "StageError",
+    "Workflow",
+    "WorkflowRun",
+    "WorkflowRunContext",
+    "bind",
+    "errors",
+    "get_run_context",
+    "object_store",
+    "run_context",
+    "run_workflow",
+    "use_run_context",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("errors", "object_store"):
+        return import_module(f"runstore.{name}")
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'runstore' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value  # the next look-up does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,68 @@
+"""Which run am I in: the context, how to enter one, and how it crosses to other workers.
+
+A value without I/O, but for one thing: entering a run without naming a store or
+namespace reads the settings.
+"""
+
+from runstore.context._address import absolute_url, address_of, default_address, default_namespace
+from runstore.context._config import merge_configs, selects
+from runstore.context._crossing import ContextThreadPoolExecutor, bind
+from runstore.context._current import (
+    entering,
+    find_run_context,
+    get_run_context,
+    run_context,
+    use_run_context,
+)
+from runstore.context._models import (
+    Config,
+    ConfigSpec,
+    Metadata,
+    RunState,
+    Selector,
+    Stage,
+    StageOptions,
+    StageRecord,
+    StageScope,
+    StoreAddress,
+    Workflow,
+    WorkflowRun,
+    WorkflowRunContext,
+    WorkflowSpec,
+    target_name,
+)
+from runstore.context._runs import new_run, new_run_name, now
+
+__all__ = [
+    "Config",
+    "ConfigSpec",
+    "ContextThreadPoolExecutor",
+    "Metadata",
+    "RunState",
+    "Selector",
+    "Stage",
+    "StageOptions",
+    "StageRecord",
+    "StageScope",
+    "StoreAddress",
+    "Workflow",
+    "WorkflowRun",
+    "WorkflowRunContext",
+    "WorkflowSpec",
+    "absolute_url",
+    "address_of",
+    "bind",
+    "default_address",
+    "default_namespace",
+    "entering",
+    "find_run_context",
+    "get_run_context",
+    "merge_configs",
+    "new_run",
+    "new_run_name",
+    "now",
+    "run_context",
+    "selects",
+    "target_name",
+    "use_run_context",
+]

@@ -1,0 +1,71 @@
+"""The one place where a context crosses to another thread or process: by value.
+
+A thread, a forked, spawned or remote process has no context, or worse, an old
+one. `bind` ties a function to a context so that wherever it is called, it runs
+in exactly that one. Only our own variable is set there, nothing else of the
+caller's is carried along.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from runstore.context._current import entering, find_run_context, get_run_context
+from runstore.context._models import WorkflowRunContext
+
+__all__ = ["ContextThreadPoolExecutor", "bind"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Bound(Generic[P, R]):
+    """A function and the context it runs in; pickles as these two."""
+
+    def __init__(self, function: Callable[P, R], ctx: WorkflowRunContext) -> None:
+        self.__wrapped__ = function
+        self._ctx = ctx
+        self._call = entering(function, lambda: ctx)
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        self.__doc__ = getattr(function, "__doc__", None)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._call(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Bound, (self.__wrapped__, self._ctx)
+
+    def __repr__(self) -> str:
+        return f"bind({self.__name__}, run={self._ctx.namespace}/{self._ctx.run.name})"
+
+
+def bind(fn: Callable[P, R], ctx: WorkflowRunContext | None = None) -> Callable[P, R]:
+    """Tie *fn* to a run context; wherever the result is called, it runs in that one.
+
+    The context is carried by value: a reused worker never sees an older run, and
+    what the caller does later changes nothing. The result can be pickled if *fn*
+    can; functions of ``__main__`` need cloudpickle, which Dask, Ray and joblib use.
+
+    Args:
+        fn: A function, coroutine function or generator function.
+        ctx: By default the current context.
+
+    Returns:
+        A callable with the same arguments and result as *fn*.
+
+    Raises:
+        NoRunContextError: No *ctx* was given and there is no current one.
+    """
+    return _Bound(fn, ctx if ctx is not None else get_run_context())
+
+
+class ContextThreadPoolExecutor(ThreadPoolExecutor):
+    """A thread pool whose tasks run in the context they were submitted from.
+
+    Submitted outside a run, a task has no context either, whatever its thread did before.
+    """
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Submit as a `concurrent.futures.ThreadPoolExecutor` does, with the context."""
+        ctx = find_run_context()
+        return super().submit(fn if ctx is None else bind(fn, ctx), *args, **kwargs)

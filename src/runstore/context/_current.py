@@ -1,0 +1,276 @@
+"""Which run am I in: one variable that holds one frozen value.
+
+The variable is private and nobody pickles it. What it holds is an *entry*, a
+link of a chain to the entries around it. Leaving marks the entry as left
+instead of resetting the variable to an older value, so contexts that are left
+out of order (generators closed late, tasks finished by another) neither fail
+nor bring back a run that is over.
+"""
+
+import inspect
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial, wraps
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from runstore.context._address import address_of, default_namespace
+from runstore.context._models import (
+    Metadata,
+    Stage,
+    Workflow,
+    WorkflowRun,
+    WorkflowRunContext,
+    WorkflowSpec,
+)
+from runstore.context._runs import new_run
+from runstore.errors import NoRunContextError
+from runstore.names import check_namespace, check_run
+
+__all__ = ["entering", "find_run_context", "get_run_context", "run_context", "use_run_context"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Entry:
+    """One entering of a context; *outer* is what surrounds it."""
+
+    __slots__ = ("ctx", "left", "outer")
+
+    def __init__(self, ctx: WorkflowRunContext, outer: "_Entry | None") -> None:
+        self.ctx = ctx
+        self.outer = outer
+        self.left = False
+
+
+_current: ContextVar[_Entry | None] = ContextVar("runstore_run_context", default=None)
+
+
+def get_run_context() -> WorkflowRunContext:
+    """Return the context of the run this code is part of.
+
+    It is never invented: outside a run this raises.
+
+    Raises:
+        NoRunContextError: No run has been entered here; the message says how to.
+    """
+    ctx = find_run_context()
+    if ctx is None:
+        raise NoRunContextError(_way_in())
+    return ctx
+
+
+def find_run_context() -> WorkflowRunContext | None:
+    """Return the context of the run this code is part of, or None outside one."""
+    entry = _innermost()
+    return entry.ctx if entry is not None else None
+
+
+def _innermost() -> _Entry | None:
+    entry = _current.get()
+    while entry is not None and entry.left:
+        entry = entry.outer
+    return entry
+
+
+def _way_in() -> str:
+    message = (
+        "no workflow run here. A stage started by run_workflow() always has one; in a notebook, "
+        "a script or a test enter one:\n\n"
+        "    with runstore.run_context(namespace='dev'):\n"
+        "        object_store.put('features', df)\n\n"
+        "or read without one through runstore.ObjectStore().at(namespace=…, run=…)."
+    )
+    if threading.current_thread() is not threading.main_thread():
+        message += (
+            f"\nThis is the thread {threading.current_thread().name!r}, and Python gives a thread "
+            "no context of its own accord:"
+        )
+    else:
+        message += "\nContexts do not reach other threads or processes of their own accord:"
+    return message + (
+        " pass runstore.bind(fn) to the pool instead of fn, or use "
+        "runstore.ContextThreadPoolExecutor."
+    )
+
+
+@contextmanager
+def use_run_context(ctx: WorkflowRunContext) -> Iterator[WorkflowRunContext]:
+    """Make *ctx* the current context inside the block; afterwards it is the outer one again.
+
+    Args:
+        ctx: An existing context, for instance one that came from another process.
+    """
+    entry = _Entry(ctx, _innermost())
+    _current.set(entry)
+    try:
+        yield ctx
+    finally:
+        _leave(entry)
+
+
+def _leave(entry: _Entry) -> None:
+    entry.left = True
+    _current.set(_innermost())  # also lets go of what was entered and left inside
+
+
+class run_context:  # noqa: N801 - used like a function: a context manager and a decorator
+    """Enter a run of one's own: for notebooks, scripts and tests.
+
+    Inside the block, or in every call of the decorated function, `object_store`
+    and `get_run_context` work as in a stage. What the block stores stays stored.
+    Inside another run, namespace and store are taken from it unless given.
+    Functions, coroutine functions and generators can be decorated; each call
+    enters a run, of a new name unless *run* is given.
+
+    Args:
+        namespace: By default the setting ``RUNSTORE_NAMESPACE``, else ``default``.
+        run: The run's name, or its record; by default ``<workflow>-<time>-<random>``.
+        config: What ``get_run_context().config`` holds.
+        input: What ``get_run_context().input`` holds.
+        workflow: A name, or a definition; its stages are not run.
+        store: Where objects go: a URL, a path, an address or an
+            `runstore.ObjectStore`; by default ``RUNSTORE_URL``, else ``.runstore``
+            under the working directory.
+        source: What triggered the run.
+
+    Raises:
+        InvalidNameError: *namespace* or *run* cannot be one.
+        SettingsError: The settings or *store* are not understood.
+    """
+
+    def __init__(
+        self,
+        namespace: str | None = None,
+        run: str | WorkflowRun | None = None,
+        config: Mapping[str, Any] | None = None,
+        input: Mapping[str, Any] | None = None,  # noqa: A002 - the field's name
+        workflow: str | Workflow = "interactive",
+        store: Any = None,
+        source: str = "manual",
+    ) -> None:
+        if namespace is not None:
+            check_namespace(namespace)
+        if isinstance(run, str):
+            check_run(run)
+        self._namespace = namespace
+        self._run = run
+        self._config = dict(config or {})
+        self._input = dict(input or {})
+        self._workflow = _definition(workflow)
+        self._store = store
+        self._source = source
+        self._entries: list[_Entry] = []
+
+    def __enter__(self) -> WorkflowRunContext:
+        entry = _Entry(self._new(), _innermost())
+        self._entries.append(entry)
+        _current.set(entry)
+        return entry.ctx
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _leave(self._entries.pop())
+
+    def __call__(self, function: F) -> F:
+        """Decorate *function*: every call of it runs in a context of this kind."""
+        return entering(function, self._new)
+
+    def _new(self) -> WorkflowRunContext:
+        outer = find_run_context()
+        namespace = self._namespace
+        if namespace is None:
+            namespace = outer.namespace if outer else default_namespace()
+        run = self._run
+        if not isinstance(run, WorkflowRun):
+            run = new_run(
+                self._workflow.metadata.name, namespace=namespace, name=run, source=self._source
+            )
+        if self._store is None and outer is not None:
+            address = outer.store
+        else:
+            address = address_of(self._store)
+        return WorkflowRunContext(
+            input=self._input,
+            namespace=namespace,
+            definition=self._workflow,
+            run=run,
+            config=self._config,
+            store=address,
+        )
+
+
+def _definition(workflow: str | Workflow) -> Workflow:
+    if isinstance(workflow, Workflow):
+        return workflow.by_name()
+    stage = Stage(name="interactive", target="builtins:print")
+    return Workflow(metadata=Metadata(name=workflow), spec=WorkflowSpec(stages=(stage,)))
+
+
+def entering(function: F, context: Callable[[], WorkflowRunContext]) -> F:
+    """Wrap *function* so that its code runs in what *context()* gives at each call.
+
+    Coroutine functions keep the context until they are done. Generators have it
+    while their own code runs, and their caller keeps its own in between.
+    """
+    if inspect.iscoroutinefunction(function):
+
+        @wraps(function)
+        async def in_coroutine(*args: Any, **kwargs: Any) -> Any:
+            with use_run_context(context()):
+                return await function(*args, **kwargs)
+
+        return cast("F", in_coroutine)
+
+    if inspect.isasyncgenfunction(function):
+
+        @wraps(function)
+        async def in_async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            ctx, items = context(), function(*args, **kwargs)
+            while True:
+                with use_run_context(ctx):
+                    try:
+                        item = await anext(items)
+                    except StopAsyncIteration:
+                        return
+                yield item
+
+        return cast("F", in_async_generator)
+
+    if inspect.isgeneratorfunction(function):
+
+        @wraps(function)
+        def in_generator(*args: Any, **kwargs: Any) -> Any:
+            ctx, steps = context(), function(*args, **kwargs)
+            step: Callable[[], Any] = steps.__next__
+            while True:
+                with use_run_context(ctx):
+                    try:
+                        item = step()
+                    except StopIteration as stop:
+                        return stop.value
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    with use_run_context(ctx):
+                        steps.close()
+                    raise
+                except BaseException as exc:  # noqa: BLE001 - passed on to the generator's own code
+                    step = partial(steps.throw, exc)
+                else:
+                    step = partial(steps.send, sent)
+
+        return cast("F", in_generator)
+
+    @wraps(function)
+    def in_call(*args: Any, **kwargs: Any) -> Any:
+        with use_run_context(context()):
+            return function(*args, **kwargs)
+
+    return cast("F", in_call)

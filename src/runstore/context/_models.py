@@ -1,0 +1,302 @@
+"""The values a run consists of: its definition, its configuration, its record, its context.
+
+All are frozen pydantic models without behaviour that touches the world: they can
+be compared, pickled by value and shown, and nothing here reads a clock, a file
+or the environment.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    field_serializer,
+)
+
+from runstore.errors import MissingInputError
+from runstore.names import check_namespace, check_run
+
+__all__ = [
+    "Config",
+    "ConfigSpec",
+    "Metadata",
+    "RunState",
+    "Selector",
+    "Stage",
+    "StageOptions",
+    "StageRecord",
+    "StageScope",
+    "StoreAddress",
+    "Workflow",
+    "WorkflowRun",
+    "WorkflowRunContext",
+    "WorkflowSpec",
+]
+
+RunState = Literal["pending", "running", "finished", "failed"]
+
+Target = str | Callable[..., Any]
+"""A stage's code: ``package.module.function``, ``package.module:function`` or a callable."""
+
+
+class _Value(BaseModel):
+    """A frozen value in which a misspelled field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Metadata(_Value):
+    """What a resource is called, and free annotations that Configs can select by."""
+
+    name: str = Field(min_length=1)
+    annotations: dict[str, str] = {}
+
+
+def _as_names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class StageOptions(_Value):
+    """How a stage is run.
+
+    Attributes:
+        map_on: For a parameterized stage, the stage whose result is mapped over;
+            by default the one it depends on.
+        on_item_error: ``fail`` (default) fails the stage with its first failed item;
+            ``skip`` leaves the item out of the result and notes it in the record.
+    """
+
+    map_on: str | None = None
+    on_item_error: Literal["fail", "skip"] = "fail"
+
+
+class Stage(_Value):
+    """One stage of a workflow.
+
+    Attributes:
+        name: Unique in its workflow.
+        target: An import string, or the callable itself.
+        type: ``simple`` is called once, ``parameterized`` once per item of what it
+            maps over.
+        depends_on: The stages whose results are passed, in this order, as
+            positional arguments.
+        options: See `StageOptions`.
+        resources: What one call needs, for the engine: ``cpus``, ``gpus``,
+            ``memory`` (bytes), or names of the cluster's own.
+        retries: How often a failed call is tried again; 0 to 100.
+        timeout: Seconds one call may take, or None.
+    """
+
+    name: str = Field(min_length=1)
+    target: Target
+    type: Literal["simple", "parameterized"] = "simple"
+    depends_on: Annotated[tuple[str, ...], BeforeValidator(_as_names)] = ()
+    options: StageOptions = StageOptions()
+    resources: dict[str, float] = {}
+    retries: int = Field(default=0, ge=0, le=100)
+    timeout: PositiveFloat | None = None
+
+    @field_serializer("target")
+    def _target_by_name(self, target: Target) -> str:
+        return target_name(target)
+
+
+class WorkflowSpec(_Value):
+    """The stages of a workflow, in the order in which they were written down."""
+
+    stages: tuple[Stage, ...] = Field(min_length=1)
+
+
+class Workflow(_Value):
+    """A workflow definition; as YAML, as a dict of the same shape, or built in Python."""
+
+    kind: Literal["workflow"] = "workflow"
+    metadata: Metadata
+    spec: WorkflowSpec
+
+    def by_name(self) -> Self:
+        """Give the same definition with callables replaced by their names, so it is plain data."""
+        stages = tuple(
+            stage.model_copy(update={"target": target_name(stage.target)})
+            for stage in self.spec.stages
+        )
+        return self.model_copy(update={"spec": self.spec.model_copy(update={"stages": stages})})
+
+
+def target_name(target: Target) -> str:
+    """Give the import string that says where *target* was defined."""
+    if isinstance(target, str):
+        return target
+    inner = getattr(target, "func", target)  # functools.partial
+    module = getattr(inner, "__module__", None) or type(inner).__module__
+    return f"{module}:{getattr(inner, '__qualname__', type(inner).__qualname__)}"
+
+
+class Selector(_Value):
+    """Which workflows a Config applies to.
+
+    ``type: name`` selects the workflow called *value*; ``type: annotation`` those
+    whose annotations have every key of *value* with the same text.
+    """
+
+    type: Literal["name", "annotation"]
+    value: str | dict[str, str]
+
+
+class ConfigSpec(_Value):
+    """What a Config gives, and to whom; without a selector, to every workflow it is passed to."""
+
+    selector: Selector | None = None
+    data: dict[str, Any] = {}
+
+
+class Config(_Value):
+    """A configuration resource; see `runstore.context.merge_configs` for how several combine."""
+
+    kind: Literal["config"] = "config"
+    metadata: Metadata
+    spec: ConfigSpec
+
+
+class StageRecord(_Value):
+    """What became of one stage.
+
+    Attributes:
+        state: ``skipped`` if something it depends on failed.
+        attempts: Calls made, retries included; of a mapped stage, over all items.
+        items: How many items a mapped stage had, or None.
+        failed_items: Index to reason, for items left out by ``on_item_error: skip``.
+        error: The reason of a failure: type and message.
+    """
+
+    name: str
+    state: Literal["pending", "running", "finished", "failed", "skipped"] = "pending"
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    attempts: int = 0
+    items: int | None = None
+    failed_items: dict[int, str] = {}
+    error: str | None = None
+
+
+class WorkflowRun(_Value):
+    """The record of one run.
+
+    Attributes:
+        uid: A UUID, unique for ever.
+        name: The run's scope in the store; unique in its namespace.
+        workflow: The name of its workflow.
+        source: What triggered it: ``manual``, ``cli``, ``schedule``…
+        state: pending, running, finished or failed.
+        result: What the last stage returned.
+        error: Why it failed: stage, type and message.
+        stages: What became of each stage, in the order of the definition.
+    """
+
+    uid: str
+    name: Annotated[str, AfterValidator(check_run)]
+    namespace: Annotated[str, AfterValidator(check_namespace)] = "default"
+    workflow: str
+    source: str = "manual"
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    state: RunState = "pending"
+    result: Any = None
+    error: str | None = None
+    stages: tuple[StageRecord, ...] = ()
+
+
+class StoreAddress(_Value):
+    """Where a store is and how it behaves: enough to open it again elsewhere, and no secret.
+
+    Attributes:
+        url: Absolute; ``memory://name``, ``file:///path``, ``s3://bucket/prefix``…
+        options: Non-secret storage options only. Secrets come from the environment
+            of the process that opens the store.
+        handle: Names the live store object within the process that made it.
+    """
+
+    url: str
+    engine: str | None = None
+    pickle: Literal["allow", "warn", "deny"] = "allow"
+    durable: bool = False
+    timeout: float = 60
+    options: dict[str, Any] = {}
+    handle: str | None = None
+
+
+class StageScope(_Value):
+    """Where in a run the code is: stage, attempt (from 1), and index of a mapped item."""
+
+    name: str
+    attempt: int = 1
+    map_index: int | None = None
+
+
+class Given(dict[str, Any]):
+    """The input or config of a run: a dict whose KeyError says how to give what is missing."""
+
+    def __missing__(self, key: str) -> Any:
+        known = ", ".join(map(repr, self)) or "nothing"
+        raise MissingInputError(
+            f"this run was given no {key!r} (it has {known}): pass it on the command line with "
+            f"--input {key}=… or --config FILE, in Python with run_workflow(…, input={{{key!r}: …}}, "
+            "config=…), or read it with .get() and a default",
+            key,
+        )
+
+
+GivenField = Annotated[dict[str, Any], AfterValidator(Given)]
+
+
+class WorkflowRunContext(_Value):
+    """Everything a stage may know about the run it is part of.
+
+    Attributes:
+        input: The parameters the run was started with.
+        namespace: The namespace the run works in.
+        executor: The name of the executor it runs on.
+        definition: The workflow, as data.
+        run: The record of this run so far.
+        config: The merge of every Config whose selector matches the workflow.
+        store: Where `runstore.object_store` keeps things.
+        stage: The stage being run, or None outside one.
+    """
+
+    input: GivenField = Given()
+    namespace: Annotated[str, AfterValidator(check_namespace)]
+    executor: str = "none"
+    definition: Workflow
+    run: WorkflowRun
+    config: GivenField = Given()
+    store: StoreAddress
+    stage: StageScope | None = None
+
+    def at_stage(self, name: str, attempt: int = 1, map_index: int | None = None) -> Self:
+        """Give the same context at a stage, with input and config of its own to change.
+
+        Dicts and lists in them are copied, so that a stage that writes to one
+        behaves alike in a thread and in a process; what they hold is shared.
+        """
+        return self.model_copy(
+            update={
+                "input": Given(_own(dict(self.input))),
+                "config": Given(_own(dict(self.config))),
+                "stage": StageScope(name=name, attempt=attempt, map_index=map_index),
+            }
+        )
+
+
+def _own(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _own(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_own(item) for item in value]
+    return value
+

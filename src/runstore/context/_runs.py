@@ -1,0 +1,49 @@
+"""How a run gets its name."""
+
+import re
+import secrets
+import uuid
+from datetime import UTC, datetime
+
+from runstore.context._models import WorkflowRun
+
+__all__ = ["new_run", "new_run_name", "now"]
+
+_LONGEST_STEM = 80  # leaves room for time and random part within a scope's 128 bytes
+
+
+def now() -> datetime:
+    """Return the current time in UTC."""
+    return datetime.now(UTC)
+
+
+def new_run_name(workflow: str, at: datetime | None = None) -> str:
+    """Make a run name: ``<workflow>-<UTC time to the millisecond>-<random>``.
+
+    Names of one workflow sort by time. Characters that would make the name ugly
+    in a path are replaced by ``-``; the random part keeps runs apart that start
+    in the same millisecond.
+    """
+    at = at or now()
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", workflow)[:_LONGEST_STEM].lstrip("_.") or "run"
+    return f"{stem}-{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03d}Z-{secrets.token_hex(4)}"
+
+
+def new_run(
+    workflow: str, *, namespace: str, name: str | None = None, source: str = "manual"
+) -> WorkflowRun:
+    """Make the record of a run that starts now.
+
+    Raises:
+        InvalidNameError: *name* or *namespace* breaks the naming rules.
+    """
+    started = now()
+    return WorkflowRun(
+        uid=str(uuid.uuid4()),
+        name=name if name is not None else new_run_name(workflow, started),
+        namespace=namespace,
+        workflow=workflow,
+        source=source,
+        started_at=started,
+        state="running",
+    )

@@ -1,0 +1,219 @@
+"""Every error runstore raises on purpose, in one tree.
+
+    RunStoreError
+    ├── NoRunContextError          outside a run
+    ├── InvalidNameError           a name, run or namespace that cannot be a key   (ValueError)
+    ├── InvalidRequestError        arguments that contradict each other            (ValueError)
+    ├── SettingsError              a setting or store address that is not understood
+    ├── ObjectNotFoundError        nothing is stored there                         (KeyError)
+    ├── ObjectExistsError          ``if_absent`` and the name is taken
+    ├── PreconditionFailedError    ``if_match`` and the object is another by now
+    ├── CorruptObjectError         the bytes are not what was written
+    ├── UnsupportedFormatError     written by a newer runstore, or no reader for it
+    ├── UnsupportedValueError      the value cannot be stored exactly
+    ├── UnsafePickleError          the pickle policy forbids it
+    ├── MissingExtraError          an optional package is needed
+    ├── BulkError                  some items of a ``*_many`` call failed
+    ├── StorageError               the place failed, not the request
+    │   ├── AccessDeniedError
+    │   ├── StorageFullError
+    │   ├── BucketNotFoundError
+    │   ├── BackendUnavailableError
+    │   └── IndeterminateWriteError    nobody can say whether the write landed
+    └── WorkflowError
+        ├── InvalidWorkflowError   the definition is wrong; nothing ran
+        ├── MissingInputError      a stage asked for an input or config value not given (KeyError)
+        ├── StageError             a stage failed; the run is recorded as failed
+        └── StageTimeoutError      the reason inside a StageError
+
+Every class can be rebuilt from its positional arguments, so errors survive the
+way back from a worker process. The message names the object and the way out;
+``ref`` names the object alone, for programs.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "AccessDeniedError",
+    "BackendUnavailableError",
+    "BucketNotFoundError",
+    "BulkError",
+    "CorruptObjectError",
+    "IndeterminateWriteError",
+    "InvalidNameError",
+    "InvalidRequestError",
+    "InvalidWorkflowError",
+    "MissingExtraError",
+    "MissingInputError",
+    "NoRunContextError",
+    "ObjectExistsError",
+    "ObjectNotFoundError",
+    "PreconditionFailedError",
+    "RunStoreError",
+    "SettingsError",
+    "StageError",
+    "StageTimeoutError",
+    "StorageError",
+    "StorageFullError",
+    "UnsafePickleError",
+    "UnsupportedFormatError",
+    "UnsupportedValueError",
+    "WorkflowError",
+]
+
+
+class RunStoreError(Exception):
+    """Base of every error runstore raises on purpose.
+
+    Args:
+        message: What happened, to which object, and what to do.
+        ref: The object, run or file concerned, or None.
+    """
+
+    def __init__(self, message: str, ref: str | None = None) -> None:
+        super().__init__(message, ref)  # positional, so pickle can rebuild it
+        self.message = message
+        self.ref = ref
+
+    def __str__(self) -> str:
+        return self.message  # a KeyError would print it in quotes
+
+
+class NoRunContextError(RunStoreError):
+    """The code runs outside any run, so there is no scope to read or write."""
+
+
+class InvalidNameError(RunStoreError, ValueError):
+    """A name, run or namespace breaks the naming rules; nothing was touched."""
+
+
+class InvalidRequestError(RunStoreError, ValueError):
+    """The arguments of a call contradict each other; nothing was touched."""
+
+
+class SettingsError(RunStoreError):
+    """A setting, option or store address is not understood; nothing was touched."""
+
+
+class ObjectNotFoundError(RunStoreError, KeyError):
+    """Nothing is stored under the name in this scope. Never raised for an outage."""
+
+
+class ObjectExistsError(RunStoreError):
+    """``if_absent`` was asked for and the name is taken; the object is untouched."""
+
+
+class PreconditionFailedError(RunStoreError):
+    """``if_match`` was asked for and the object is another by now; it is untouched."""
+
+
+class CorruptObjectError(RunStoreError):
+    """The stored bytes are not what was written, or stand under another's key."""
+
+
+class UnsupportedFormatError(RunStoreError):
+    """The object is of a newer format version, or of a format without a reader here."""
+
+
+class UnsupportedValueError(RunStoreError):
+    """The value cannot be stored exactly in this format; the old object is untouched."""
+
+
+class UnsafePickleError(RunStoreError):
+    """The pickle policy of the store forbids to write or to load this object."""
+
+
+class MissingExtraError(RunStoreError):
+    """An optional package is needed; the message has the pip line."""
+
+
+class BulkError(RunStoreError):
+    """Some items of a ``*_many`` call failed; the others are done.
+
+    Args:
+        message: How many failed, and the first reasons.
+        ref: The scope concerned.
+        errors: Name to error, for every item that failed.
+        results: Name to result, for every item that succeeded.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        ref: str | None = None,
+        errors: "Mapping[str, Exception] | None" = None,
+        results: "Mapping[str, Any] | None" = None,
+    ) -> None:
+        super().__init__(message, ref)
+        self.errors = dict(errors or {})
+        self.results = dict(results or {})
+        self.args = (message, ref, self.errors, self.results)
+
+
+class StorageError(RunStoreError):
+    """The place where objects are kept failed; the old object is intact."""
+
+
+class AccessDeniedError(StorageError):
+    """The place refused the credentials or the permissions of this process."""
+
+
+class StorageFullError(StorageError):
+    """No space or quota is left; the old object is intact."""
+
+
+class BucketNotFoundError(StorageError):
+    """The bucket, or the root the store stands on, does not exist."""
+
+
+class BackendUnavailableError(StorageError):
+    """The place did not answer within the deadline, retries included."""
+
+
+class IndeterminateWriteError(StorageError):
+    """The write was interrupted and nobody can say whether it landed."""
+
+
+class WorkflowError(RunStoreError):
+    """Base of what goes wrong with workflows."""
+
+
+class InvalidWorkflowError(WorkflowError):
+    """A workflow or config is wrong: cycle, unknown name, bad target, bad YAML. Nothing ran."""
+
+
+class MissingInputError(WorkflowError, KeyError):
+    """A stage asked for an input or config value that the run was not given."""
+
+
+class StageError(WorkflowError):
+    """A stage failed and with it the run; ``__cause__`` is the stage's own error.
+
+    Args:
+        message: Stage, run and reason.
+        ref: The run, as ``namespace/run``.
+        stage: The name of the stage that failed first.
+        traceback: The original traceback as text, also across processes.
+        run: The record of the failed run.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        ref: str | None = None,
+        stage: str | None = None,
+        traceback: str | None = None,
+        run: Any = None,
+    ) -> None:
+        super().__init__(message, ref)
+        self.stage = stage
+        self.traceback = traceback
+        self.run = run
+        self.args = (message, ref, stage, traceback, run)
+
+
+class StageTimeoutError(WorkflowError):
+    """A stage ran longer than its ``timeout``; how much of its work was done is unknown."""
