@@ -1,0 +1,1 @@
+"""Suites with which other people's executors and backends prove themselves."""
