@@ -170,7 +170,7 @@ def test_workers_die_with_a_killed_caller(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, script, pipe]) as caller, pipe.open() as end:
         assert "here" == end.read(4)
         caller.kill()
-        assert ""  # the end of the file: nobody is left who could write == end.read()
+        assert "" == end.read()  # the end of the file: nobody is left who could write
 
 
 def test_hanging_thread_does_not_hold_up_the_exit(tmp_path: Path) -> None:

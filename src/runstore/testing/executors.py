@@ -143,7 +143,7 @@ class ExecutorTests(ABC):
         """A context variable set by one call is not seen by a later one."""
         wait([executor.submit(Call(_leave_a_trace)) for _ in range(4)])
         futures = [executor.submit(Call(_find_a_trace)) for _ in range(4)]
-        assert [executor.fetch(future.result()) for future in futures] == [None] * 4
+        assert [None] * 4 == [executor.fetch(future.result()) for future in futures]
 
     def test_close_waits(self, executor: Executor) -> None:
         """After close() every call has ended."""
