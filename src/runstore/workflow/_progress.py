@@ -68,11 +68,9 @@ class StageProgress:
     def finish(self) -> Any:
         """Note that every call is done, and give the stage's result."""
         self._end("finished")
-        if self.planned.map_on is None:
-            return self._results.pop(0)
         results = [self._results[index] for index in sorted(self._results)]
         self._results = dict.fromkeys(self._results)  # the values are let go of with the result
-        return results
+        return results[0] if self.planned.map_on is None else results
 
     def fail(self, reason: str) -> None:
         """Note that it failed."""

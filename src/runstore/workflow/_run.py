@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from runstore.context import (
     Config,
@@ -16,13 +16,15 @@ from runstore.context import (
 )
 from runstore.errors import InvalidRequestError, RunStoreError, StageError
 from runstore.executors import Executor, open_executor, traceback_text
-from runstore.store import ObjectStore
 from runstore.workflow._events import Reporter, RunEvent
 from runstore.workflow._folder import folder_first
 from runstore.workflow._load import as_source, values_for
 from runstore.workflow._plan import Plan, make_plan
 from runstore.workflow._progress import reason_of
 from runstore.workflow._scheduler import Scheduler, StageFailure
+
+if TYPE_CHECKING:
+    from runstore.store import ObjectStore
 
 __all__ = ["run_workflow"]
 
@@ -81,6 +83,8 @@ def run_workflow(
         StageError: A stage failed; ``__cause__`` is its own error and ``run`` the record.
         StorageError: The record could not be written.
     """
+    from runstore.store import ObjectStore  # not needed by a worker process, which comes by here
+
     origin = as_source(workflow)
     definition = origin.workflow
     values = values_for(definition, config)
@@ -120,7 +124,7 @@ def _carry_out(
     ctx: WorkflowRunContext,
     engine: Executor,
     reporter: Reporter,
-    objects: ObjectStore,
+    objects: "ObjectStore",
 ) -> tuple[WorkflowRun, StageFailure | None]:
     begun, total = time.monotonic(), len(plan.stages)
     scheduler = Scheduler(plan, ctx, engine, reporter)
@@ -155,7 +159,7 @@ def _carry_out(
     return record, failure
 
 
-def _write(objects: ObjectStore, record: WorkflowRun, error: BaseException | None) -> None:
+def _write(objects: "ObjectStore", record: WorkflowRun, error: BaseException | None) -> None:
     """Write the record; if that fails, *error* still comes first, with a note."""
     try:
         objects.write_run(record)

@@ -235,7 +235,7 @@ def _items(stage: str, source: str, value: Any) -> list[Any]:
         hint = " (for its pairs, return list(mapping.items()))"
     if not hint and isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray)):
         return list(value)
-    shown = "None" if value is None else f"a {type(value).__qualname__}"
+    shown = "None" if value is None else f"of type {type(value).__qualname__}"
     raise TypeError(
         f"stage {stage!r} maps over the result of stage {source!r}, which is {shown}: "
         f"{source!r} must return a list of items{hint}"
