@@ -229,7 +229,7 @@ def test_configs_are_merged(threads: Any, flow: Any, project: Any) -> None:
     assert {"deep": {"a": 2, "b": 3}} == record.result
 
 
-def test_string_annotations_and_defaults(threads: Any, flow: Any) -> None:
+def test_without_input_and_config(threads: Any, flow: Any) -> None:
     """Without input and config, a stage finds both empty."""
     record = threads(flow(a=lambda: (dict(get_run_context().input), get_run_context().config)))
     assert ({}, {}) == record.result

@@ -69,7 +69,9 @@ class ProcessWorker:
         try:
             child.pipe.send_bytes(payload)
             del payload
-            answer = child.answer(call.timeout)
+            child.answer(None)  # it has begun
+            kind = child.answer(call.timeout)
+            content = child.pipe.recv_bytes()
         except TimeoutError:
             self._discard(child)
             raise timed_out(call, "its process was killed") from None
@@ -78,7 +80,7 @@ class ProcessWorker:
             raise WorkflowError(
                 f"{call.label} did not end: its process {_how(code)} meanwhile"
             ) from None
-        return _result(call, answer)
+        return _result(call, kind, content)
 
     def close(self) -> None:
         """End the child; from the thread that runs calls."""
@@ -173,8 +175,7 @@ class _Child:
             self.kill()
 
 
-def _result(call: Call, answer: bytes) -> Any:
-    kind, content = answer[:1], memoryview(answer)[1:]
+def _result(call: Call, kind: bytes, content: bytes) -> Any:
     if kind != DONE:
         raise unpack(pickle.loads(content))  # noqa: S301 - from our own child
     try:

@@ -19,10 +19,10 @@ import cloudpickle
 from runstore.errors import UnsupportedValueError
 from runstore.executors._failures import pack
 
-__all__ = ["DONE", "FAILED", "READY", "serve"]
+__all__ = ["BEGUN", "DONE", "FAILED", "READY", "serve"]
 
-READY, DONE, FAILED = b"r", b"d", b"f"
-"""The first byte of every message of a worker."""
+READY, BEGUN, DONE, FAILED = b"ready", b"begun", b"done", b"failed"
+"""What a worker says: it is there; it calls the function; its result, its failure follows."""
 
 
 def serve(fd: int) -> None:
@@ -40,13 +40,15 @@ def serve(fd: int) -> None:
     ).start()
     pipe.send_bytes(READY)
     while (payload := calls.get()) is not None:
-        outcome = Context().run(_outcome, payload)
+        kind, content = Context().run(_outcome, payload, pipe)
+        del payload
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:
                 stream.flush()  # should the process be killed later, this is not lost
         busy.clear()
         try:
-            pipe.send_bytes(outcome)
+            pipe.send_bytes(kind)
+            pipe.send_bytes(content)
         except OSError:
             return  # the caller is gone, and nobody is left to tell
 
@@ -66,16 +68,19 @@ def _receive(
         calls.put(payload)
 
 
-def _outcome(payload: bytes) -> bytes:
+def _outcome(payload: bytes, pipe: "Connection[Any, Any]") -> tuple[bytes, bytes]:
     try:
-        function, args = pickle.loads(payload)  # noqa: S301 - from our own parent
+        try:
+            function, args = pickle.loads(payload)  # noqa: S301 - from our own parent
+        finally:
+            pipe.send_bytes(BEGUN)  # a timeout does not count the imports of a new process
         result = function(*args)
     except BaseException as exc:  # noqa: BLE001 - a stage's own error, raised by the caller
-        return FAILED + pickle.dumps(pack(exc))
+        return FAILED, pickle.dumps(pack(exc))
     try:
-        return DONE + bytes(cloudpickle.dumps(result))
+        return DONE, cloudpickle.dumps(result)
     except Exception as exc:  # noqa: BLE001 - the pickling of a user's value is the user's code
-        return FAILED + pickle.dumps(pack(_unsendable(result, exc)))
+        return FAILED, pickle.dumps(pack(_unsendable(result, exc)))
 
 
 def _unsendable(result: object, reason: Exception) -> UnsupportedValueError:
