@@ -21,7 +21,9 @@ from runstore.keys import (
 
 PARTS = st.one_of(
     st.text(st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="/"), min_size=1),
-    st.sampled_from(["a", "b", "a.arrow", "a.parquet", "a.json", "%41", "%7F", ".a", "_shared", "A"]),
+    st.sampled_from(
+        ["a", "b", "a.arrow", "a.parquet", "a.json", "%41", "%7F", ".a", "_shared", "A"]
+    ),
     st.text("ab.%~_-/é ", min_size=1).map(lambda text: text.replace("/", "")).filter(bool),
     st.integers(60, 250).map(lambda n: "x" * n),
 )
@@ -80,7 +82,9 @@ def test_a_key_stays_in_its_scope_and_alphabet(place):
     folder = scope_folder(place.namespace, place.run)
     assert key.startswith(folder)
     assert 2 == folder.count("/")
-    assert re.fullmatch(r"(?:[A-Za-z0-9_.-]|%[0-9A-F]{2})+(?:/(?:[A-Za-z0-9_.-]|%[0-9A-F]{2})+)+", key)
+    assert re.fullmatch(
+        r"(?:[A-Za-z0-9_.-]|%[0-9A-F]{2})+(?:/(?:[A-Za-z0-9_.-]|%[0-9A-F]{2})+)+", key
+    )
     parts = key.split("/")
     assert not [part for part in parts if part.startswith(".") or len(part) > 215]
     assert len(key) <= 1024 - 60

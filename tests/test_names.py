@@ -28,7 +28,7 @@ def test_a_good_name_is_returned_unchanged(name):
 
 @pytest.mark.parametrize("name", BAD_NAMES, ids=ascii)
 def test_a_bad_name_is_refused(name):
-    """A name that breaks a rule raises InvalidNameError, which is a ValueError, and can be shown."""
+    """A name that breaks a rule raises InvalidNameError, a ValueError that can be shown."""
     with pytest.raises(InvalidNameError) as caught:
         check_name(name)
     assert isinstance(caught.value, ValueError)
@@ -43,7 +43,9 @@ def test_a_name_is_text(name):
 
 
 @pytest.mark.parametrize("check", [check_namespace, check_run])
-@pytest.mark.parametrize("text", ["dev", "prod-2", "2026-11-22T23:15:01+00:00", "a.b", "é", "x" * 128])
+@pytest.mark.parametrize(
+    "text", ["dev", "prod-2", "2026-11-22T23:15:01+00:00", "a.b", "é", "x" * 128]
+)
 def test_a_good_scope_is_returned_unchanged(check, text):
     """Orchestrators' run ids with colons and pluses can be namespaces and runs."""
     assert text == check(text)

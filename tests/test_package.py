@@ -65,6 +65,16 @@ def test_modules_stay_small():
     assert {} == long
 
 
+def test_every_test_says_what_is_true():
+    """Each test function of ours has a docstring of its own."""
+    silent = []
+    for path in [*Path(__file__).parent.rglob("test_*.py"), *SOURCE.glob("testing/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                silent += [f"{path.name}:{node.name}"] * (ast.get_docstring(node) is None)
+    assert [] == silent
+
+
 def test_only_the_pickle_module_unpickles():
     """pickle.load and loads are called in one module of the store, and in the executors' pipe."""
     callers = set()

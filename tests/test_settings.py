@@ -16,7 +16,9 @@ def test_without_any_setting_there_are_defaults(tmp_path):
 
 def test_the_environment_wins_over_files(monkeypatch, tmp_path):
     """RUNSTORE_* variables, then runstore.toml, then pyproject.toml."""
-    (tmp_path / "pyproject.toml").write_text('[tool.runstore]\nurl = "memory://project"\nnamespace = "p"\n')
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.runstore]\nurl = "memory://project"\nnamespace = "p"\n'
+    )
     assert ("memory://project", "p") == (current_settings().url, current_settings().namespace)
     (tmp_path / "runstore.toml").write_text('url = "memory://file"\n')
     assert ("memory://file", "p") == (current_settings().url, current_settings().namespace)

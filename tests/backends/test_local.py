@@ -9,7 +9,7 @@ import pytest
 from runstore.backends import open_backend
 from runstore.backends._local import LocalBackend
 from runstore.buffers import flat
-from runstore.errors import AccessDeniedError, SettingsError, StorageError, StorageFullError
+from runstore.errors import SettingsError, StorageError, StorageFullError
 from runstore.testing import BackendTests
 
 

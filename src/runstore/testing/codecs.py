@@ -1,1 +1,1 @@
-CodecTests=object
+CodecTests = object

@@ -13,6 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from runstore.context import StoreAddress, find_run_context, run_context
 from runstore.errors import InvalidRequestError, ObjectExistsError, ObjectNotFoundError
+from runstore.keys import Scope
 from runstore.store import ObjectStore
 
 __all__ = ["NAMES", "VALUES", "StoreMachine"]
@@ -81,7 +82,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Put, perhaps only if nothing is there."""
         if name.endswith(".json"):
             value = [1, "two", None]  # a .json file holds no bytes
-        where = "run" if scope[1] else "namespace"
+        where: Scope = "run" if scope[1] else "namespace"
         with self._in(scope, which):
             store = self.stores[which]
             if absent and (*scope, name) in self.model:
@@ -96,7 +97,7 @@ class StoreMachine(RuleBasedStateMachine):
     def get(self, scope: Any, name: str, which: bool) -> None:
         """Get what was put last, or nothing."""
         view = self.stores[which].at(namespace=scope[0], run=scope[1])
-        where = "run" if scope[1] else "namespace"
+        where: Scope = "run" if scope[1] else "namespace"
         if (*scope, name) not in self.model:
             assert view.exists(name, scope=where) is False
             assert view.get(name, scope=where, default="nothing") == "nothing"
@@ -113,7 +114,7 @@ class StoreMachine(RuleBasedStateMachine):
     def delete(self, scope: Any, name: str, which: bool) -> None:
         """Delete what is there; deleting nothing raises."""
         view = self.stores[which].at(namespace=scope[0], run=scope[1])
-        where = "run" if scope[1] else "namespace"
+        where: Scope = "run" if scope[1] else "namespace"
         if (*scope, name) in self.model:
             view.delete(name, scope=where)
             del self.model[(*scope, name)]
