@@ -74,5 +74,5 @@ def test_a_selector_that_does_not_fit_is_told(kind, value, said):
 
 def test_a_selector_of_unknown_type_is_refused():
     """Only name and annotation are understood."""
-    with pytest.raises(ValueError, match="name.*annotation"):
+    with pytest.raises(ValueError, match=r"name.*annotation"):
         config({}, "label", "x")

@@ -51,7 +51,7 @@ def test_a_context_holds_what_it_was_given():
 def test_nesting_restores_the_outer_context():
     """Leaving a context brings back the one around it, also after an error."""
     with run_context(run="outer"):
-        with pytest.raises(ZeroDivisionError), run_context(run="inner"):
+        with pytest.raises(ZeroDivisionError), run_context(run="inner"):  # noqa: PT012
             assert "inner" == current()
             raise ZeroDivisionError
         assert "outer" == current()

@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from runstore.backends._base import Entry
 from runstore.backends._errors import not_found, translated
@@ -78,6 +79,9 @@ class MemoryBackend:
 
     def __repr__(self) -> str:
         return f"MemoryBackend({self.url!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:  # as its name; another process has another memory
+        return MemoryBackend, (self.url.removeprefix("memory://"),)
 
     def put(
         self,
