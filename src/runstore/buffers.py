@@ -8,12 +8,21 @@ nothing written there reaches the store or another reader.
 
 import mmap
 import os
+import sys
+import weakref
 
 from typing_extensions import Buffer
 
-__all__ = ["Buffer", "flat", "map_private"]
+__all__ = ["MAP_FROM", "Buffer", "flat", "map_private"]
 
-_MAP_FROM = 128 * 1024  # below, one read() is cheaper than a mapping and its page faults
+MAP_FROM = 128 * 1024
+"""Bytes from which a file is mapped; below, one read() is cheaper than the page faults."""
+
+# Before Python 3.13 every mapping keeps a file descriptor, of which a process has few;
+# past this many living ones, files are read instead.
+_UNTRACKED = sys.version_info >= (3, 13)
+_TRACKED_AT_MOST = 256
+_tracked: "weakref.WeakSet[mmap.mmap]" = weakref.WeakSet()
 
 
 def flat(buffer: Buffer) -> memoryview:
@@ -29,8 +38,12 @@ def map_private(fd: int, size: int) -> Buffer:
     page is copied when it is first written, and the file never changes. The
     buffer stays valid after *fd* is closed and after the file is replaced.
     """
-    if size >= _MAP_FROM:
-        return mmap.mmap(fd, size, access=mmap.ACCESS_COPY)
+    if size >= MAP_FROM and (_UNTRACKED or len(_tracked) < _TRACKED_AT_MOST):
+        if sys.version_info >= (3, 13):
+            return mmap.mmap(fd, size, access=mmap.ACCESS_COPY, trackfd=False)
+        mapped = mmap.mmap(fd, size, access=mmap.ACCESS_COPY)
+        _tracked.add(mapped)
+        return mapped
     data = bytearray(size)
     view, filled = memoryview(data), 0
     while filled < size:
@@ -38,5 +51,6 @@ def map_private(fd: int, size: int) -> Buffer:
         if count == 0:
             break
         filled += count
-    return data if filled == size else data[:filled]
-
+    view.release()
+    del data[filled:]
+    return data

@@ -94,6 +94,7 @@ def _check_text(what: str, text: str, longest: int) -> None:
         )
     if len(text.encode()) > longest:
         raise InvalidNameError(
-            f"{what} {text[:40]!r}… is {len(text.encode())} bytes long; at most {longest} are allowed",
+            f"{what} {text[:40]!r}… is {len(text.encode())} bytes long, at most {longest} are "
+            "allowed",
             text,
         )

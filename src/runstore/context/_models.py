@@ -219,7 +219,6 @@ class StoreAddress(_Value):
         url: Absolute; ``memory://name``, ``file:///path``, ``s3://bucket/prefix``…
         options: Non-secret storage options only. Secrets come from the environment
             of the process that opens the store.
-        handle: Names the live store object within the process that made it.
     """
 
     url: str
@@ -228,7 +227,6 @@ class StoreAddress(_Value):
     durable: bool = False
     timeout: float = 60
     options: dict[str, Any] = {}
-    handle: str | None = None
 
 
 class StageScope(_Value):
@@ -246,8 +244,8 @@ class Given(dict[str, Any]):
         known = ", ".join(map(repr, self)) or "nothing"
         raise MissingInputError(
             f"this run was given no {key!r} (it has {known}): pass it on the command line with "
-            f"--input {key}=… or --config FILE, in Python with run_workflow(…, input={{{key!r}: …}}, "
-            "config=…), or read it with .get() and a default",
+            f"--input {key}=… or --config FILE, in Python with run_workflow(input={{{key!r}: …}}) or "
+            "config=, or read it with .get() and a default",
             key,
         )
 
@@ -299,4 +297,3 @@ def _own(value: Any) -> Any:
     if type(value) is list:
         return [_own(item) for item in value]
     return value
-

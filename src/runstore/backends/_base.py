@@ -1,0 +1,124 @@
+"""What a place must be able to do, and what the store may expect of it."""
+
+import builtins
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from runstore.buffers import Buffer
+
+__all__ = ["Backend", "Entry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object as the place knows it.
+
+    Attributes:
+        key: Relative to the backend's root, parts separated by ``/``.
+        size: Stored bytes.
+        modified: When it was written, UTC.
+        version: Changes with every write; what ``if_match`` compares. None where
+            the place has none.
+    """
+
+    key: str
+    size: int
+    modified: datetime
+    version: str | None
+
+
+class Backend(Protocol):
+    """A place where bytes are kept under keys.
+
+    Keys come from `runstore.keys` and need no further checks. Every method raises
+    `runstore.errors.StorageError` or one of its kinds when the place fails, and
+    never reports an outage as a miss. `runstore.testing.BackendTests` is this
+    contract as tests.
+    """
+
+    url: str
+    """Where it is, absolute."""
+
+    shared: bool
+    """Whether another process that opens the same URL sees the same objects."""
+
+    mapped: bool
+    """Whether ``get`` gives large objects without reading them."""
+
+    def put(
+        self,
+        key: str,
+        buffers: Iterable[Buffer],
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> Entry:
+        """Write *buffers*, one after the other, as one object. All or nothing.
+
+        A reader sees the old object or the new one, never a part; once this
+        returns, every reader sees the new one. Iterating *buffers* may raise:
+        then nothing is written, and the old object is untouched.
+
+        Raises:
+            ObjectExistsError: *if_absent* and there is one.
+            PreconditionFailedError: *if_match* is not the version that is there,
+                or nothing is there.
+        """
+        ...
+
+    def get(self, key: str) -> tuple[Buffer, Entry]:
+        """Return one complete object as a private, writable buffer.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+        ...
+
+    def tail(self, key: str, length: int) -> tuple[Buffer, Entry]:
+        """Return the last *length* bytes of an object, or all of a shorter one.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+        ...
+
+    def head(self, key: str) -> Entry:
+        """Describe an object.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+        ...
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Give the objects whose key begins with *prefix*, sorted by key.
+
+        *prefix* is empty or ends with ``/``. Temporary and hidden files are not
+        shown. What is put or deleted meanwhile may or may not be seen.
+        """
+        ...
+
+    def folders(self, prefix: str) -> builtins.list[str]:
+        """Give the names of the folders directly under *prefix* that hold anything, sorted."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove an object.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+        ...
+
+    def sweep(self, older_than: float) -> int:
+        """Remove what interrupted writes left behind.
+
+        Args:
+            older_than: Seconds; younger leftovers may belong to a write under way.
+
+        Returns:
+            How many were removed.
+        """
+        ...

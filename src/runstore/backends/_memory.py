@@ -1,0 +1,170 @@
+"""Objects in this process's memory, shared by every store of the same ``memory://`` URL.
+
+Large objects live in anonymous files, so that reading one is a private
+copy-on-write mapping, as on a disk: it costs nothing, and what a reader writes
+to its copy reaches nobody else.
+"""
+
+import builtins
+import itertools
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from runstore.backends._base import Entry
+from runstore.backends._errors import not_found, translated
+from runstore.buffers import MAP_FROM, Buffer, flat, map_private
+from runstore.errors import ObjectExistsError, PreconditionFailedError
+
+__all__ = ["MemoryBackend"]
+
+_FILES_AT_MOST = 256  # each holds a file descriptor; past these, objects are copied when read
+
+
+class _AnonymousFile:
+    """Bytes in a file without a name; gone with the last reference."""
+
+    count = 0
+
+    def __init__(self, data: list[memoryview]) -> None:
+        self.fd = os.memfd_create("runstore", os.MFD_CLOEXEC)
+        _AnonymousFile.count += 1
+        self.size = 0
+        for view in data:
+            while view.nbytes:
+                done = os.write(self.fd, view[: 1 << 30])
+                self.size += done
+                view = view[done:]
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+        _AnonymousFile.count -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    data: bytes | _AnonymousFile
+    entry: Entry
+
+
+class _Space:
+    """What every store of one URL shares."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, _Object] = {}
+        self.lock = threading.Lock()
+        self.versions = itertools.count(1)
+
+
+_spaces: dict[str, _Space] = {}
+_spaces_lock = threading.Lock()
+
+
+class MemoryBackend:
+    """Objects in memory; gone with the process, and unknown to any other.
+
+    Args:
+        name: Stores of the same name share their objects.
+    """
+
+    shared = False
+    mapped = True
+
+    def __init__(self, name: str = "") -> None:
+        self.url = f"memory://{name}"
+        with _spaces_lock:
+            self._space = _spaces.setdefault(name, _Space())
+
+    def __repr__(self) -> str:
+        return f"MemoryBackend({self.url!r})"
+
+    def put(
+        self,
+        key: str,
+        buffers: Iterable[Buffer],
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> Entry:
+        """See `runstore.backends.Backend.put`."""
+        with translated(self._ref(key), "write"):
+            data = _kept([flat(buffer) for buffer in buffers])
+        size = data.size if isinstance(data, _AnonymousFile) else len(data)
+        space = self._space
+        with space.lock:
+            old = space.objects.get(key)
+            if if_absent and old is not None:
+                raise ObjectExistsError(
+                    f"{self._ref(key)} exists already: choose another name, or put without "
+                    "if_absent to replace it",
+                    self._ref(key),
+                )
+            if if_match is not None and (old is None or old.entry.version != if_match):
+                there = "nothing is there" if old is None else f"it is {old.entry.version!r}"
+                raise PreconditionFailedError(
+                    f"{self._ref(key)} is not the version {if_match!r} any more: {there}. "
+                    "Read it again and decide anew",
+                    self._ref(key),
+                )
+            entry = Entry(key, size, datetime.now(UTC), str(next(space.versions)))
+            space.objects[key] = _Object(data, entry)
+        return entry
+
+    def get(self, key: str) -> tuple[Buffer, Entry]:
+        """See `runstore.backends.Backend.get`."""
+        found = self._find(key)
+        if isinstance(found.data, _AnonymousFile):
+            return map_private(found.data.fd, found.data.size), found.entry
+        return bytearray(found.data), found.entry
+
+    def tail(self, key: str, length: int) -> tuple[Buffer, Entry]:
+        """See `runstore.backends.Backend.tail`."""
+        found = self._find(key)
+        start = max(0, found.entry.size - length)
+        if isinstance(found.data, _AnonymousFile):
+            return os.pread(found.data.fd, length, start), found.entry
+        return found.data[start:], found.entry
+
+    def head(self, key: str) -> Entry:
+        """See `runstore.backends.Backend.head`."""
+        return self._find(key).entry
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """See `runstore.backends.Backend.list`."""
+        with self._space.lock:
+            found = [o.entry for key, o in self._space.objects.items() if key.startswith(prefix)]
+        yield from sorted(found, key=lambda entry: entry.key)
+
+    def folders(self, prefix: str) -> builtins.list[str]:
+        """See `runstore.backends.Backend.folders`."""
+        with self._space.lock:
+            rests = [key[len(prefix) :] for key in self._space.objects if key.startswith(prefix)]
+        return sorted({f"{rest.partition('/')[0]}/" for rest in rests if "/" in rest})
+
+    def delete(self, key: str) -> None:
+        """See `runstore.backends.Backend.delete`."""
+        with self._space.lock:
+            if self._space.objects.pop(key, None) is None:
+                raise not_found(self._ref(key))
+
+    def sweep(self, older_than: float) -> int:
+        """See `runstore.backends.Backend.sweep`; memory has no leftovers."""
+        return 0
+
+    def _find(self, key: str) -> _Object:
+        found = self._space.objects.get(key)
+        if found is None:
+            raise not_found(self._ref(key))
+        return found
+
+    def _ref(self, key: str) -> str:
+        return f"{self.url}/{key}"
+
+
+def _kept(views: list[memoryview]) -> bytes | _AnonymousFile:
+    large = sum(view.nbytes for view in views) >= MAP_FROM
+    if large and hasattr(os, "memfd_create") and _AnonymousFile.count < _FILES_AT_MOST:
+        return _AnonymousFile(views)
+    return b"".join(views)

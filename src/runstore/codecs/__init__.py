@@ -1,0 +1,124 @@
+"""Values to record batches and back: which codec keeps which type.
+
+Codecs are found by the *name* of a value's type, and their modules imported when
+such a value is met, so nobody pays for libraries not in use.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from runstore.codecs._base import Codec, Encoded, Opened, type_name
+from runstore.codecs._pickle import PickleWarning, Pickling
+from runstore.codecs._python import is_json
+from runstore.errors import MissingExtraError, UnsupportedFormatError
+
+__all__ = [
+    "Codec",
+    "Encoded",
+    "Opened",
+    "PickleWarning",
+    "Pickling",
+    "codec_named",
+    "encode",
+    "is_json",
+    "known_codecs",
+    "type_name",
+]
+
+# Codec name to module, class, and the pip line for what it needs.
+_CODECS = {
+    "arrow": ("runstore.codecs._arrow", "ArrowCodec", "runstore"),
+    "bytes": ("runstore.codecs._python", "BytesCodec", "runstore"),
+    "json": ("runstore.codecs._python", "JsonCodec", "runstore"),
+    "numpy": ("runstore.codecs._numpy", "NumpyCodec", "runstore"),
+    "pandas": ("runstore.codecs._pandas", "PandasCodec", "runstore[pandas]"),
+    "pickle": ("runstore.codecs._pickle", "PickleCodec", "runstore"),
+    "polars": ("runstore.codecs._polars", "PolarsCodec", "runstore[polars]"),
+    "str": ("runstore.codecs._python", "TextCodec", "runstore"),
+}
+
+_PANDAS_INDEXES = (
+    *("Index", "RangeIndex", "MultiIndex", "DatetimeIndex", "TimedeltaIndex", "CategoricalIndex"),
+)
+
+# Exact types only: a subclass would come back as its base.
+_BY_TYPE = {
+    "builtins.NoneType": "json",
+    "builtins.bool": "json",
+    "builtins.bytearray": "bytes",
+    "builtins.bytes": "bytes",
+    "builtins.dict": "json",
+    "builtins.float": "json",
+    "builtins.int": "json",
+    "builtins.list": "json",
+    "builtins.str": "str",
+    "numpy.ndarray": "numpy",
+    "pandas.DataFrame": "pandas",
+    "pandas.Series": "pandas",
+    "pandas.core.frame.DataFrame": "pandas",  # pandas 2
+    "pandas.core.series.Series": "pandas",
+    "polars.dataframe.frame.DataFrame": "polars",
+    "polars.series.series.Series": "polars",
+    "pyarrow.lib.ChunkedArray": "arrow",
+    "pyarrow.lib.RecordBatch": "arrow",
+    "pyarrow.lib.Table": "arrow",
+    **{f"pandas.{name}": "pandas" for name in _PANDAS_INDEXES},
+}
+
+_opened: dict[str, Codec] = {}
+
+
+def encode(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
+    """Encode *value* with the first codec that keeps it exactly; the last resort is pickle.
+
+    Raises:
+        UnsupportedValueError: Nothing can keep it.
+        UnsafePickleError: Only pickle could, and the policy forbids it.
+    """
+    name = _codec_for(type(value))
+    if name is not None:
+        codec = codec_named(name)
+        encoded = codec.encode(value, pickling)
+        if encoded is not None:
+            return codec, encoded
+    codec = codec_named("pickle")
+    encoded = codec.encode(value, pickling)
+    assert encoded is not None
+    return codec, encoded
+
+
+def _codec_for(kind: type) -> str | None:
+    name = type_name(kind)
+    if name.startswith("pyarrow.lib.") and name.endswith("Array"):
+        return "arrow"  # each Arrow type has an array class of its own
+    return _BY_TYPE.get(name)
+
+
+def codec_named(name: str) -> Codec:
+    """Return a codec by the name that stands in the objects it wrote.
+
+    Raises:
+        UnsupportedFormatError: This runstore has no such codec.
+        MissingExtraError: The library it is for is not installed.
+    """
+    codec = _opened.get(name)
+    if codec is None:
+        if name not in _CODECS:
+            raise UnsupportedFormatError(
+                f"no codec {name!r} here, only {', '.join(sorted(_CODECS))}: upgrade runstore, or "
+                "install the plug-in that wrote the object"
+            )
+        module, attribute, extra = _CODECS[name]
+        try:
+            codec = getattr(import_module(module), attribute)()
+        except ModuleNotFoundError as exc:
+            raise MissingExtraError(
+                f"a value of the codec {name!r} needs {exc.name!r}: pip install '{extra}'", name
+            ) from exc
+        _opened[name] = codec
+    return codec
+
+
+def known_codecs() -> list[str]:
+    """Return the names of all codecs, sorted."""
+    return sorted(_CODECS)

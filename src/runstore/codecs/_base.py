@@ -1,0 +1,103 @@
+"""What a codec gives and takes: a value on one side, record batches and a spec on the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from runstore.buffers import Buffer
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from runstore.codecs._pickle import Pickling
+
+__all__ = ["Codec", "Encoded", "Opened", "type_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A value as record batches that share its memory.
+
+    Attributes:
+        schema: The schema of every batch.
+        batches: The data.
+        spec: What `Codec.decode` needs besides the batches; JSON.
+        rows, columns: Of a table; an array's length; else None.
+        nbytes: Size of the data, in bytes.
+    """
+
+    schema: "pa.Schema"
+    batches: "Sequence[pa.RecordBatch]"
+    spec: dict[str, Any] = field(default_factory=dict)
+    rows: int | None = None
+    columns: int | None = None
+    nbytes: int = 0
+
+
+class Opened(Protocol):
+    """A stored object, opened; what `runstore.format.Stored` looks like to a codec."""
+
+    data: Buffer
+    ref: str
+
+    @property
+    def schema(self) -> "pa.Schema":
+        """The schema of the batches."""
+        ...
+
+    @property
+    def num_batches(self) -> int:
+        """How many batches there are."""
+        ...
+
+    def batch(self, index: int) -> "pa.RecordBatch":
+        """Open one batch, without copying its data."""
+        ...
+
+    def table(self) -> "pa.Table":
+        """Open all batches as one table, without copying the data."""
+        ...
+
+    def array(self, buffer: Any, dtype: Any, count: int) -> "np.ndarray[Any, Any]":
+        """View an Arrow buffer as a writable array."""
+        ...
+
+
+class Codec(Protocol):
+    """One way to keep values of some types.
+
+    The contract, as tests, is `runstore.testing.CodecTests`.
+    """
+
+    name: str
+    """Stands in every object it writes; never reused for another layout."""
+
+    version: int
+    """Rises when the layout changes; `decode` reads all versions up to it."""
+
+    def encode(self, value: Any, pickling: "Pickling") -> Encoded | None:
+        """Give *value* as record batches, without copying large buffers.
+
+        Returns:
+            None if this codec cannot keep the value exactly; the next one is asked.
+
+        Raises:
+            UnsupportedValueError: No other codec could, either.
+            UnsafePickleError: A part has to be pickled and the policy forbids it.
+        """
+        ...
+
+    def decode(self, opened: Opened, spec: dict[str, Any], pickling: "Pickling") -> Any:
+        """Rebuild the value: equal to what was encoded, on the memory of *opened*.
+
+        Raises:
+            CorruptObjectError: Batches and spec do not fit each other.
+            UnsafePickleError: A part is pickled and the policy forbids loading it.
+        """
+        ...
+
+
+def type_name(kind: type) -> str:
+    """Give ``module.QualName`` of a type."""
+    return f"{kind.__module__}.{kind.__qualname__}"

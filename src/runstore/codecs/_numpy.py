@@ -1,0 +1,97 @@
+"""NumPy arrays: one column in memory order; dtype, shape and order stand beside it."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from runstore.codecs._base import Encoded, Opened
+from runstore.codecs._pickle import Pickling
+from runstore.errors import CorruptObjectError
+
+__all__ = ["NumpyCodec"]
+
+
+class NumpyCodec:
+    """``numpy.ndarray`` of every dtype that holds no Python objects.
+
+    Numbers are a column of their Arrow type, all else a column of bytes. Subclasses,
+    masked arrays, object arrays and dtypes with metadata are left to pickle.
+    """
+
+    name = "numpy"
+    version = 1
+
+    def encode(self, value: np.ndarray[Any, Any], pickling: Pickling) -> Encoded | None:
+        """See `runstore.codecs.Codec.encode`."""
+        dtype = value.dtype
+        if (descr := _descr(dtype)) is None:
+            return None
+        order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
+        data = value.T if order == "F" else np.ascontiguousarray(value)
+        column = _column(data.reshape(-1), dtype)
+        schema = pa.schema([pa.field("value", column.type, nullable=False)])
+        return Encoded(
+            schema,
+            [pa.RecordBatch.from_arrays([column], schema=schema)],
+            {"dtype": descr, "shape": list(value.shape), "order": order},
+            rows=value.shape[0] if value.ndim else None,
+            nbytes=value.nbytes,
+        )
+
+    def decode(
+        self, opened: Opened, spec: dict[str, Any], pickling: Pickling
+    ) -> np.ndarray[Any, Any]:
+        """See `runstore.codecs.Codec.decode`."""
+        dtype, shape = np.lib.format.descr_to_dtype(_tuples(spec["dtype"])), tuple(spec["shape"])
+        count = int(np.prod(shape, dtype="i8"))
+        column = opened.batch(0).column(0)
+        if column.type.bit_width // 8 * len(column) != count * dtype.itemsize:
+            raise CorruptObjectError(f"{opened.ref} is damaged: shape and data differ", opened.ref)
+        return opened.array(column.buffers()[1], dtype, count).reshape(shape, order=spec["order"])
+
+
+def _column(data: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> pa.Array:
+    if dtype.kind in "iuf" and dtype.isnative and dtype.itemsize <= 8:
+        return pa.Array.from_buffers(
+            pa.from_numpy_dtype(dtype), len(data), [None, pa.py_buffer(data)]
+        )
+    count = data.nbytes
+    raw = data.view("u1") if count else np.empty(0, "u1")
+    return pa.Array.from_buffers(pa.uint8(), count, [None, pa.py_buffer(raw)])
+
+
+def _descr(dtype: np.dtype[Any]) -> Any:
+    """Give *dtype* as JSON, or None if it would not come back the same."""
+    if dtype.hasobject or dtype.kind not in "biufcmMSUV":
+        return None
+    descr = np.lib.format.dtype_to_descr(dtype) if dtype.names is None else _fields(dtype)
+    if descr is None or dtype.metadata:
+        return None
+    back = np.lib.format.descr_to_dtype(descr)
+    same = back == dtype and back.isalignedstruct == dtype.isalignedstruct
+    return descr if same else None
+
+
+def _fields(dtype: np.dtype[Any]) -> Any:
+    fields: Any = dtype.fields or {}
+    if any(part[0].metadata or _descr(part[0].base) is None for part in fields.values()):
+        return None
+    try:
+        return np.lib.format.dtype_to_descr(dtype)
+    except ValueError:  # overlapping fields
+        return None
+
+
+def _tuples(descr: Any) -> Any:
+    """Undo what JSON does to a dtype description: fields and subarrays are tuples."""
+    if isinstance(descr, str):
+        return descr
+    return [
+        tuple(_tuples(part) if i == 1 else _shape(part) for i, part in enumerate(field))
+        for field in descr
+    ]
+
+
+def _shape(part: Any) -> Any:
+    return tuple(part) if isinstance(part, list) else part

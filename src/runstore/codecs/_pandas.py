@@ -1,0 +1,277 @@
+"""pandas frames, series and indexes: columns as Arrow, the rest of their state as a spec."""
+
+import json
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from runstore.codecs._base import Encoded, Opened
+from runstore.codecs._pandas_columns import decode_column, encode_column, is_plain
+from runstore.codecs._pandas_index import (
+    decode_index,
+    decode_labels,
+    encode_index,
+    encode_labels,
+)
+from runstore.codecs._pickle import Pickling
+from runstore.codecs._python import is_json
+from runstore.errors import CorruptObjectError
+
+__all__ = ["PandasCodec"]
+
+Spec = dict[str, Any]
+
+
+class PandasCodec:
+    """``pandas.DataFrame``, ``Series`` and ``Index``.
+
+    What the columns' coders keep exactly is an Arrow column, other columns are a
+    pickle in one cell. A frame whose labels, index, ``attrs`` or emptiness leave
+    no room for that is left to pickle as a whole.
+    """
+
+    name = "pandas"
+    version = 1
+
+    def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
+        """See `runstore.codecs.Codec.encode`."""
+        if isinstance(value, pd.Index):
+            return _encode_index_alone(value)
+        series = isinstance(value, pd.Series)
+        head = _encode_head(value)
+        if head is None:
+            return None
+        spec, index_columns, labels = head
+        columns, kinds = [], []
+        for label, values in zip(labels, _arrays(value), strict=True):
+            if len(values) or not _needs_pickle(values):
+                column, kind = encode_column(values, pickling, label)
+            else:
+                return None  # no cell to put a pickle into
+            columns.append(column)
+            kinds.append(kind)
+        names = _unique([str(label) for label in labels])
+        index_names = _unique([f"__index_level_{i}__" for i in range(len(index_columns))], names)
+        spec["columns"] = _run_lengths(kinds)
+        spec["kind"] = "series" if series else "frame"
+        schema = pa.schema(
+            [pa.field(name, c.type) for name, c in zip(names, columns, strict=True)]
+            + [pa.field(name, c.type) for name, c in zip(index_names, index_columns, strict=True)]
+        )
+        if not len(schema):
+            return None
+        schema = schema.with_metadata(_for_pandas(value, spec, schema, index_names))
+        batch = pa.RecordBatch.from_arrays([*columns, *index_columns], schema=schema)
+        return Encoded(
+            schema,
+            [batch],
+            spec,
+            rows=len(value),
+            columns=None if series else len(columns),
+            nbytes=batch.nbytes,
+        )
+
+    def decode(self, opened: Opened, spec: Spec, pickling: Pickling) -> Any:
+        """See `runstore.codecs.Codec.decode`."""
+        table = opened.table()
+        if spec["kind"] == "index":
+            return decode_index(opened, table.columns, spec["index"])
+        kinds = [kind for kind, count in spec["columns"] for _ in range(count)]
+        if table.num_columns < len(kinds):
+            raise CorruptObjectError(f"{opened.ref} is damaged: columns are missing", opened.ref)
+        index = decode_index(opened, table.columns[len(kinds) :], spec["index"])
+        arrays = [
+            decode_column(opened, table.column(i), kind, pickling) for i, kind in enumerate(kinds)
+        ]
+        value: Any
+        if spec["kind"] == "series":
+            value = pd.Series(arrays[0], index=index, name=spec["name"], copy=False)
+        else:
+            value = _frame(arrays, kinds, index, decode_labels(spec["labels"]))
+        if spec.get("attrs"):
+            value.attrs = spec["attrs"]
+        return value if spec["duplicates"] else value.set_flags(allows_duplicate_labels=False)
+
+
+def _encode_head(value: Any) -> tuple[Spec, list[pa.Array], list[Any]] | None:
+    """Index, labels, attrs and flags; None if one of them is not exact."""
+    index = encode_index(value.index)
+    if index is None or not is_json(value.attrs):
+        return None
+    spec: Spec = {
+        "index": index[1],
+        "attrs": value.attrs,
+        "duplicates": value.flags.allows_duplicate_labels,
+    }
+    if isinstance(value, pd.Series):
+        if type(value.name) not in (str, int, bool, type(None)):
+            return None
+        return (
+            spec | {"name": value.name},
+            index[0],
+            ["value" if value.name is None else value.name],
+        )
+    labels = encode_labels(value.columns)
+    if labels is None:
+        return None
+    return spec | {"labels": labels}, index[0], list(value.columns)
+
+
+def _encode_index_alone(value: Any) -> Encoded | None:
+    encoded = encode_index(value)
+    if encoded is None or not encoded[0]:
+        return None
+    columns, spec = encoded
+    names = _unique([f"level_{i}" if n is None else str(n) for i, n in enumerate(value.names)])
+    batch = pa.RecordBatch.from_arrays(columns, names=names)
+    return Encoded(
+        batch.schema,
+        [batch],
+        {"kind": "index", "index": spec},
+        rows=len(value),
+        nbytes=batch.nbytes,
+    )
+
+
+def _arrays(value: Any) -> Iterator[Any]:
+    if isinstance(value, pd.Series):
+        yield value._values
+    else:
+        for _, column in value.items():  # noqa: PERF102 - a frame is no dict
+            yield column._values
+
+
+def _needs_pickle(values: Any) -> bool:
+    from runstore.codecs._pandas_columns import encode_exactly
+
+    return encode_exactly(values) is None
+
+
+def _frame(arrays: list[Any], kinds: list[Spec], index: Any, labels: Any) -> Any:
+    """Build a frame on *arrays* as they are: no copy, no consolidation, no inference."""
+    if len(arrays) != len(labels) or any(len(array) != len(index) for array in arrays):
+        raise CorruptObjectError("the stored frame is damaged: columns and labels differ in number")
+    blocks = [
+        (block, np.arange(start, start + count, dtype=np.intp))
+        for block, start, count in _blocks(arrays, kinds)
+    ]
+    if _from_blocks is not None:
+        return _from_blocks(blocks, index=index, columns=labels)
+    frame = pd.DataFrame(dict(enumerate(arrays)), index=index, copy=False)
+    frame.columns = labels
+    return frame
+
+
+def _blocks(arrays: list[Any], kinds: list[Spec]) -> Iterator[tuple[Any, int, int]]:
+    """Group neighbouring plain columns that lie evenly spaced in the file into one 2-D view.
+
+    A frame of thousands of columns becomes one block, and still nothing is copied.
+    """
+    start = 0
+    while start < len(arrays):
+        first = arrays[start]
+        end = start + 1
+        if not isinstance(first, np.ndarray):
+            yield first, start, 1
+        elif not is_plain(kinds[start]) or not first.size:
+            yield first.reshape(1, -1), start, 1
+        else:
+            step = 0
+            while end < len(arrays) and is_plain(kinds[end]) and arrays[end].dtype == first.dtype:
+                gap = _address(arrays[end]) - _address(arrays[end - 1])
+                if not _same_memory(first, arrays[end]) or gap <= 0 or (step and gap != step):
+                    break
+                step = gap
+                end += 1
+            shape, strides = (end - start, first.size), (step or first.nbytes, first.itemsize)
+            block = np.lib.stride_tricks.as_strided(first, shape, strides)
+            yield block, start, end - start
+        start = end
+
+
+def _same_memory(one: Any, other: Any) -> bool:
+    homes = [getattr(array.base, "obj", None) for array in (one, other)]  # of the memoryviews
+    return homes[0] is not None and homes[0] is homes[1]
+
+
+def _address(array: Any) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def _load_from_blocks() -> Callable[..., Any] | None:
+    try:
+        internals: Any = import_module("pandas.api.internals")
+    except ImportError:  # pandas 2
+        return None
+    return cast("Callable[..., Any]", internals.create_dataframe_from_blocks)
+
+
+_from_blocks = _load_from_blocks()
+
+
+def _unique(names: list[str], taken: list[str] | None = None) -> list[str]:
+    """Number repeated names, so that every reader can address every column."""
+    seen = set(taken or ())
+    unique = []
+    for name in names:
+        candidate, i = name, 0
+        while candidate in seen:
+            i += 1
+            candidate = f"{name}.{i}"
+        seen.add(candidate)
+        unique.append(candidate)
+    return unique
+
+
+def _run_lengths(kinds: list[Spec]) -> list[list[Any]]:
+    """Shorten runs of equal column specs: a frame of 5,000 floats has one entry."""
+    runs: list[list[Any]] = []
+    for kind in kinds:
+        if runs and runs[-1][0] == kind:
+            runs[-1][1] += 1
+        else:
+            runs.append([kind, 1])
+    return runs
+
+
+def _for_pandas(
+    value: Any, spec: Spec, schema: pa.Schema, index_names: list[str]
+) -> dict[bytes, bytes]:
+    """Give the metadata by which pandas' and pyarrow's own readers restore the index.
+
+    Its form is the one in pandas' developer docs, "Storing pandas DataFrame objects
+    in Apache Parquet format".
+    """
+    index = spec["index"]
+    if index["k"] == "range":
+        start, stop, step = index["range"]
+        name = index["name"] if isinstance(index["name"], str) else None
+        entry = {"kind": "range", "name": name, "start": start, "stop": stop, "step": step}
+        described: list[Any] = [entry]
+    else:
+        described = index_names
+    names = index["names"] if index["k"] == "multi" else [index["name"]]
+    levels = dict(zip(index_names, names, strict=False))
+    columns = [
+        {
+            "name": levels[field.name],
+            "field_name": field.name,
+            "pandas_type": str(field.type),
+            "numpy_type": "object",
+            "metadata": None,
+        }
+        for field in schema
+        if field.name in levels
+    ]
+    document = {
+        "index_columns": described,
+        "column_indexes": [],
+        "columns": columns,
+        "creator": {"library": "runstore", "version": "1"},
+        "pandas_version": pd.__version__,
+    }
+    return {b"pandas": json.dumps(document).encode()}

@@ -1,0 +1,330 @@
+"""One pandas column to one Arrow column and back, exactly, by dtype.
+
+Each kind of column has a coder here. A kind is used only where Arrow keeps every
+value, the dtype, and the difference between NaN, None, NaT and NA; every other
+column is pickled into one cell. Numbers, times and category codes share the
+column's memory on the way in, and the file's on the way out.
+"""
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from runstore.codecs._base import Opened
+from runstore.codecs._pickle import Pickling
+from runstore.errors import CorruptObjectError
+
+__all__ = ["decode_column", "encode_column", "encode_exactly", "is_plain"]
+
+Spec = dict[str, Any]
+Array = np.ndarray[Any, Any]
+
+
+def encode_column(values: Any, pickling: Pickling, label: str) -> tuple[pa.Array, Spec]:
+    """Give the array behind a column as an Arrow array and what `decode_column` needs.
+
+    Args:
+        values: What ``Series._values`` is: a 1-D ndarray or an ExtensionArray.
+        pickling: For what Arrow cannot keep.
+        label: The column's, for messages.
+
+    Raises:
+        UnsafePickleError: It has to be pickled and the policy forbids it.
+        UnsupportedValueError: It cannot be pickled, either.
+    """
+    encoded = encode_exactly(values)
+    if encoded is not None:
+        return encoded
+    with pickling.at(f"column {label!r}"):
+        return _pickled(values, pickling), {"k": "pickle"}
+
+
+def encode_exactly(values: Any) -> tuple[pa.Array, Spec] | None:
+    """Like `encode_column`, but None for what Arrow would change."""
+    dtype = values.dtype
+    if isinstance(dtype, np.dtype):
+        coder = _BY_KIND.get(dtype.kind)
+        return coder(values) if coder is not None and dtype.isnative else None
+    for kind, of_extension in _BY_DTYPE:
+        if type(dtype) is kind:
+            return of_extension(values)
+    if isinstance(dtype, pd.api.extensions.ExtensionDtype) and hasattr(dtype, "numpy_dtype"):
+        return _masked(values)
+    return None
+
+
+def is_plain(spec: Spec) -> bool:
+    """Say whether the column is a plain NumPy column of numbers, so that several form a block."""
+    return bool(spec["k"] == "np")
+
+
+def decode_column(opened: Opened, column: pa.ChunkedArray, spec: Spec, pickling: Pickling) -> Any:
+    """Rebuild the array behind a column, on the memory of *opened*.
+
+    Raises:
+        CorruptObjectError: Column and spec do not fit.
+    """
+    coder = _DECODERS.get(spec["k"])
+    if coder is None:
+        raise CorruptObjectError(
+            f"{opened.ref} has a column of unknown kind {spec['k']!r}", opened.ref
+        )
+    if spec["k"] == "pickle":
+        return _unpickled(opened, column, pickling)
+    return coder(opened, column, spec)
+
+
+# Plain numbers -----------------------------------------------------------------------------------
+
+
+def _numbers(values: Array) -> tuple[pa.Array, Spec] | None:
+    dtype = values.dtype
+    if dtype.itemsize > 8:
+        return None
+    return _raw(pa.from_numpy_dtype(dtype), values), {"k": "np"}
+
+
+def _numbers_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
+    return _raw_back(opened, column, column.type.to_pandas_dtype())
+
+
+def _booleans(values: Array) -> tuple[pa.Array, Spec]:
+    return pa.array(values, pa.bool_()), {"k": "bool"}
+
+
+def _booleans_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
+    return np.array(column.to_numpy(), dtype=bool)  # bits to bytes, so a copy
+
+
+# Times: the missing ones are nulls to others, and stay NaT in the buffer -----------------------
+
+
+def _times(values: Any) -> tuple[pa.Array, Spec] | None:
+    data = np.asarray(values)
+    unit = np.datetime_data(data.dtype)[0]
+    if unit not in ("s", "ms", "us", "ns"):
+        return None
+    kind = pa.timestamp(unit) if data.dtype.kind == "M" else pa.duration(unit)
+    return _raw(kind, data, missing=np.isnat(data)), {"k": data.dtype.kind}
+
+
+def _times_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
+    data = _raw_back(opened, column, f"{spec['k']}8[{column.type.unit}]")
+    return _restored(data, column, np.array("NaT", data.dtype))
+
+
+def _zoned(values: Any) -> tuple[pa.Array, Spec] | None:
+    zone = values.dtype.tz
+    if type(zone) is zoneinfo.ZoneInfo and zone.key:
+        name, kept = zone.key, zone.key
+    elif zone is dt.UTC:
+        name, kept = "UTC", None
+    else:
+        return None  # an offset, or another library's zone: equal in text, not in type
+    data = values.asi8
+    missing = data == np.iinfo("i8").min
+    unit = values.dtype.unit
+    return _raw(pa.timestamp(unit, name), data, missing=missing), {"k": "Mtz", "zone": kept}
+
+
+def _zoned_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    data = _raw_back(opened, column, f"M8[{column.type.unit}]")
+    zone = dt.UTC if spec["zone"] is None else zoneinfo.ZoneInfo(spec["zone"])
+    dtype = pd.DatetimeTZDtype(column.type.unit, zone)
+    data = _restored(data, column, np.array("NaT", data.dtype))
+    # The values are UTC already; the public constructors would look at each of them.
+    return pd.arrays.DatetimeArray._simple_new(data, dtype=dtype)  # type: ignore[attr-defined]
+
+
+# Text and other objects -----------------------------------------------------------------------
+
+
+def _strings(values: Any) -> tuple[pa.Array, Spec] | None:
+    dtype = values.dtype
+    na = "NA" if dtype.na_value is pd.NA else "nan"
+    try:
+        column = pa.array(values, pa.large_string(), from_pandas=True)
+    except (pa.ArrowException, UnicodeEncodeError):  # lone surrogates are not text to Arrow
+        return None
+    return _whole(column), {"k": "str", "storage": dtype.storage, "na": na}
+
+
+def _strings_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    na_value = pd.NA if spec["na"] == "NA" else np.nan
+    dtype: Any = pd.StringDtype(spec["storage"], na_value)
+    return dtype.__from_arrow__(column)
+
+
+def _objects(values: Array) -> tuple[pa.Array, Spec] | None:
+    kinds = set(map(type, values))
+    try:
+        if kinds <= {str, type(None)}:
+            return pa.array(values, pa.large_string(), from_pandas=False), {"k": "object"}
+        if kinds <= {bytes, type(None)}:
+            return pa.array(values, pa.large_binary(), from_pandas=False), {"k": "object"}
+    except (pa.ArrowException, UnicodeEncodeError):
+        return None
+    return None
+
+
+def _objects_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
+    data = np.empty(len(column), object)
+    data[:] = column.to_pylist()
+    return data
+
+
+def _pickled(values: Any, pickling: Pickling) -> pa.Array:
+    """One cell with the pickle of the whole column; the other cells are null."""
+    stream = pickling.dumps(values)
+    return pa.array([stream, *[None] * (len(values) - 1)], pa.large_binary())
+
+
+def _unpickled(opened: Opened, column: pa.ChunkedArray, pickling: Pickling) -> Any:
+    if not len(column) or not column[0].is_valid:
+        raise CorruptObjectError(f"{opened.ref} is damaged: a pickled column is empty", opened.ref)
+    return pickling.loads(memoryview(column[0].as_buffer()))
+
+
+# Extension types -----------------------------------------------------------------------------
+
+
+def _masked(values: Any) -> tuple[pa.Array, Spec] | None:
+    name = type(values).__name__
+    if name not in _MASKED:
+        return None
+    data, mask = values._data, values._mask
+    column = _raw(pa.from_numpy_dtype(data.dtype), data, missing=mask) if name != _BOOLEAN else None
+    if column is None:
+        column = pa.array(data, pa.bool_(), mask=mask)
+    return column, {"k": "masked", "array": name}
+
+
+def _masked_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    if spec["array"] == _BOOLEAN:
+        data = np.array(column.fill_null(False).to_numpy(), dtype=bool)
+    else:
+        data = _raw_back(opened, column, column.type.to_pandas_dtype())
+    mask = np.array(column.is_null().to_numpy(), dtype=bool)
+    return _MASKED[spec["array"]](data, mask)
+
+
+_BOOLEAN = "BooleanArray"
+_MASKED: dict[str, Callable[[Array, Array], Any]] = {
+    "IntegerArray": pd.arrays.IntegerArray,
+    "FloatingArray": pd.arrays.FloatingArray,
+    _BOOLEAN: pd.arrays.BooleanArray,
+}
+
+
+def _categories(values: Any) -> tuple[pa.Array, Spec] | None:
+    from runstore.codecs._pandas_index import encode_flat_index
+
+    categories = encode_flat_index(values.dtype.categories)
+    if categories is None:
+        return None
+    dictionary, spec = categories
+    codes = values.codes
+    indices = _raw(pa.from_numpy_dtype(codes.dtype), codes, missing=codes == -1)
+    ordered = bool(values.dtype.ordered)
+    column = pa.DictionaryArray.from_arrays(indices, dictionary, ordered=ordered, safe=False)
+    return column, {"k": "cat", "ordered": ordered, "categories": spec}
+
+
+def _categories_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    from runstore.codecs._pandas_index import decode_flat_index
+
+    chunk = _whole(column)
+    categories = decode_flat_index(opened, pa.chunked_array([chunk.dictionary]), spec["categories"])
+    codes = pa.chunked_array([chunk.indices])
+    data = _raw_back(opened, codes, chunk.indices.type.to_pandas_dtype())
+    dtype = pd.CategoricalDtype(categories, ordered=spec["ordered"])
+    data = _restored(data, codes, np.array(-1, data.dtype))
+    return pd.Categorical.from_codes(data, dtype=dtype, validate=False)
+
+
+def _arrow_backed(values: Any) -> tuple[pa.Array, Spec] | None:
+    if isinstance(values.dtype.pyarrow_dtype, pa.BaseExtensionType):
+        return None  # comes back as its storage where the type is not registered
+    return _whole(values.__arrow_array__()), {"k": "arrow"}
+
+
+def _arrow_backed_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    return pd.arrays.ArrowExtensionArray(column)
+
+
+# Buffers ----------------------------------------------------------------------------------------
+
+
+def _raw(kind: pa.DataType, data: Array, missing: Array | None = None) -> pa.Array:
+    """Give *data* as an Arrow array on the same memory, nulls where *missing*."""
+    data = np.ascontiguousarray(data)
+    bits = None
+    if missing is not None and missing.any():
+        bits = pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(data), [bits, pa.py_buffer(data.view("u1"))])
+
+
+def _raw_back(opened: Opened, column: pa.ChunkedArray, dtype: Any) -> Array:
+    """View a column's data buffer as a writable array, whatever its nulls."""
+    if column.num_chunks == 0:
+        return np.empty(0, dtype)
+    chunk = _whole(column)
+    data = opened.array(chunk.buffers()[1], dtype, chunk.offset + len(chunk))
+    return data[chunk.offset :] if chunk.offset else data
+
+
+def _restored(data: Array, column: pa.ChunkedArray, missing: Array) -> Array:
+    """Make the nulls' slots *missing* again where another writer left something else there."""
+    if column.null_count:
+        nulls = column.is_null().to_numpy()
+        at = data[nulls]
+        expected = np.full(len(at), missing)
+        if at.tobytes() != expected.tobytes():
+            data[nulls] = missing
+    return data
+
+
+def _whole(column: Any) -> pa.Array:
+    """Give a column in one piece; it is copied together only if it is not."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return column.combine_chunks()
+
+
+_BY_KIND: dict[str, Callable[[Any], tuple[pa.Array, Spec] | None]] = {
+    "i": _numbers,
+    "u": _numbers,
+    "f": _numbers,
+    "b": _booleans,
+    "M": _times,
+    "m": _times,
+    "O": _objects,
+}
+
+_BY_DTYPE: tuple[tuple[type, Callable[[Any], tuple[pa.Array, Spec] | None]], ...] = (
+    (pd.StringDtype, _strings),
+    (pd.CategoricalDtype, _categories),
+    (pd.DatetimeTZDtype, _zoned),
+    (pd.ArrowDtype, _arrow_backed),
+)
+
+_DECODERS: dict[str, Callable[..., Any]] = {
+    "np": _numbers_back,
+    "bool": _booleans_back,
+    "M": _times_back,
+    "m": _times_back,
+    "Mtz": _zoned_back,
+    "str": _strings_back,
+    "object": _objects_back,
+    "masked": _masked_back,
+    "cat": _categories_back,
+    "arrow": _arrow_backed_back,
+    "pickle": _unpickled,
+}

@@ -1,0 +1,157 @@
+"""A pandas index to Arrow columns and back; None stands for "not exactly"."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from runstore.codecs._base import Opened
+from runstore.codecs._pandas_columns import decode_column, encode_exactly
+from runstore.codecs._pickle import Pickling
+from runstore.codecs._python import is_json
+
+__all__ = [
+    "decode_flat_index",
+    "decode_index",
+    "decode_labels",
+    "encode_flat_index",
+    "encode_index",
+    "encode_labels",
+]
+
+Spec = dict[str, Any]
+
+_FLAT = (pd.Index, pd.DatetimeIndex, pd.TimedeltaIndex, pd.CategoricalIndex, pd.RangeIndex)
+_DENY = Pickling("deny", "an index")  # nothing in an index is ever pickled by itself
+
+
+def encode_index(index: Any) -> tuple[list[pa.Array], Spec] | None:
+    """Give a row index as no, one or several Arrow columns and a spec."""
+    if type(index) is pd.RangeIndex and _is_name(index.name):
+        return [], {
+            "k": "range",
+            "range": [index.start, index.stop, index.step],
+            "name": index.name,
+        }
+    if type(index) is pd.MultiIndex:
+        return _encode_multi(index)
+    flat = encode_flat_index(index)
+    return None if flat is None else ([flat[0]], flat[1])
+
+
+def decode_index(opened: Opened, columns: list[pa.ChunkedArray], spec: Spec) -> Any:
+    """Rebuild a row index."""
+    if spec["k"] == "range":
+        return _range(spec)
+    if spec["k"] == "multi":
+        return _decode_multi(opened, columns, spec)
+    return decode_flat_index(opened, columns[0], spec)
+
+
+def encode_flat_index(index: Any) -> tuple[pa.Array, Spec] | None:
+    """Give an index of one level as one Arrow column and a spec."""
+    if type(index) not in _FLAT or not _is_name(index.name):
+        return None
+    encoded = encode_exactly(index._values)
+    if encoded is None:
+        return None
+    column, values = encoded
+    spec: Spec = {"k": "flat", "values": values, "name": index.name}
+    if type(index) is pd.RangeIndex:
+        spec["range"] = [index.start, index.stop, index.step]
+    freq = getattr(index, "freq", None)
+    if freq is not None:
+        spec["freq"] = freq.freqstr
+        if pd.tseries.frequencies.to_offset(freq.freqstr) != freq:
+            return None  # a custom calendar
+    return column, spec
+
+
+def decode_flat_index(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    """Rebuild an index of one level."""
+    if "range" in spec:
+        return _range(spec)
+    values = decode_column(opened, column, spec["values"], _DENY)
+    if values.dtype == object:  # neither inferred anew nor taken for tuples
+        return pd.Index(values, dtype=object, name=spec["name"], copy=False, tupleize_cols=False)
+    index = pd.Index(values, name=spec["name"], copy=False)
+    if "freq" in spec:
+        index.freq = spec["freq"]
+    return index
+
+
+def _encode_multi(index: Any) -> tuple[list[pa.Array], Spec] | None:
+    """Levels and codes as dictionary columns, so that others see the labels."""
+    columns, levels = [], []
+    if not all(_is_name(name) for name in index.names):
+        return None
+    for level, codes in zip(index.levels, index.codes, strict=True):
+        encoded = encode_flat_index(level)
+        if encoded is None:
+            return None
+        codes = np.asarray(codes)
+        indices = pa.array(codes, mask=codes == -1)
+        columns.append(pa.DictionaryArray.from_arrays(indices, encoded[0], safe=False))
+        levels.append(encoded[1])
+    return columns, {"k": "multi", "levels": levels, "names": list(index.names)}
+
+
+def _decode_multi(opened: Opened, columns: list[pa.ChunkedArray], spec: Spec) -> Any:
+    levels, codes = [], []
+    for column, level in zip(columns, spec["levels"], strict=True):
+        chunk = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        levels.append(decode_flat_index(opened, pa.chunked_array([chunk.dictionary]), level))
+        codes.append(chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False))
+    return pd.MultiIndex(levels, codes, names=spec["names"], verify_integrity=False)
+
+
+def encode_labels(labels: Any) -> Spec | None:
+    """Give column labels as JSON alone: text, integers or a range."""
+    if not _is_name(labels.name):
+        return None
+    if type(labels) is pd.RangeIndex:
+        return {
+            "k": "range",
+            "range": [labels.start, labels.stop, labels.step],
+            "name": labels.name,
+        }
+    if type(labels) is not pd.Index:
+        return None
+    dtype: Any = labels.dtype
+    values = labels.tolist()
+    if isinstance(dtype, pd.StringDtype) or dtype.kind == "O":
+        if set(map(type, values)) - {str}:
+            return None
+        kind = (
+            "object"
+            if dtype.kind == "O"
+            else [dtype.storage, "NA" if dtype.na_value is pd.NA else "nan"]
+        )
+    elif isinstance(dtype, np.dtype) and dtype.kind in "iu" and dtype.isnative:
+        kind = dtype.str
+    else:
+        return None
+    return {"k": "labels", "values": values, "dtype": kind, "name": labels.name}
+
+
+def decode_labels(spec: Spec) -> Any:
+    """Rebuild column labels."""
+    if spec["k"] == "range":
+        return _range(spec)
+    kind = spec["dtype"]
+    if isinstance(kind, list):
+        dtype: Any = pd.StringDtype(kind[0], pd.NA if kind[1] == "NA" else np.nan)
+    else:
+        dtype = np.dtype(kind)
+    return pd.Index(spec["values"], dtype=dtype, name=spec["name"], tupleize_cols=False)
+
+
+def _range(spec: Spec) -> Any:
+    start, stop, step = spec["range"]
+    return pd.RangeIndex(start, stop, step, name=spec["name"])
+
+
+def _is_name(name: Any) -> bool:
+    """Say whether a name is plain enough for JSON; NaN is not, it would not be found equal."""
+    return type(name) in (str, int, bool, type(None)) and is_json(name)

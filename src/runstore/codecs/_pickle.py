@@ -1,0 +1,164 @@
+"""Pickle, visible and lockable: every use of it in runstore goes through here.
+
+Protocol 5 with out-of-band buffers: large arrays inside an object become blobs
+of the container, each aligned, and are mapped instead of copied when it is read.
+Classes and functions of ``__main__`` go by value (cloudpickle), so that what a
+notebook stored can be read elsewhere.
+"""
+
+import pickle
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from runstore.buffers import Buffer, flat
+from runstore.codecs._base import Encoded, Opened
+from runstore.errors import CorruptObjectError, UnsafePickleError, UnsupportedValueError
+from runstore.settings import PicklePolicy
+
+__all__ = ["PickleCodec", "PickleWarning", "Pickling", "blob_batch", "blob_schema"]
+
+_OUT_OF_BAND_FROM = 4096  # bytes; smaller buffers cost more as a blob than as a copy
+
+
+class PickleWarning(UserWarning):
+    """A value was pickled, or unpickled, under the policy ``warn``."""
+
+
+class Pickling:
+    """The pickle policy, applied to one object.
+
+    Args:
+        policy: ``allow``, ``warn`` or ``deny``.
+        ref: The object, for messages.
+    """
+
+    def __init__(self, policy: PicklePolicy, ref: str) -> None:
+        self._policy = policy
+        self._ref = ref
+        self.used = False
+        """Whether anything was pickled."""
+
+    def dumps(self, value: Any, buffers: list[pickle.PickleBuffer] | None = None) -> bytes:
+        """Pickle *value*; its large buffers are added to *buffers* if that is given.
+
+        Raises:
+            UnsafePickleError: The policy is ``deny``.
+            UnsupportedValueError: The value cannot be pickled.
+        """
+        self._ask("can only be stored as a pickle", value)
+        import cloudpickle
+
+        def aside(buffer: pickle.PickleBuffer) -> bool:
+            if buffers is None or buffer.raw().nbytes < _OUT_OF_BAND_FROM:
+                return True  # stays in the stream
+            buffers.append(buffer)
+            return False
+
+        try:
+            stream: bytes = cloudpickle.dumps(value, protocol=5, buffer_callback=aside)
+        except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError) as exc:
+            raise UnsupportedValueError(
+                f"cannot store {self._ref}: a {type(value).__module__}.{type(value).__qualname__} "
+                f"cannot be pickled ({exc}). Store what it is made of instead",
+                self._ref,
+            ) from exc
+        self.used = True
+        return stream
+
+    def loads(self, stream: Buffer, buffers: Iterable[Buffer] | None = None) -> Any:
+        """Unpickle what `dumps` gave.
+
+        Raises:
+            UnsafePickleError: The policy is ``deny``; nothing was executed.
+            UnsupportedValueError: A class or module that the object needs is missing here.
+            CorruptObjectError: It is not a pickle.
+        """
+        self._ask("is stored as a pickle, and loading it can execute code")
+        try:
+            return pickle.loads(stream, buffers=buffers)  # noqa: S301 - under the policy
+        except (ImportError, AttributeError) as exc:
+            raise UnsupportedValueError(
+                f"cannot load {self._ref}: it needs something that is not importable here "
+                f"({exc}). Install or import the package that defines it; `runstore show` tells "
+                "the versions it was stored with",
+                self._ref,
+            ) from exc
+        except (pickle.UnpicklingError, EOFError, IndexError) as exc:
+            raise CorruptObjectError(
+                f"{self._ref} holds a damaged pickle: {exc}", self._ref
+            ) from exc
+
+    @contextmanager
+    def at(self, part: str) -> Iterator[None]:
+        """Name *part* of the object in the messages of the block."""
+        whole, self._ref = self._ref, f"{self._ref} ({part})"
+        try:
+            yield
+        finally:
+            self._ref = whole
+
+    def _ask(self, what: str, *value: Any) -> None:
+        if self._policy == "allow":
+            return
+        kind = f" (a {type(value[0]).__module__}.{type(value[0]).__qualname__})" if value else ""
+        message = f"{self._ref}{kind} {what}"
+        if self._policy == "deny":
+            raise UnsafePickleError(
+                f"{message}; the store's policy is pickle='deny'. Store a table, array, text or "
+                "plain dict, or open the store with pickle='allow'",
+                self._ref,
+            )
+        warnings.warn(PickleWarning(message), stacklevel=2)
+
+
+class PickleCodec:
+    """Any picklable object: the stream is the first blob, its large buffers are the others."""
+
+    name = "pickle"
+    version = 1
+
+    def encode(self, value: Any, pickling: Pickling) -> Encoded:
+        """See `runstore.codecs.Codec.encode`."""
+        buffers: list[pickle.PickleBuffer] = []
+        stream = pickling.dumps(value, buffers)
+        blobs: list[Buffer] = [stream, *(buffer.raw() for buffer in buffers)]
+        return Encoded(
+            blob_schema(),
+            [blob_batch(blob) for blob in blobs],
+            nbytes=sum(flat(blob).nbytes for blob in blobs),
+        )
+
+    def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
+        """See `runstore.codecs.Codec.decode`."""
+        stream, *buffers = (blob_in(opened, i) for i in range(opened.num_batches))
+        return pickling.loads(stream, buffers)
+
+
+def blob_schema() -> pa.Schema:
+    """Give the schema of files that hold blobs: one per row, one row per batch."""
+    return _BLOB_SCHEMA
+
+
+_BLOB_SCHEMA = pa.schema([pa.field("data", pa.large_binary(), nullable=False)])
+
+
+def blob_batch(blob: Buffer) -> pa.RecordBatch:
+    """Give *blob* as a batch of one row, without copying it."""
+    size = flat(blob).nbytes
+    offsets = pa.py_buffer(bytes(8) + size.to_bytes(8, "little"))
+    array = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(flat(blob))])
+    return pa.RecordBatch.from_arrays([array], schema=_BLOB_SCHEMA)
+
+
+def blob_in(opened: Opened, index: int) -> memoryview:
+    """View the blob of one batch, writable."""
+    column = opened.batch(index).column(0)
+    _, offsets, data = column.buffers()
+    if len(column) != 1 or not pa.types.is_large_binary(column.type):
+        raise CorruptObjectError(f"{opened.ref} is damaged: not one blob per batch", opened.ref)
+    start, end = memoryview(offsets).cast("q")[:2]
+    return memoryview(opened.array(data, "u1", end).data)[start:end]

@@ -1,0 +1,58 @@
+"""polars frames and series, through Arrow without copying."""
+
+from typing import Any
+
+import polars as pl
+
+from runstore.codecs._base import Encoded, Opened
+from runstore.codecs._pickle import Pickling
+
+__all__ = ["PolarsCodec"]
+
+_EXACT = (
+    *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
+    *(pl.Float32, pl.Float64, pl.Boolean, pl.String, pl.Binary, pl.Null),
+    *(pl.Date, pl.Time, pl.Datetime, pl.Duration),
+)
+
+
+class PolarsCodec:
+    """``polars.DataFrame`` and ``Series`` of the dtypes that Arrow keeps exactly.
+
+    Categorical, Enum, Decimal, Object and wider integers are left to pickle, which
+    is polars' own serialisation.
+    """
+
+    name = "polars"
+    version = 1
+
+    def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
+        """See `runstore.codecs.Codec.encode`."""
+        series = isinstance(value, pl.Series)
+        frame = value.to_frame("value") if series else value
+        if not all(_is_exact(dtype) for dtype in frame.dtypes) or not frame.width:
+            return None
+        table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
+        spec = {"series": value.name} if series else {}
+        return Encoded(
+            table.schema,
+            table.to_batches(),
+            spec,
+            rows=frame.height,
+            columns=None if series else frame.width,
+            nbytes=table.nbytes,
+        )
+
+    def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
+        """See `runstore.codecs.Codec.decode`."""
+        frame = pl.from_arrow(opened.table(), rechunk=False)
+        assert isinstance(frame, pl.DataFrame)
+        return frame.to_series(0).alias(spec["series"]) if "series" in spec else frame
+
+
+def _is_exact(dtype: Any) -> bool:
+    if isinstance(dtype, (pl.List, pl.Array)):
+        return _is_exact(dtype.inner)
+    if isinstance(dtype, pl.Struct):
+        return all(_is_exact(field.dtype) for field in dtype.fields)
+    return isinstance(dtype, _EXACT)

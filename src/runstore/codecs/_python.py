@@ -1,0 +1,108 @@
+"""bytes, str and JSON-like Python: kept as what they are, readable without Python."""
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from runstore.codecs._base import Encoded, Opened
+from runstore.codecs._pickle import Pickling, blob_batch, blob_in, blob_schema
+from runstore.errors import CorruptObjectError
+
+__all__ = ["BytesCodec", "JsonCodec", "TextCodec", "is_json"]
+
+_DEEPEST = 64
+_LARGEST_INT = 1 << 4096  # python refuses to print much larger ones
+
+
+class BytesCodec:
+    """``bytes`` and ``bytearray``: one blob."""
+
+    name = "bytes"
+    version = 1
+
+    def encode(self, value: bytes | bytearray, pickling: Pickling) -> Encoded:
+        """See `runstore.codecs.Codec.encode`."""
+        spec = {"type": type(value).__name__}
+        return Encoded(blob_schema(), [blob_batch(value)], spec, nbytes=len(value))
+
+    def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
+        """See `runstore.codecs.Codec.decode`."""
+        kinds = {"bytes": bytes, "bytearray": bytearray}
+        return kinds[spec["type"]](blob_in(opened, 0))
+
+
+class TextCodec:
+    """``str``: one cell of UTF-8."""
+
+    name = "str"
+    version = 1
+
+    def encode(self, value: str, pickling: Pickling) -> Encoded | None:
+        """See `runstore.codecs.Codec.encode`."""
+        try:
+            data = value.encode()
+        except UnicodeEncodeError:  # lone surrogates are not text to Arrow
+            return None
+        return _cell(data, "text")
+
+    def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> str:
+        """See `runstore.codecs.Codec.decode`."""
+        return _cell_of(opened)
+
+
+class JsonCodec:
+    """None, bool, int, float, and lists and dicts of these and str: one cell of JSON.
+
+    The dialect is Python's, so NaN and infinities are kept. Tuples, keys that are
+    not str, and subclasses are not JSON and are left to pickle.
+    """
+
+    name = "json"
+    version = 1
+
+    def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
+        """See `runstore.codecs.Codec.encode`."""
+        if not is_json(value):
+            return None
+        return _cell(json.dumps(value, separators=(",", ":")).encode("ascii"), "json")
+
+    def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
+        """See `runstore.codecs.Codec.decode`."""
+        return json.loads(_cell_of(opened))
+
+
+def is_json(value: Any, depth: int = 0) -> bool:
+    """Say whether *value* comes back from JSON as it is: types, order and values."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None or kind is float:
+        return True
+    if kind is int:
+        return bool(-_LARGEST_INT < value < _LARGEST_INT)
+    if depth > _DEEPEST:
+        return False  # or contains itself
+    if kind is list:
+        return all(is_json(item, depth + 1) for item in value)
+    if kind is dict:
+        return all(type(key) is str and is_json(item, depth + 1) for key, item in value.items())
+    return False
+
+
+def _cell(data: bytes, name: str) -> Encoded:
+    offsets = pa.py_buffer(bytes(8) + len(data).to_bytes(8, "little"))
+    cell = pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(data)])
+    schema = _CELLS[name]
+    return Encoded(schema, [pa.RecordBatch.from_arrays([cell], schema=schema)], nbytes=len(data))
+
+
+_CELLS = {
+    name: pa.schema([pa.field(name, pa.large_string(), nullable=False)])
+    for name in ("text", "json")
+}
+
+
+def _cell_of(opened: Opened) -> str:
+    column = opened.batch(0).column(0)
+    if len(column) != 1 or not pa.types.is_large_string(column.type):
+        raise CorruptObjectError(f"{opened.ref} is damaged: not one cell of text", opened.ref)
+    return str(column[0].as_py())

@@ -1,0 +1,98 @@
+"""What an object says about itself: one JSON document in its footer."""
+
+import json
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from runstore.errors import CorruptObjectError, UnsupportedFormatError
+from runstore.keys import Place
+
+__all__ = ["FORMAT_VERSION", "Header"]
+
+FORMAT_VERSION = 1
+
+_SLACK = 64  # at least so many spaces follow the JSON, so that a copy can change the key in place
+_STEP = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The description of one object, as `docs/format.md` specifies it.
+
+    Attributes:
+        namespace, run, name: The object's own place; run is None in the namespace scope.
+        workflow, stage: Who put it, where known.
+        type: The python type of the value, ``module.QualName``.
+        codec: Which codec wrote it.
+        codec_version: That codec's own version.
+        spec: What that codec needs to rebuild the value.
+        pickle: Whether loading it unpickles anything.
+        rows, columns: Of a table; an array's length; else None.
+        nbytes: Size of the value in memory, in bytes, as far as its buffers tell.
+        created_at: When it was put, UTC.
+        write_id: Random, unique per put.
+        versions: The libraries that wrote it.
+        metadata: The user's own.
+    """
+
+    namespace: str
+    run: str | None
+    name: str
+    type: str
+    codec: str
+    codec_version: int
+    created_at: datetime
+    write_id: str
+    spec: dict[str, Any] = field(default_factory=dict)
+    pickle: bool = False
+    rows: int | None = None
+    columns: int | None = None
+    nbytes: int | None = None
+    workflow: str | None = None
+    stage: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def place(self) -> Place:
+        """The place the object was written for."""
+        return Place(self.namespace, self.run, self.name)
+
+    def at(self, place: Place) -> "Header":
+        """Give the header of a copy at *place*."""
+        return replace(self, namespace=place.namespace, run=place.run, name=place.name)
+
+    def to_json(self, length: int | None = None) -> bytes | None:
+        """Encode as ASCII JSON, padded with spaces to *length*; None if it is longer than that."""
+        document = {name: getattr(self, name) for name in _NAMES}
+        document["created_at"] = self.created_at.isoformat()
+        text = json.dumps(document, separators=(",", ":")).encode("ascii")
+        if length is None:
+            length = -(-(len(text) + _SLACK) // _STEP) * _STEP
+        return text.ljust(length) if len(text) <= length else None
+
+    @classmethod
+    def from_json(cls, text: bytes, version: bytes, ref: str) -> "Header":
+        """Decode what `to_json` encoded; fields this version does not know are ignored.
+
+        Raises:
+            UnsupportedFormatError: *version* is newer than this runstore's.
+            CorruptObjectError: It is not such a document.
+        """
+        if not version.isdigit() or int(version) > FORMAT_VERSION:
+            raise UnsupportedFormatError(
+                f"{ref} is in format version {version.decode(errors='replace')}, this runstore "
+                f"reads up to {FORMAT_VERSION}: upgrade runstore",
+                ref,
+            )
+        try:
+            document = json.loads(text)
+            known = {name: document[name] for name in _NAMES if name in document}
+            known["created_at"] = datetime.fromisoformat(known["created_at"]).astimezone(UTC)
+            return cls(**known)
+        except (ValueError, KeyError, TypeError) as exc:
+            raise CorruptObjectError(f"{ref} has a header that cannot be read: {exc}", ref) from exc
+
+
+_NAMES = tuple(f.name for f in fields(Header))

@@ -1,0 +1,220 @@
+"""Bytes to header, schema and record batches; damage is found before anything is built."""
+
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from runstore.buffers import Buffer, flat
+from runstore.errors import CorruptObjectError
+from runstore.format._header import Header
+from runstore.format._seal import body_is_intact, footer_start, is_sealed, reseal
+
+__all__ = ["Stored", "Verify", "open_arrow", "read_header", "read_schema", "readdressed"]
+
+Verify = Literal["auto"] | bool
+
+_VERIFY_UP_TO = 256 * 1024  # a digest this large takes about 20 µs; a mapped page is not touched
+
+_ARROW_ERRORS = (pa.ArrowException, OSError, ValueError, TypeError, EOFError)
+
+
+class Stored:
+    """One stored Arrow file, opened on a private buffer.
+
+    Attributes:
+        header: What the file says about itself; None for one runstore did not write.
+        schema: The schema of the record batches.
+        data: The whole file, private and writable.
+    """
+
+    def __init__(self, data: Buffer, reader: Any, header: Header | None, ref: str) -> None:
+        self.data = data
+        self.header = header
+        self.schema: pa.Schema = reader.schema
+        self.ref = ref
+        self._reader = reader
+        self._base: int = pa.py_buffer(data).address
+
+    @property
+    def num_batches(self) -> int:
+        """How many record batches the file has."""
+        return int(self._reader.num_record_batches)
+
+    def batch(self, index: int) -> pa.RecordBatch:
+        """Open one record batch, without copying its data.
+
+        Raises:
+            CorruptObjectError: Its structure is damaged.
+        """
+        try:
+            return self._reader.get_batch(index)
+        except _ARROW_ERRORS as exc:
+            raise _damaged(self.ref, exc) from exc
+
+    def table(self) -> pa.Table:
+        """Open all record batches as one table, without copying the data.
+
+        Raises:
+            CorruptObjectError: Their structure is damaged.
+        """
+        try:
+            table = pa.Table.from_batches(
+                [self._reader.get_batch(i) for i in range(self.num_batches)], self.schema
+            )
+            # In full for what others wrote: Arrow itself takes a file's offsets on trust.
+            table.validate(full=self.header is None)
+        except _ARROW_ERRORS as exc:
+            raise _damaged(self.ref, exc) from exc
+        return table
+
+    def array(self, buffer: pa.Buffer | None, dtype: Any, count: int) -> np.ndarray[Any, Any]:
+        """View *buffer*, a part of the file, as a writable array of *count* items.
+
+        Without a copy, except for what was compressed.
+
+        Raises:
+            CorruptObjectError: The buffer is too short for so many items.
+        """
+        dtype = np.dtype(dtype)
+        if count == 0 or dtype.itemsize == 0:
+            return np.empty(count, dtype)
+        size = count * dtype.itemsize
+        if buffer is None or buffer.size < size:
+            raise CorruptObjectError(f"{self.ref} is damaged: a column is too short", self.ref)
+        offset = buffer.address - self._base
+        if offset >= 0 and offset + size <= flat(self.data).nbytes:
+            return np.frombuffer(flat(self.data), dtype, count, offset)
+        return np.frombuffer(memoryview(buffer), dtype, count).copy()
+
+
+def open_arrow(data: Buffer, ref: str, *, verify: Verify = "auto", mapped: bool = False) -> Stored:
+    """Open the bytes of an Arrow file, runstore's or another's.
+
+    The footer, and with it schema and structure, is always checked. The data is
+    too, unless it is a large mapped file and *verify* is ``auto``.
+
+    Args:
+        data: The whole file; arrays will be built on it, and are written to.
+        ref: What to call it in errors.
+        verify: Whether to check the digest of the data.
+        mapped: Whether reading all of *data* would read it from a disk.
+
+    Raises:
+        CorruptObjectError: A digest does not fit, or it is not a whole Arrow file.
+        UnsupportedFormatError: It is of a newer format version.
+    """
+    view = flat(data)
+    size = view.nbytes
+    start = footer_start(view[-10:], size, ref)
+    sealed = is_sealed(bytes(view[start:]), ref)
+    if not sealed and verify is True:
+        raise CorruptObjectError(
+            f"{ref} has no digest, it was not written by runstore: read it without verify=True", ref
+        )
+    try:
+        reader = pa.ipc.RecordBatchFileReader(pa.py_buffer(data))
+        entries = reader.metadata or {}
+    except _ARROW_ERRORS as exc:
+        raise _damaged(ref, exc) from exc
+    if not sealed:
+        return Stored(data, reader, None, ref)
+    if verify is True or (verify == "auto" and (not mapped or size <= _VERIFY_UP_TO)):
+        check_body(data, start, entries, ref)
+    return Stored(data, reader, header_in(entries, ref), ref)
+
+
+def check_body(data: Buffer, start: int, entries: dict[bytes, bytes], ref: str) -> None:
+    """Raise CorruptObjectError unless the bytes before the footer are the ones written."""
+    if not body_is_intact(data, start, entries[b"runstore.body"].decode()):
+        raise CorruptObjectError(
+            f"{ref} is damaged: its data does not fit its digest. Restore it from a copy, or run "
+            "again the stage that made it",
+            ref,
+        )
+
+
+def header_in(entries: dict[bytes, bytes], ref: str) -> Header:
+    """Read the header out of a footer's key-values."""
+    try:
+        return Header.from_json(entries[b"runstore.object"], entries[b"runstore.version"], ref)
+    except KeyError as exc:
+        raise CorruptObjectError(f"{ref} has no header", ref) from exc
+
+
+def read_header(tail: Buffer, size: int, ref: str) -> tuple[Header | None, str | None, int]:
+    """Read the header from a file's last bytes.
+
+    Args:
+        tail: The last bytes of the file.
+        size: The size of the whole file, in bytes.
+        ref: What to call it in errors.
+
+    Returns:
+        The header, the digest of the body, and 0; or None, None and how many bytes
+        *tail* must have for it. For a file that runstore did not write, None, None, 0.
+
+    Raises:
+        CorruptObjectError: The footer is damaged.
+        UnsupportedFormatError: It is of a newer format version.
+    """
+    view = flat(tail)
+    missing = size - view.nbytes
+    start = footer_start(view[-10:], size, ref)
+    if start < missing:
+        return None, None, size - start
+    footer = bytes(view[start - missing :])
+    if not is_sealed(footer, ref):
+        return None, None, 0
+    entries = _footer_entries(footer, ref)
+    return header_in(entries, ref), entries[b"runstore.body"].decode(), 0
+
+
+def read_schema(tail: Buffer, size: int, ref: str) -> pa.Schema | None:
+    """Read the schema from a file's last bytes; None if they do not reach back far enough.
+
+    Raises:
+        CorruptObjectError: The footer is damaged.
+    """
+    view = flat(tail)
+    start = footer_start(view[-10:], size, ref) - (size - view.nbytes)
+    if start < 0:
+        return None
+    try:
+        return _reader_of(bytes(view[start:])).schema
+    except _ARROW_ERRORS as exc:
+        raise _damaged(ref, exc) from exc
+
+
+def _reader_of(footer: bytes) -> Any:
+    """Parse a footer alone: Arrow sees a file whose body is not there."""
+    return pa.ipc.RecordBatchFileReader(pa.py_buffer(b"ARROW1\0\0" + footer))
+
+
+def _footer_entries(footer: bytes, ref: str) -> dict[bytes, bytes]:
+    try:
+        return _reader_of(footer).metadata or {}
+    except _ARROW_ERRORS as exc:
+        raise _damaged(ref, exc) from exc
+
+
+def readdressed(footer: bytes, old: Header, new: Header) -> bytes | None:
+    """Rewrite a footer for a copy of the object under another key.
+
+    Returns:
+        A footer of the same length; None if the new header does not fit into it,
+        so that the object has to be written anew.
+    """
+    document = (old.to_json() or b"").rstrip()
+    at = footer.find(document)
+    if at < 0:
+        return None
+    end = at + len(document)
+    while footer[end : end + 1] == b" ":
+        end += 1
+    text = new.to_json(end - at)
+    return None if text is None else reseal(footer, footer[at:end], text)
+
+
+def _damaged(ref: str, exc: BaseException) -> CorruptObjectError:
+    return CorruptObjectError(f"{ref} is damaged: {exc}", ref)

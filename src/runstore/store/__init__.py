@@ -1,0 +1,220 @@
+"""Where objects go: the store, its verbs, and what it says about what it keeps."""
+
+import os
+from typing import Any
+
+from runstore.backends import Backend, open_backend
+from runstore.context import StoreAddress, WorkflowRun, absolute_url, default_address
+from runstore.context import get_run_context as _current_run
+from runstore.errors import InvalidRequestError, SettingsError
+from runstore.keys import scope_of
+from runstore.names import check_namespace, check_run
+from runstore.settings import PicklePolicy
+from runstore.store._info import ObjectInfo, human_size
+from runstore.store._objects import Objects
+from runstore.store._records import list_runs, read_run, write_run
+from runstore.store._verbs import Target, Verbs
+
+__all__ = ["ObjectInfo", "ObjectStore", "StoreView", "Target", "Verbs", "human_size"]
+
+
+class ObjectStore(Verbs):
+    """A place where objects are kept. Its verbs work in the current run.
+
+    Nothing is opened or created before the first use. A store pickles as its
+    address, so it can be sent to another process.
+
+    Args:
+        url: A path, ``file://…`` or ``memory://name``; by default ``RUNSTORE_URL``,
+            else ``.runstore`` under the working directory. Made absolute here.
+        engine: For S3 only.
+        pickle: What to do with values only pickle can hold: ``allow``; ``warn``;
+            ``deny`` neither writes nor loads any.
+        durable: Wait for the disk on every put, so that objects survive a power cut.
+        timeout: Seconds to wait for a remote place, retries included.
+        cache: For S3 only.
+        storage_options: For S3 only.
+
+    Raises:
+        SettingsError: The URL or an option is not understood.
+    """
+
+    def __init__(
+        self,
+        url: str | os.PathLike[str] | None = None,
+        *,
+        engine: str | None = None,
+        pickle: PicklePolicy | None = None,
+        durable: bool | None = None,
+        timeout: float | None = None,
+        cache: str | None = None,
+        **storage_options: Any,
+    ) -> None:
+        given = {"pickle": pickle, "durable": durable, "timeout": timeout}
+        changes = {name: value for name, value in given.items() if value is not None}
+        if url is None or len(changes) < len(given):
+            base = default_address(os.fspath(url) if url is not None else None)
+            address = base.model_copy(update=changes)
+        else:
+            address = StoreAddress(url=absolute_url(url), **changes)
+        self._open(_checked(address, engine, cache, storage_options))
+
+    @classmethod
+    def from_address(cls, address: StoreAddress) -> "ObjectStore":
+        """Open the store at *address*; the same object for the same address, within a process.
+
+        Raises:
+            SettingsError: The address is not understood.
+        """
+        known = _opened.get(address.url)
+        if known is not None and (known[0] is address or known[0] == address):
+            return known[1]
+        store = cls.__new__(cls)
+        store._open(address)
+        _opened[address.url] = (address, store)
+        return store
+
+    def _open(self, address: StoreAddress) -> None:
+        self.address = address
+        """Where this store is and how it behaves, without secrets."""
+        backend = open_backend(address.url, durable=address.durable, options=address.options)
+        self._objects = Objects(backend, address.pickle)
+
+    @property
+    def url(self) -> str:
+        """Where this store is, absolute."""
+        return self.address.url
+
+    @property
+    def backend(self) -> Backend:
+        """What keeps the bytes."""
+        return self._objects.backend
+
+    def _target(self) -> Target:
+        ctx = _current_run()
+        stage = ctx.stage.name if ctx.stage is not None else None
+        return Target(self._objects, ctx.namespace, ctx.run.name, ctx.run.workflow, stage)
+
+    def at(self, *, namespace: str | None = None, run: str | None = None) -> "StoreView":
+        """Give the same verbs on one scope, with no run context: for notebooks and dashboards.
+
+        Args:
+            namespace: By default the setting ``RUNSTORE_NAMESPACE``, else ``default``.
+            run: The run; without one only ``scope="namespace"`` works.
+
+        Raises:
+            InvalidNameError: *namespace* or *run* cannot be one.
+        """
+        if namespace is None:
+            from runstore.context import default_namespace
+
+            namespace = default_namespace()
+        check_namespace(namespace)
+        if run is not None:
+            check_run(run)
+        return StoreView(self, namespace, run)
+
+    def namespaces(self) -> list[str]:
+        """Return the namespaces that hold anything, sorted."""
+        return _scopes(self.backend.folders(""))
+
+    def runs_with_objects(self, namespace: str) -> list[str]:
+        """Return the runs of *namespace* that hold objects, recorded or not, sorted."""
+        return _scopes(self.backend.folders(f"{_folder(namespace)}/"))
+
+    def write_run(self, run: WorkflowRun, *, new: bool = False) -> None:
+        """Write a run's record, all or nothing.
+
+        A result that is not JSON, or is larger than 64 KiB, is replaced by its type.
+
+        Args:
+            run: The record.
+            new: Fail if there is one of that name.
+
+        Raises:
+            ObjectExistsError: *new* and there is one.
+            StorageError: The place failed.
+        """
+        write_run(self.backend, run, new=new)
+
+    def read_run(self, name: str, *, namespace: str) -> WorkflowRun:
+        """Return the record of a run.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+            CorruptObjectError: It cannot be read.
+            StorageError: The place failed.
+        """
+        return read_run(self.backend, name, namespace)
+
+    def runs(self, namespace: str | None = None) -> list[WorkflowRun]:
+        """Return the records of every run, newest first.
+
+        Args:
+            namespace: Only of this one.
+
+        Raises:
+            CorruptObjectError: One of them cannot be read.
+            StorageError: The place failed.
+        """
+        return list_runs(self.backend, namespace)
+
+    def sweep(self, older_than: float = 3600) -> int:
+        """Remove what interrupted puts left behind, and say how many that were.
+
+        What a living process is writing is never removed.
+
+        Args:
+            older_than: Seconds since anything was written to it.
+
+        Raises:
+            StorageError: The place failed.
+        """
+        if older_than < 0:
+            raise InvalidRequestError(f"older_than is a number of seconds, not {older_than}")
+        return self.backend.sweep(older_than)
+
+    def __repr__(self) -> str:
+        return f"ObjectStore({self.url!r}, {type(self.backend).__name__})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ObjectStore.from_address, (self.address,)
+
+
+class StoreView(Verbs):
+    """The verbs of a store on one namespace and run; what `ObjectStore.at` gives."""
+
+    def __init__(self, store: ObjectStore, namespace: str, run: str | None) -> None:
+        self.store = store
+        self.namespace = namespace
+        self.run = run
+
+    def _target(self) -> Target:
+        return Target(self.store._objects, self.namespace, self.run)
+
+    def __repr__(self) -> str:
+        return f"{self.store!r}.at(namespace={self.namespace!r}, run={self.run!r})"
+
+
+_opened: dict[str, tuple[StoreAddress, ObjectStore]] = {}
+
+
+def _checked(
+    address: StoreAddress, engine: str | None, cache: str | None, options: dict[str, Any]
+) -> StoreAddress:
+    for name, value in {"engine": engine, "cache": cache}.items():
+        if value is not None:
+            raise SettingsError(
+                f"{name}={value!r} is for S3; {address.url} takes none", address.url
+            )
+    return address.model_copy(update={"options": options}) if options else address
+
+
+def _folder(namespace: str) -> str:
+    from runstore.keys import record_key
+
+    return record_key(namespace, "").partition("/")[0]
+
+
+def _scopes(folders: list[str]) -> list[str]:
+    return sorted(filter(None, (scope_of(folder.rstrip("/")) for folder in folders)))
