@@ -19,10 +19,7 @@ from pydantic_settings import (
 
 from runstore.errors import SettingsError
 
-__all__ = ["PicklePolicy", "Settings", "current_settings"]
-
-PicklePolicy = Literal["allow", "warn", "deny"]
-"""What a store does with values that only pickle can hold."""
+__all__ = ["Settings", "current_settings"]
 
 
 class Settings(BaseSettings):
@@ -46,7 +43,7 @@ class Settings(BaseSettings):
 
     url: str | None = None
     namespace: str = "default"
-    pickle: PicklePolicy = "allow"
+    pickle: Literal["allow", "warn", "deny"] = "allow"
     durable: bool = False
     timeout: float = 60
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from runstore.codecs._base import Codec, Encoded, Opened, type_name
+from runstore.codecs._files import FileCodec, file_codec
 from runstore.codecs._pickle import PickleWarning, Pickling
 from runstore.codecs._python import is_json
 from runstore.errors import MissingExtraError, UnsupportedFormatError
@@ -15,11 +16,13 @@ from runstore.errors import MissingExtraError, UnsupportedFormatError
 __all__ = [
     "Codec",
     "Encoded",
+    "FileCodec",
     "Opened",
     "PickleWarning",
     "Pickling",
     "codec_named",
     "encode",
+    "file_codec",
     "is_json",
     "known_codecs",
     "type_name",

@@ -19,7 +19,7 @@ from runstore.codecs._base import Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError
 
-__all__ = ["decode_column", "encode_column", "encode_exactly", "is_plain"]
+__all__ = ["decode_column", "dictionary_indices", "encode_column", "encode_exactly", "is_plain"]
 
 Spec = dict[str, Any]
 Array = np.ndarray[Any, Any]
@@ -228,8 +228,7 @@ def _categories(values: Any) -> tuple[pa.Array, Spec] | None:
     if categories is None:
         return None
     dictionary, spec = categories
-    codes = values.codes
-    indices = _raw(pa.from_numpy_dtype(codes.dtype), codes, missing=codes == -1)
+    indices = dictionary_indices(values.codes)
     ordered = bool(values.dtype.ordered)
     column = pa.DictionaryArray.from_arrays(indices, dictionary, ordered=ordered, safe=False)
     return column, {"k": "cat", "ordered": ordered, "categories": spec}
@@ -245,6 +244,21 @@ def _categories_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any
     dtype = pd.CategoricalDtype(categories, ordered=spec["ordered"])
     data = _restored(data, codes, np.array(-1, data.dtype))
     return pd.Categorical.from_codes(data, dtype=dtype, validate=False)
+
+
+def dictionary_indices(codes: Array) -> pa.Array:
+    """Give category codes as dictionary indices; -1, which is missing, is null and 0.
+
+    Other readers look even at the indices of nulls, and -1 points nowhere.
+    """
+    missing = codes == -1
+    if missing.any():
+        return _raw(
+            pa.from_numpy_dtype(codes.dtype),
+            np.where(missing, codes.dtype.type(0), codes),
+            missing=missing,
+        )
+    return _raw(pa.from_numpy_dtype(codes.dtype), codes)
 
 
 def _arrow_backed(values: Any) -> tuple[pa.Array, Spec] | None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from runstore.codecs._base import Opened
-from runstore.codecs._pandas_columns import decode_column, encode_exactly
+from runstore.codecs._pandas_columns import decode_column, dictionary_indices, encode_exactly
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._python import is_json
 
@@ -90,8 +90,7 @@ def _encode_multi(index: Any) -> tuple[list[pa.Array], Spec] | None:
         encoded = encode_flat_index(level)
         if encoded is None:
             return None
-        codes = np.asarray(codes)
-        indices = pa.array(codes, mask=codes == -1)
+        indices = dictionary_indices(np.asarray(codes))
         columns.append(pa.DictionaryArray.from_arrays(indices, encoded[0], safe=False))
         levels.append(encoded[1])
     return columns, {"k": "multi", "levels": levels, "names": list(index.names)}
@@ -123,11 +122,9 @@ def encode_labels(labels: Any) -> Spec | None:
     if isinstance(dtype, pd.StringDtype) or dtype.kind == "O":
         if set(map(type, values)) - {str}:
             return None
-        kind = (
-            "object"
-            if dtype.kind == "O"
-            else [dtype.storage, "NA" if dtype.na_value is pd.NA else "nan"]
-        )
+        kind: Any = "object"
+        if isinstance(dtype, pd.StringDtype):
+            kind = [dtype.storage, "NA" if dtype.na_value is pd.NA else "nan"]
     elif isinstance(dtype, np.dtype) and dtype.kind in "iu" and dtype.isnative:
         kind = dtype.str
     else:

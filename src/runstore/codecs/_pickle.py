@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from runstore.buffers import Buffer, flat
 from runstore.codecs._base import Encoded, Opened
+from runstore.context import PicklePolicy
 from runstore.errors import CorruptObjectError, UnsafePickleError, UnsupportedValueError
-from runstore.settings import PicklePolicy
 
 __all__ = ["PickleCodec", "PickleWarning", "Pickling", "blob_batch", "blob_schema"]
 

@@ -26,6 +26,7 @@ __all__ = [
     "Config",
     "ConfigSpec",
     "Metadata",
+    "PicklePolicy",
     "RunState",
     "Selector",
     "Stage",
@@ -38,6 +39,9 @@ __all__ = [
     "WorkflowRunContext",
     "WorkflowSpec",
 ]
+
+PicklePolicy = Literal["allow", "warn", "deny"]
+"""What a store does with values that only pickle can hold."""
 
 RunState = Literal["pending", "running", "finished", "failed"]
 
@@ -223,7 +227,7 @@ class StoreAddress(_Value):
 
     url: str
     engine: str | None = None
-    pickle: Literal["allow", "warn", "deny"] = "allow"
+    pickle: PicklePolicy = "allow"
     durable: bool = False
     timeout: float = 60
     options: dict[str, Any] = {}
@@ -244,8 +248,8 @@ class Given(dict[str, Any]):
         known = ", ".join(map(repr, self)) or "nothing"
         raise MissingInputError(
             f"this run was given no {key!r} (it has {known}): pass it on the command line with "
-            f"--input {key}=… or --config FILE, in Python with run_workflow(input={{{key!r}: …}}) or "
-            "config=, or read it with .get() and a default",
+            f"--input {key}=… or --config FILE, in Python with run_workflow(input=…, config=…), or "
+            "read it with .get() and a default",
             key,
         )
 

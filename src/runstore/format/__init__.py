@@ -1,26 +1,42 @@
-"""The container: one self-describing, digest-carrying Arrow file per object.
+"""The containers: self-describing, digest-carrying Arrow and Parquet files.
 
 `docs/format.md` is the specification; this room is its implementation. It knows
 record batches and bytes, neither values nor places.
 """
 
+from typing import TYPE_CHECKING, Any
+
+from runstore.format._footer import read_footer, readdressed, schema_in
 from runstore.format._header import FORMAT_VERSION, Header
-from runstore.format._read import Stored, Verify, open_arrow, read_header, read_schema, readdressed
+from runstore.format._read import Stored, Verify, open_arrow
 from runstore.format._seal import Seal, footer_start
-from runstore.format._write import Written, arrow_file, footer_entries
+from runstore.format._write import Written, arrow_file
+
+if TYPE_CHECKING:
+    from runstore.format._parquet import StoredParquet, open_parquet, parquet_file
 
 __all__ = [
     "FORMAT_VERSION",
     "Header",
     "Seal",
     "Stored",
+    "StoredParquet",
     "Verify",
     "Written",
     "arrow_file",
-    "footer_entries",
     "footer_start",
     "open_arrow",
-    "read_header",
-    "read_schema",
+    "open_parquet",
+    "parquet_file",
+    "read_footer",
     "readdressed",
+    "schema_in",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("StoredParquet", "open_parquet", "parquet_file"):  # slow to import, seldom used
+        from runstore.format import _parquet
+
+        return getattr(_parquet, name)
+    raise AttributeError(f"module 'runstore.format' has no attribute {name!r}")

@@ -8,15 +8,16 @@ import pyarrow as pa
 from runstore.buffers import Buffer, flat
 from runstore.errors import CorruptObjectError
 from runstore.format._header import Header
-from runstore.format._seal import body_is_intact, footer_start, is_sealed, reseal
+from runstore.format._seal import body_is_intact, footer_start, is_sealed
 
-__all__ = ["Stored", "Verify", "open_arrow", "read_header", "read_schema", "readdressed"]
+__all__ = ["ARROW_ERRORS", "Stored", "Verify", "check_body", "header_in", "open_arrow"]
 
 Verify = Literal["auto"] | bool
 
 _VERIFY_UP_TO = 256 * 1024  # a digest this large takes about 20 µs; a mapped page is not touched
 
-_ARROW_ERRORS = (pa.ArrowException, OSError, ValueError, TypeError, EOFError)
+# What Arrow's readers raise for bytes that are not what they expect.
+ARROW_ERRORS = (pa.ArrowException, OSError, ValueError, TypeError, EOFError)
 
 
 class Stored:
@@ -49,7 +50,7 @@ class Stored:
         """
         try:
             return self._reader.get_batch(index)
-        except _ARROW_ERRORS as exc:
+        except ARROW_ERRORS as exc:
             raise _damaged(self.ref, exc) from exc
 
     def table(self) -> pa.Table:
@@ -64,7 +65,7 @@ class Stored:
             )
             # In full for what others wrote: Arrow itself takes a file's offsets on trust.
             table.validate(full=self.header is None)
-        except _ARROW_ERRORS as exc:
+        except ARROW_ERRORS as exc:
             raise _damaged(self.ref, exc) from exc
         return table
 
@@ -115,7 +116,7 @@ def open_arrow(data: Buffer, ref: str, *, verify: Verify = "auto", mapped: bool 
     try:
         reader = pa.ipc.RecordBatchFileReader(pa.py_buffer(data))
         entries = reader.metadata or {}
-    except _ARROW_ERRORS as exc:
+    except ARROW_ERRORS as exc:
         raise _damaged(ref, exc) from exc
     if not sealed:
         return Stored(data, reader, None, ref)
@@ -140,80 +141,6 @@ def header_in(entries: dict[bytes, bytes], ref: str) -> Header:
         return Header.from_json(entries[b"runstore.object"], entries[b"runstore.version"], ref)
     except KeyError as exc:
         raise CorruptObjectError(f"{ref} has no header", ref) from exc
-
-
-def read_header(tail: Buffer, size: int, ref: str) -> tuple[Header | None, str | None, int]:
-    """Read the header from a file's last bytes.
-
-    Args:
-        tail: The last bytes of the file.
-        size: The size of the whole file, in bytes.
-        ref: What to call it in errors.
-
-    Returns:
-        The header, the digest of the body, and 0; or None, None and how many bytes
-        *tail* must have for it. For a file that runstore did not write, None, None, 0.
-
-    Raises:
-        CorruptObjectError: The footer is damaged.
-        UnsupportedFormatError: It is of a newer format version.
-    """
-    view = flat(tail)
-    missing = size - view.nbytes
-    start = footer_start(view[-10:], size, ref)
-    if start < missing:
-        return None, None, size - start
-    footer = bytes(view[start - missing :])
-    if not is_sealed(footer, ref):
-        return None, None, 0
-    entries = _footer_entries(footer, ref)
-    return header_in(entries, ref), entries[b"runstore.body"].decode(), 0
-
-
-def read_schema(tail: Buffer, size: int, ref: str) -> pa.Schema | None:
-    """Read the schema from a file's last bytes; None if they do not reach back far enough.
-
-    Raises:
-        CorruptObjectError: The footer is damaged.
-    """
-    view = flat(tail)
-    start = footer_start(view[-10:], size, ref) - (size - view.nbytes)
-    if start < 0:
-        return None
-    try:
-        return _reader_of(bytes(view[start:])).schema
-    except _ARROW_ERRORS as exc:
-        raise _damaged(ref, exc) from exc
-
-
-def _reader_of(footer: bytes) -> Any:
-    """Parse a footer alone: Arrow sees a file whose body is not there."""
-    return pa.ipc.RecordBatchFileReader(pa.py_buffer(b"ARROW1\0\0" + footer))
-
-
-def _footer_entries(footer: bytes, ref: str) -> dict[bytes, bytes]:
-    try:
-        return _reader_of(footer).metadata or {}
-    except _ARROW_ERRORS as exc:
-        raise _damaged(ref, exc) from exc
-
-
-def readdressed(footer: bytes, old: Header, new: Header) -> bytes | None:
-    """Rewrite a footer for a copy of the object under another key.
-
-    Returns:
-        A footer of the same length; None if the new header does not fit into it,
-        so that the object has to be written anew.
-    """
-    document = (old.to_json() or b"").rstrip()
-    at = footer.find(document)
-    if at < 0:
-        return None
-    end = at + len(document)
-    while footer[end : end + 1] == b" ":
-        end += 1
-    text = new.to_json(end - at)
-    return None if text is None else reseal(footer, footer[at:end], text)
 
 
 def _damaged(ref: str, exc: BaseException) -> CorruptObjectError:

@@ -56,7 +56,8 @@ class Seal:
         Returns:
             The tail as it is to be written, and the digest of the body.
         """
-        start = footer_start(tail, len(tail), "object being written")
+        before = 8  # at least the magic went out before
+        start = footer_start(tail, before + len(tail), "object being written") - before
         self._body.update(tail[:start])
         body = self._body.hexdigest()
         footer = tail[start:].replace(self._body_slot, body.encode())

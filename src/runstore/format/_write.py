@@ -1,6 +1,7 @@
 """Record batches to the bytes of one Arrow file, in one pass, without copying the data."""
 
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,14 +12,14 @@ from runstore.errors import UnsupportedValueError
 from runstore.format._header import FORMAT_VERSION, Header
 from runstore.format._seal import Seal
 
-__all__ = ["Written", "arrow_file"]
+__all__ = ["Sink", "Written", "arrow_file", "footer_entries"]
 
 _SMALL = 64 * 1024  # below, the file is put together in memory: one write, no sink calls
 _ALIGNMENT = 64
 _PAD = "runstore.pad"
 
 
-class Written:
+class Written(ABC):
     """The bytes of one file, as buffers to be written one after the other.
 
     To be iterated over once; afterwards ``size`` and ``digest`` are known.
@@ -29,26 +30,23 @@ class Written:
     """
 
     def __init__(
-        self,
-        schema: pa.Schema,
-        batches: Iterable[pa.RecordBatch],
-        header: Header,
-        options: Any,
-        small: bool,
+        self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], header: Header
     ) -> None:
         self._schema = schema
         self._batches = batches
         self._seal = Seal()
         self._footer = footer_entries(header, self._seal)
-        self._options = options
-        self._small = small
         self._ref = str(header.place)
         self.size = 0
         self.digest: str | None = None
 
+    @abstractmethod
+    def _steps(self, sink: "Sink") -> Iterator[None]:
+        """Write the file into *sink*; between two steps it may be emptied."""
+
     def __iter__(self) -> Iterator[Buffer]:
         try:
-            for part in self._in_memory() if self._small else self._streamed():
+            for part in self._parts():
                 self.size += flat(part).nbytes
                 yield part
         except pa.ArrowException as exc:
@@ -56,27 +54,50 @@ class Written:
                 f"cannot store {self._ref}: Arrow cannot write it ({exc})", self._ref
             ) from exc
 
-    def _in_memory(self) -> Iterator[Buffer]:
+    def _parts(self) -> Iterator[Buffer]:
+        sink = Sink()
+        for _ in self._steps(sink):
+            for part in sink.take():
+                self._seal.add(part)
+                yield part
+        yield self._sealed(b"".join(sink.take()))
+
+    def _sealed(self, tail: bytes) -> bytes:
+        tail, self.digest = self._seal.close(tail)
+        return tail
+
+
+class _ArrowFile(Written):
+    def __init__(
+        self,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        header: Header,
+        options: Any,
+        small: bool,
+    ) -> None:
+        super().__init__(schema, batches, header)
+        self._options = options
+        self._small = small
+
+    def _steps(self, sink: "Sink") -> Iterator[None]:
+        writer = self._writer(pa.PythonFile(sink, "w"))
+        for batch in self._batches:
+            padding = _aligning(self._schema, batch, sink.position)
+            writer.write_batch(batch, custom_metadata=padding)
+            yield
+        writer.close()
+
+    def _parts(self) -> Iterator[Buffer]:
+        if not self._small:
+            yield from super()._parts()
+            return
         sink = pa.BufferOutputStream()
         writer = self._writer(sink)
         for batch in self._batches:
             writer.write_batch(batch)
         writer.close()
-        whole, self.digest = self._seal.close(sink.getvalue().to_pybytes())
-        yield whole
-
-    def _streamed(self) -> Iterator[Buffer]:
-        sink = _Sink()
-        writer = self._writer(pa.PythonFile(sink, "w"))
-        for batch in self._batches:
-            padding = _aligning(self._schema, batch, sink.position)
-            writer.write_batch(batch, custom_metadata=padding)
-            for part in sink.take():
-                self._seal.add(part)
-                yield part
-        writer.close()
-        tail, self.digest = self._seal.close(b"".join(sink.take()))
-        yield tail
+        yield self._sealed(sink.getvalue().to_pybytes())
 
     def _writer(self, sink: Any) -> Any:
         return pa.ipc.new_file(sink, self._schema, options=self._options, metadata=self._footer)
@@ -103,7 +124,8 @@ def arrow_file(
         compression: ``lz4``, ``zstd`` or None.
     """
     options = pa.ipc.IpcWriteOptions(compression=compression, unify_dictionaries=True)
-    return Written(schema, batches, header, options, nbytes is not None and nbytes < _SMALL)
+    small = nbytes is not None and nbytes < _SMALL
+    return _ArrowFile(schema, batches, header, options, small)
 
 
 def footer_entries(header: Header, seal: Seal) -> dict[bytes, bytes]:
@@ -142,7 +164,7 @@ def _aligning(schema: pa.Schema, batch: pa.RecordBatch, position: int) -> dict[s
     return {_PAD: " " * (-start % _ALIGNMENT)}
 
 
-class _Sink(io.RawIOBase):
+class Sink(io.RawIOBase):
     """Collects what Arrow writes; large buffers arrive as views on the caller's memory."""
 
     def __init__(self) -> None:

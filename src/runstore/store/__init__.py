@@ -4,12 +4,17 @@ import os
 from typing import Any
 
 from runstore.backends import Backend, open_backend
-from runstore.context import StoreAddress, WorkflowRun, absolute_url, default_address
+from runstore.context import (
+    PicklePolicy,
+    StoreAddress,
+    WorkflowRun,
+    absolute_url,
+    default_address,
+)
 from runstore.context import get_run_context as _current_run
 from runstore.errors import InvalidRequestError, SettingsError
 from runstore.keys import scope_of
 from runstore.names import check_namespace, check_run
-from runstore.settings import PicklePolicy
 from runstore.store._info import ObjectInfo, human_size
 from runstore.store._objects import Objects
 from runstore.store._records import list_runs, read_run, write_run

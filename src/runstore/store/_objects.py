@@ -12,25 +12,20 @@ from importlib import metadata as packages
 from typing import Any
 
 from runstore import codecs
+from runstore import format as containers
 from runstore.backends import Backend, Entry
 from runstore.buffers import flat
-from runstore.codecs import Pickling, is_json
+from runstore.codecs import Pickling, file_codec, is_json
+from runstore.context import PicklePolicy
 from runstore.errors import (
     CorruptObjectError,
     InvalidRequestError,
     ObjectNotFoundError,
+    RunStoreError,
     UnsupportedFormatError,
+    UnsupportedValueError,
 )
-from runstore.format import (
-    Header,
-    Verify,
-    arrow_file,
-    footer_start,
-    open_arrow,
-    read_header,
-    read_schema,
-    readdressed,
-)
+from runstore.format import Header, Stored, Verify
 from runstore.keys import (
     ARROW,
     Place,
@@ -41,10 +36,11 @@ from runstore.keys import (
     name_of,
     scope_folder,
 )
-from runstore.settings import PicklePolicy
 from runstore.store._info import ObjectInfo, describe
 
 __all__ = ["Objects"]
+
+_CONTAINERS = (ARROW, "parquet")  # formats that keep our header
 
 _TAIL = 64 * 1024  # nearly every footer is shorter; a longer one costs a second read
 
@@ -74,14 +70,25 @@ class Objects:
         stage: str | None = None,
     ) -> ObjectInfo:
         """Encode and write; see `Verbs.put`."""
-        key = _arrow_key(place)
+        key, extension = key_of(place), extension_of(place.name)
         if if_absent and if_match is not None:
             raise InvalidRequestError(
                 f"put {place}: if_absent wants no object and if_match wants one; choose", str(place)
             )
-        _check_metadata(place, metadata)
+        _check_metadata(place, metadata, extension)
         pickling = Pickling(self._pickle, str(place))
+        if extension not in _CONTAINERS:
+            data = file_codec(extension, str(place)).encode(value, str(place), pickling)
+            entry = self.backend.put(key, data, if_absent=if_absent, if_match=if_match)
+            return describe(place, entry, extension)
         codec, encoded = codecs.encode(value, pickling)
+        if extension == "parquet" and (encoded.columns is None or pickling.used):
+            what = "columns of Python objects" if encoded.columns else codecs.type_name(type(value))
+            raise UnsupportedValueError(
+                f"cannot store {place}: Parquet holds plain tables, not {what}. Leave the "
+                "extension away to store it exactly",
+                str(place),
+            )
         header = Header(
             namespace=place.namespace,
             run=place.run,
@@ -101,42 +108,52 @@ class Objects:
             versions=_versions(codec.name, type(value)),
             metadata=metadata or {},
         )
-        written = arrow_file(
-            encoded.schema,
-            encoded.batches,
-            header,
-            nbytes=encoded.nbytes,
-            compression=compression,
-        )
+        if extension == "parquet":
+            written = containers.parquet_file(
+                encoded.schema, encoded.batches, header, compression=compression or "zstd"
+            )
+        else:
+            written = containers.arrow_file(
+                encoded.schema,
+                encoded.batches,
+                header,
+                nbytes=encoded.nbytes,
+                compression=compression,
+            )
         entry = self.backend.put(key, written, if_absent=if_absent, if_match=if_match)
-        return describe(
-            place, entry, ARROW, header, written.digest, partial(self._schema, key, place)
-        )
+        schema = partial(self._schema, key, place)
+        return describe(place, entry, extension, header, written.digest, schema)
 
     def get(self, place: Place, *, verify: Verify = "auto") -> Any:
         """Read and decode; see `Verbs.get`."""
-        key = _arrow_key(place)
-        data, _ = self.backend.get(key)
-        opened = open_arrow(data, str(place), verify=verify, mapped=self.backend.mapped)
+        ref, extension = str(place), extension_of(place.name)
+        data, _ = self.backend.get(key_of(place))
+        pickling = Pickling(self._pickle, ref)
+        if extension not in _CONTAINERS:
+            return file_codec(extension, ref).decode(data, ref, pickling)
+        opened: Stored | containers.StoredParquet
+        if extension == "parquet":
+            opened = containers.open_parquet(data, ref, verify=verify)
+        else:
+            opened = containers.open_arrow(data, ref, verify=verify, mapped=self.backend.mapped)
         header = opened.header
         if header is None:
-            return opened.table()  # another program's Arrow file
+            return opened.table()  # another program's file
         _check_place(header, place)
         codec = codecs.codec_named(header.codec)
         if header.codec_version > codec.version:
             raise UnsupportedFormatError(
                 f"{place} was written by version {header.codec_version} of the codec "
                 f"{codec.name!r}, this runstore reads up to {codec.version}: upgrade runstore",
-                str(place),
+                ref,
             )
         try:
-            return codec.decode(opened, header.spec, Pickling(self._pickle, str(place)))
-        except (KeyError, IndexError, ValueError, TypeError) as exc:
-            if isinstance(exc, (CorruptObjectError, ObjectNotFoundError)):
-                raise
+            return codec.decode(opened, header.spec, pickling)
+        except RunStoreError:
+            raise
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError) as exc:
             raise CorruptObjectError(
-                f"{place} cannot be rebuilt from what is stored ({type(exc).__name__}: {exc})",
-                str(place),
+                f"{place} cannot be rebuilt from what is stored ({type(exc).__name__}: {exc})", ref
             ) from exc
 
     def stat(self, place: Place) -> ObjectInfo:
@@ -180,37 +197,47 @@ class Objects:
 
     def copy(self, source: Place, target: Place, *, if_absent: bool = False) -> ObjectInfo:
         """Copy; the data is checked and not decoded, the header gets the new place."""
-        source_key, target_key = _arrow_key(source), _arrow_key(target)
-        data, _ = self.backend.get(source_key)
-        opened = open_arrow(data, str(source), verify="auto")
+        ref, key, extension = str(source), key_of(target), extension_of(source.name)
+        if extension_of(target.name) != extension:
+            raise InvalidRequestError(
+                f"copy {source} to {target.name!r}: the extensions stand for different formats; "
+                "get() it and put() it under the new name",
+                ref,
+            )
+        data, _ = self.backend.get(key_of(source))
+        if extension not in _CONTAINERS:
+            return describe(target, self.backend.put(key, [data], if_absent=if_absent), extension)
+        opened: Stored | containers.StoredParquet
+        if extension == "parquet":
+            opened = containers.open_parquet(data, ref)
+        else:
+            opened = containers.open_arrow(data, ref)
         if opened.header is None:
-            entry = self.backend.put(target_key, [data], if_absent=if_absent)
-            return describe(target, entry, ARROW)
+            return describe(target, self.backend.put(key, [data], if_absent=if_absent), extension)
         _check_place(opened.header, source)
         view = flat(data)
-        start = footer_start(view[-10:], view.nbytes, str(source))
+        start = containers.footer_start(view[-10:], view.nbytes, ref)
         header = opened.header.at(target)
-        footer = readdressed(bytes(view[start:]), opened.header, header)
+        footer = containers.readdressed(bytes(view[start:]), opened.header, header)
         if footer is not None:
-            self.backend.put(target_key, [view[:start], footer], if_absent=if_absent)
+            self.backend.put(key, [view[:start], footer], if_absent=if_absent)
         else:  # the new name is much longer than the old one
             batches = [opened.batch(i) for i in range(opened.num_batches)]
-            written = arrow_file(opened.schema, batches, header)
-            self.backend.put(target_key, written, if_absent=if_absent)
+            write = containers.parquet_file if extension == "parquet" else containers.arrow_file
+            self.backend.put(key, write(opened.schema, batches, header), if_absent=if_absent)
         return self.stat(target)
 
     def _describe(self, key: str, place: Place) -> ObjectInfo:
-        tail, entry = self.backend.tail(key, _TAIL)
-        if not key.endswith(".arrow"):
-            return describe(place, entry, extension_of(place.name))
-        header, digest, need = read_header(tail, entry.size, str(place))
-        if need:
-            tail, entry = self.backend.tail(key, need)
-            header, digest, _ = read_header(tail, entry.size, str(place))
-        if header is not None:
-            _check_place(header, place)
+        extension = extension_of(place.name)
+        if extension not in _CONTAINERS:
+            return describe(place, self.backend.head(key), extension)
+        footer, entry = self._footer(key, str(place))
         schema = partial(self._schema, key, place)
-        return describe(place, entry, ARROW, header, digest, schema)
+        read = containers.read_footer(footer, str(place))
+        if read is None:
+            return describe(place, entry, extension, read_schema=schema)
+        _check_place(read[0], place)
+        return describe(place, entry, extension, *read, schema)
 
     def _shortened(
         self, entry: Entry, namespace: str, run: str | None, prefix: str
@@ -218,45 +245,41 @@ class Objects:
         """Describe an object whose full name is only inside it."""
         ref = f"{self.backend.url}/{entry.key}"
         try:
-            tail, entry = self.backend.tail(entry.key, _TAIL)
-            header, digest, need = read_header(tail, entry.size, ref)
-            if need:
-                tail, entry = self.backend.tail(entry.key, need)
-                header, digest, _ = read_header(tail, entry.size, ref)
+            footer, entry = self._footer(entry.key, ref)
         except ObjectNotFoundError:
             return  # deleted while we list
-        if header is None or not header.name.startswith(prefix):
+        read = containers.read_footer(footer, ref)
+        if read is None or not read[0].name.startswith(prefix):
             return
-        place = Place(namespace, run, header.name)
+        place = Place(namespace, run, read[0].name)
         if key_of(place) == entry.key:
             schema = partial(self._schema, entry.key, place)
-            yield describe(place, entry, ARROW, header, digest, schema)
+            yield describe(place, entry, extension_of(place.name), *read, schema)
 
-    def _schema(self, key: str, place: Place) -> Any:
-        if not key.endswith(".arrow"):
-            return None
+    def _footer(self, key: str, ref: str) -> tuple[bytes, Entry]:
+        """Read the footer; a second read if it is a long one."""
         length = _TAIL
         while True:
             tail, entry = self.backend.tail(key, length)
-            schema = read_schema(tail, entry.size, str(place))
-            if schema is not None:
-                return schema
-            length = entry.size
+            view = flat(tail)
+            footer = entry.size - containers.footer_start(view[-10:], entry.size, ref)
+            if footer <= view.nbytes:
+                return bytes(view[view.nbytes - footer :]), entry
+            length = footer
+
+    def _schema(self, key: str, place: Place) -> Any:
+        if extension_of(place.name) not in _CONTAINERS:
+            return None
+        return containers.schema_in(self._footer(key, str(place))[0], str(place))
 
 
-def _arrow_key(place: Place) -> str:
-    key = key_of(place)
-    if not key.endswith(".arrow"):
-        raise UnsupportedFormatError(
-            f"{place}: the extension .{extension_of(place.name)} stands for a format that this "
-            "version of runstore does not write or read yet; leave the extension away to store "
-            "it as Arrow",
+def _check_metadata(place: Place, metadata: Any, extension: str) -> None:
+    if metadata and extension not in _CONTAINERS:
+        raise InvalidRequestError(
+            f"put {place}: a .{extension} file has no room for metadata; leave the extension or "
+            "the metadata away",
             str(place),
         )
-    return key
-
-
-def _check_metadata(place: Place, metadata: Any) -> None:
     if metadata is not None and (type(metadata) is not dict or not is_json(metadata)):
         raise InvalidRequestError(
             f"put {place}: metadata must be a dict of JSON values (str, int, float, bool, None, "

@@ -1,0 +1,144 @@
+"""Formats chosen by a name's extension that are a file of their own, without our header.
+
+What they cannot hold exactly is refused before anything is written.
+"""
+
+import io
+import json
+import math
+from typing import Any, Protocol
+
+from runstore.buffers import Buffer, flat
+from runstore.codecs._pickle import Pickling
+from runstore.codecs._python import is_json
+from runstore.errors import CorruptObjectError, UnsupportedFormatError, UnsupportedValueError
+
+__all__ = ["FileCodec", "file_codec"]
+
+
+class FileCodec(Protocol):
+    """A value as the bytes of a file that any tool of its kind reads."""
+
+    def encode(self, value: Any, ref: str, pickling: Pickling) -> list[Buffer]:
+        """Give the file's bytes.
+
+        Raises:
+            UnsupportedValueError: The format cannot hold *value* exactly.
+            UnsafePickleError: It is pickle and the policy forbids it.
+        """
+        ...
+
+    def decode(self, data: Buffer, ref: str, pickling: Pickling) -> Any:
+        """Rebuild the value, on the memory of *data* where the format allows.
+
+        Raises:
+            CorruptObjectError: It is not such a file.
+            UnsafePickleError: It is pickle and the policy forbids it.
+        """
+        ...
+
+
+class _Json:
+    """Strict JSON: no NaN, no infinities, no keys but text."""
+
+    def encode(self, value: Any, ref: str, pickling: Pickling) -> list[Buffer]:
+        if not is_json(value) or not _is_finite(value):
+            raise UnsupportedValueError(
+                f"cannot store {ref}: JSON does not hold this {type(value).__name__} exactly; it "
+                "takes None, bool, int, finite float, str, and lists and dicts (with str keys) of "
+                f"these. {_WAY_OUT}",
+                ref,
+            )
+        return [json.dumps(value, ensure_ascii=True, allow_nan=False).encode()]
+
+    def decode(self, data: Buffer, ref: str, pickling: Pickling) -> Any:
+        try:
+            return json.loads(bytes(flat(data)))
+        except ValueError as exc:
+            raise CorruptObjectError(f"{ref} is not JSON: {exc}", ref) from exc
+
+
+class _Npy:
+    """NumPy's own file; read in place, so it is mapped and can be written to."""
+
+    def encode(self, value: Any, ref: str, pickling: Pickling) -> list[Buffer]:
+        import numpy as np
+
+        from runstore.codecs._numpy import NumpyCodec
+
+        if type(value) is not np.ndarray or NumpyCodec().encode(value, pickling) is None:
+            raise UnsupportedValueError(
+                f"cannot store {ref}: .npy holds plain NumPy arrays without Python objects, not a "
+                f"{type(value).__module__}.{type(value).__qualname__}. {_WAY_OUT}",
+                ref,
+            )
+        head = io.BytesIO()
+        np.lib.format.write_array_header_2_0(head, np.lib.format.header_data_from_array_1_0(value))
+        ordered = value.T if np.isfortran(value) else np.ascontiguousarray(value)
+        return [head.getvalue(), ordered.reshape(-1).view("u1").data if value.size else b""]
+
+    def decode(self, data: Buffer, ref: str, pickling: Pickling) -> Any:
+        import numpy as np
+
+        head = io.BytesIO(bytes(flat(data)[:_HEAD]))
+        try:
+            version = np.lib.format.read_magic(head)
+            read = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
+            shape, fortran, dtype = read(head)
+            if dtype.hasobject:
+                raise UnsupportedFormatError(
+                    f"{ref} holds Python objects, which .npy keeps as pickle: not loaded", ref
+                )
+            count = math.prod(shape)
+            array = np.frombuffer(flat(data), dtype, count, head.tell()) if count else None
+        except ValueError as exc:
+            raise CorruptObjectError(f"{ref} is not a whole .npy file: {exc}", ref) from exc
+        if array is None:
+            return np.empty(shape, dtype)
+        return array.reshape(shape, order="F" if fortran else "C")
+
+
+_HEAD = 1 << 20  # far more than the header of any array has
+
+
+class _Pkl:
+    """A pickle, under the store's policy."""
+
+    def encode(self, value: Any, ref: str, pickling: Pickling) -> list[Buffer]:
+        return [pickling.dumps(value)]
+
+    def decode(self, data: Buffer, ref: str, pickling: Pickling) -> Any:
+        return pickling.loads(data)
+
+
+_WAY_OUT = "Leave the extension away to store it exactly"
+
+_FILES: dict[str, FileCodec] = {"json": _Json(), "npy": _Npy(), "pkl": _Pkl()}
+
+
+def file_codec(extension: str, ref: str) -> FileCodec:
+    """Return the codec of files with this extension.
+
+    Raises:
+        UnsupportedFormatError: There is none in this version.
+    """
+    codec = _FILES.get(extension)
+    if codec is None:
+        raise UnsupportedFormatError(
+            f"{ref}: the extension .{extension} is reserved for a format that this version of "
+            "runstore does not write or read yet. Leave it away to store the value as Arrow",
+            ref,
+        )
+    return codec
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return all(map(_is_finite, value.values())) if isinstance(value, dict) else True

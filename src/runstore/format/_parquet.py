@@ -1,0 +1,159 @@
+"""The second container: Parquet, for names that end in ``.parquet``.
+
+The same header and the same two digests stand in the footer's key-values. Reading
+decodes, so nothing is mapped; page checksums let other readers notice damage, too.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runstore.buffers import Buffer, flat
+from runstore.errors import CorruptObjectError, UnsupportedValueError
+from runstore.format._header import Header
+from runstore.format._read import ARROW_ERRORS, Verify, check_body, header_in
+from runstore.format._seal import footer_start, is_sealed
+from runstore.format._write import Sink, Written
+
+__all__ = ["StoredParquet", "open_parquet", "parquet_file"]
+
+_ROWS = 1 << 20  # a row group; what is held in memory while writing
+
+
+class _ParquetFile(Written):
+    def __init__(
+        self,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        header: Header,
+        compression: str | None,
+    ) -> None:
+        super().__init__(schema, batches, header)
+        self._compression = compression
+
+    def _steps(self, sink: Sink) -> Iterator[None]:
+        writer = pq.ParquetWriter(
+            pa.PythonFile(sink, "w"),
+            self._schema,
+            compression=self._compression or "none",
+            write_page_checksum=True,
+        )
+        for batch in self._batches:
+            for start in range(0, max(1, batch.num_rows), _ROWS):
+                writer.write_batch(batch.slice(start, _ROWS))
+                yield
+        writer.add_key_value_metadata(self._footer)
+        writer.close()
+
+
+def parquet_file(
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    header: Header,
+    *,
+    compression: str | None = "zstd",
+) -> Written:
+    """Encode *batches* as one self-describing Parquet file.
+
+    Raises:
+        UnsupportedValueError: A column's type would not come back the same.
+    """
+    ref = str(header.place)
+    _check_exact(schema, ref)
+    return _ParquetFile(schema, batches, header, compression)
+
+
+def _check_exact(schema: pa.Schema, ref: str) -> None:
+    """Raise unless every column's type survives, tried on a table without rows."""
+    changed = [f.name for f in schema if _loses_categories(f.type)]
+    if not changed:
+        sink = pa.BufferOutputStream()
+        try:
+            pq.write_table(schema.empty_table(), sink)
+        except pa.ArrowException as exc:
+            raise UnsupportedValueError(f"cannot store {ref}: {exc}. {_WAY_OUT}", ref) from exc
+        back = pq.read_schema(pa.BufferReader(sink.getvalue()))
+        changed = [f.name for f in schema if not back.field(f.name).equals(f)]
+    if changed:
+        raise UnsupportedValueError(
+            f"cannot store {ref}: Parquet would change column {', '.join(map(repr, changed))}. "
+            f"{_WAY_OUT}",
+            ref,
+        )
+
+
+_WAY_OUT = "Leave the extension away to store it exactly as Arrow, or convert the column first"
+
+
+def _loses_categories(kind: pa.DataType) -> bool:
+    """Parquet keeps a dictionary's values only as far as they occur, in that order."""
+    return bool(pa.types.is_dictionary(kind))
+
+
+class StoredParquet:
+    """One stored Parquet file, opened; to a codec it looks like an Arrow file of one batch."""
+
+    num_batches = 1
+
+    def __init__(self, data: Buffer, table: pa.Table, header: Header | None, ref: str) -> None:
+        self.data = data
+        self.header = header
+        self.ref = ref
+        self._table = table
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the columns."""
+        return self._table.schema
+
+    def table(self) -> pa.Table:
+        """Give the columns as a table."""
+        return self._table
+
+    def batch(self, index: int) -> pa.RecordBatch:
+        """Give the columns as one record batch."""
+        batches = self._table.combine_chunks().to_batches()
+        return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=self.schema)
+
+    def array(self, buffer: pa.Buffer | None, dtype: Any, count: int) -> np.ndarray[Any, Any]:
+        """Copy a buffer into a writable array: what Arrow decoded belongs to Arrow."""
+        dtype = np.dtype(dtype)
+        if buffer is None or buffer.size < count * dtype.itemsize:
+            if count == 0:
+                return np.empty(0, dtype)
+            raise CorruptObjectError(f"{self.ref} is damaged: a column is too short", self.ref)
+        return np.frombuffer(memoryview(buffer), dtype, count).copy()
+
+
+def open_parquet(data: Buffer, ref: str, *, verify: Verify = "auto") -> StoredParquet:
+    """Open the bytes of a Parquet file, runstore's or another's.
+
+    Raises:
+        CorruptObjectError: A digest does not fit, or it is not a whole Parquet file.
+        UnsupportedFormatError: It is of a newer format version.
+    """
+    view = flat(data)
+    start = footer_start(view[-10:], view.nbytes, ref)
+    sealed = is_sealed(bytes(view[start:]), ref)
+    if not sealed and verify is True:
+        raise CorruptObjectError(
+            f"{ref} has no digest, it was not written by runstore: read it without verify=True", ref
+        )
+    try:
+        file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(data)), page_checksum_verification=True)
+        header = None
+        if sealed:
+            entries = file.metadata.metadata or {}
+            check_body(data, start, entries, ref)
+            header = header_in(entries, ref)
+        table = file.read()
+    except ARROW_ERRORS as exc:
+        if isinstance(exc, CorruptObjectError):
+            raise
+        raise CorruptObjectError(f"{ref} is damaged: {exc}", ref) from exc
+    own = {b"runstore.version", b"runstore.object", b"runstore.body", b"runstore.digest"}
+    kept = {k: v for k, v in (table.schema.metadata or {}).items() if k not in own}
+    return StoredParquet(data, table.replace_schema_metadata(kept or None), header, ref)
