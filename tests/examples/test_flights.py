@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from runstore.workflow import load_workflow
 
 from runstore import ObjectStore, WorkflowRun, run_workflow
+from runstore.workflow import load_workflow
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "flights"
