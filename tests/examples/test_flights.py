@@ -194,7 +194,7 @@ def test_the_readme_code_runs(tmp_path, monkeypatch):
         exec(compile(block, "README.md", "exec"), names)
     assert 3 == len(blocks)
     assert 327_346 == len(names["late"])
-    assert names["by_origin"].to_dict("list") == names["same"].to_dict("list")
+    pd.testing.assert_frame_equal(names["by_origin"], names["same"])
 
 
 def test_the_workflow_file_names_functions_that_exist():
