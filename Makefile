@@ -20,10 +20,10 @@ demo: .venv/.demo ## run the flights example and show what it stored
 	$(BIN)/runstore demo $(ARGS)
 
 test: .venv/.test ## the tests, but for those that take minutes
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-all: .venv/.test ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m '' $(ARGS)
 
 check: .venv/.check ## lint, formatting, types, and which layer imports which
 	$(BIN)/ruff check
