@@ -1,27 +1,42 @@
 """Where bytes are kept: one small contract, one class per kind of place."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from runstore.backends._base import Backend, Entry
 from runstore.errors import SettingsError
 
-__all__ = ["Backend", "Entry", "open_backend"]
+__all__ = ["Backend", "Entry", "open_backend", "split_options"]
 
 
 def open_backend(
-    url: str, *, durable: bool = False, options: dict[str, Any] | None = None
+    url: str,
+    *,
+    durable: bool = False,
+    options: Mapping[str, Any] | None = None,
+    engine: str | None = None,
+    timeout: float = 60,
 ) -> Backend:
     """Open the place at *url*. Nothing is created before the first put.
 
     Args:
-        url: Absolute: ``file:///path``, or ``memory://name``.
+        url: Absolute: ``file:///path``, ``memory://name`` or ``s3://bucket/prefix``.
         durable: Wait for the disk on every put; for local places.
-        options: Storage options; neither memory nor a local place takes any.
+        options: fsspec's storage options; neither memory nor a local place takes any.
+        engine: ``obstore`` or ``s3fs``; for S3.
+        timeout: Seconds without an answer, retries included; for S3.
 
     Raises:
         SettingsError: The URL's kind or an option is not known.
+        MissingExtraError: What the place needs is not installed.
     """
     kind, _, rest = url.partition("://")
+    if kind == "s3":
+        from runstore.backends._s3 import S3Backend
+
+        return S3Backend(url, engine=engine, timeout=timeout, options=options)
+    if engine is not None:
+        raise SettingsError(f"engine={engine!r} is for S3; {url} takes none", url)
     if options and kind in ("file", "memory"):
         raise SettingsError(
             f"a {kind}:// store takes no storage options, but got {', '.join(sorted(options))}", url
@@ -35,7 +50,20 @@ def open_backend(
 
         return LocalBackend(rest, durable=durable)
     raise SettingsError(
-        f"{url} is not a place this version of runstore can store in: use a path, file:// or "
-        "memory://",
+        f"{url} is not a place this version of runstore can store in: use a path, file://, "
+        "memory:// or s3://",
         url,
     )
+
+
+def split_options(url: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options that may travel with a store's address, and those that must not.
+
+    Raises:
+        SettingsError: An option is not understood; the message has no values.
+    """
+    if url.startswith("s3://"):
+        from runstore.backends import _s3
+
+        return _s3.split_options(options)
+    return dict(options), {}

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Protocol
 
 from runstore.buffers import Buffer
+from runstore.errors import ObjectNotFoundError, RunStoreError
 
-__all__ = ["Backend", "Entry"]
+__all__ = ["Backend", "Entry", "delete_each"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,12 @@ class Backend(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """Give the objects whose key begins with *prefix*, sorted by key.
+        """Give the objects whose key begins with *prefix*, in the place's own order.
 
-        *prefix* is empty or ends with ``/``. Temporary and hidden files are not
-        shown. What is put or deleted meanwhile may or may not be seen.
+        That is sorted by key in memory, on disk and on AWS, and by the parts of
+        the key on some other S3 servers. *prefix* is empty or ends with ``/``.
+        Temporary and hidden files are not shown. What is put or deleted meanwhile
+        may or may not be seen.
         """
         ...
 
@@ -112,6 +115,17 @@ class Backend(Protocol):
         """
         ...
 
+    def delete_many(
+        self, keys: Iterable[str], *, missing_ok: bool = False
+    ) -> dict[str, RunStoreError]:
+        """Remove objects, several at a time where the place can.
+
+        Returns:
+            The error of each key that was not removed; without *missing_ok*
+            ObjectNotFoundError for each where nothing is.
+        """
+        ...
+
     def sweep(self, older_than: float) -> int:
         """Remove what interrupted writes left behind.
 
@@ -122,3 +136,19 @@ class Backend(Protocol):
             How many were removed.
         """
         ...
+
+
+def delete_each(
+    backend: Backend, keys: Iterable[str], missing_ok: bool
+) -> dict[str, RunStoreError]:
+    """Do what `Backend.delete_many` promises, one after the other."""
+    errors: dict[str, RunStoreError] = {}
+    for key in keys:
+        try:
+            backend.delete(key)
+        except ObjectNotFoundError as exc:
+            if not missing_ok:
+                errors[key] = exc
+        except RunStoreError as exc:
+            errors[key] = exc
+    return errors

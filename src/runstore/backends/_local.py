@@ -17,10 +17,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from runstore.backends._base import Entry
+from runstore.backends._base import Entry, delete_each
 from runstore.backends._errors import not_found, translated
 from runstore.buffers import Buffer, flat, map_private
-from runstore.errors import ObjectExistsError, PreconditionFailedError, StorageError
+from runstore.errors import (
+    ObjectExistsError,
+    PreconditionFailedError,
+    RunStoreError,
+    StorageError,
+)
 
 __all__ = ["LocalBackend"]
 
@@ -120,6 +125,12 @@ class LocalBackend:
                 os.unlink(target)
                 if self._durable:
                     _sync_folder(os.path.dirname(target))
+
+    def delete_many(
+        self, keys: Iterable[str], *, missing_ok: bool = False
+    ) -> dict[str, RunStoreError]:
+        """See `runstore.backends.Backend.delete_many`."""
+        return delete_each(self, keys, missing_ok)
 
     def sweep(self, older_than: float) -> int:
         """See `runstore.backends.Backend.sweep`."""

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from runstore.backends._base import Entry
+from runstore.backends._base import Entry, delete_each
 from runstore.backends._errors import not_found, translated
 from runstore.buffers import MAP_FROM, Buffer, flat, map_private
-from runstore.errors import ObjectExistsError, PreconditionFailedError
+from runstore.errors import ObjectExistsError, PreconditionFailedError, RunStoreError
 
 __all__ = ["MemoryBackend"]
 
@@ -151,6 +151,12 @@ class MemoryBackend:
         with self._space.lock:
             if self._space.objects.pop(key, None) is None:
                 raise not_found(self._ref(key))
+
+    def delete_many(
+        self, keys: Iterable[str], *, missing_ok: bool = False
+    ) -> dict[str, RunStoreError]:
+        """See `runstore.backends.Backend.delete_many`."""
+        return delete_each(self, keys, missing_ok)
 
     def sweep(self, older_than: float) -> int:
         """See `runstore.backends.Backend.sweep`; memory has no leftovers."""

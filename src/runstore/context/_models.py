@@ -223,6 +223,8 @@ class StoreAddress(_Value):
         url: Absolute; ``memory://name``, ``file:///path``, ``s3://bucket/prefix``…
         options: Non-secret storage options only. Secrets come from the environment
             of the process that opens the store.
+        kept: Random; under it the process that was given secret options keeps them.
+            It means nothing to any other.
     """
 
     url: str
@@ -231,6 +233,7 @@ class StoreAddress(_Value):
     durable: bool = False
     timeout: float = 60
     options: dict[str, Any] = {}
+    kept: str | None = None
 
 
 class StageScope(_Value):

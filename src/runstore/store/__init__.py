@@ -1,9 +1,10 @@
 """Where objects go: the store, its verbs, and what it says about what it keeps."""
 
 import os
+import secrets
 from typing import Any
 
-from runstore.backends import Backend, open_backend
+from runstore.backends import Backend, open_backend, split_options
 from runstore.context import (
     PicklePolicy,
     StoreAddress,
@@ -30,18 +31,24 @@ class ObjectStore(Verbs):
     address, so it can be sent to another process.
 
     Args:
-        url: A path, ``file://…`` or ``memory://name``; by default ``RUNSTORE_URL``,
-            else ``.runstore`` under the working directory. Made absolute here.
-        engine: For S3 only.
+        url: A path, ``file://…``, ``memory://name`` or ``s3://bucket/prefix``; by
+            default ``RUNSTORE_URL``, else ``.runstore`` under the working directory.
+            Made absolute here.
+        engine: For S3: ``obstore`` or ``s3fs``; by default the first that is installed.
         pickle: What to do with values only pickle can hold: ``allow``; ``warn``;
             ``deny`` neither writes nor loads any.
-        durable: Wait for the disk on every put, so that objects survive a power cut.
-        timeout: Seconds to wait for a remote place, retries included.
-        cache: For S3 only.
-        storage_options: For S3 only.
+        durable: Wait for the disk on every put, so that objects survive a power cut;
+            S3 always does its own.
+        timeout: Seconds to wait for a remote place, retries included; a large object
+            may take longer while parts of it keep arriving.
+        cache: Not yet.
+        storage_options: For S3, fsspec's: ``endpoint_url``, ``profile``, ``key``,
+            ``secret``, ``client_kwargs``… What is secret stays in this process: a
+            worker takes its own from its environment.
 
     Raises:
         SettingsError: The URL or an option is not understood.
+        MissingExtraError: What the place needs is not installed; with the pip line.
     """
 
     def __init__(
@@ -82,7 +89,13 @@ class ObjectStore(Verbs):
     def _open(self, address: StoreAddress) -> None:
         self.address = address
         """Where this store is and how it behaves, without secrets."""
-        backend = open_backend(address.url, durable=address.durable, options=address.options)
+        backend = open_backend(
+            address.url,
+            durable=address.durable,
+            options=address.options | _secrets.get(address.kept or "", {}),
+            engine=address.engine,
+            timeout=address.timeout,
+        )
         self._objects = Objects(backend, address.pickle)
 
     @property
@@ -180,7 +193,9 @@ class ObjectStore(Verbs):
         return self.backend.sweep(older_than)
 
     def __repr__(self) -> str:
-        return f"ObjectStore({self.url!r}, {type(self.backend).__name__})"
+        engine = getattr(self.backend, "engine", None)
+        via = f" via {engine}" if engine else ""
+        return f"ObjectStore({self.url!r}, {type(self.backend).__name__}{via})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ObjectStore.from_address, (self.address,)
@@ -203,16 +218,28 @@ class StoreView(Verbs):
 
 _opened: dict[str, tuple[StoreAddress, ObjectStore]] = {}
 
+# Secret options by StoreAddress.kept. They never leave this process (or a fork of it), and
+# stay while it lives: a context that names the store may outlive the store object.
+_secrets: dict[str, dict[str, Any]] = {}
+
 
 def _checked(
     address: StoreAddress, engine: str | None, cache: str | None, options: dict[str, Any]
 ) -> StoreAddress:
-    for name, value in {"engine": engine, "cache": cache}.items():
-        if value is not None:
-            raise SettingsError(
-                f"{name}={value!r} is for S3; {address.url} takes none", address.url
-            )
-    return address.model_copy(update={"options": options}) if options else address
+    if cache is not None:
+        raise SettingsError(
+            f"cache={cache!r}: this version of runstore keeps no cache; leave it away", address.url
+        )
+    if engine is not None:
+        address = address.model_copy(update={"engine": engine})
+    if not options:
+        return address
+    public, secret = split_options(address.url, options)
+    if not secret:
+        return address.model_copy(update={"options": public})
+    kept = secrets.token_hex(16)
+    _secrets[kept] = secret
+    return address.model_copy(update={"options": public, "kept": kept})
 
 
 def _folder(namespace: str) -> str:

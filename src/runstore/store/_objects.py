@@ -5,7 +5,7 @@ Knows no context: every call is given the full place of its object.
 
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata as packages
@@ -172,6 +172,14 @@ class Objects:
     def delete(self, place: Place) -> None:
         """Remove it; raises ObjectNotFoundError if it is not there."""
         self.backend.delete(key_of(place))
+
+    def delete_many(
+        self, places: Iterable[Place], *, missing_ok: bool
+    ) -> dict[Place, RunStoreError]:
+        """Remove several; give the error of each that was not."""
+        keys = {key_of(place): place for place in places}
+        failed = self.backend.delete_many(keys, missing_ok=missing_ok)
+        return {keys[key]: error for key, error in failed.items()}
 
     def list(
         self, namespace: str, run: str | None, prefix: str = "", *, details: bool = False

@@ -2,13 +2,19 @@
 
 import builtins
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple
 
-from runstore.errors import BulkError, InvalidRequestError, ObjectNotFoundError, RunStoreError
-from runstore.keys import Place, Scope
+from runstore.errors import (
+    BulkError,
+    InvalidNameError,
+    InvalidRequestError,
+    ObjectNotFoundError,
+    RunStoreError,
+)
+from runstore.keys import Place, Scope, key_of
 from runstore.store._info import ObjectInfo
 from runstore.store._objects import Objects
 
@@ -358,15 +364,25 @@ class Verbs(ABC):
         """
         target = self._target()
 
-        def one(name: str) -> None:
-            place = _place(target, name, scope, None, None)
+        names = builtins.list(dict.fromkeys(names))
+        errors: dict[str, Exception] = {}
+        places: dict[str, Place] = {}
+        for name in names:
             try:
-                target.objects.delete(place)
-            except ObjectNotFoundError as exc:
-                if not missing_ok:
-                    raise _missing(target.objects, place) from exc
-
-        _each("delete", one, names)
+                places[name] = _place(target, name, scope, None, None)
+                key_of(places[name])
+            except InvalidNameError as exc:
+                places.pop(name, None)
+                errors[name] = exc
+        failed = target.objects.delete_many(places.values(), missing_ok=missing_ok)
+        for name, place in places.items():
+            if isinstance(failed.get(place), ObjectNotFoundError):
+                errors[name] = _missing(target.objects, place)
+            elif place in failed:
+                errors[name] = failed[place]
+        if errors:
+            done = dict.fromkeys(name for name in names if name not in errors)
+            raise _bulk("delete", names, errors, done)
 
 
 def _place(
@@ -413,15 +429,21 @@ def _each(verb: str, one: Callable[[str], Any], names: Iterable[str]) -> dict[st
             except RunStoreError as exc:
                 errors[name] = exc
     if errors:
-        first = "; ".join(f"{name}: {error}" for name, error in builtins.list(errors.items())[:3])
-        raise BulkError(
-            f"{len(errors)} of {len(names)} objects could not be {_PAST[verb]} ({first}"
-            f"{'; …' if len(errors) > 3 else ''})",
-            None,
-            errors,
-            results,
-        )
+        raise _bulk(verb, names, errors, results)
     return results
+
+
+def _bulk(
+    verb: str, names: Sequence[str], errors: dict[str, Exception], results: dict[str, Any]
+) -> BulkError:
+    first = "; ".join(f"{name}: {error}" for name, error in builtins.list(errors.items())[:3])
+    return BulkError(
+        f"{len(errors)} of {len(names)} objects could not be {_PAST[verb]} ({first}"
+        f"{'; …' if len(errors) > 3 else ''})",
+        None,
+        errors,
+        results,
+    )
 
 
 _PAST = {"put": "stored", "get": "read", "delete": "deleted"}

@@ -1,0 +1,350 @@
+"""A bucket, or a prefix of one, as a backend."""
+
+import builtins
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from typing import Any
+
+from runstore.backends._base import Entry
+from runstore.backends._s3._conditions import HIDDEN, Probe
+from runstore.backends._s3._download import download, ranged
+from runstore.backends._s3._errors import as_error, translated
+from runstore.backends._s3._options import S3Config, split_options, split_url
+from runstore.backends._s3._retry import Deadline, persist
+from runstore.backends._s3._upload import Uploader
+from runstore.backends._s3._wire import Condition, Failure, Got, Item, S3Client, Span, Upload
+from runstore.buffers import Buffer
+from runstore.errors import (
+    InvalidNameError,
+    MissingExtraError,
+    ObjectExistsError,
+    PreconditionFailedError,
+    RunStoreError,
+    SettingsError,
+    StorageError,
+)
+
+__all__ = ["ENGINES", "S3Backend"]
+
+ENGINES = ("obstore", "s3fs")
+"""In the order of preference."""
+
+_LONGEST_NAME = 1024  # bytes; S3's own limit
+_BATCH = 1000
+_AT_ONCE = 16
+_NO_BATCH = frozenset({400, 404, 405, 411, 501})  # what servers without batch delete answer
+
+
+class S3Backend:
+    """Objects under ``s3://bucket/prefix``, on any server that speaks S3.
+
+    Nothing is opened before the first use, and a forked process opens its own.
+
+    Args:
+        url: ``s3://bucket`` or ``s3://bucket/prefix``.
+        engine: ``obstore`` or ``s3fs``; by default the first of them that is installed.
+        timeout: Seconds without an answer, retries included.
+        options: fsspec's storage options.
+
+    Raises:
+        SettingsError: The URL, the engine or an option is not understood.
+        MissingExtraError: No engine is installed, or not the one asked for.
+    """
+
+    shared = True
+    mapped = False
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        engine: str | None = None,
+        timeout: float = 60,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._bucket, self._prefix = split_url(url)
+        self.url = f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+        if timeout <= 0:
+            raise SettingsError(f"timeout is a number of seconds above 0, not {timeout}", url)
+        self._public, _ = split_options(options or {})
+        self._options = dict(options or {})
+        self._timeout = timeout
+        self._forced = engine
+        self.engine = _chosen(engine)
+        self._opened: dict[int, tuple[S3Client, Uploader, Probe]] = {}
+
+    def __repr__(self) -> str:
+        return f"S3Backend({self.url!r}, engine={self.engine!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:  # without what is secret
+        return _reopened, (self.url, self._forced, self._timeout, self._public)
+
+    def put(
+        self,
+        key: str,
+        buffers: Iterable[Buffer],
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> Entry:
+        """See `runstore.backends.Backend.put`."""
+        name, ref = self._name(key), self._ref(key)
+        condition = Condition(if_absent, if_match)
+        with translated(ref, "write"):
+            client, uploader, probe = self._open()
+            if condition and not probe.keeps(client, condition, self._timeout):
+                raise StorageError(
+                    f"{ref} was not written: the server ignores conditional writes, so "
+                    "if_absent and if_match cannot be kept there. Put without them, or use a "
+                    "server that has them",
+                    ref,
+                )
+            try:
+                version, size = uploader.put(name, buffers, condition)
+            except Failure as failure:
+                raise _conflict(failure, condition, ref) from failure
+        return Entry(key, size, datetime.now(UTC).replace(microsecond=0), version)
+
+    def get(self, key: str) -> tuple[Buffer, Entry]:
+        """See `runstore.backends.Backend.get`."""
+        with translated(self._ref(key), "read"):
+            got = download(self._open()[0], self._name(key), self._timeout)
+        return got.data, _entry(key, got)
+
+    def tail(self, key: str, length: int) -> tuple[Buffer, Entry]:
+        """See `runstore.backends.Backend.tail`."""
+        with translated(self._ref(key), "read"):
+            client, deadline = self._open()[0], Deadline(self._timeout)
+            got = ranged(client, self._name(key), Span(None, length), deadline)
+        return got.data, _entry(key, got)
+
+    def head(self, key: str) -> Entry:
+        """See `runstore.backends.Backend.head`.
+
+        It reads one byte: the answer to a HEAD has no body, and so does not tell a
+        missing object from a missing bucket.
+        """
+        with translated(self._ref(key), "read"):
+            client, deadline = self._open()[0], Deadline(self._timeout)
+            return _entry(key, ranged(client, self._name(key), Span(0, 1), deadline))
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """See `runstore.backends.Backend.list`; a thousand objects a request, none kept."""
+        with translated(self._ref(prefix), "list"):
+            for item in self._items(self._prefix + prefix):
+                key = item.name[len(self._prefix) :]
+                if not key.startswith(".") and "/." not in key and not key.endswith("/"):
+                    yield Entry(key, item.size, item.modified, item.version)
+
+    def folders(self, prefix: str) -> builtins.list[str]:
+        """See `runstore.backends.Backend.folders`."""
+        under = self._prefix + prefix
+        with translated(self._ref(prefix), "list"):
+            client, deadline = self._open()[0], Deadline(self._timeout)
+            found = persist(lambda t: client.folders(under, t), deadline)
+        return sorted(name for name in found if not name.startswith("."))
+
+    def delete(self, key: str) -> None:
+        """See `runstore.backends.Backend.delete`; S3 does not tell a miss, so it looks first."""
+        self.head(key)
+        with translated(self._ref(key), "delete"):
+            client, name = self._open()[0], self._name(key)
+            persist(lambda t: client.delete(name, t), Deadline(self._timeout))
+
+    def delete_many(
+        self, keys: Iterable[str], *, missing_ok: bool = False
+    ) -> dict[str, RunStoreError]:
+        """See `runstore.backends.Backend.delete_many`; a thousand a request, looks not counted."""
+        wanted, errors = builtins.list(dict.fromkeys(keys)), dict[str, RunStoreError]()
+        with ThreadPoolExecutor(_AT_ONCE, "runstore-s3-delete") as pool:
+            if not missing_ok:
+                found = pool.map(self._look, wanted)
+                errors = {key: exc for key, exc in zip(wanted, found, strict=True) if exc}
+                wanted = [key for key in wanted if key not in errors]
+            for start in range(0, len(wanted), _BATCH):
+                batch = wanted[start : start + _BATCH]
+                left = self._delete_batch(batch)
+                for key, exc in zip(left, pool.map(self._remove, left), strict=True):
+                    if exc:
+                        errors[key] = exc
+        return errors
+
+    def sweep(self, older_than: float) -> int:
+        """See `runstore.backends.Backend.sweep`: aborts multipart uploads, removes probes."""
+        latest, swept = time.time() - older_than, 0
+        with translated(self.url, "sweep"):
+            client, parts = self._open()[0], self._open()[0].parts
+            for item in self._items(self._prefix + HIDDEN):
+                if item.modified.timestamp() <= latest:
+                    name = item.name
+                    persist(lambda t, name=name: client.delete(name, t), Deadline(self._timeout))  # type: ignore[misc]
+                    swept += 1
+            if parts is None:
+                raise MissingExtraError(
+                    "obstore cannot list unfinished uploads: pip install 'runstore[s3]'", self.url
+                )
+            for upload in self.unfinished(older_than):
+                try:
+                    parts.abort(upload.name, upload.id, self._timeout / 3)
+                    swept += 1
+                except Failure as failure:
+                    if failure.status != 404:  # it was completed or aborted meanwhile
+                        raise
+        return swept
+
+    def unfinished(self, older_than: float = 0) -> builtins.list[Upload]:
+        """Give the multipart uploads under the prefix begun at least *older_than* seconds ago.
+
+        Raises:
+            MissingExtraError: The engine cannot list them and s3fs is not installed.
+            StorageError: The place failed.
+        """
+        latest = time.time() - older_than
+        with translated(self.url, "list unfinished uploads of"):
+            parts = self._open()[0].parts
+            if parts is None:
+                raise MissingExtraError(
+                    "obstore cannot list unfinished uploads: pip install 'runstore[s3]'", self.url
+                )
+            found = persist(
+                lambda t: builtins.list(parts.begun(self._prefix, t)), Deadline(self._timeout)
+            )
+        return [
+            upload
+            for upload in found
+            # Some servers take the prefix for a suggestion.
+            if upload.name.startswith(self._prefix) and upload.begun.timestamp() <= latest
+        ]
+
+    def _items(self, prefix: str) -> Iterator[Item]:
+        """Give everything under *prefix*; after a failure go on behind the last one given."""
+        client, after = self._open()[0], None
+        deadline = Deadline(self._timeout)
+        pages = client.pages(prefix, after, deadline.request)
+        while True:
+
+            def step(timeout: float) -> builtins.list[Item] | None:
+                nonlocal pages
+                try:
+                    return next(pages, None)
+                except Failure:
+                    pages = client.pages(prefix, after, timeout)  # noqa: B023 - used at once
+                    raise
+
+            page = persist(step, Deadline(self._timeout))
+            if page is None:
+                return
+            yield from page
+            if page:
+                after = page[-1].name
+
+    def _delete_batch(self, batch: Sequence[str]) -> builtins.list[str]:
+        """Remove a batch in one request; give those that have to be removed one by one."""
+        names = {self._name(key): key for key in batch}
+        client = self._open()[0]
+        try:
+            refused = persist(
+                lambda t: client.delete_batch(builtins.list(names), t), Deadline(self._timeout)
+            )
+        except Failure as failure:
+            if failure.status in _NO_BATCH or failure.status in (0, 403):
+                return builtins.list(batch)
+            raise as_error(failure, self.url, "delete from") from failure
+        return [names[name] for name in refused if name in names]
+
+    def _look(self, key: str) -> RunStoreError | None:
+        try:
+            self.head(key)
+        except RunStoreError as exc:
+            return exc
+        return None
+
+    def _remove(self, key: str) -> RunStoreError | None:
+        client, name = self._open()[0], self._name(key)
+        try:
+            persist(lambda t: client.delete(name, t), Deadline(self._timeout))
+        except Failure as failure:
+            return as_error(failure, self._ref(key), "delete")
+        return None
+
+    def _open(self) -> tuple[S3Client, Uploader, Probe]:
+        pid = os.getpid()
+        found = self._opened.get(pid)
+        if found is None:
+            config = S3Config.resolve(self._options)
+            client = self._client(config)
+            probe = Probe((config.endpoint, self._bucket), self._prefix)
+            # No lock, which a fork might inherit locked: two threads may both come this far.
+            mine = (client, Uploader(client, probe, self._timeout), probe)
+            found = self._opened.setdefault(pid, mine)
+            if found is not mine:
+                client.close()
+        return found
+
+    def _client(self, config: S3Config) -> S3Client:
+        if self.engine == "obstore":
+            from runstore.backends._s3._obstore import ObstoreClient, is_usable
+
+            if is_usable() or self._forced == "obstore" or find_spec("s3fs") is None:
+                return ObstoreClient(self._bucket, config, self._timeout / 3)
+            self.engine = "s3fs"  # forked after obstore was used, which does not survive that
+        from runstore.backends._s3._s3fs import S3fsClient
+
+        return S3fsClient(self._bucket, config, self._timeout / 3)
+
+    def _name(self, key: str) -> str:
+        name = self._prefix + key
+        if len(name) > _LONGEST_NAME:
+            raise InvalidNameError(
+                f"{self._ref(key)[:80]}… is longer than the 1,024 bytes that S3 allows for prefix, "
+                "namespace, run and name together",
+                key,
+            )
+        return name
+
+    def _ref(self, key: str) -> str:
+        return f"{self.url}/{key}"
+
+
+def _reopened(url: str, engine: str | None, timeout: float, options: dict[str, Any]) -> S3Backend:
+    return S3Backend(url, engine=engine, timeout=timeout, options=options)
+
+
+def _chosen(engine: str | None) -> str:
+    if engine is not None and engine not in ENGINES:
+        raise SettingsError(f"engine={engine!r} is not one of {', '.join(ENGINES)}")
+    for name in (engine,) if engine is not None else ENGINES:
+        if find_spec(name) is not None:
+            return name
+    if engine == "obstore":
+        raise MissingExtraError("engine='obstore' needs obstore: pip install 'runstore[s3-fast]'")
+    raise MissingExtraError(
+        "s3:// needs a client that is not installed: pip install 'runstore[s3]', or the faster "
+        "pip install 'runstore[s3-fast]'"
+    )
+
+
+def _conflict(failure: Failure, condition: Condition, ref: str) -> Exception:
+    """Give the error of a condition that did not hold; any other failure as it is."""
+    if condition.if_absent and failure.condition_failed:
+        return ObjectExistsError(
+            f"{ref} exists already: choose another name, or put without if_absent to replace it",
+            ref,
+        )
+    if condition.if_match is not None and (failure.condition_failed or failure.no_such_key):
+        return PreconditionFailedError(
+            f"{ref} is not the version {condition.if_match!r} any more. Read it again and decide "
+            "anew",
+            ref,
+        )
+    if failure.no_such_key:  # a put finds no key missing; something about it is
+        return StorageError(f"cannot write {ref}: {failure.reason}", ref)
+    return failure
+
+
+def _entry(key: str, got: Got) -> Entry:
+    return Entry(key, got.size, got.modified, got.version)

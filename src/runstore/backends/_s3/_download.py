@@ -1,0 +1,104 @@
+"""One object down: a first range that tells how much there is, then the rest of that version."""
+
+import mmap
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from runstore.backends._s3._retry import Deadline, persist
+from runstore.backends._s3._wire import Failure, Got, S3Client, Span
+from runstore.buffers import flat
+
+__all__ = ["FIRST", "download", "ranged"]
+
+FIRST = 8 << 20
+"""Bytes that are asked for at once; an object that is no larger is one request."""
+
+_RANGE = 16 << 20
+_AT_ONCE = 4
+_TORN_AT_MOST = 3  # after so many replacements in the middle, one request reads the whole
+
+
+def ranged(client: S3Client, name: str, span: Span, deadline: Deadline) -> Got:
+    """Read a range; of an empty object, which has none, the nothing there is."""
+    try:
+        return persist(lambda t: client.get(name, span, None, t), deadline)
+    except Failure as failure:
+        if not failure.no_such_range:
+            raise
+    got = persist(lambda t: client.get(name, None, None, t), deadline)
+    start = got.size - span.length if span.start is None else span.start
+    end = max(0, start) + (span.length if span.start is not None else got.size)
+    return got._replace(data=flat(got.data)[max(0, start) : end])
+
+
+def download(client: S3Client, name: str, timeout: float) -> Got:
+    """Read one version of an object into one private, writable buffer.
+
+    Raises:
+        Failure: It is not there, or the server failed for *timeout* seconds.
+    """
+    deadline, torn = Deadline(timeout), 0
+    while True:
+        got = ranged(client, name, Span(0, FIRST), deadline)
+        if flat(got.data).nbytes >= got.size:
+            return got
+        # Anonymous pages cost nothing until they are filled; a bytearray would be zeroed first.
+        data = memoryview(mmap.mmap(-1, got.size))
+        try:
+            if torn >= _TORN_AT_MOST:
+                return persist(lambda t, into=data: _whole(client, name, t, into), deadline)  # type: ignore[misc]
+            data[: flat(got.data).nbytes] = flat(got.data)
+            _rest(client, name, got, data, timeout)
+        except Failure as failure:
+            if not (failure.condition_failed or failure.no_such_key or failure.status == 416):
+                raise
+            torn += 1
+            if deadline.left <= 0:
+                raise Failure(
+                    0, "", "it is replaced faster than it can be read", sent=False
+                ) from failure
+            continue
+        return got._replace(data=data)
+
+
+def _rest(client: S3Client, name: str, got: Got, data: memoryview, timeout: float) -> None:
+    """Fill *data* behind the first range; every range is of the same version, or refused."""
+
+    def one(start: int) -> Callable[[], None]:
+        def read() -> None:
+            span = Span(start, min(_RANGE, got.size - start))
+            into = data[start : start + span.length]
+            # Progress moves the deadline: what is large may take long, what stalls may not.
+            part = persist(
+                lambda t: _full(client.get(name, span, got.version, t, into), span, got),
+                Deadline(timeout),
+            )
+            assert part.version == got.version
+
+        return read
+
+    starts = range(flat(got.data).nbytes, got.size, _RANGE)
+    with ThreadPoolExecutor(min(_AT_ONCE, len(starts)), "runstore-s3-get") as pool:
+        futures = [pool.submit(one(start)) for start in starts]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _full(part: Got, span: Span, whole: Got) -> Got:
+    if part.version != whole.version or part.size != whole.size:
+        raise Failure(412, "PreconditionFailed", "another version came")
+    if flat(part.data).nbytes != span.length:
+        raise Failure(0, "", f"{flat(part.data).nbytes} bytes came of {span.length}")
+    return part
+
+
+def _whole(client: S3Client, name: str, timeout: float, into: memoryview) -> Got:
+    """Read everything in one request, of whatever version; *into* may be too small by now."""
+    got = client.get(name, None, None, timeout, into)
+    if flat(got.data).nbytes != got.size:
+        raise Failure(412, "PreconditionFailed", "another version came")
+    return got

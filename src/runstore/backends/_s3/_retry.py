@@ -1,0 +1,70 @@
+"""One deadline of ours over as many attempts as fit into it."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from runstore.backends._s3._wire import Failure
+
+__all__ = ["Deadline", "persist"]
+
+T = TypeVar("T")
+
+_ATTEMPTS = 12
+_FIRST_PAUSE = 0.05  # seconds; doubled with each attempt
+_LONGEST_PAUSE = 6.0
+_SHORTEST_REQUEST = 0.25  # seconds; with less than that left, nothing is begun
+
+
+class Deadline:
+    """When to give up, and how long one request may take until then.
+
+    A single request gets a third of the whole, so that one that hangs can be
+    made again.
+
+    Args:
+        timeout: Seconds from now.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._end = time.monotonic() + timeout
+
+    @property
+    def left(self) -> float:
+        """Seconds left; negative when it is over."""
+        return self._end - time.monotonic()
+
+    @property
+    def request(self) -> float:
+        """Seconds that the next request may take."""
+        return max(_SHORTEST_REQUEST, min(self.left, self._timeout / 3))
+
+
+def persist(
+    call: Callable[[float], T], deadline: Deadline, failed: list[Failure] | None = None
+) -> T:
+    """Call until it succeeds, fails for good, or *deadline* is near.
+
+    Args:
+        call: Makes one request, in at most the seconds it is given.
+        deadline: When to give up.
+        failed: Takes in what went wrong on the way.
+
+    Raises:
+        Failure: The last one.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            return call(deadline.request)
+        except Failure as failure:
+            if failed is not None:
+                failed.append(failure)
+            # Jitter spreads the clients that one bad moment has brought into step.
+            pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
+            late = deadline.left < pause + _SHORTEST_REQUEST
+            if not failure.transient or late or attempt == _ATTEMPTS - 1:
+                raise
+        time.sleep(pause)
+    raise AssertionError("unreachable")

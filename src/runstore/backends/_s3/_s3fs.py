@@ -1,0 +1,353 @@
+"""A client on s3fs: its session, options and connections, one botocore call per request.
+
+The requests run on an event loop of our own in a thread of our own: fsspec's is
+shared by the whole process, and neither survives a fork. s3fs' retries, caches
+and translations of errors are left out; ours are above.
+"""
+
+import asyncio
+import builtins
+import concurrent.futures
+import os
+import threading
+import weakref
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from runstore.backends._s3._options import S3Config
+from runstore.backends._s3._wire import MARK, Condition, Failure, Got, Item, Span, Upload
+from runstore.buffers import Buffer
+from runstore.errors import IndeterminateWriteError, MissingExtraError
+
+__all__ = ["S3fsClient"]
+
+T = TypeVar("T")
+
+_GRACE = 10.0  # seconds that an interrupted write is waited for
+_CONNECT = 10.0  # seconds for a connection, at most
+
+
+class S3fsClient:
+    """A bucket through s3fs.
+
+    Args:
+        bucket: Its name.
+        config: How to reach it.
+        timeout: Seconds, the longest a request will ever be given.
+    """
+
+    engine = "s3fs"
+    streams = False
+
+    def __init__(self, bucket: str, config: S3Config, timeout: float) -> None:
+        try:
+            from s3fs import S3FileSystem
+        except ModuleNotFoundError as exc:
+            raise MissingExtraError(
+                f"s3:// through s3fs needs {exc.name!r}: pip install 'runstore[s3]'"
+            ) from exc
+        self._bucket = bucket
+        self._encryption = dict(config.encryption)
+        self._fs = S3FileSystem(
+            **_arguments(config, timeout),
+            asynchronous=True,
+            skip_instance_cache=True,
+            use_listings_cache=False,
+        )
+        self._loop = asyncio.new_event_loop()
+        self._connected: Any = None
+        self._connecting = asyncio.Lock()
+        thread = threading.Thread(target=self._loop.run_forever, name="runstore-s3", daemon=True)
+        thread.start()
+        self.parts: S3fsClient | None = self
+        self.close = weakref.finalize(self, _close, os.getpid(), self._loop, thread, self._fs)
+
+    def put(
+        self,
+        name: str,
+        body: Sequence[memoryview],
+        mark: str,
+        condition: Condition,
+        timeout: float,
+    ) -> str:
+        """See `S3Client.put`."""
+        given = {"Body": b"".join(body), "Metadata": {MARK: mark}, **self._encryption}
+        return _tag(self._write("put_object", timeout, Key=name, **given, **_conditions(condition)))
+
+    def stream(
+        self, name: str, blocks: Iterator[memoryview], size: int, mark: str, timeout: float
+    ) -> str:
+        """Not used: ``parts`` does it."""
+        raise NotImplementedError
+
+    def get(
+        self,
+        name: str,
+        span: Span | None,
+        if_match: str | None,
+        timeout: float,
+        into: memoryview | None = None,
+    ) -> Got:
+        """See `S3Client.get`."""
+        given = {"Range": span.header} if span is not None else {}
+        if if_match is not None:
+            given["IfMatch"] = if_match
+        return self._run(self._read(name, given, into), timeout)
+
+    def pages(
+        self, prefix: str, after: str | None, timeout: float
+    ) -> Iterator[builtins.list[Item]]:
+        """See `S3Client.pages`."""
+        given = {"Prefix": prefix} | ({"StartAfter": after} if after is not None else {})
+        for page in self._listed("list_objects_v2", given, timeout):
+            yield [
+                Item(o["Key"], o["Size"], _utc(o["LastModified"]), o.get("ETag"))
+                for o in page.get("Contents", ())
+            ]
+
+    def folders(self, prefix: str, timeout: float) -> builtins.list[str]:
+        """See `S3Client.folders`."""
+        pages = self._listed("list_objects_v2", {"Prefix": prefix, "Delimiter": "/"}, timeout)
+        found = [common["Prefix"] for page in pages for common in page.get("CommonPrefixes", ())]
+        return [name[len(prefix) :] for name in found]
+
+    def delete(self, name: str, timeout: float) -> None:
+        """See `S3Client.delete`."""
+        self._run(self._call("delete_object", Key=name), timeout)
+
+    def delete_batch(self, names: Sequence[str], timeout: float) -> dict[str, Failure]:
+        """See `S3Client.delete_batch`."""
+        wanted = {"Objects": [{"Key": name} for name in names], "Quiet": True}
+        answer = self._run(self._call("delete_objects", Delete=wanted), timeout)
+        return {
+            error["Key"]: _refusal(error.get("Code", ""), error.get("Message", "refused"))
+            for error in answer.get("Errors", ())
+            if error.get("Code") != "NoSuchKey"
+        }
+
+    def create(self, name: str, mark: str, timeout: float) -> str:
+        """See `Parts.create`."""
+        given = {"Metadata": {MARK: mark}, **self._encryption}
+        answer = self._run(self._call("create_multipart_upload", Key=name, **given), timeout)
+        return str(answer["UploadId"])
+
+    def send(
+        self, name: str, upload: str, number: int, body: Sequence[memoryview], timeout: float
+    ) -> str:
+        """See `Parts.send`."""
+        given = {"UploadId": upload, "PartNumber": number, "Body": b"".join(body)}
+        return _tag(self._run(self._call("upload_part", Key=name, **given), timeout))
+
+    def complete(
+        self, name: str, upload: str, tags: Sequence[str], condition: Condition, timeout: float
+    ) -> str:
+        """See `Parts.complete`."""
+        parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
+        given = {"UploadId": upload, "MultipartUpload": {"Parts": parts}, **_conditions(condition)}
+        return _tag(self._write("complete_multipart_upload", timeout, Key=name, **given))
+
+    def abort(self, name: str, upload: str, timeout: float) -> None:
+        """See `Parts.abort`."""
+        self._run(self._call("abort_multipart_upload", Key=name, UploadId=upload), timeout)
+
+    def begun(self, prefix: str, timeout: float) -> Iterator[Upload]:
+        """See `Parts.begun`."""
+        for page in self._listed("list_multipart_uploads", {"Prefix": prefix}, timeout):
+            for upload in page.get("Uploads", ()):
+                yield Upload(upload["Key"], upload["UploadId"], _utc(upload["Initiated"]))
+
+    def _listed(self, method: str, given: dict[str, str], timeout: float) -> Iterator[Any]:
+        while True:
+            page = self._run(self._call(method, **given), timeout)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            if "NextContinuationToken" in page:
+                given = given | {"ContinuationToken": page["NextContinuationToken"]}
+            else:
+                marker = {"KeyMarker": page["NextKeyMarker"]}
+                given = given | marker | {"UploadIdMarker": page.get("NextUploadIdMarker", "")}
+
+    async def _read(self, name: str, given: dict[str, str], into: memoryview | None) -> Got:
+        answer = await self._call("get_object", Key=name, **given)
+        if "ETag" not in answer:
+            raise Failure(0, "", "the answer has no ETag: it is not an object's")
+        length, ranged = int(answer["ContentLength"]), answer.get("ContentRange")
+        if into is None:
+            into = memoryview(bytearray(length))
+        if length > into.nbytes:
+            raise Failure(0, "", f"{length} bytes came where {into.nbytes} were asked for")
+        filled = 0
+        async with answer["Body"] as body:
+            async for chunk in _chunks(body):
+                if filled + len(chunk) > length:
+                    raise Failure(0, "", "more bytes came than announced")
+                into[filled : filled + len(chunk)] = chunk
+                filled += len(chunk)
+        if filled != length:
+            raise Failure(0, "", f"{filled} bytes came of {length}")
+        size = int(ranged.rpartition("/")[2]) if ranged else length
+        mark = answer.get("Metadata", {}).get(MARK)
+        data: Buffer = into[:length]
+        return Got(data, size, answer["ETag"], _utc(answer["LastModified"]), mark)
+
+    async def _call(self, method: str, **given: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            client = await self._client()
+            operation = getattr(client, method)
+            arguments = self._fs._get_s3_method_kwargs(operation, Bucket=self._bucket, **given)
+            return await operation(**arguments)
+        except ClientError as exc:
+            error = exc.response.get("Error", {})
+            status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            code = "" if str(error.get("Code", "")).isdigit() else str(error.get("Code", ""))
+            raise Failure(status, code, str(error.get("Message") or "no reason given")) from exc
+        except BotoCoreError as exc:
+            raise _failure(exc) from exc
+        except OSError as exc:
+            raise Failure(0, "", f"the connection failed ({type(exc).__name__})") from exc
+
+    async def _client(self) -> Any:
+        if self._connected is None:
+            async with self._connecting:
+                await self._fs.set_session()
+                self._connected = await self._fs.get_s3(self._bucket)
+        return self._connected
+
+    def _write(self, method: str, timeout: float, **given: Any) -> Any:
+        """Call what makes an object visible: when this is left, it has happened or it will not."""
+        future = self._begin(self._call(method, **given), timeout)
+        try:
+            return future.result()
+        except Failure:
+            raise
+        except BaseException as interrupt:
+            try:
+                future.exception(timeout=min(_GRACE, timeout))
+            except concurrent.futures.TimeoutError:
+                future.cancel()
+                raise IndeterminateWriteError(
+                    f"writing s3://{self._bucket}/{given['Key']} was interrupted while the server "
+                    "had it in hand; it may still appear. Look before you write again"
+                ) from interrupt
+            raise
+
+    def _run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
+        future = self._begin(work, timeout)
+        try:
+            return future.result()
+        except Failure:
+            raise
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _begin(
+        self, work: Coroutine[Any, Any, T], timeout: float
+    ) -> "concurrent.futures.Future[T]":
+        return asyncio.run_coroutine_threadsafe(_bounded(work, timeout), self._loop)
+
+
+async def _bounded(work: Coroutine[Any, Any, T], timeout: float) -> T:
+    try:
+        return await asyncio.wait_for(work, timeout)
+    except TimeoutError as exc:
+        raise Failure(0, "", f"no answer within {timeout:.1f} s", cut=True) from exc
+
+
+async def _chunks(body: Any) -> AsyncIterator[bytes]:
+    from aiohttp import ClientError
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        async for chunk in body.content.iter_any():
+            yield chunk
+    except BotoCoreError as exc:
+        raise _failure(exc) from exc
+    except (ClientError, OSError) as exc:
+        raise Failure(0, "", f"the answer broke off ({type(exc).__name__})") from exc
+
+
+def _failure(exc: Exception) -> Failure:
+    from botocore import exceptions as known
+
+    name = type(exc).__name__
+    unsent = (known.EndpointConnectionError, known.ConnectTimeoutError, known.ProxyConnectionError)
+    if isinstance(exc, unsent):
+        return Failure(0, "", f"no connection to the server ({name})", sent=False)
+    away = (known.HTTPClientError, known.ReadTimeoutError, known.IncompleteReadError)
+    if isinstance(exc, (*away, known.ResponseStreamingError)) or name == "ResponseParserError":
+        return Failure(0, "", f"the connection failed ({name})")
+    login = (known.NoCredentialsError, known.PartialCredentialsError, known.TokenRetrievalError)
+    if isinstance(exc, (*login, known.CredentialRetrievalError, known.SSOError)):
+        return Failure(403, "NoCredentials", str(exc))
+    return Failure(400, name, str(exc))
+
+
+def _refusal(code: str, message: str) -> Failure:
+    return Failure(403 if code == "AccessDenied" else 400, code, message)
+
+
+def _tag(answer: Any) -> str:
+    tag = answer.get("ETag")
+    if not tag:
+        raise Failure(0, "", "the answer has no ETag: it is not a write's")
+    return str(tag)
+
+
+def _conditions(condition: Condition) -> dict[str, str]:
+    if condition.if_absent:
+        return {"IfNoneMatch": "*"}
+    return {"IfMatch": condition.if_match} if condition.if_match is not None else {}
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def _arguments(config: S3Config, timeout: float) -> dict[str, Any]:
+    client: dict[str, Any] = {"region_name": config.region}
+    if config.verify is not None:
+        client["verify"] = config.verify
+    settings = {
+        "connect_timeout": min(_CONNECT, timeout),
+        "read_timeout": timeout,
+        "retries": {"total_max_attempts": 1},
+        "max_pool_connections": 64,
+        "s3": {"addressing_style": "path" if config.path_style else "virtual"},
+        # Objects carry a digest of their own, and older servers do not know S3's newer ones.
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+    }
+    given = {
+        "endpoint_url": config.endpoint,
+        "key": config.key,
+        "secret": config.secret,
+        "token": config.token,
+        "anon": config.anon,
+        "requester_pays": config.requester_pays,
+        "client_kwargs": client,
+        "config_kwargs": settings,
+    }
+    return given | ({"profile": config.profile} if config.profile and not config.key else {})
+
+
+def _close(pid: int, loop: asyncio.AbstractEventLoop, thread: threading.Thread, fs: Any) -> None:
+    if os.getpid() != pid or not thread.is_alive():
+        return  # a fork has neither the thread nor a right to the connections
+
+    async def leave() -> None:
+        if getattr(fs, "_s3creator", None) is not None:
+            await fs._s3creator.__aexit__(None, None, None)
+
+    try:
+        asyncio.run_coroutine_threadsafe(leave(), loop).result(2)
+    except concurrent.futures.TimeoutError:
+        pass  # the process ends or goes on without it
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(2)
+    if not thread.is_alive():
+        loop.close()
