@@ -1,0 +1,26 @@
+"""Conformance suites: what a backend, a codec or an executor must be able to do, as tests.
+
+Subclass one, give it the fixtures it asks for, and pytest runs the contract:
+
+    from runstore.testing import BackendTests
+
+    class TestMine(BackendTests):
+        @pytest.fixture
+        def backend(self): return MyBackend()
+
+        def raw_read(self, backend, key): ...
+
+Needs ``pip install 'runstore[testing]'``.
+"""
+
+import pytest
+
+for _suite in ("backends", "codecs", "executors", "machine"):
+    pytest.register_assert_rewrite(f"runstore.testing.{_suite}")  # failures show their values
+
+from runstore.testing.backends import BackendTests
+from runstore.testing.codecs import CodecTests
+from runstore.testing.executors import ExecutorTests
+from runstore.testing.machine import StoreMachine
+
+__all__ = ["BackendTests", "CodecTests", "ExecutorTests", "StoreMachine"]
