@@ -25,31 +25,36 @@ SHORT = {"import": tuple(_IMPORTS), "context lookup + key": _LOOKUPS}
 
 def run_short(*, rounds: int, quick: bool) -> list[Result]:
     """Measure both; each sample in a fresh process, interleaved."""
-    imports: dict[str, list[float]] = {name: [] for name in _IMPORTS}
-    lookups: dict[str, list[float]] = {name: [] for name in _LOOKUPS}
+    found = {(case, name): _result(case, name) for case, names in SHORT.items() for name in names}
     for _ in range(rounds if quick else 2 * rounds + 1):
         for name, code in _IMPORTS.items():
             started = time.perf_counter()
-            _python("-c", code)
-            imports[name].append(time.perf_counter() - started)
+            error = _python("-c", code)[1]
+            _add(found["import", name], time.perf_counter() - started, error)
     for _ in range(rounds):
-        answer = json.loads(_python("-m", "benchmarks._short", "100" if quick else "20000"))
+        answer, error = _python("-m", "benchmarks._short", "100" if quick else "20000")
+        seconds = json.loads(answer) if not error else {}
         for name in _LOOKUPS:
-            lookups[name].append(answer[name])
-    return [
-        *(_result("import", name, seconds) for name, seconds in imports.items()),
-        *(_result("context lookup + key", name, seconds) for name, seconds in lookups.items()),
-    ]
+            _add(found["context lookup + key", name], seconds.get(name), error)
+    return list(found.values())
 
 
-def _python(*arguments: str) -> str:
+def _python(*arguments: str) -> tuple[str, str | None]:
+    """Run a fresh interpreter; what it printed, and what it died of."""
     command = [sys.executable, *arguments]
-    return subprocess.run(
-        command, check=True, capture_output=True, text=True, env=child_environment()
-    ).stdout
+    env = child_environment()
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=env)
+    return done.stdout, done.stderr.strip()[-500:] or "no message" if done.returncode else None
 
 
-def _result(case: str, peer: str, seconds: list[float]) -> Result:
+def _add(result: Result, seconds: float | None, error: str | None) -> None:
+    if error:
+        result |= {"status": "failed", "error": error}
+    else:
+        result["samples"].setdefault("all", {"seconds": []})["seconds"].append(seconds)
+
+
+def _result(case: str, peer: str) -> Result:
     return {
         "case": case,
         "peer": peer,
@@ -58,7 +63,7 @@ def _result(case: str, peer: str, seconds: list[float]) -> Result:
         "count": 1,
         "status": "ok",
         "error": None,
-        "samples": {"all": {"seconds": seconds}},
+        "samples": {},
     }
 
 
