@@ -177,6 +177,8 @@ def _same_values(expected: Any, actual: Any) -> None:
     import pandas as pd
 
     assert type(expected) is type(actual), f"{type(expected)} became {type(actual)}"
+    if isinstance(expected, pd.arrays.NumpyExtensionArray):  # what .array makes of an ndarray
+        expected, actual = expected.to_numpy(), actual.to_numpy()
     _same_dtype(expected.dtype, actual.dtype)
     assert len(expected) == len(actual)
     if isinstance(expected.dtype, np.dtype):
