@@ -167,6 +167,10 @@ class TestArrow(CodecTests):
         return {
             "a dictionary per chunk": pa.chunked_array([one, other]),
             "a dictionary per chunk, in a table": pa.table({"a": pa.chunked_array([one, other])}),
+            "a dictionary of dictionaries": pa.DictionaryArray.from_arrays([0, 1], one),
+            "a dictionary of structs of dictionaries": pa.DictionaryArray.from_arrays(
+                [0, 0], pa.StructArray.from_arrays([one], ["a"])
+            ),
             "nested dictionaries in chunks": pa.chunked_array(nested),
             "an extension nobody registered": _celsius([1.5]),
             "an extension inside": pa.ListArray.from_arrays([0, 1], _celsius([1.5])),

@@ -74,6 +74,7 @@ def _categoricals() -> dict[str, Any]:
         "python strings": pd.Categorical.from_codes([0], pd.Index(["a"], dtype="string[python]")),
         "nullable": pd.Categorical.from_codes([0, 1], pd.Index([1, 2], dtype="Int8")),
         "many": pd.Categorical.from_codes([300, -1, 0], pd.Index([f"c{i}" for i in range(301)])),
+        "of categories": pd.Categorical.from_codes([1, 0], pd.CategoricalIndex(["a", "b"])),
         "none used": pd.Categorical([None, None], ["a"]),
         "no categories": pd.Categorical([None, None], []),
         "empty": pd.Categorical([], ["a", "b"]),

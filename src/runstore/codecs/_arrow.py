@@ -76,7 +76,15 @@ class ArrowCodec:
 
 
 def survives(schema: pa.Schema) -> bool:
-    """Say whether *schema* is read as what it is written as; unregistered extensions are not."""
+    """Say whether *schema* is read as what it is written as.
+
+    Unregistered extensions are not; dictionaries of dictionaries are written, but
+    cannot be read at all.
+    """
+    for field in schema:
+        for part in _parts(field.type):
+            if pa.types.is_dictionary(part) and _has_dictionary(part.value_type):
+                return False
     try:
         return bool(
             pa.ipc.read_schema(pa.py_buffer(schema.serialize())).equals(schema, check_metadata=True)

@@ -20,7 +20,7 @@ from runstore.codecs._base import Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError
 
-__all__ = ["decode_column", "dictionary_indices", "encode_column", "encode_exactly", "is_plain"]
+__all__ = ["decode_column", "dictionary_column", "encode_column", "encode_exactly", "is_plain"]
 
 Spec = dict[str, Any]
 Array = np.ndarray[Any, Any]
@@ -246,10 +246,9 @@ def _categories(values: Any) -> tuple[pa.Array, Spec] | None:
     if categories is None:
         return None
     dictionary, spec = categories
-    indices = dictionary_indices(values.codes)
     ordered = bool(values.dtype.ordered)
-    column = pa.DictionaryArray.from_arrays(indices, dictionary, ordered=ordered, safe=False)
-    return column, {"k": "cat", "ordered": ordered, "categories": spec}
+    column = dictionary_column(values.codes, dictionary, ordered)
+    return None if column is None else (column, {"k": "cat", "ordered": ordered, "categories": spec})
 
 
 def _categories_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
@@ -264,19 +263,20 @@ def _categories_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any
     return pd.Categorical.from_codes(data, dtype=dtype, validate=False)
 
 
-def dictionary_indices(codes: Array) -> pa.Array:
-    """Give category codes as dictionary indices; -1, which is missing, is null and 0.
+def dictionary_column(codes: Array, labels: pa.Array, ordered: bool = False) -> pa.Array | None:
+    """Give category codes and labels as an Arrow dictionary; -1, which is missing, is null and 0.
 
-    Other readers look even at the indices of nulls, and -1 points nowhere.
+    Other readers look even at the indices of nulls, and -1 points nowhere. None if the
+    labels are a dictionary themselves: Arrow writes that, and cannot read it.
     """
-    missing = codes == -1
+    if pa.types.is_dictionary(labels.type):
+        return None
+    kind, missing = pa.from_numpy_dtype(codes.dtype), codes == -1
     if missing.any():
-        return _raw(
-            pa.from_numpy_dtype(codes.dtype),
-            np.where(missing, codes.dtype.type(0), codes),
-            missing=missing,
-        )
-    return _raw(pa.from_numpy_dtype(codes.dtype), codes)
+        indices = _raw(kind, np.where(missing, codes.dtype.type(0), codes), missing=missing)
+    else:
+        indices = _raw(kind, codes)
+    return pa.DictionaryArray.from_arrays(indices, labels, ordered=ordered, safe=False)
 
 
 def _arrow_backed(values: Any) -> tuple[pa.Array, Spec] | None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from runstore.codecs._base import Opened
-from runstore.codecs._pandas_columns import decode_column, dictionary_indices, encode_exactly
+from runstore.codecs._pandas_columns import decode_column, dictionary_column, encode_exactly
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._python import is_json
 
@@ -99,8 +99,10 @@ def _encode_multi(index: Any) -> tuple[list[pa.Array], Spec] | None:
         encoded = encode_flat_index(level)
         if encoded is None:
             return None
-        indices = dictionary_indices(np.asarray(codes))
-        columns.append(pa.DictionaryArray.from_arrays(indices, encoded[0], safe=False))
+        column = dictionary_column(np.asarray(codes), encoded[0])
+        if column is None:
+            return None
+        columns.append(column)
         levels.append(encoded[1])
     return columns, {
         "k": "multi",
@@ -136,7 +138,7 @@ def encode_labels(labels: Any) -> Spec | None:
     dtype: Any = labels.dtype
     values = labels.tolist()
     if isinstance(dtype, pd.StringDtype) or dtype.kind == "O":
-        if set(map(type, values)) - {str}:
+        if set(map(type, values)) - {str} or not is_json(values):
             return None
         kind: Any = "object"
         if isinstance(dtype, pd.StringDtype):
