@@ -10,7 +10,7 @@ from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError
 
-__all__ = ["NumpyCodec"]
+__all__ = ["NumpyCodec", "has_twin"]
 
 
 class NumpyCodec:
@@ -66,8 +66,8 @@ def _descr(dtype: np.dtype[Any]) -> Any:
     """Give *dtype* as JSON, or None if it would not come back the same."""
     if not _is_describable(dtype):
         return None
-    if dtype.isbuiltin and dtype.isnative and np.dtype(dtype.str).char != dtype.char:
-        return dtype.char  # longlong, which has the size of another type but is not it
+    if has_twin(dtype):
+        return dtype.char
     try:
         descr = np.lib.format.dtype_to_descr(dtype)
     except ValueError:  # overlapping fields
@@ -75,6 +75,11 @@ def _descr(dtype: np.dtype[Any]) -> Any:
     back = np.lib.format.descr_to_dtype(descr)
     same = back == dtype and back.type is dtype.type and _is_aligned_like(back, dtype)
     return json.loads(json.dumps(descr)) if same else None
+
+
+def has_twin(dtype: np.dtype[Any]) -> bool:
+    """Say whether it is longlong or its like: of the size of another type, but not that type."""
+    return bool(dtype.isbuiltin) and dtype.isnative and np.dtype(dtype.str).char != dtype.char
 
 
 def _is_describable(dtype: np.dtype[Any]) -> bool:

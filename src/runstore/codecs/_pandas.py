@@ -42,6 +42,8 @@ class PandasCodec:
         """See `runstore.codecs.Codec.encode`."""
         if isinstance(value, pd.Index):
             return _encode_index_alone(value)
+        if type(value) not in (pd.DataFrame, pd.Series):
+            return None  # a subclass would come back as its base
         series = isinstance(value, pd.Series)
         head = _encode_head(value)
         if head is None:

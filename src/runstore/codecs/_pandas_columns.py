@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from runstore.codecs._arrow import survives
 from runstore.codecs._base import Opened
+from runstore.codecs._numpy import has_twin
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError
 
@@ -90,8 +91,8 @@ def _numbers(values: Array) -> tuple[pa.Array, Spec] | None:
     if dtype.itemsize > 8:
         return None
     spec = {"k": "np"}
-    if np.dtype(dtype.str).char != dtype.char:
-        spec["char"] = dtype.char  # longlong, which has the size of another type but is not it
+    if has_twin(dtype):
+        spec["char"] = dtype.char
     return _raw(pa.from_numpy_dtype(dtype), values), spec
 
 
