@@ -30,7 +30,9 @@ _DAYS = pd.date_range("2024", periods=3, freq="D", name="day")
 
 EXACT: dict[str, dict[str, Callable[[], Any]]] = {
     "x.parquet": {
-        "frame": lambda: pd.DataFrame({"a": [1, 2, 3], "b": ["x", None, ""], "c": [True, False, True]}),
+        "frame": lambda: pd.DataFrame(
+            {"a": [1, 2, 3], "b": ["x", None, ""], "c": [True, False, True]}
+        ),
         "missing": lambda: pd.DataFrame(
             {
                 "a": [1.5, float("nan"), -0.0],
@@ -49,7 +51,9 @@ EXACT: dict[str, dict[str, Callable[[], Any]]] = {
         "zone": lambda: pd.DataFrame({"a": _DAYS.tz_localize("Europe/Paris").as_unit("us")}),
         "milliseconds": lambda: pd.DataFrame({"a": _DAYS.as_unit("ms")}),
         "labels twice": lambda: pd.DataFrame([[1, 2]], columns=["a", "a"]),
-        "small numbers": lambda: pd.DataFrame({"a": np.array([1, 2], "u2"), "b": np.array([1, 2], "f2")}),
+        "small numbers": lambda: pd.DataFrame(
+            {"a": np.array([1, 2], "u2"), "b": np.array([1, 2], "f2")}
+        ),
         "no rows": lambda: pd.DataFrame({"a": np.array([], "f4"), "b": np.array([], "M8[us]")}),
         "table": lambda: pa.table({"a": [1, None], "b": [["x"], None], "c": [{"d": 1}, None]}),
         "renamed items": lambda: pa.table({"a": pa.array([[1]], _LIST)}),

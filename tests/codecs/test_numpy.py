@@ -9,7 +9,26 @@ from runstore import ObjectStore
 from runstore.errors import CorruptObjectError
 from runstore.testing import CodecTests, assert_same
 
-_NUMBERS = ["?", "b", "B", "h", "H", "i", "I", "l", "L", "q", "Q", "e", "f", "d", "g", "F", "D", "G"]
+_NUMBERS = [
+    "?",
+    "b",
+    "B",
+    "h",
+    "H",
+    "i",
+    "I",
+    "l",
+    "L",
+    "q",
+    "Q",
+    "e",
+    "f",
+    "d",
+    "g",
+    "F",
+    "D",
+    "G",
+]
 _BIG = [">i2", ">u8", ">f4", ">f8", ">c16", ">U3", ">M8[ns]", ">m8[h]"]
 _TIMES = [f"{kind}8[{unit}]" for kind in "Mm" for unit in ("Y", "D", "s", "ns", "as", "25s")]
 _BYTES = ["S1", "S7", "U1", "U7", "V3", "M8", "m8"]
@@ -48,9 +67,9 @@ class TestNumpy(CodecTests):
             "empty F": np.empty((0, 3), "f4", order="F"),
             "empty text": np.empty((0,), "U5"),
             "read-only": _read_only(np.arange(3)),
-            "NaNs of all kinds": np.array([0x7FF8000000000001, 0xFFF8 << 48, 0x7FF4 << 48], "u8").view(
-                "f8"
-            ),
+            "NaNs of all kinds": np.array(
+                [0x7FF8000000000001, 0xFFF8 << 48, 0x7FF4 << 48], "u8"
+            ).view("f8"),
             "negative zero": np.array([-0.0, 0.0]),
             "lone surrogate": np.array(["\ud800"]),
             "trailing zeros": np.array([b"a\0", b"\0"]),

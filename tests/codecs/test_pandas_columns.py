@@ -105,7 +105,9 @@ def _plain() -> dict[str, Any]:
         values[f"{name}, sliced"] = pd.array(["a", None, "b"], dtype=dtype)[1:]
         values[f"{name}, all missing"] = pd.array([None, None], dtype=dtype)
     arrow = _arrow_values()
-    values |= {f"arrow {name}": pd.arrays.ArrowExtensionArray(_chunked(a)) for name, a in arrow.items()}
+    values |= {
+        f"arrow {name}": pd.arrays.ArrowExtensionArray(_chunked(a)) for name, a in arrow.items()
+    }
     return values
 
 

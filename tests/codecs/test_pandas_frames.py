@@ -122,8 +122,12 @@ def _left_to_pickle() -> dict[str, Any]:
         "tuples as labels": _renamed(("a", 1), ("b", 2)),
         "no label": _renamed("a", None, dtype=object),
         "days as labels": _renamed(*pd.date_range("2024", periods=2)),
-        "levels as labels": pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_product([["a"], [1, 2]])),
-        "categories as labels": _renamed("a", "b").set_axis(pd.CategoricalIndex(["a", "b"]), axis=1),
+        "levels as labels": pd.DataFrame(
+            [[1, 2]], columns=pd.MultiIndex.from_product([["a"], [1, 2]])
+        ),
+        "categories as labels": _renamed("a", "b").set_axis(
+            pd.CategoricalIndex(["a", "b"]), axis=1
+        ),
         "numbers and truths as labels": _renamed(True, False),
         "subclass of text as label": _renamed(np.str_("a"), dtype=object),
         "surrogate as label": _renamed("\ud800", dtype=object),

@@ -140,7 +140,9 @@ class TestIndex(_IndexTests):
 class TestRows(_IndexTests):
     @classmethod
     def values(cls) -> dict[str, Any]:
-        return {name: _under_rows(index) for name, index in (_flat() | _ranges() | _multi()).items()}
+        return {
+            name: _under_rows(index) for name, index in (_flat() | _ranges() | _multi()).items()
+        }
 
     @classmethod
     def inexact(cls) -> dict[str, Any]:

@@ -83,7 +83,9 @@ def test_shared_parts_stay_shared() -> None:
     assert first is second
 
 
-@pytest.mark.parametrize("value", [threading.Lock(), (i for i in range(3)), {"a": threading.Lock()}])
+@pytest.mark.parametrize(
+    "value", [threading.Lock(), (i for i in range(3)), {"a": threading.Lock()}]
+)
 def test_the_unpicklable_is_refused(value: Any) -> None:
     """What cannot be pickled is refused by name, and what stood there stays."""
     store = ObjectStore("memory://codecs").at(namespace="tests", run="pickle")

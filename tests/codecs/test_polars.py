@@ -26,7 +26,10 @@ def _series() -> dict[str, pl.Series]:
         "Null": pl.Series("a", [None, None]),
         "Date": pl.Series("a", [dt.date(2024, 2, 29), None]),
         "Time": pl.Series("a", [dt.time(1, 2, 3, 4), None]),
-        **{f"Datetime {unit}": pl.Series("a", [_MOMENT, None], pl.Datetime(unit)) for unit in _UNITS},
+        **{
+            f"Datetime {unit}": pl.Series("a", [_MOMENT, None], pl.Datetime(unit))
+            for unit in _UNITS
+        },
         **{
             f"Datetime in {zone}": pl.Series("a", [_MOMENT, None], pl.Datetime("us", zone))
             for zone in ("UTC", "Europe/Paris", "Etc/GMT+5")

@@ -249,7 +249,9 @@ def _categories(values: Any) -> tuple[pa.Array, Spec] | None:
     dictionary, spec = categories
     ordered = bool(values.dtype.ordered)
     column = dictionary_column(values.codes, dictionary, ordered)
-    return None if column is None else (column, {"k": "cat", "ordered": ordered, "categories": spec})
+    return (
+        None if column is None else (column, {"k": "cat", "ordered": ordered, "categories": spec})
+    )
 
 
 def _categories_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
