@@ -8,7 +8,7 @@ Importing the package loads nothing; each name is loaded when it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from runstore._version import __version__
 
 if TYPE_CHECKING:
     from runstore import errors, object_store
@@ -66,6 +66,7 @@ __all__ = [
     "Workflow",
     "WorkflowRun",
     "WorkflowRunContext",
+    "__version__",
     "bind",
     "errors",
     "get_run_context",

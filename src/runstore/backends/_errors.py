@@ -45,7 +45,7 @@ def translated(
         if missing is ObjectNotFoundError:
             raise not_found(ref) from exc
         raise missing(f"cannot {doing} {ref}: {exc}", ref) from exc
-    except (IsADirectoryError, NotADirectoryError) as exc:
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as exc:
         raise StorageError(
             f"cannot {doing} {ref}: a file stands where a folder should be, or the reverse; "
             "something other than runstore wrote into the store",

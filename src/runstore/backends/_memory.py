@@ -9,9 +9,11 @@ import builtins
 import itertools
 import os
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from runstore.backends._base import Entry
 from runstore.backends._errors import not_found, translated
@@ -26,11 +28,10 @@ _FILES_AT_MOST = 256  # each holds a file descriptor; past these, objects are co
 class _AnonymousFile:
     """Bytes in a file without a name; gone with the last reference."""
 
-    count = 0
-
     def __init__(self, data: list[memoryview]) -> None:
         self.fd = os.memfd_create("runstore", os.MFD_CLOEXEC)
-        _AnonymousFile.count += 1
+        weakref.finalize(self, os.close, self.fd)
+        _files.add(self)
         self.size = 0
         for view in data:
             while view.nbytes:
@@ -38,9 +39,8 @@ class _AnonymousFile:
                 self.size += done
                 view = view[done:]
 
-    def __del__(self) -> None:
-        os.close(self.fd)
-        _AnonymousFile.count -= 1
+
+_files: "weakref.WeakSet[_AnonymousFile]" = weakref.WeakSet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,9 @@ class MemoryBackend:
 
     def __repr__(self) -> str:
         return f"MemoryBackend({self.url!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:  # as its name; another process has another memory
+        return MemoryBackend, (self.url.removeprefix("memory://"),)
 
     def put(
         self,
@@ -165,6 +168,6 @@ class MemoryBackend:
 
 def _kept(views: list[memoryview]) -> bytes | _AnonymousFile:
     large = sum(view.nbytes for view in views) >= MAP_FROM
-    if large and hasattr(os, "memfd_create") and _AnonymousFile.count < _FILES_AT_MOST:
+    if large and hasattr(os, "memfd_create") and len(_files) < _FILES_AT_MOST:
         return _AnonymousFile(views)
     return b"".join(views)

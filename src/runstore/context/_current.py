@@ -1,13 +1,15 @@
-"""Which run am I in: one variable that holds one frozen value.
+"""Which run am I in: one variable that holds frozen values.
 
-The variable is private and nobody pickles it. What it holds is an *entry*, a
-link of a chain to the entries around it. Leaving marks the entry as left
-instead of resetting the variable to an older value, so contexts that are left
-out of order (generators closed late, tasks finished by another) neither fail
-nor bring back a run that is over.
+The variable is private and nobody pickles it. It holds the entries that lead to
+the current context, outermost first, as a tuple: a task that copied it keeps its
+own. Leaving takes out one's own entry, wherever it stands by then, instead of
+resetting the variable to an older value; so contexts that are left out of order
+(generators closed late, tasks finished by another) neither fail nor bring back a
+run that is over.
 """
 
 import inspect
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,17 +37,29 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Entry:
-    """One entering of a context; *outer* is what surrounds it."""
+    """One entering of a context; entered twice, a context has two."""
 
-    __slots__ = ("ctx", "left", "outer")
+    __slots__ = ("ctx",)
 
-    def __init__(self, ctx: WorkflowRunContext, outer: "_Entry | None") -> None:
+    def __init__(self, ctx: WorkflowRunContext) -> None:
         self.ctx = ctx
-        self.outer = outer
-        self.left = False
 
 
-_current: ContextVar[_Entry | None] = ContextVar("runstore_run_context", default=None)
+_current: ContextVar[tuple[_Entry, ...]] = ContextVar("runstore_run_context", default=())
+
+# A forked process would go on in the run of the moment of the fork, and a reused pool
+# worker in one that is long over. It has no context, like any other process.
+os.register_at_fork(after_in_child=lambda: _current.set(()))
+
+
+def _enter(ctx: WorkflowRunContext) -> _Entry:
+    entry = _Entry(ctx)
+    _current.set((*_current.get(), entry))
+    return entry
+
+
+def _leave(entry: _Entry) -> None:
+    _current.set(tuple(other for other in _current.get() if other is not entry))
 
 
 def get_run_context() -> WorkflowRunContext:
@@ -64,15 +78,8 @@ def get_run_context() -> WorkflowRunContext:
 
 def find_run_context() -> WorkflowRunContext | None:
     """Return the context of the run this code is part of, or None outside one."""
-    entry = _innermost()
-    return entry.ctx if entry is not None else None
-
-
-def _innermost() -> _Entry | None:
-    entry = _current.get()
-    while entry is not None and entry.left:
-        entry = entry.outer
-    return entry
+    entries = _current.get()
+    return entries[-1].ctx if entries else None
 
 
 def _way_in() -> str:
@@ -103,17 +110,11 @@ def use_run_context(ctx: WorkflowRunContext) -> Iterator[WorkflowRunContext]:
     Args:
         ctx: An existing context, for instance one that came from another process.
     """
-    entry = _Entry(ctx, _innermost())
-    _current.set(entry)
+    entry = _enter(ctx)
     try:
         yield ctx
     finally:
         _leave(entry)
-
-
-def _leave(entry: _Entry) -> None:
-    entry.left = True
-    _current.set(_innermost())  # also lets go of what was entered and left inside
 
 
 class run_context:  # noqa: N801 - used like a function: a context manager and a decorator
@@ -165,9 +166,8 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
         self._entries: list[_Entry] = []
 
     def __enter__(self) -> WorkflowRunContext:
-        entry = _Entry(self._new(), _innermost())
+        entry = _enter(self._new())
         self._entries.append(entry)
-        _current.set(entry)
         return entry.ctx
 
     def __exit__(

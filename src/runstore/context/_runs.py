@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime
 
 from runstore.context._models import WorkflowRun
+from runstore.names import check_namespace, check_run
 
 __all__ = ["new_run", "new_run_name", "now"]
 
@@ -37,6 +38,9 @@ def new_run(
     Raises:
         InvalidNameError: *name* or *namespace* breaks the naming rules.
     """
+    check_namespace(namespace)  # here, or pydantic wraps what it raises
+    if name is not None:
+        check_run(name)
     started = now()
     return WorkflowRun(
         uid=str(uuid.uuid4()),

@@ -13,6 +13,7 @@ from typing import Any
 
 from runstore import codecs
 from runstore import format as containers
+from runstore._version import __version__
 from runstore.backends import Backend, Entry
 from runstore.buffers import flat
 from runstore.codecs import Pickling, file_codec, is_json
@@ -308,9 +309,7 @@ _LIBRARIES = {
 def _versions(codec: str, kind: type) -> dict[str, str]:
     found = _version_cache.get(codec)
     if found is None:
-        import runstore
-
-        found = {"runstore": runstore.__version__, "python": sys.version.partition(" ")[0]}
+        found = {"runstore": __version__, "python": sys.version.partition(" ")[0]}
         for library in _LIBRARIES.get(codec, ()):
             found[library] = packages.version(library)
         _version_cache[codec] = found

@@ -1,10 +1,27 @@
-"""Contracts as tests, for those who extend runstore.
+"""Conformance suites: what a backend, a codec or an executor must be able to do, as tests.
 
-A codec proves itself by a subclass of `CodecTests` in its own test suite. Needs
-pytest.
+Subclass one, give it the fixtures it asks for, and pytest runs the contract:
+
+    from runstore.testing import BackendTests
+
+    class TestMine(BackendTests):
+        @pytest.fixture
+        def backend(self): return MyBackend()
+
+        def raw_read(self, backend, key): ...
+
+Needs ``pip install 'runstore[testing]'``.
 """
 
-from runstore.testing._same import assert_same
-from runstore.testing.codecs import CodecTests
+import pytest
 
-__all__ = ["CodecTests", "assert_same"]
+for _suite in ("_same", "backends", "codecs", "executors", "machine"):
+    pytest.register_assert_rewrite(f"runstore.testing.{_suite}")  # failures show their values
+
+from runstore.testing._same import assert_same
+from runstore.testing.backends import BackendTests
+from runstore.testing.codecs import CodecTests
+from runstore.testing.executors import ExecutorTests
+from runstore.testing.machine import StoreMachine
+
+__all__ = ["BackendTests", "CodecTests", "ExecutorTests", "StoreMachine", "assert_same"]

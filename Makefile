@@ -1,0 +1,66 @@
+# Every target sets itself up: it makes .venv with the newest Python it finds and installs
+# what it needs, once, and again when pyproject.toml changes. Python >= 3.11 is all it needs.
+#
+#   make demo PYTHON=python3.12    choose the interpreter (only when .venv is made)
+#   make test ARGS='-k flights'    pass more to pytest; likewise to demo and bench
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # two pips in one environment would get in each other's way
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
+
+.PHONY: help demo test test-all check format bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/.demo ## run the flights example and show what it stored
+	$(BIN)/runstore demo $(ARGS)
+
+test: .venv/.test ## the tests, but for those that take minutes
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-all: .venv/.test ## all tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m '' $(ARGS)
+
+check: .venv/.check ## lint, formatting, types, and which layer imports which
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/.check ## repair what ruff can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/.bench ## measure put and get beside raw files, parquet, pickle and joblib
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## delete .venv, caches and built packages; stored objects (.runstore) stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	find . -name '.?*' -prune -o -name __pycache__ -prune -exec rm -rf {} +
+
+# A candidate counts only if it runs: version managers leave shims of Pythons that are not there.
+.venv/.made:
+	@for python in $(PYTHONS); do \
+	    if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
+	            >/dev/null 2>&1; then \
+	        echo "making .venv with $$("$$python" --version) ($$python)"; \
+	        "$$python" -m venv .venv && $(PIP) --upgrade 'pip>=25.1' && touch $@; \
+	        exit; \
+	    fi; \
+	done; \
+	echo "none of these is a Python >= 3.11 with venv: $(PYTHONS)" >&2; \
+	echo "install one (on Debian: python3 and python3-venv), or name it: make PYTHON=/path/to/python" >&2; \
+	exit 1
+
+.venv/.demo: .venv/.made pyproject.toml
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+# pip reads --group from pyproject.toml since 25.1.
+.venv/.test .venv/.check .venv/.bench: .venv/.%: .venv/.made pyproject.toml
+	$(PIP) --editable . --group $*
+	@touch $@

@@ -1,0 +1,83 @@
+"""How a stage's error travels: with its traceback, also from another process."""
+
+import pickle
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+import cloudpickle
+
+__all__ = ["Failure", "pack", "traceback_text", "unpack"]
+
+_HERE = str(Path(__file__).parents[1])
+_SUITES = str(Path(__file__).parents[1] / "testing")
+
+
+class RemoteTraceback(Exception):  # noqa: N818 - the name is what a traceback shows
+    """The traceback of an error in the process in which it was raised, as text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text}"""'
+
+
+class Failure(NamedTuple):
+    """An error on its way between processes."""
+
+    pickled: bytes | None
+    """The exception itself, or None if it cannot be pickled."""
+    reason: str
+    """Type and message, for when it cannot be rebuilt either."""
+    text: str
+    """The traceback."""
+
+
+def traceback_text(error: BaseException) -> str:
+    """Give the traceback of a failed call as text, from the stage's own code inwards.
+
+    For an error of another process it is the traceback of that process.
+    """
+    if isinstance(error.__cause__, RemoteTraceback):
+        return error.__cause__.text
+    own = _from_the_stage(error.__traceback__)
+    return "".join(traceback.format_exception(type(error), error, own))
+
+
+def _from_the_stage(found: TracebackType | None) -> TracebackType | None:
+    """Skip the frames of runstore that lead to the stage's code, unless there are no others."""
+    inner = found
+    while inner is not None:
+        file = inner.tb_frame.f_code.co_filename
+        if not file.startswith(_HERE) or file.startswith(_SUITES):
+            return inner
+        inner = inner.tb_next
+    return found
+
+
+def pack(error: BaseException) -> Failure:
+    """Make *error* fit to cross to another process; never fails."""
+    reason = "".join(traceback.format_exception_only(error)).strip()
+    text = traceback_text(error)
+    try:
+        pickled: bytes | None = cloudpickle.dumps(error)
+    except Exception:  # noqa: BLE001 - the pickling of a user's exception is the user's code
+        pickled = None
+    return Failure(pickled, reason, text)
+
+
+def unpack(failure: Failure) -> BaseException:
+    """Rebuild an error with its remote traceback, or a RuntimeError that stands in for it."""
+    error: object = None
+    if failure.pickled is not None:
+        try:
+            error = pickle.loads(failure.pickled)  # noqa: S301 - from our own child
+        except Exception:  # noqa: BLE001 - the unpickling of a user's exception is the user's code
+            error = None
+    if not isinstance(error, BaseException):
+        error = RuntimeError(f"{failure.reason} (a stand-in: the error itself cannot be pickled)")
+    error.__cause__ = RemoteTraceback(failure.text)
+    return error

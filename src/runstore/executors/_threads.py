@@ -1,0 +1,60 @@
+"""Calls in threads of this process."""
+
+import threading
+from concurrent.futures import Future
+from contextvars import Context
+from typing import Any
+
+from runstore.errors import StageTimeoutError
+from runstore.executors._base import Call
+
+__all__ = ["ThreadWorker", "timed_out"]
+
+
+class ThreadWorker:
+    """Runs one call after the other in the thread that asks, or beside it if there is a timeout."""
+
+    def run(self, call: Call) -> Any:
+        """Return what the function returns; raise what it raises.
+
+        Raises:
+            StageTimeoutError: It took longer. A thread cannot be stopped, so it is
+                left to itself; being a daemon, it does not hold up the exit.
+        """
+        if call.timeout is None:
+            return _in_fresh_context(call)
+        outcome: Future[Any] = Future()
+        thread = threading.Thread(
+            target=_fulfil, args=(outcome, call), name=f"runstore {call.label}", daemon=True
+        )
+        thread.start()
+        thread.join(call.timeout)
+        if thread.is_alive():
+            raise timed_out(call, "its thread cannot be stopped and was left to itself")
+        return outcome.result()
+
+    def close(self) -> None:
+        """Nothing is held between calls."""
+
+    def kill(self) -> None:
+        """A thread cannot be killed; see `run`."""
+
+
+def timed_out(call: Call, aftermath: str) -> StageTimeoutError:
+    """Make the error for a call that took longer than its timeout."""
+    return StageTimeoutError(
+        f"{call.label} took longer than its timeout of {call.timeout:g} s; {aftermath}. "
+        "Raise `timeout` if it needs more"
+    )
+
+
+def _fulfil(outcome: Future[Any], call: Call) -> None:
+    try:
+        outcome.set_result(_in_fresh_context(call))
+    except BaseException as exc:  # noqa: BLE001 - a stage's own error, raised where it is awaited
+        outcome.set_exception(exc)
+
+
+def _in_fresh_context(call: Call) -> Any:
+    # A context of its own, or a variable set by one stage would be seen by the next.
+    return Context().run(call.function, *call.args)

@@ -1,0 +1,93 @@
+"""What a worker process does: read a call, make it, write the outcome; until the pipe ends.
+
+It is started with `python -c`, not forked and not by `multiprocessing`, so it
+never imports the caller's ``__main__``: a script needs no guard to use it.
+"""
+
+import os
+import pickle
+import signal
+import sys
+import threading
+from contextvars import Context
+from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from typing import Any
+
+import cloudpickle
+
+from runstore.errors import UnsupportedValueError
+from runstore.executors._failures import pack
+
+__all__ = ["BEGUN", "DONE", "FAILED", "READY", "serve"]
+
+READY, BEGUN, DONE, FAILED = b"ready", b"begun", b"done", b"failed"
+"""What a worker says: it is there; it calls the function; its result, its failure follows."""
+
+
+def serve(fd: int) -> None:
+    """Serve calls that come in over the socket *fd* until its other end is closed.
+
+    If that happens during a call, the caller is gone: this process and what it
+    started end at once.
+    """
+    os.set_inheritable(fd, False)  # what a stage starts must not keep the socket open
+    pipe: Connection[Any, Any] = Connection(fd)
+    calls: SimpleQueue[bytes | None] = SimpleQueue()
+    busy = threading.Event()
+    threading.Thread(
+        target=_receive, args=(pipe, calls, busy), name="runstore worker pipe", daemon=True
+    ).start()
+    pipe.send_bytes(READY)
+    while (payload := calls.get()) is not None:
+        kind, content = Context().run(_outcome, payload, pipe)
+        del payload
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()  # should the process be killed later, this is not lost
+        busy.clear()
+        try:
+            pipe.send_bytes(kind)
+            pipe.send_bytes(content)
+        except OSError:
+            return  # the caller is gone, and nobody is left to tell
+
+
+def _receive(
+    pipe: "Connection[Any, Any]", calls: "SimpleQueue[bytes | None]", busy: threading.Event
+) -> None:
+    while True:
+        try:
+            payload = pipe.recv_bytes()
+        except (EOFError, OSError):
+            if busy.is_set():
+                os.killpg(0, signal.SIGKILL)  # the process leads its own group
+            calls.put(None)
+            return
+        busy.set()
+        calls.put(payload)
+
+
+def _outcome(payload: bytes, pipe: "Connection[Any, Any]") -> tuple[bytes, bytes]:
+    try:
+        try:
+            function, args = pickle.loads(payload)  # noqa: S301 - from our own parent
+        finally:
+            pipe.send_bytes(BEGUN)  # a timeout does not count the imports of a new process
+        result = function(*args)
+    except BaseException as exc:  # noqa: BLE001 - a stage's own error, raised by the caller
+        return FAILED, pickle.dumps(pack(exc))
+    try:
+        return DONE, cloudpickle.dumps(result)
+    except Exception as exc:  # noqa: BLE001 - the pickling of a user's value is the user's code
+        return FAILED, pickle.dumps(pack(_unsendable(result, exc)))
+
+
+def _unsendable(result: object, reason: Exception) -> UnsupportedValueError:
+    error = UnsupportedValueError(
+        f"it returned a {type(result).__qualname__}, which cannot be pickled and so cannot leave "
+        f"its process ({type(reason).__name__}: {reason}): put it into the object_store and return "
+        "its name, or use the mode 'threads'"
+    )
+    error.__cause__ = reason
+    return error

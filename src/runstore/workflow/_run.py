@@ -1,0 +1,196 @@
+"""Running a workflow, from its definition to the record of its run."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from runstore.context import (
+    Config,
+    Workflow,
+    WorkflowRun,
+    WorkflowRunContext,
+    address_of,
+    new_run,
+    now,
+)
+from runstore.errors import InvalidRequestError, RunStoreError, StageError
+from runstore.executors import Executor, open_executor, traceback_text
+from runstore.workflow._events import Reporter, RunEvent
+from runstore.workflow._folder import folder_first
+from runstore.workflow._load import as_source, values_for
+from runstore.workflow._plan import Plan, make_plan
+from runstore.workflow._progress import reason_of
+from runstore.workflow._scheduler import Scheduler, StageFailure
+
+if TYPE_CHECKING:
+    from runstore.store import ObjectStore
+
+__all__ = ["run_workflow"]
+
+
+def run_workflow(
+    workflow: Workflow | Mapping[str, Any] | str | os.PathLike[str],
+    input: Mapping[str, Any] | None = None,  # noqa: A002 - the context's field
+    namespace: str = "default",
+    executor: str = "local",
+    executor_options: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any]
+    | Sequence[Config | Mapping[str, Any] | str | os.PathLike[str]]
+    | None = None,
+    source: str = "manual",
+    store: Any = None,
+    run: str | None = None,
+    raise_on_failure: bool = True,
+    on_event: Callable[[RunEvent], None] | None = None,
+) -> WorkflowRun:
+    """Run the stages of a workflow and return the record of the run.
+
+    What can be known to be wrong is found before anything runs or is written. The
+    record is in the store when the run starts and when it ends, however it ends.
+    Stages that do not depend on each other run side by side. Once a stage has
+    failed, those that run are let finish and no others are started.
+
+    Args:
+        workflow: A `Workflow`, a dict of the same shape, or the path of a YAML file;
+            modules beside that file can be its targets.
+        input: What stages find in ``get_run_context().input``.
+        namespace: What stages store is shared within it at most.
+        executor: ``local``.
+        executor_options: For ``local``: ``mode``, ``threads`` (default) or
+            ``processes``, and ``workers``, by default one per CPU.
+        config: A dict of values, or a list of Configs, dicts of that shape and paths
+            of YAML files, of which those that select the workflow are merged.
+        source: What triggered the run.
+        store: Where objects and records go: a URL, a path, an address or an
+            `runstore.ObjectStore`; by default ``RUNSTORE_URL``, else ``.runstore``
+            under the working directory.
+        run: The run's name, unique in its namespace; by default
+            ``<workflow>-<time>-<random>``.
+        raise_on_failure: Whether a failed run raises; otherwise its record is returned.
+        on_event: Called with every `RunEvent`, in the calling thread.
+
+    Returns:
+        The record: ``.state``, ``.stages``, and ``.result``, what the last stage of the
+        definition returned.
+
+    Raises:
+        InvalidWorkflowError: Workflow or config are wrong.
+        InvalidNameError: *namespace* or *run* cannot be one.
+        InvalidRequestError: Executor, its options or *input* are not understood, or the
+            store is in memory and the executor has several processes.
+        ObjectExistsError: There is a run of this name already.
+        StageError: A stage failed; ``__cause__`` is its own error and ``run`` the record.
+        StorageError: The record could not be written.
+    """
+    from runstore.store import ObjectStore  # not needed by a worker process, which comes by here
+
+    origin = as_source(workflow)
+    definition = origin.workflow
+    values = values_for(definition, config)
+    record = new_run(definition.metadata.name, namespace=namespace, name=run, source=source)
+    address = address_of(store)
+    folders = [str(origin.folder)] if origin.folder else []
+    engine = open_executor(executor, executor_options, folders)
+    if address.url.startswith("memory:") and not engine.in_process:
+        raise InvalidRequestError(
+            f"the store {address.url} is in the memory of this process, where stages that run in "
+            "other processes cannot reach it: pass store= a path or a bucket, or use the mode "
+            "'threads'",
+            address.url,
+        )
+    with folder_first(origin.folder, alone=True):
+        plan = make_plan(origin)
+    ctx = WorkflowRunContext(
+        input=_checked(input),
+        namespace=namespace,
+        executor=executor,
+        definition=definition.by_name(),
+        run=record,
+        config=values,
+        store=address,
+    )
+    objects = ObjectStore.from_address(address)
+    objects.write_run(record, new=run is not None)
+    with engine, folder_first(origin.folder):
+        record, failure = _carry_out(plan, ctx, engine, Reporter(record, on_event), objects)
+    if failure is not None and raise_on_failure:
+        raise _stage_error(failure, record)
+    return record
+
+
+def _carry_out(
+    plan: Plan,
+    ctx: WorkflowRunContext,
+    engine: Executor,
+    reporter: Reporter,
+    objects: "ObjectStore",
+) -> tuple[WorkflowRun, StageFailure | None]:
+    begun, total = time.monotonic(), len(plan.stages)
+    scheduler = Scheduler(plan, ctx, engine, reporter)
+
+    def end(error: str | None = None) -> WorkflowRun:
+        state: Literal["finished", "failed"] = "finished" if error is None else "failed"
+        record = ctx.run.model_copy(
+            update={
+                "state": state,
+                "finished_at": now(),
+                "result": scheduler.result,
+                "error": error,
+                "stages": scheduler.records(),
+            }
+        )
+        reporter.run(state, scheduler.finished, total, time.monotonic() - begun, error)
+        return record
+
+    try:
+        reporter.run("running", 0, total)
+        scheduler.run()
+    except BaseException as exc:
+        engine.close(kill=True)
+        stopped = isinstance(exc, (KeyboardInterrupt, SystemExit))
+        reason = "interrupted" if stopped else reason_of(exc)
+        scheduler.interrupt(reason)
+        _write(objects, end(reason), exc)
+        raise
+    failure = scheduler.failure
+    record = end(f"{_what(failure)}: {reason_of(failure.error)}" if failure else None)
+    _write(objects, record, _stage_error(failure, record) if failure else None)
+    return record, failure
+
+
+def _write(objects: "ObjectStore", record: WorkflowRun, error: BaseException | None) -> None:
+    """Write the record; if that fails, *error* still comes first, with a note."""
+    try:
+        objects.write_run(record)
+    except RunStoreError as exc:
+        if error is None:
+            raise
+        error.add_note(f"The record of the run could not be written either: {exc}")
+        raise error from (error.__cause__ or exc)
+
+
+def _stage_error(failure: StageFailure, record: WorkflowRun) -> StageError:
+    ref = f"{record.namespace}/{record.name}"
+    error = StageError(
+        f"{_what(failure)} of run {ref!r} failed: {reason_of(failure.error)}",
+        ref,
+        failure.stage,
+        traceback_text(failure.error),
+        record,
+    )
+    error.__cause__ = failure.error
+    return error
+
+
+def _what(failure: StageFailure) -> str:
+    item = "" if failure.index is None else f" (item {failure.index})"
+    return f"stage {failure.stage!r}{item}"
+
+
+def _checked(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+        raise InvalidRequestError(f"input={given!r} must be a dict with strings as keys")
+    return dict(given)

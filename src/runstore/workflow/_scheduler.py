@@ -1,0 +1,246 @@
+"""Which call is made next: stages in the order of the graph, items side by side."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+from runstore.context import StageRecord, WorkflowRunContext, bind
+from runstore.executors import Call, Executor
+from runstore.workflow._events import Reporter
+from runstore.workflow._plan import Plan
+from runstore.workflow._progress import StageProgress, reason_of
+from runstore.workflow._targets import run_stage
+
+__all__ = ["Scheduler", "StageFailure"]
+
+
+@dataclass(frozen=True)
+class StageFailure:
+    """The first failure of a run; *index* is the item's, if it was one."""
+
+    stage: str
+    index: int | None
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    stage: str
+    index: int | None
+    args: tuple[Any, ...]
+    number: int = 1
+
+
+class Scheduler:
+    """Runs the stages of one plan, once.
+
+    It hands the executor as many calls as that has slots, so what is not running
+    is still here and can be dropped. Everything but the stages' own code happens
+    in the thread that calls `run`.
+
+    Args:
+        plan: What is to be run.
+        ctx: The context of the run; every call gets its own, at its stage.
+        executor: Where calls run.
+        reporter: Who is told.
+    """
+
+    def __init__(
+        self, plan: Plan, ctx: WorkflowRunContext, executor: Executor, reporter: Reporter
+    ) -> None:
+        self.failure: StageFailure | None = None
+        self.result: Any = None
+        self._plan = plan
+        self._ctx = ctx
+        self._executor = executor
+        self._reporter = reporter
+        self._sorter = plan.sorter()
+        self._stages = {name: StageProgress(planned) for name, planned in plan.stages.items()}
+        self._last = next(reversed(self._stages))
+        self._users = _users(plan)
+        self._held: dict[str, Any] = {}  # results that are still to be passed on
+        self._waiting: deque[_Attempt] = deque()
+        self._flying: dict[Future[Any], _Attempt] = {}
+        self._landed: SimpleQueue[Future[Any]] = SimpleQueue()
+
+    @property
+    def finished(self) -> int:
+        """How many stages are finished."""
+        return sum(stage.state == "finished" for stage in self._stages.values())
+
+    def run(self) -> None:
+        """Run every stage, or none that has not started once one has failed.
+
+        Afterwards `failure` is the first one or None, and `result` is what the last
+        stage of the definition returned.
+        """
+        self._sorter.prepare()
+        while True:
+            self._queue_ready()
+            while self._waiting and self._has_slot():
+                self._send(self._waiting.popleft())
+            if not self._flying:
+                break
+            self._land(self._landed.get())
+        if self.failure is None:
+            self.result = self._executor.fetch(self.result)
+        else:
+            self._skip_dependents()
+
+    def interrupt(self, reason: str) -> None:
+        """Note that what was running is not any more."""
+        for stage in self._stages.values():
+            if stage.state == "running":
+                stage.fail(reason)
+
+    def records(self) -> tuple[StageRecord, ...]:
+        """Give what has become of each stage, in the order of the definition."""
+        return tuple(stage.record() for stage in self._stages.values())
+
+    def _has_slot(self) -> bool:
+        slots = self._executor.slots
+        return slots is None or len(self._flying) < slots
+
+    def _queue_ready(self) -> None:
+        """Queue the calls of every stage whose time has come."""
+        while self.failure is None and (ready := self._sorter.get_ready()):
+            for name in sorted(ready, key=list(self._stages).index):
+                if self.failure is None:
+                    self._queue(name)
+
+    def _queue(self, name: str) -> None:
+        stage = self._stages[name]
+        planned = stage.planned
+        rest = tuple(self._held[other] for other in planned.passes)
+        if planned.map_on is None:
+            self._waiting.append(_Attempt(name, None, rest))
+            return
+        try:
+            items = _items(name, planned.map_on, self._executor.fetch(self._held[planned.map_on]))
+        except Exception as exc:  # noqa: BLE001 - iterating over a stage's value is its own code
+            self._fail(_Attempt(name, None, ()), exc)
+            return
+        stage.expect(len(items))
+        for index, item in enumerate(items):
+            self._waiting.append(_Attempt(name, index, (item, *rest)))
+        if not items:
+            self._start(stage)
+            self._finish(stage)
+
+    def _start(self, stage: StageProgress) -> None:
+        stage.start()
+        self._reporter.stage(stage.name, "running", 0, stage.total)
+
+    def _send(self, attempt: _Attempt) -> None:
+        stage = self._stages[attempt.stage]
+        if stage.state == "pending":
+            self._start(stage)
+        stage.attempt()
+        definition = stage.planned.stage
+        ctx = self._ctx.at_stage(attempt.stage, attempt.number, attempt.index)
+        call = Call(
+            bind(partial(run_stage, stage.planned.function), ctx),
+            attempt.args,
+            _label(attempt.stage, attempt.index),
+            definition.timeout,
+            definition.resources,
+        )
+        future = self._executor.submit(call)
+        self._flying[future] = attempt
+        future.add_done_callback(self._landed.put)
+
+    def _land(self, future: "Future[Any]") -> None:
+        attempt = self._flying.pop(future)
+        stage = self._stages[attempt.stage]
+        if stage.state != "running":
+            return  # another item has failed the stage meanwhile
+        error = future.exception()
+        if error is None:
+            self._keep(stage, attempt, future.result())
+        elif attempt.number <= stage.planned.stage.retries:
+            again = replace(attempt, number=attempt.number + 1)
+            self._reporter.retry(
+                stage.name, stage.done, stage.total, again.number, reason_of(error)
+            )
+            self._waiting.appendleft(again)
+        elif attempt.index is not None and stage.planned.stage.options.on_item_error == "skip":
+            stage.leave_out(attempt.index, reason_of(error))
+            self._advance(stage)
+        else:
+            self._fail(attempt, error)
+
+    def _keep(self, stage: StageProgress, attempt: _Attempt, result: Any) -> None:
+        stage.keep(attempt.index or 0, result)
+        self._advance(stage)
+
+    def _advance(self, stage: StageProgress) -> None:
+        if stage.planned.map_on is not None:
+            self._reporter.item(stage.name, stage.done, stage.total)
+        if stage.done == stage.total:
+            self._finish(stage)
+
+    def _finish(self, stage: StageProgress) -> None:
+        result = stage.finish()
+        if stage.name == self._last:
+            self.result = result
+        if self._users[stage.name]:
+            self._held[stage.name] = result
+        for other in stage.planned.needs:
+            self._users[other].discard(stage.name)
+            if not self._users[other]:
+                self._held.pop(other, None)  # nobody needs it any more, and it may be large
+        self._sorter.done(stage.name)
+        self._reporter.stage(stage.name, "finished", stage.done, stage.total, stage.seconds)
+
+    def _fail(self, attempt: _Attempt, error: BaseException) -> None:
+        stage = self._stages[attempt.stage]
+        stage.fail(reason_of(error))
+        if self.failure is None:
+            self.failure = StageFailure(attempt.stage, attempt.index, error)
+        self._waiting = deque(
+            other for other in self._waiting if self._stages[other.stage].state == "running"
+        )
+        for future, other in self._flying.items():
+            if other.stage == attempt.stage:
+                future.cancel()
+        self._reporter.stage(
+            stage.name, "failed", stage.done, stage.total, stage.seconds, stage.error
+        )
+
+    def _skip_dependents(self) -> None:
+        for name in self._plan.sorter().static_order():
+            stage = self._stages[name]
+            below = (self._stages[other].state for other in stage.planned.needs)
+            if stage.state == "pending" and any(state in ("failed", "skipped") for state in below):
+                stage.skip()
+                self._reporter.stage(name, "skipped", 0, stage.total)
+
+
+def _users(plan: Plan) -> dict[str, set[str]]:
+    """Say for each stage which others are given its result."""
+    users: dict[str, set[str]] = {name: set() for name in plan.stages}
+    for name, planned in plan.stages.items():
+        for other in (*planned.passes, *([planned.map_on] if planned.map_on else [])):
+            users[other].add(name)
+    return users
+
+
+def _items(stage: str, source: str, value: Any) -> list[Any]:
+    hint = ""
+    if isinstance(value, Mapping):
+        hint = " (for its pairs, return list(mapping.items()))"
+    if not hint and isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray)):
+        return list(value)
+    shown = "None" if value is None else f"of type {type(value).__qualname__}"
+    raise TypeError(
+        f"stage {stage!r} maps over the result of stage {source!r}, which is {shown}: "
+        f"{source!r} must return a list of items{hint}"
+    )
+
+
+def _label(stage: str, index: int | None) -> str:
+    return f"stage {stage!r}" if index is None else f"item {index} of stage {stage!r}"

@@ -1,0 +1,194 @@
+"""From ``package.module.function`` to the function, and to the arguments it takes."""
+
+import asyncio
+import difflib
+import importlib
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+from runstore.context import target_name
+
+__all__ = ["TargetError", "accepted", "resolve", "run_stage"]
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class TargetError(Exception):
+    """Why a stage has no function that can be called; the plan says which stage."""
+
+
+class _Imported:
+    """A function that crosses to a process by its import string, however it was decorated."""
+
+    def __init__(self, target: str, function: Callable[..., Any]) -> None:
+        self._target = target
+        self.__wrapped__ = function
+        self.__name__ = target
+
+    def __call__(self, *args: Any) -> Any:
+        return self.__wrapped__(*args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return resolve, (self._target,)
+
+
+def resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
+    """Give the callable that *target* stands for.
+
+    Args:
+        target: ``package.module.function``, ``package.module:function``, either with
+            further attributes (``module:Class.method``), or the callable itself.
+
+    Raises:
+        TargetError: There is no such module or attribute, importing it failed, or it
+            cannot be called.
+    """
+    if not isinstance(target, str):
+        return target
+    module_name, colon, attributes = target.partition(":")
+    if colon:
+        module, path = _import(module_name, target), attributes.split(".")
+    else:
+        module_name, module, path = _longest_module(target)
+    function: Any = module
+    for attribute in path:
+        try:
+            function = getattr(function, attribute)
+        except AttributeError:
+            raise TargetError(_no_attribute(module_name, function, attribute, module)) from None
+    if not callable(function):
+        raise TargetError(f"it is of type {type(function).__name__}, which cannot be called")
+    imported = _Imported(target, function)
+    # Another process has another __main__; from there the function itself can cross.
+    return imported if module_name != "__main__" else imported.__wrapped__
+
+
+def run_stage(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a stage's function to its very end.
+
+    Coroutines are run, and what generators yield is collected to a list: a result
+    must not have code in it that has yet to run, outside the stage's context.
+    """
+    result = function(*args)
+    if inspect.iscoroutine(result):
+        return asyncio.run(_awaited(result))
+    if inspect.isgenerator(result):
+        return list(result)
+    if inspect.isasyncgen(result):
+        return asyncio.run(_collected(result))
+    return result
+
+
+def accepted(
+    function: Callable[..., Any], item: str | None, results: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Say which of *results* the function is to be given.
+
+    A function without positional parameters is given none; one that takes as many
+    as there are, or ``*args``, is given all; one that is mapped and takes the item
+    alone is given the item alone.
+
+    Args:
+        function: The stage's code.
+        item: The stage whose items are the first argument, or None.
+        results: The stages whose results follow.
+
+    Raises:
+        TargetError: The function needs something else.
+    """
+    inner = function.__wrapped__ if isinstance(function, _Imported) else function
+    try:
+        parameters = inspect.signature(inner).parameters.values()
+    except (ValueError, TypeError):
+        return results  # some builtins do not tell; they will, when called
+    known = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
+    needed = [parameter.name for parameter in known if parameter.default is parameter.empty]
+    keywords = [
+        parameter.name
+        for parameter in parameters
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
+    ]
+    if keywords:
+        raise TargetError(
+            f"missing input: it needs the keyword {_listed(keywords)}, and stages are called with "
+            "positional arguments only; give a default, or read get_run_context().input or .config"
+        )
+    more = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    fixed = 0 if item is None else 1
+    if len(needed) <= fixed + len(results) and (more or fixed + len(results) <= len(known)):
+        return results
+    if len(known) == fixed and not more:
+        return ()
+    given = ([f"an item of {item!r}"] if item else []) + [f"the result of {n!r}" for n in results]
+    offer = f"it is given {' and '.join(given)}" if given else "it depends on no stage"
+    if not known:
+        raise TargetError(f"{offer}, but takes no argument; it must take the item")
+    takes = _listed([parameter.name for parameter in known])
+    if len(needed) > fixed + len(results):
+        raise TargetError(
+            f"missing input: it needs {_listed(needed)}, but {offer}. Name the stages whose "
+            "results it takes in depends_on, or read them with object_store.get and "
+            "get_run_context().input"
+        )
+    raise TargetError(
+        f"{offer}, but takes only {takes}. Let it take as many as depends_on names (or *args), or "
+        "none and read them with object_store.get"
+    )
+
+
+async def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return await coroutine
+
+
+async def _collected(items: AsyncIterator[Any]) -> list[Any]:
+    return [item async for item in items]
+
+
+def _longest_module(target: str) -> tuple[str, Any, list[str]]:
+    """Split ``a.b.c.d`` at the longest part that is a module."""
+    parts = target.split(".")
+    if len(parts) < 2 or not all(parts):
+        raise TargetError("write it as package.module.function")
+    for end in range(len(parts) - 1, 0, -1):
+        name = ".".join(parts[:end])
+        try:
+            return name, _import(name, target), parts[end:]
+        except _NoModuleError:
+            if end == 1:
+                raise
+    raise AssertionError(target)
+
+
+class _NoModuleError(TargetError):
+    """There is no such module, as opposed to one that fails."""
+
+
+def _import(name: str, target: str) -> Any:
+    if not name or not all(part.isidentifier() for part in name.split(".")):
+        raise TargetError("write it as package.module.function or package.module:function")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as exc:
+        missing = exc.name or ""
+        if name == missing or name.startswith(f"{missing}."):
+            raise _NoModuleError(
+                f"there is no module {missing!r}; modules beside the workflow file and on "
+                "PYTHONPATH are found"
+            ) from exc
+        raise TargetError(f"importing {name!r} failed: {exc}") from exc
+    except Exception as exc:
+        raise TargetError(f"importing {name!r} failed: {type(exc).__name__}: {exc}") from exc
+
+
+def _no_attribute(module_name: str, holder: Any, attribute: str, module: Any) -> str:
+    where = f"module {module_name!r}" if holder is module else repr(target_name(holder))
+    if file := getattr(module, "__file__", None):
+        where += f" ({file})"
+    names = [name for name in vars(holder) if not name.startswith("_")]
+    close = difflib.get_close_matches(attribute, names, 1)
+    return f"{where} has no {attribute!r}" + (f"; did you mean {close[0]!r}?" if close else "")
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(repr, names))

@@ -1,0 +1,128 @@
+import asyncio
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import cloudpickle
+import pytest
+
+from runstore import (
+    ContextThreadPoolExecutor,
+    NoRunContextError,
+    bind,
+    get_run_context,
+    object_store,
+    run_context,
+)
+from runstore.context import find_run_context
+
+
+def where(*args):
+    """Say which run this code is part of."""
+    ctx = find_run_context()
+    return None if ctx is None else (ctx.namespace, ctx.run.name, *args)
+
+
+def store_and_read(name):
+    object_store.put(name, get_run_context().run.name)
+    return object_store.get(name)
+
+
+def test_bind_carries_the_context_into_a_thread_and_leaves_none_there():
+    """A bound function runs in its context; the pool's thread is clean afterwards."""
+    with ThreadPoolExecutor(1) as pool:
+        with run_context(namespace="dev", run="r1"):
+            bound = bind(where)
+        assert ("dev", "r1", 1) == pool.submit(bound, 1).result()
+        assert pool.submit(where).result() is None
+
+
+def test_a_reused_thread_never_sees_an_older_run():
+    """One worker serves two runs in turns, each in its own context."""
+    with ThreadPoolExecutor(1) as pool:
+        for name in ("r1", "r2", "r1"):
+            with run_context(namespace="dev", run=name):
+                assert ("dev", name) == pool.submit(bind(where)).result()
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_bind_carries_the_context_into_processes(method, tmp_path):
+    """In a pool of processes of any kind a bound function stores under its own run."""
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        for name in ("r1", "r2"):
+            with run_context(namespace="dev", run=name, store=tmp_path / "store"):
+                assert name == pool.submit(bind(store_and_read), "x").result()
+                assert name == object_store.get("x")
+        assert pool.submit(where).result() is None
+
+
+def test_bind_is_by_value():
+    """What the caller does after bind() changes nothing for the bound function."""
+    with run_context(namespace="dev", run="r1"):
+        bound = bind(where)
+    with run_context(namespace="dev", run="r2"):
+        assert ("dev", "r1") == bound()
+        assert ("dev", "r1") == pickle.loads(pickle.dumps(bound))()
+        assert ("dev", "r2") == where()
+
+
+def test_functions_that_name_the_facade_can_be_cloudpickled():
+    """A function from nowhere importable that uses object_store goes by value and works."""
+    namespace = {}
+    exec(  # as if typed into a notebook
+        "from runstore import get_run_context, object_store\n"
+        "def stage():\n"
+        "    object_store.put('x', 1)\n"
+        "    return object_store.get('x'), get_run_context().run.name\n",
+        namespace,
+    )
+    stage = namespace["stage"]
+    stage.__module__ = "__main__"
+    with run_context(run="r", store="memory://cloudpickled"):
+        back = cloudpickle.loads(cloudpickle.dumps(bind(stage)))
+    assert (1, "r") == back()
+
+
+def test_the_facade_pickles_by_name():
+    """Unpickling the facade gives the very same module."""
+    assert object_store is pickle.loads(pickle.dumps(object_store))
+    assert object_store is cloudpickle.loads(cloudpickle.dumps(object_store))
+    assert object_store.put.__name__ == pickle.loads(pickle.dumps(object_store.put)).__name__
+
+
+def test_bind_works_for_coroutines():
+    """A bound coroutine function has its context until it is done."""
+
+    async def coroutine():
+        await asyncio.sleep(0)
+        return where()
+
+    with run_context(namespace="dev", run="r"):
+        bound = bind(coroutine)
+    assert ("dev", "r") == asyncio.run(bound())
+
+
+def test_bind_outside_a_run_raises():
+    """There is no context to bind to, and none is invented."""
+    with pytest.raises(NoRunContextError):
+        bind(where)
+
+
+def test_the_pool_carries_the_context_of_each_submit():
+    """ContextThreadPoolExecutor runs each task in the context it was submitted from."""
+    with ContextThreadPoolExecutor(1) as pool:
+        assert pool.submit(where).result() is None
+        with run_context(namespace="dev", run="r1"):
+            assert ("dev", "r1", 1) == pool.submit(where, 1).result()
+            assert [("dev", "r1", 1), ("dev", "r1", 2)] == list(pool.map(where, [1, 2]))
+        assert pool.submit(where).result() is None
+
+
+def test_a_bound_function_tells_what_it_is():
+    """Its repr names function and run, its name and doc are the function's."""
+    with run_context(namespace="dev", run="r"):
+        bound = bind(where)
+    assert "bind(where, run=dev/r)" == repr(bound)
+    assert ("where", where.__doc__) == (bound.__name__, bound.__doc__)

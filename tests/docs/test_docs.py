@@ -1,0 +1,58 @@
+"""What README and docs show is run as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"])
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
+BLOCK = re.compile(r"(<!-- not run: [^>]+ -->\n)?^```python\n(.*?)^```$", re.M | re.S)
+
+
+def blocks(page):
+    text = page.read_text()
+    return [
+        "\n" * text[: match.start(2)].count("\n") + match[2]  # so that errors name the right line
+        for match in BLOCK.finditer(text)
+        if not match[1]
+    ]
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
+def test_every_python_block_runs(page, capsys):
+    """The Python blocks of a page run one after the other, as a reader would run them."""
+    namespace = {"__name__": "__docs__"}
+    for block in blocks(page):
+        exec(compile(block, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_link_leads_somewhere(page):
+    """Links to files of the project point at files that exist."""
+    for link in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+def test_every_public_name_is_in_the_docs():
+    """Each top-level name occurs in README or docs."""
+    import runstore
+
+    text = "\n".join(page.read_text() for page in PAGES)
+    text += (ROOT / "CHANGELOG.md").read_text()
+    assert [] == [name for name in runstore.__all__ if name not in text and name != "__version__"]
+
+
+def test_the_picture_of_the_rooms_is_true():
+    """ARCHITECTURE.md and import-linter name the same rooms, and each exists."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    rooms = {room.strip().removeprefix("runstore.") for line in layers for room in line.split("|")}
+    described = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "ARCHITECTURE.md").read_text(), re.M))
+    assert rooms | {"testing"} == described
+    for room in rooms:
+        path = ROOT / "src" / "runstore" / room
+        assert path.is_dir() or path.with_suffix(".py").is_file()

@@ -1,0 +1,58 @@
+"""Write the golden files of the current format version; run by hand, once per version.
+
+    python tests/format/make_golden.py
+
+Files of a released version are never written again: the tests read them for ever.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from runstore import ObjectStore
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def values():
+    """Give name to value for every codec that needs no optional library but pandas."""
+    days = pd.date_range("2013-01-01", periods=4, tz="America/New_York")
+    return {
+        "frame": pd.DataFrame(
+            {
+                "float": [1.5, float("nan"), -0.0, float("inf")],
+                "int": np.array([1, 2, 3, 4], "i8"),
+                "text": ["a", None, "é", ""],
+                "bool": [True, False, True, True],
+                "day": days,
+                "nullable": pd.array([1, None, 3, 4], dtype="Int64"),
+                "category": pd.Categorical(["a", None, "b", "a"], categories=["b", "a", "unused"]),
+                "object": pd.Series([1, "a", None, (1, 2)], dtype=object),
+            },
+            index=pd.Index([10, 20, 30, 40], name="id"),
+        ),
+        "folder/frame.parquet": pd.DataFrame({"a": [1.5, 2.5], "b": ["x", None]}),
+        "table": pa.table({"a": [1, 2, None], "b": ["x", "y", "z"]}),
+        "array": np.arange(12.0).reshape(3, 4),
+        "array-f": np.asfortranarray(np.arange(12, dtype="i4").reshape(3, 4)),
+        "structured": np.array([(1, 2.5), (3, 4.5)], dtype=[("a", "i4"), ("b", "f8")]),
+        "bytes": b"\x00\x01\xff",
+        "text": "žluťoučký kůň 🦆",
+        "json": {"a": [1, 2.5, None, True], "b": {"c": "d"}},
+        "pickle": {1, 2, 3},
+        "big-pickle": (np.arange(2000.0), "x"),
+        "x" * 300: "a shortened key",
+    }
+
+
+if __name__ == "__main__":
+    version = sys.argv[1] if len(sys.argv) > 1 else "v1"
+    folder = GOLDEN / version
+    if folder.exists():
+        raise SystemExit(f"{folder} exists: golden files are written once")
+    view = ObjectStore(folder).at(namespace="golden", run=version)
+    for name, value in values().items():
+        view.put(name, value, metadata=None if "." in name and "parquet" not in name else {"v": 1})

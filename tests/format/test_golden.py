@@ -1,0 +1,39 @@
+"""Files that earlier versions wrote are read for ever."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.format.make_golden import GOLDEN, values
+
+from runstore import ObjectStore
+
+VERSIONS = sorted(path.name for path in GOLDEN.iterdir())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", values())
+def test_a_golden_file_is_read_as_it_was_written(version, name):
+    """Each value comes back equal from the file that version wrote."""
+    view = ObjectStore(GOLDEN / version).at(namespace="golden", run=version)
+    expected, actual = values()[name], view.get(name, verify=True)
+    assert type(expected) is type(actual)
+    if isinstance(expected, pd.DataFrame):
+        pd.testing.assert_frame_equal(expected, actual)
+    elif isinstance(expected, np.ndarray):
+        np.testing.assert_array_equal(expected, actual)
+        assert (expected.dtype, expected.flags.f_contiguous) == (
+            actual.dtype,
+            actual.flags.f_contiguous,
+        )
+    elif name == "big-pickle":
+        np.testing.assert_array_equal(expected[0], actual[0])
+    else:
+        assert expected == actual
+    assert {"v": 1} == view.stat(name).metadata
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_golden_names_are_listed(version):
+    """Each golden file is found under its full name."""
+    view = ObjectStore(GOLDEN / version).at(namespace="golden", run=version)
+    assert sorted(values()) == [info.name for info in view.list(details=True)]

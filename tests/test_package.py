@@ -1,0 +1,91 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import runstore
+
+SOURCE = Path(runstore.__file__).parent
+
+
+def in_subprocess(code):
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(SOURCE.parent), "PATH": "/usr/bin:/bin"},
+    )
+    assert (0, "") == (done.returncode, done.stderr)
+    return done.stdout.strip()
+
+
+HEAVY = ["pandas", "pyarrow.dataset", "s3fs", "polars", "dask", "ray", "boto3", "obstore", "pytest"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import runstore", "from runstore import *", "from runstore import object_store, run_context"],
+)
+def test_importing_loads_nothing_optional(statement):
+    """Neither the package nor its names load a library that a user may not have or need."""
+    code = f"{statement}\nimport sys\nprint([m for m in {HEAVY} if m in sys.modules])"
+    assert "[]" == in_subprocess(code)
+
+
+def test_importing_the_package_loads_next_to_nothing():
+    """`import runstore` alone loads none of the libraries it is built on, either."""
+    code = """
+import runstore, sys
+print([m for m in ("pyarrow", "numpy", "pydantic", "rich", "typer", "yaml") if m in sys.modules])
+"""
+    assert "[]" == in_subprocess(code)
+
+
+def test_the_surface_is_counted():
+    """__all__ is sorted, at most twenty names, each of which exists and is listed by dir()."""
+    assert sorted(runstore.__all__) == runstore.__all__
+    assert len(runstore.__all__) <= 20
+    for name in runstore.__all__:
+        assert getattr(runstore, name) is not None
+    assert set(runstore.__all__) <= set(dir(runstore))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        runstore.nonsense  # noqa: B018
+
+
+def test_modules_stay_small():
+    """No module is longer than 500 lines; a longer one should be two."""
+    long = {
+        str(path.relative_to(SOURCE)): count
+        for path in SOURCE.rglob("*.py")
+        if (count := len(path.read_text().splitlines())) > 500
+    }
+    assert {} == long
+
+
+def test_every_test_says_what_is_true():
+    """Each test function of ours has a docstring of its own."""
+    silent = []
+    for path in [*Path(__file__).parent.rglob("test_*.py"), *SOURCE.glob("testing/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                silent += [f"{path.name}:{node.name}"] * (ast.get_docstring(node) is None)
+    assert [] == silent
+
+
+def test_only_the_pickle_module_unpickles():
+    """pickle.load and loads are called in one module of the store, and in the executors' pipe."""
+    callers = set()
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in ("loads", "load")
+                and isinstance(node.value, ast.Name)
+                and node.value.id in ("pickle", "cloudpickle")
+            ):
+                callers.add(path.relative_to(SOURCE).parts[0] + "/" + path.name)
+    assert callers <= {"codecs/_pickle.py"} | {c for c in callers if c.startswith("executors/")}
+    assert "codecs/_pickle.py" in callers

@@ -1,0 +1,65 @@
+"""Typical use, which mypy --strict must accept. It is checked, not run."""
+
+from typing import assert_type
+
+import runstore
+from runstore import (
+    Config,
+    ContextThreadPoolExecutor,
+    ObjectInfo,
+    ObjectStore,
+    Workflow,
+    WorkflowRun,
+    WorkflowRunContext,
+    bind,
+    get_run_context,
+    object_store,
+    run_context,
+    run_workflow,
+    use_run_context,
+)
+
+
+def stage(number: int) -> str:
+    """Use the store as a stage does."""
+    context = get_run_context()
+    assert_type(context, WorkflowRunContext)
+    assert_type(context.namespace, str)
+    assert_type(object_store.put("a", number), ObjectInfo)
+    assert_type(object_store.list("a"), list[ObjectInfo])
+    assert_type(object_store.exists("a", run="other"), bool)
+    assert_type(object_store.put_many({"a": 1}), dict[str, ObjectInfo])
+    object_store.delete("a", missing_ok=True)
+    return str(object_store.get("a", default=None))
+
+
+def notebook() -> None:
+    """Use a view, a context of one's own, and a pool."""
+    store = ObjectStore("memory://typing", pickle="deny", durable=True)
+    assert_type(store.at(namespace="dev", run="r").stat("a"), ObjectInfo)
+    with run_context(namespace="dev", store=store) as ctx:
+        assert_type(ctx, WorkflowRunContext)
+        assert_type(bind(stage)(1), str)
+        with ContextThreadPoolExecutor() as pool:
+            assert_type(pool.submit(stage, 1).result(), str)
+    with use_run_context(ctx):
+        stage(2)
+
+
+@run_context(namespace="dev")
+def decorated(number: int) -> int:
+    """Keep its signature under the decorator."""
+    return number
+
+
+def run(workflow: Workflow, config: Config) -> None:
+    """Run a workflow in all the ways."""
+    assert_type(decorated(1), int)
+    assert_type(run_workflow(workflow, input={"a": 1}, config=[config]), WorkflowRun)
+    assert_type(run_workflow("workflow.yaml", executor_options={"mode": "threads"}), WorkflowRun)
+    try:
+        run_workflow({"kind": "workflow"})
+    except runstore.StageError as exc:
+        assert_type(exc.stage, str | None)
+    except runstore.errors.RunStoreError as exc:
+        assert_type(exc.ref, str | None)

@@ -1,0 +1,63 @@
+"""What the tests of workflows share: small flows, projects on disk, and a way to run them."""
+
+import textwrap
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runstore.context import WorkflowRun
+from runstore.workflow import run_workflow
+
+Run = Callable[..., WorkflowRun]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Where the runs of a test keep things."""
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def threads(store: Path) -> Run:
+    """run_workflow in two threads, on the store of the test."""
+    return partial(run_workflow, store=store, executor_options={"mode": "threads", "workers": 2})
+
+
+@pytest.fixture(params=["threads", "processes"])
+def run(request: pytest.FixtureRequest, store: Path) -> Run:
+    """run_workflow in two threads and in two processes, on the store of the test."""
+    return partial(
+        run_workflow, store=store, executor_options={"mode": request.param, "workers": 2}
+    )
+
+
+@pytest.fixture
+def flow() -> Callable[..., dict[str, Any]]:
+    """Make a workflow of stages, each ``name=target`` or ``name=(target, {fields})``."""
+
+    def make(**stages: Any) -> dict[str, Any]:
+        written = []
+        for name, stage in stages.items():
+            target, fields = stage if isinstance(stage, tuple) else (stage, {})
+            written.append({"name": name, "target": target, **fields})
+        return {"kind": "workflow", "metadata": {"name": "flow"}, "spec": {"stages": written}}
+
+    return make
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[..., Path]:
+    """Write files, dedented, into a folder of their own and return the folder."""
+
+    def write(folder: str = "project", /, **files: str) -> Path:
+        root = tmp_path / folder
+        root.mkdir(exist_ok=True)
+        for name, text in files.items():
+            stem, _, kind = name.rpartition("_")
+            (root / f"{stem}.{kind}").write_text(textwrap.dedent(text))
+        return root
+
+    return write
