@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ EXACT: dict[str, dict[str, Callable[[], Any]]] = {
             {"a": pd.arrays.FloatingArray(_nans(), np.array([False, True, False, False, False]))}
         ),
         "index": lambda: pd.DataFrame({"a": [1, 2, 3]}, index=_DAYS),
-        "zone": lambda: pd.DataFrame({"a": _DAYS.tz_localize("Europe/Paris").as_unit("us")}),
+        "zone": lambda: pd.DataFrame(
+            {"a": _DAYS.tz_localize(zoneinfo.ZoneInfo("Europe/Paris")).as_unit("us")}
+        ),
         "milliseconds": lambda: pd.DataFrame({"a": _DAYS.as_unit("ms")}),
         "labels twice": lambda: pd.DataFrame([[1, 2]], columns=["a", "a"]),
         "small numbers": lambda: pd.DataFrame(

@@ -88,14 +88,14 @@ class TestFrames(CodecTests):
 
     @classmethod
     def large(cls) -> Any:
-        frame = pd.DataFrame(np.zeros((1 << 17, 8)), columns=list("abcdefgh"))
+        frame = pd.DataFrame(np.zeros((1 << 17, 8), order="F"), columns=list("abcdefgh"))
         frame["i"] = pd.date_range("2024", periods=len(frame), freq="s")
         frame["j"] = pd.Categorical.from_codes(np.zeros(len(frame), "i1"), ["x", "y"])
         return frame
 
     def change(self, value: Any) -> bool:
         for i in range(min(20, value.shape[1])):
-            if not len(value) or value.dtypes.iloc[i] == object:
+            if not len(value) or value.dtypes.iloc[i].kind == "O":
                 return False
             value.iloc[0, i] = value.iloc[-1, i]
             if value.dtypes.iloc[i].kind == "f":
@@ -207,7 +207,7 @@ def test_results_work_like_any_frame(store: Any) -> None:
         lambda f: f.set_index("g").loc["2024-01-02":],
         lambda f: f.fillna({"e": "?", "j": 0}),
         lambda f: f.iloc[2],
-        lambda f: f[["a", "b"]].to_numpy(),
+        lambda f: f[["a", "b"]].to_numpy().tolist(),
         lambda f: f.assign(k=1).drop(columns="b"),
     ):
         assert_same(work(expected), work(actual))

@@ -136,9 +136,7 @@ def _parts(kind: pa.DataType) -> Iterator[pa.DataType]:
     yield kind
     if isinstance(kind, pa.BaseExtensionType):
         yield from _parts(kind.storage_type)
-    elif pa.types.is_dictionary(kind):
-        yield from _parts(kind.value_type)
-    elif pa.types.is_run_end_encoded(kind):
+    elif pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         yield from _parts(kind.value_type)
     else:
         for i in range(kind.num_fields):

@@ -94,8 +94,7 @@ def _is_aligned_like(one: np.dtype[Any], other: np.dtype[Any]) -> bool:
     if one.subdtype:
         return _is_aligned_like(one.base, other.base)
     return one.isalignedstruct == other.isalignedstruct and all(
-        _is_aligned_like(part[0], (other.fields or {})[name][0])
-        for name, part in (one.fields or {}).items()
+        _is_aligned_like(one[name], other[name]) for name in one.names or ()
     )
 
 

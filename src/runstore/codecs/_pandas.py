@@ -162,8 +162,15 @@ def _frame(arrays: list[Any], kinds: list[Spec], index: Any, labels: Any) -> Any
     ]
     if _from_blocks is not None:
         return _from_blocks(blocks, index=index, columns=labels)
-    columns = {i: _series(values, index) for i, values in enumerate(arrays)}
-    frame = pd.DataFrame(columns, index=index, copy=False)
+    # pandas 2: one frame per block, side by side.
+    frames = [
+        pd.DataFrame(block.T, index=index, copy=False)
+        if isinstance(block, np.ndarray) and block.dtype != object
+        else _series(arrays[at[0]], index).to_frame()
+        for block, at in blocks
+    ]
+    concat: Any = pd.concat  # whose copy=False pandas 3 no longer knows
+    frame = concat(frames, axis=1, copy=False) if frames else pd.DataFrame(index=index)
     frame.columns = labels
     return frame
 

@@ -4,7 +4,7 @@ import math
 import struct
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["assert_same"]
 
@@ -54,7 +54,7 @@ def _same_python(expected: Any, actual: Any) -> None:
         _all_same(list(expected), list(actual))
         _all_same(list(expected.values()), list(actual.values()))
     elif expected is not actual:
-        assert expected == actual or (expected != expected and actual != actual)  # noqa: PLR0124
+        assert expected == actual or (expected != expected and actual != actual)
         assert getattr(expected, "unit", None) == getattr(actual, "unit", None)
         assert type(getattr(expected, "tzinfo", None)) is type(getattr(actual, "tzinfo", None))
 
@@ -119,8 +119,8 @@ def _same_frame(expected: Any, actual: Any) -> None:
             check_exact=True,
             check_freq=True,
             check_flags=True,
-            check_index_type="exact",
-            check_column_type="exact",
+            check_index_type=cast("bool", "exact"),  # missing in the stubs
+            check_column_type=cast("bool", "exact"),
             check_names=True,
             check_categorical=True,
         )
