@@ -1,6 +1,10 @@
 """The flights example runs as it stands, and what its README says of it is true."""
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +16,8 @@ from runstore.workflow import load_workflow
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "flights"
 README = (EXAMPLE / "README.md").read_text(encoding="utf-8")
+
+CLI = "import sys; from runstore.cli import main; sys.exit(main())"
 
 # One worker runs the whole file, so that the workflow runs once and not once per worker.
 pytestmark = pytest.mark.xdist_group("flights")
@@ -195,6 +201,26 @@ def test_the_readme_code_runs(tmp_path, monkeypatch):
     assert 3 == len(blocks)
     assert 327_346 == len(names["late"])
     pd.testing.assert_frame_equal(names["by_origin"], names["same"])
+
+
+def test_the_readme_commands_run(tmp_path):
+    """The README's commands succeed from the top of a checkout, one after the other.
+
+    All but `make demo`, which would make a virtual environment.
+    """
+    pytest.importorskip("runstore.cli")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    environment = {key: text for key, text in os.environ.items() if key != "RUNSTORE_URL"}
+    commands = re.findall(r"^\$ runstore (.+)$", README, re.MULTILINE)
+    for command in commands:
+        subprocess.run(
+            [sys.executable, "-c", CLI, *shlex.split(command)],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            check=True,
+        )
+    assert 5 == len(commands)
 
 
 def test_the_workflow_file_names_functions_that_exist():

@@ -40,9 +40,15 @@ _CODECS = {
     "str": ("runstore.codecs._python", "TextCodec", "runstore"),
 }
 
-_PANDAS_INDEXES = (
-    *("Index", "RangeIndex", "MultiIndex", "DatetimeIndex", "TimedeltaIndex", "CategoricalIndex"),
-)
+# By the module they say they are of, which pandas 3 hides.
+_PANDAS_INDEXES = {
+    "base": "Index",
+    "category": "CategoricalIndex",
+    "datetimes": "DatetimeIndex",
+    "multi": "MultiIndex",
+    "range": "RangeIndex",
+    "timedeltas": "TimedeltaIndex",
+}
 
 # Exact types only: a subclass would come back as its base.
 _BY_TYPE = {
@@ -65,7 +71,8 @@ _BY_TYPE = {
     "pyarrow.lib.ChunkedArray": "arrow",
     "pyarrow.lib.RecordBatch": "arrow",
     "pyarrow.lib.Table": "arrow",
-    **{f"pandas.{name}": "pandas" for name in _PANDAS_INDEXES},
+    **{f"pandas.{name}": "pandas" for name in _PANDAS_INDEXES.values()},
+    **{f"pandas.core.indexes.{m}.{name}": "pandas" for m, name in _PANDAS_INDEXES.items()},
 }
 
 _opened: dict[str, Codec] = {}

@@ -1,20 +1,30 @@
 """pyarrow's own values: stored as they are, read without copying."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
+from runstore.errors import CorruptObjectError, UnsupportedValueError
 
-__all__ = ["ArrowCodec"]
+__all__ = ["ArrowCodec", "survives"]
+
+_KINDS: tuple[tuple[str, type], ...] = (
+    ("table", pa.Table),
+    ("batch", pa.RecordBatch),
+    ("chunked", pa.ChunkedArray),
+    ("array", pa.Array),
+)
 
 
 class ArrowCodec:
     """``pyarrow.Table``, ``RecordBatch``, ``Array`` and ``ChunkedArray``.
 
-    Schema metadata, nullability, and extension types that are registered where it
-    is read are kept; how a table is cut into chunks may change.
+    Schema metadata, nullability, dictionaries and extension types are kept; how a
+    table is cut into chunks may change. Dictionaries that differ from chunk to chunk
+    have no place in an Arrow file and are left to pickle.
     """
 
     name = "arrow"
@@ -22,40 +32,112 @@ class ArrowCodec:
 
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
-        if isinstance(value, pa.Table):
-            kind, table = "table", value
-        elif isinstance(value, pa.RecordBatch):
-            kind, table = "batch", pa.Table.from_batches([value])
-        elif isinstance(value, pa.ChunkedArray):
-            kind, table = "chunked", _one_column(value)
-        else:
-            kind, table = "array", _one_column(pa.chunked_array([value]))
+        kind = next(name for name, of in _KINDS if isinstance(value, of))
+        table = _one_column(value) if kind in ("array", "chunked") else value
         if table.num_columns == 0 and table.num_rows:
-            return None  # a table made from such batches forgets its rows
-        batches = [value] if kind == "batch" else table.to_batches()
-        single = kind in ("array", "chunked")
+            raise UnsupportedValueError(  # pickle would lose them, too
+                f"cannot store a {type(value).__name__} without columns: Arrow forgets its "
+                f"{table.num_rows} rows. Add a column, or store the number"
+            )
+        batches = _batches(kind, table)
+        if batches is None or not survives(table.schema):
+            return None
+        spec: dict[str, Any] = {"kind": kind}
+        if extensions := sorted(set(_extensions(table.schema))):
+            spec["extensions"] = extensions
         return Encoded(
             table.schema,
             batches,
-            {"kind": kind},
+            spec,
             rows=table.num_rows,
-            columns=None if single else table.num_columns,
+            columns=table.num_columns if kind in ("table", "batch") else None,
             nbytes=table.nbytes,
         )
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
+        missing = set(spec.get("extensions", ())) - set(_extensions(opened.schema))
+        if missing:
+            raise UnsupportedValueError(
+                f"cannot load {opened.ref}: it holds the Arrow extension type "
+                f"{', '.join(sorted(missing))}, which is not registered here. Import the package "
+                "that defines it, or call pyarrow.register_extension_type",
+                opened.ref,
+            )
         kind = spec["kind"]
         if kind == "batch":
             return opened.batch(0)
+        if kind == "array":
+            if opened.num_batches != 1:
+                raise CorruptObjectError(f"{opened.ref} is damaged: not one array", opened.ref)
+            return opened.batch(0).column(0)
         table = opened.table()
-        if kind == "table":
-            return table
-        column = table.column(0)
-        if kind == "chunked":
-            return column
-        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        return table if kind == "table" else table.column(0)
 
 
-def _one_column(values: pa.ChunkedArray) -> pa.Table:
-    return pa.Table.from_arrays([values], schema=pa.schema([pa.field("value", values.type)]))
+def survives(schema: pa.Schema) -> bool:
+    """Say whether *schema* is read as what it is written as.
+
+    Unregistered extensions are not; dictionaries of dictionaries are written, but
+    cannot be read at all.
+    """
+    for field in schema:
+        for part in _parts(field.type):
+            if pa.types.is_dictionary(part) and _has_dictionary(part.value_type):
+                return False
+    try:
+        return bool(
+            pa.ipc.read_schema(pa.py_buffer(schema.serialize())).equals(schema, check_metadata=True)
+        )
+    except (pa.ArrowException, ValueError, TypeError):
+        return False
+
+
+def _one_column(value: Any) -> Any:
+    schema = pa.schema([pa.field("value", value.type)])
+    if isinstance(value, pa.ChunkedArray):
+        return pa.Table.from_arrays([value], schema=schema)
+    return pa.RecordBatch.from_arrays([value], schema=schema)
+
+
+def _batches(kind: str, table: Any) -> list[pa.RecordBatch] | None:
+    """Cut *table* into batches; None if their dictionaries are not the same everywhere."""
+    if isinstance(table, pa.RecordBatch):
+        return [table]
+    batches: list[pa.RecordBatch] = table.to_batches()
+    if len(batches) > 1:
+        for i, field in enumerate(table.schema):
+            if _has_dictionary(field.type) and not _agree([b.column(i) for b in batches]):
+                return None
+    return batches
+
+
+def _agree(chunks: list[pa.Array]) -> bool:
+    """Say whether all chunks have one dictionary; nested ones are not looked into."""
+    first = chunks[0]
+    if not pa.types.is_dictionary(first.type) or _has_dictionary(first.type.value_type):
+        return False
+    return all(chunk.dictionary.equals(first.dictionary) for chunk in chunks[1:])
+
+
+def _has_dictionary(kind: pa.DataType) -> bool:
+    return any(pa.types.is_dictionary(part) for part in _parts(kind))
+
+
+def _extensions(schema: pa.Schema) -> Iterator[str]:
+    for field in schema:
+        for part in _parts(field.type):
+            if isinstance(part, pa.BaseExtensionType):
+                yield part.extension_name
+
+
+def _parts(kind: pa.DataType) -> Iterator[pa.DataType]:
+    """Give a type and all types it is made of."""
+    yield kind
+    if isinstance(kind, pa.BaseExtensionType):
+        yield from _parts(kind.storage_type)
+    elif pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        yield from _parts(kind.value_type)
+    else:
+        for i in range(kind.num_fields):
+            yield from _parts(kind.field(i).type)

@@ -64,9 +64,10 @@ class _Npy:
     def encode(self, value: Any, ref: str, pickling: Pickling) -> list[Buffer]:
         import numpy as np
 
-        from runstore.codecs._numpy import NumpyCodec
+        from runstore.codecs._numpy import NumpyCodec, has_twin
 
-        if type(value) is not np.ndarray or NumpyCodec().encode(value, pickling) is None:
+        exact = type(value) is np.ndarray and not has_twin(value.dtype)
+        if not exact or NumpyCodec().encode(value, pickling) is None:
             raise UnsupportedValueError(
                 f"cannot store {ref}: .npy holds plain NumPy arrays without Python objects, not a "
                 f"{type(value).__module__}.{type(value).__qualname__}. {_WAY_OUT}",

@@ -1,5 +1,6 @@
 """NumPy arrays: one column in memory order; dtype, shape and order stand beside it."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError
 
-__all__ = ["NumpyCodec"]
+__all__ = ["NumpyCodec", "has_twin"]
 
 
 class NumpyCodec:
@@ -63,24 +64,38 @@ def _column(data: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> pa.Array:
 
 def _descr(dtype: np.dtype[Any]) -> Any:
     """Give *dtype* as JSON, or None if it would not come back the same."""
-    if dtype.hasobject or dtype.kind not in "biufcmMSUV":
+    if not _is_describable(dtype):
         return None
-    descr = np.lib.format.dtype_to_descr(dtype) if dtype.names is None else _fields(dtype)
-    if descr is None or dtype.metadata:
-        return None
-    back = np.lib.format.descr_to_dtype(descr)
-    same = back == dtype and back.isalignedstruct == dtype.isalignedstruct
-    return descr if same else None
-
-
-def _fields(dtype: np.dtype[Any]) -> Any:
-    fields: Any = dtype.fields or {}
-    if any(part[0].metadata or _descr(part[0].base) is None for part in fields.values()):
-        return None
+    if has_twin(dtype):
+        return dtype.char
     try:
-        return np.lib.format.dtype_to_descr(dtype)
+        descr = np.lib.format.dtype_to_descr(dtype)
     except ValueError:  # overlapping fields
         return None
+    back = np.lib.format.descr_to_dtype(descr)
+    same = back == dtype and back.type is dtype.type and _is_aligned_like(back, dtype)
+    return json.loads(json.dumps(descr)) if same else None
+
+
+def has_twin(dtype: np.dtype[Any]) -> bool:
+    """Say whether it is longlong or its like: of the size of another type, but not that type."""
+    return bool(dtype.isbuiltin) and dtype.isnative and np.dtype(dtype.str).char != dtype.char
+
+
+def _is_describable(dtype: np.dtype[Any]) -> bool:
+    """Say whether NumPy's own description leaves nothing out."""
+    if dtype.hasobject or dtype.kind not in "biufcmMSUV" or dtype.metadata or not dtype.itemsize:
+        return False
+    parts = [dtype.base] if dtype.subdtype else [part[0] for part in (dtype.fields or {}).values()]
+    return all(map(_is_describable, parts))
+
+
+def _is_aligned_like(one: np.dtype[Any], other: np.dtype[Any]) -> bool:
+    if one.subdtype:
+        return _is_aligned_like(one.base, other.base)
+    return one.isalignedstruct == other.isalignedstruct and all(
+        _is_aligned_like(one[name], other[name]) for name in one.names or ()
+    )
 
 
 def _tuples(descr: Any) -> Any:

@@ -16,6 +16,7 @@ from runstore.codecs._pandas_index import (
     decode_labels,
     encode_index,
     encode_labels,
+    is_name,
 )
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._python import is_json
@@ -41,6 +42,8 @@ class PandasCodec:
         """See `runstore.codecs.Codec.encode`."""
         if isinstance(value, pd.Index):
             return _encode_index_alone(value)
+        if type(value) not in (pd.DataFrame, pd.Series):
+            return None  # a subclass would come back as its base
         series = isinstance(value, pd.Series)
         head = _encode_head(value)
         if head is None:
@@ -48,12 +51,11 @@ class PandasCodec:
         spec, index_columns, labels = head
         columns, kinds = [], []
         for label, values in zip(labels, _arrays(value), strict=True):
-            if len(values) or not _needs_pickle(values):
-                column, kind = encode_column(values, pickling, label)
-            else:
+            encoded = encode_column(values, pickling, label)
+            if encoded is None:
                 return None  # no cell to put a pickle into
-            columns.append(column)
-            kinds.append(kind)
+            columns.append(encoded[0])
+            kinds.append(encoded[1])
         names = _unique([str(label) for label in labels])
         index_names = _unique([f"__index_level_{i}__" for i in range(len(index_columns))], names)
         spec["columns"] = _run_lengths(kinds)
@@ -89,7 +91,7 @@ class PandasCodec:
         ]
         value: Any
         if spec["kind"] == "series":
-            value = pd.Series(arrays[0], index=index, name=spec["name"], copy=False)
+            value = _series(arrays[0], index, spec["name"])
         else:
             value = _frame(arrays, kinds, index, decode_labels(spec["labels"]))
         if spec.get("attrs"):
@@ -108,7 +110,7 @@ def _encode_head(value: Any) -> tuple[Spec, list[pa.Array], list[Any]] | None:
         "duplicates": value.flags.allows_duplicate_labels,
     }
     if isinstance(value, pd.Series):
-        if type(value.name) not in (str, int, bool, type(None)):
+        if not is_name(value.name):
             return None
         return (
             spec | {"name": value.name},
@@ -145,10 +147,9 @@ def _arrays(value: Any) -> Iterator[Any]:
             yield column._values
 
 
-def _needs_pickle(values: Any) -> bool:
-    from runstore.codecs._pandas_columns import encode_exactly
-
-    return encode_exactly(values) is None
+def _series(values: Any, index: Any, name: Any = None) -> Any:
+    """Build a series on *values* as they are: with a dtype, pandas infers no other."""
+    return pd.Series(values, index=index, name=name, dtype=values.dtype, copy=False)
 
 
 def _frame(arrays: list[Any], kinds: list[Spec], index: Any, labels: Any) -> Any:
@@ -161,7 +162,15 @@ def _frame(arrays: list[Any], kinds: list[Spec], index: Any, labels: Any) -> Any
     ]
     if _from_blocks is not None:
         return _from_blocks(blocks, index=index, columns=labels)
-    frame = pd.DataFrame(dict(enumerate(arrays)), index=index, copy=False)
+    # pandas 2: one frame per block, side by side.
+    frames = [
+        pd.DataFrame(block.T, index=index, copy=False)
+        if isinstance(block, np.ndarray) and block.dtype != object
+        else _series(arrays[at[0]], index).to_frame()
+        for block, at in blocks
+    ]
+    concat: Any = pd.concat  # whose copy=False pandas 3 no longer knows
+    frame = concat(frames, axis=1, copy=False) if frames else pd.DataFrame(index=index)
     frame.columns = labels
     return frame
 
@@ -181,9 +190,9 @@ def _blocks(arrays: list[Any], kinds: list[Spec]) -> Iterator[tuple[Any, int, in
             yield first.reshape(1, -1), start, 1
         else:
             step = 0
-            while end < len(arrays) and is_plain(kinds[end]) and arrays[end].dtype == first.dtype:
+            while end < len(arrays) and kinds[end] == kinds[start] and _alike(first, arrays[end]):
                 gap = _address(arrays[end]) - _address(arrays[end - 1])
-                if not _same_memory(first, arrays[end]) or gap <= 0 or (step and gap != step):
+                if gap < first.nbytes or gap % first.itemsize or step not in (0, gap):
                     break
                 step = gap
                 end += 1
@@ -193,9 +202,10 @@ def _blocks(arrays: list[Any], kinds: list[Spec]) -> Iterator[tuple[Any, int, in
         start = end
 
 
-def _same_memory(one: Any, other: Any) -> bool:
+def _alike(one: Any, other: Any) -> bool:
+    """Say whether both arrays are of one type and lie in the same file."""
     homes = [getattr(array.base, "obj", None) for array in (one, other)]  # of the memoryviews
-    return homes[0] is not None and homes[0] is homes[1]
+    return one.dtype == other.dtype and homes[0] is not None and homes[0] is homes[1]
 
 
 def _address(array: Any) -> int:
@@ -216,12 +226,13 @@ _from_blocks = _load_from_blocks()
 def _unique(names: list[str], taken: list[str] | None = None) -> list[str]:
     """Number repeated names, so that every reader can address every column."""
     seen = set(taken or ())
+    counts: dict[str, int] = {}
     unique = []
     for name in names:
-        candidate, i = name, 0
+        candidate = name
         while candidate in seen:
-            i += 1
-            candidate = f"{name}.{i}"
+            counts[name] = counts.get(name, 0) + 1
+            candidate = f"{name}.{counts[name]}"
         seen.add(candidate)
         unique.append(candidate)
     return unique
@@ -231,7 +242,7 @@ def _run_lengths(kinds: list[Spec]) -> list[list[Any]]:
     """Shorten runs of equal column specs: a frame of 5,000 floats has one entry."""
     runs: list[list[Any]] = []
     for kind in kinds:
-        if runs and runs[-1][0] == kind:
+        if runs and repr(runs[-1][0]) == repr(kind):  # to ==, True and 1 are the same
             runs[-1][1] += 1
         else:
             runs.append([kind, 1])

@@ -15,17 +15,19 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from runstore.codecs._arrow import survives
 from runstore.codecs._base import Opened
+from runstore.codecs._numpy import has_twin
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError
 
-__all__ = ["decode_column", "dictionary_indices", "encode_column", "encode_exactly", "is_plain"]
+__all__ = ["decode_column", "dictionary_column", "encode_column", "encode_exactly", "is_plain"]
 
 Spec = dict[str, Any]
 Array = np.ndarray[Any, Any]
 
 
-def encode_column(values: Any, pickling: Pickling, label: str) -> tuple[pa.Array, Spec]:
+def encode_column(values: Any, pickling: Pickling, label: str) -> tuple[pa.Array, Spec] | None:
     """Give the array behind a column as an Arrow array and what `decode_column` needs.
 
     Args:
@@ -33,12 +35,15 @@ def encode_column(values: Any, pickling: Pickling, label: str) -> tuple[pa.Array
         pickling: For what Arrow cannot keep.
         label: The column's, for messages.
 
+    Returns:
+        None for an empty column that Arrow cannot keep: it has no cell for a pickle.
+
     Raises:
         UnsafePickleError: It has to be pickled and the policy forbids it.
         UnsupportedValueError: It cannot be pickled, either.
     """
     encoded = encode_exactly(values)
-    if encoded is not None:
+    if encoded is not None or not len(values):
         return encoded
     with pickling.at(f"column {label!r}"):
         return _pickled(values, pickling), {"k": "pickle"}
@@ -49,13 +54,12 @@ def encode_exactly(values: Any) -> tuple[pa.Array, Spec] | None:
     dtype = values.dtype
     if isinstance(dtype, np.dtype):
         coder = _BY_KIND.get(dtype.kind)
-        return coder(values) if coder is not None and dtype.isnative else None
+        plain = coder is not None and dtype.isnative and dtype.metadata is None
+        return coder(values) if coder is not None and plain else None
     for kind, of_extension in _BY_DTYPE:
         if type(dtype) is kind:
             return of_extension(values)
-    if isinstance(dtype, pd.api.extensions.ExtensionDtype) and hasattr(dtype, "numpy_dtype"):
-        return _masked(values)
-    return None
+    return _masked(values) if type(values) in _MASKED_TYPES else None
 
 
 def is_plain(spec: Spec) -> bool:
@@ -86,11 +90,14 @@ def _numbers(values: Array) -> tuple[pa.Array, Spec] | None:
     dtype = values.dtype
     if dtype.itemsize > 8:
         return None
-    return _raw(pa.from_numpy_dtype(dtype), values), {"k": "np"}
+    spec = {"k": "np"}
+    if has_twin(dtype):
+        spec["char"] = dtype.char
+    return _raw(pa.from_numpy_dtype(dtype), values), spec
 
 
 def _numbers_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
-    return _raw_back(opened, column, column.type.to_pandas_dtype())
+    return _raw_back(opened, column, spec.get("char") or column.type.to_pandas_dtype())
 
 
 def _booleans(values: Array) -> tuple[pa.Array, Spec]:
@@ -120,7 +127,7 @@ def _times_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
 
 def _zoned(values: Any) -> tuple[pa.Array, Spec] | None:
     zone = values.dtype.tz
-    if type(zone) is zoneinfo.ZoneInfo and zone.key:
+    if type(zone) is zoneinfo.ZoneInfo and _is_from_database(zone):
         name, kept = zone.key, zone.key
     elif zone is dt.UTC:
         name, kept = "UTC", None
@@ -130,6 +137,14 @@ def _zoned(values: Any) -> tuple[pa.Array, Spec] | None:
     missing = data == np.iinfo("i8").min
     unit = values.dtype.unit
     return _raw(pa.timestamp(unit, name), data, missing=missing), {"k": "Mtz", "zone": kept}
+
+
+def _is_from_database(zone: zoneinfo.ZoneInfo) -> bool:
+    """Say whether the zone's name leads back to it; a file read by hand can bear any name."""
+    try:
+        return zoneinfo.ZoneInfo(zone.key) is zone
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError):
+        return False
 
 
 def _zoned_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
@@ -147,6 +162,10 @@ def _zoned_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
 def _strings(values: Any) -> tuple[pa.Array, Spec] | None:
     dtype = values.dtype
     na = "NA" if dtype.na_value is pd.NA else "nan"
+    if type(values) is not dtype.construct_array_type():
+        return None  # pandas lets an array say that it is stored as it is not
+    if dtype.storage == "python" and any(type(cell) is np.str_ for cell in values):
+        return None
     try:
         column = pa.array(values, pa.large_string(), from_pandas=True)
     except (pa.ArrowException, UnicodeEncodeError):  # lone surrogates are not text to Arrow
@@ -181,7 +200,12 @@ def _objects_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
 def _pickled(values: Any, pickling: Pickling) -> pa.Array:
     """One cell with the pickle of the whole column; the other cells are null."""
     stream = pickling.dumps(values)
-    return pa.array([stream, *[None] * (len(values) - 1)], pa.large_binary())
+    offsets = np.full(len(values) + 1, len(stream), "i8")
+    offsets[0] = 0
+    missing = np.arange(len(values)) > 0
+    bits = pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    buffers = [bits, pa.py_buffer(offsets), pa.py_buffer(stream)]
+    return pa.Array.from_buffers(pa.large_binary(), len(values), buffers)
 
 
 def _unpickled(opened: Opened, column: pa.ChunkedArray, pickling: Pickling) -> Any:
@@ -193,19 +217,18 @@ def _unpickled(opened: Opened, column: pa.ChunkedArray, pickling: Pickling) -> A
 # Extension types -----------------------------------------------------------------------------
 
 
-def _masked(values: Any) -> tuple[pa.Array, Spec] | None:
-    name = type(values).__name__
-    if name not in _MASKED:
-        return None
+def _masked(values: Any) -> tuple[pa.Array, Spec]:
+    # No public way leads to the two arrays without a copy.
     data, mask = values._data, values._mask
-    column = _raw(pa.from_numpy_dtype(data.dtype), data, missing=mask) if name != _BOOLEAN else None
-    if column is None:
+    if type(values) is pd.arrays.BooleanArray:
         column = pa.array(data, pa.bool_(), mask=mask)
-    return column, {"k": "masked", "array": name}
+    else:
+        column = _raw(pa.from_numpy_dtype(data.dtype), data, missing=mask)
+    return column, {"k": "masked", "array": type(values).__name__}
 
 
 def _masked_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
-    if spec["array"] == _BOOLEAN:
+    if column.type == pa.bool_():
         data = np.array(column.fill_null(False).to_numpy(), dtype=bool)
     else:
         data = _raw_back(opened, column, column.type.to_pandas_dtype())
@@ -213,12 +236,8 @@ def _masked_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
     return _MASKED[spec["array"]](data, mask)
 
 
-_BOOLEAN = "BooleanArray"
-_MASKED: dict[str, Callable[[Array, Array], Any]] = {
-    "IntegerArray": pd.arrays.IntegerArray,
-    "FloatingArray": pd.arrays.FloatingArray,
-    _BOOLEAN: pd.arrays.BooleanArray,
-}
+_MASKED_TYPES = (pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray)
+_MASKED: dict[str, Callable[[Array, Array], Any]] = {kind.__name__: kind for kind in _MASKED_TYPES}
 
 
 def _categories(values: Any) -> tuple[pa.Array, Spec] | None:
@@ -228,10 +247,11 @@ def _categories(values: Any) -> tuple[pa.Array, Spec] | None:
     if categories is None:
         return None
     dictionary, spec = categories
-    indices = dictionary_indices(values.codes)
     ordered = bool(values.dtype.ordered)
-    column = pa.DictionaryArray.from_arrays(indices, dictionary, ordered=ordered, safe=False)
-    return column, {"k": "cat", "ordered": ordered, "categories": spec}
+    column = dictionary_column(values.codes, dictionary, ordered)
+    return (
+        None if column is None else (column, {"k": "cat", "ordered": ordered, "categories": spec})
+    )
 
 
 def _categories_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
@@ -246,25 +266,30 @@ def _categories_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any
     return pd.Categorical.from_codes(data, dtype=dtype, validate=False)
 
 
-def dictionary_indices(codes: Array) -> pa.Array:
-    """Give category codes as dictionary indices; -1, which is missing, is null and 0.
+def dictionary_column(codes: Array, labels: pa.Array, ordered: bool = False) -> pa.Array | None:
+    """Give category codes and labels as an Arrow dictionary; -1, which is missing, is null and 0.
 
-    Other readers look even at the indices of nulls, and -1 points nowhere.
+    Other readers look even at the indices of nulls, and -1 points nowhere. None if the
+    labels are a dictionary themselves: Arrow writes that, and cannot read it.
     """
-    missing = codes == -1
+    if pa.types.is_dictionary(labels.type):
+        return None
+    kind, missing = pa.from_numpy_dtype(codes.dtype), codes == -1
     if missing.any():
-        return _raw(
-            pa.from_numpy_dtype(codes.dtype),
-            np.where(missing, codes.dtype.type(0), codes),
-            missing=missing,
-        )
-    return _raw(pa.from_numpy_dtype(codes.dtype), codes)
+        indices = _raw(kind, np.where(missing, codes.dtype.type(0), codes), missing=missing)
+    else:
+        indices = _raw(kind, codes)
+    return pa.DictionaryArray.from_arrays(indices, labels, ordered=ordered, safe=False)
 
 
 def _arrow_backed(values: Any) -> tuple[pa.Array, Spec] | None:
-    if isinstance(values.dtype.pyarrow_dtype, pa.BaseExtensionType):
+    if not survives(pa.schema([pa.field("value", values.dtype.pyarrow_dtype)])):
         return None  # comes back as its storage where the type is not registered
-    return _whole(values.__arrow_array__()), {"k": "arrow"}
+    try:
+        column = _whole(values.__arrow_array__())
+    except pa.ArrowException:  # too large for one chunk
+        return None
+    return (column, {"k": "arrow"}) if isinstance(column, pa.Array) else None
 
 
 def _arrow_backed_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from runstore.codecs._base import Opened
-from runstore.codecs._pandas_columns import decode_column, dictionary_indices, encode_exactly
+from runstore.codecs._pandas_columns import decode_column, dictionary_column, encode_exactly
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._python import is_json
 
@@ -18,6 +18,7 @@ __all__ = [
     "encode_flat_index",
     "encode_index",
     "encode_labels",
+    "is_name",
 ]
 
 Spec = dict[str, Any]
@@ -28,7 +29,7 @@ _DENY = Pickling("deny", "an index")  # nothing in an index is ever pickled by i
 
 def encode_index(index: Any) -> tuple[list[pa.Array], Spec] | None:
     """Give a row index as no, one or several Arrow columns and a spec."""
-    if type(index) is pd.RangeIndex and _is_name(index.name):
+    if type(index) is pd.RangeIndex and is_name(index.name):
         return [], {
             "k": "range",
             "range": [index.start, index.stop, index.step],
@@ -51,7 +52,7 @@ def decode_index(opened: Opened, columns: list[pa.ChunkedArray], spec: Spec) -> 
 
 def encode_flat_index(index: Any) -> tuple[pa.Array, Spec] | None:
     """Give an index of one level as one Arrow column and a spec."""
-    if type(index) not in _FLAT or not _is_name(index.name):
+    if type(index) not in _FLAT or not is_name(index.name):
         return None
     encoded = encode_exactly(index._values)
     if encoded is None:
@@ -62,9 +63,9 @@ def encode_flat_index(index: Any) -> tuple[pa.Array, Spec] | None:
         spec["range"] = [index.start, index.stop, index.step]
     freq = getattr(index, "freq", None)
     if freq is not None:
+        if not _is_told_by_name(freq):
+            return None
         spec["freq"] = freq.freqstr
-        if pd.tseries.frequencies.to_offset(freq.freqstr) != freq:
-            return None  # a custom calendar
     return column, spec
 
 
@@ -81,19 +82,34 @@ def decode_flat_index(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> An
     return index
 
 
+def _is_told_by_name(freq: Any) -> bool:
+    """Say whether the name of an offset leads back to it; a custom calendar's does not."""
+    try:
+        return bool(pd.tseries.frequencies.to_offset(freq.freqstr) == freq)
+    except ValueError:
+        return False
+
+
 def _encode_multi(index: Any) -> tuple[list[pa.Array], Spec] | None:
     """Levels and codes as dictionary columns, so that others see the labels."""
     columns, levels = [], []
-    if not all(_is_name(name) for name in index.names):
+    if not all(is_name(name) for name in index.names):
         return None
     for level, codes in zip(index.levels, index.codes, strict=True):
         encoded = encode_flat_index(level)
         if encoded is None:
             return None
-        indices = dictionary_indices(np.asarray(codes))
-        columns.append(pa.DictionaryArray.from_arrays(indices, encoded[0], safe=False))
+        column = dictionary_column(np.asarray(codes), encoded[0])
+        if column is None:
+            return None
+        columns.append(column)
         levels.append(encoded[1])
-    return columns, {"k": "multi", "levels": levels, "names": list(index.names)}
+    return columns, {
+        "k": "multi",
+        "levels": levels,
+        "names": list(index.names),
+        "sortorder": index.sortorder,
+    }
 
 
 def _decode_multi(opened: Opened, columns: list[pa.ChunkedArray], spec: Spec) -> Any:
@@ -102,12 +118,14 @@ def _decode_multi(opened: Opened, columns: list[pa.ChunkedArray], spec: Spec) ->
         chunk = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         levels.append(decode_flat_index(opened, pa.chunked_array([chunk.dictionary]), level))
         codes.append(chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False))
-    return pd.MultiIndex(levels, codes, names=spec["names"], verify_integrity=False)
+    return pd.MultiIndex(
+        levels, codes, spec["sortorder"], names=spec["names"], verify_integrity=False
+    )
 
 
 def encode_labels(labels: Any) -> Spec | None:
     """Give column labels as JSON alone: text, integers or a range."""
-    if not _is_name(labels.name):
+    if not is_name(labels.name):
         return None
     if type(labels) is pd.RangeIndex:
         return {
@@ -120,7 +138,7 @@ def encode_labels(labels: Any) -> Spec | None:
     dtype: Any = labels.dtype
     values = labels.tolist()
     if isinstance(dtype, pd.StringDtype) or dtype.kind == "O":
-        if set(map(type, values)) - {str}:
+        if set(map(type, values)) - {str} or not is_json(values):
             return None
         kind: Any = "object"
         if isinstance(dtype, pd.StringDtype):
@@ -149,6 +167,6 @@ def _range(spec: Spec) -> Any:
     return pd.RangeIndex(start, stop, step, name=spec["name"])
 
 
-def _is_name(name: Any) -> bool:
+def is_name(name: Any) -> bool:
     """Say whether a name is plain enough for JSON; NaN is not, it would not be found equal."""
     return type(name) in (str, int, bool, type(None)) and is_json(name)

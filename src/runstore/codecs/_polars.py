@@ -6,6 +6,7 @@ import polars as pl
 
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
+from runstore.errors import UnsupportedValueError
 
 __all__ = ["PolarsCodec"]
 
@@ -30,7 +31,13 @@ class PolarsCodec:
         """See `runstore.codecs.Codec.encode`."""
         series = isinstance(value, pl.Series)
         frame = value.to_frame("value") if series else value
-        if not all(_is_exact(dtype) for dtype in frame.dtypes) or not frame.width:
+        refused = [str(dtype) for dtype in frame.dtypes if not _is_loadable(dtype)]
+        if refused:
+            raise UnsupportedValueError(
+                f"cannot store a polars {type(value).__name__} with {', '.join(refused)}: polars "
+                "has no way to write it and read it again. Drop or convert that column"
+            )
+        if not all(map(_is_exact, frame.dtypes)) or not frame.width:
             return None
         table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
         spec = {"series": value.name} if series else {}
@@ -47,7 +54,18 @@ class PolarsCodec:
         """See `runstore.codecs.Codec.decode`."""
         frame = pl.from_arrow(opened.table(), rechunk=False)
         assert isinstance(frame, pl.DataFrame)
+        if frame.columns != opened.schema.names:
+            frame.columns = opened.schema.names  # polars itself gives empty names another
         return frame.to_series(0).alias(spec["series"]) if "series" in spec else frame
+
+
+def _is_loadable(dtype: Any) -> bool:
+    if isinstance(dtype, pl.Object) or (isinstance(dtype, pl.Array) and dtype.size == 0):
+        return False
+    if isinstance(dtype, pl.Struct):
+        return all(_is_loadable(field.dtype) for field in dtype.fields)
+    inner = getattr(dtype, "inner", None)
+    return inner is None or _is_loadable(inner)
 
 
 def _is_exact(dtype: Any) -> bool:

@@ -75,7 +75,9 @@ class JsonCodec:
 def is_json(value: Any, depth: int = 0) -> bool:
     """Say whether *value* comes back from JSON as it is: types, order and values."""
     kind = type(value)
-    if kind is str or kind is bool or value is None or kind is float:
+    if kind is str:
+        return _is_text(value)
+    if kind is bool or value is None or kind is float:
         return True
     if kind is int:
         return bool(-_LARGEST_INT < value < _LARGEST_INT)
@@ -84,8 +86,22 @@ def is_json(value: Any, depth: int = 0) -> bool:
     if kind is list:
         return all(is_json(item, depth + 1) for item in value)
     if kind is dict:
-        return all(type(key) is str and is_json(item, depth + 1) for key, item in value.items())
+        return all(
+            type(key) is str and _is_text(key) and is_json(item, depth + 1)
+            for key, item in value.items()
+        )
     return False
+
+
+def _is_text(value: str) -> bool:
+    """Say whether there is no surrogate in it: JSON joins two of them to another character."""
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _cell(data: bytes, name: str) -> Encoded:

@@ -40,6 +40,7 @@ class _ParquetFile(Written):
             self._schema,
             compression=self._compression or "none",
             write_page_checksum=True,
+            use_compliant_nested_type=False,  # else the items of lists are renamed
         )
         for batch in self._batches:
             for start in range(0, max(1, batch.num_rows), _ROWS):
@@ -72,7 +73,7 @@ def _check_exact(schema: pa.Schema, ref: str) -> None:
     if not changed:
         sink = pa.BufferOutputStream()
         try:
-            pq.write_table(schema.empty_table(), sink)
+            pq.write_table(schema.empty_table(), sink, use_compliant_nested_type=False)
         except pa.ArrowException as exc:
             raise UnsupportedValueError(f"cannot store {ref}: {exc}. {_WAY_OUT}", ref) from exc
         back = pq.read_schema(pa.BufferReader(sink.getvalue()))

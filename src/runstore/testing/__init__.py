@@ -15,12 +15,13 @@ Needs ``pip install 'runstore[testing]'``.
 
 import pytest
 
-for _suite in ("backends", "codecs", "executors", "machine"):
+for _suite in ("_same", "backends", "codecs", "executors", "machine"):
     pytest.register_assert_rewrite(f"runstore.testing.{_suite}")  # failures show their values
 
+from runstore.testing._same import assert_same
 from runstore.testing.backends import BackendTests
 from runstore.testing.codecs import CodecTests
 from runstore.testing.executors import ExecutorTests
 from runstore.testing.machine import StoreMachine
 
-__all__ = ["BackendTests", "CodecTests", "ExecutorTests", "StoreMachine"]
+__all__ = ["BackendTests", "CodecTests", "ExecutorTests", "StoreMachine", "assert_same"]

@@ -1,0 +1,269 @@
+"""Whether two values are the same: types, bits, names, and each missing value's own kind."""
+
+import math
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any, cast
+
+__all__ = ["assert_same"]
+
+
+def assert_same(expected: Any, actual: Any) -> None:
+    """Assert that *actual* cannot be told from *expected*, however closely one looks.
+
+    Stricter than ``==`` and than pandas' own assertions: NaN, None, NaT and NA are
+    four things, ``0.0`` is not ``-0.0``, floats are compared by their bits, zones and
+    storages by their types. For pandas, NumPy, pyarrow, polars and plain Python.
+
+    Raises:
+        AssertionError: They differ; the message leads to the part that does.
+    """
+    assert type(expected) is type(actual), f"{type(expected)} became {type(actual)}"
+    _comparer_for(expected)(expected, actual)
+
+
+def _comparer_for(value: Any) -> Callable[[Any, Any], None]:
+    for module, name, comparer in _COMPARERS:
+        library = sys.modules.get(module)
+        if library is not None and isinstance(value, getattr(library, name)):
+            return comparer
+    return _same_python
+
+
+def _all_same(expected: Any, actual: Any) -> None:
+    assert len(expected) == len(actual)
+    for one, other in zip(expected, actual, strict=True):
+        assert_same(one, other)
+
+
+# Python ------------------------------------------------------------------------------------------
+
+
+def _same_python(expected: Any, actual: Any) -> None:
+    kind = type(expected)
+    if kind is float:
+        if not (math.isnan(expected) and math.isnan(actual)):
+            assert struct.pack("<d", expected) == struct.pack("<d", actual)
+    elif kind is complex:
+        assert_same(expected.real, actual.real)
+        assert_same(expected.imag, actual.imag)
+    elif kind in (list, tuple):
+        _all_same(expected, actual)
+    elif kind is dict:
+        _all_same(list(expected), list(actual))
+        _all_same(list(expected.values()), list(actual.values()))
+    elif expected is not actual:
+        assert expected == actual or (expected != expected and actual != actual)
+        assert getattr(expected, "unit", None) == getattr(actual, "unit", None)
+        assert type(getattr(expected, "tzinfo", None)) is type(getattr(actual, "tzinfo", None))
+
+
+# NumPy -------------------------------------------------------------------------------------------
+
+
+def _same_array(expected: Any, actual: Any) -> None:
+    _same_numpy_dtype(expected.dtype, actual.dtype)
+    assert expected.shape == actual.shape
+    assert expected.flags.fnc == actual.flags.fnc, "the memory order differs"
+    if expected.dtype.hasobject:
+        _all_same(expected.ravel().tolist(), actual.ravel().tolist())
+    elif expected.dtype.kind == "T":
+        assert expected.tolist() == actual.tolist()
+    else:
+        assert _bits(expected) == _bits(actual)
+    if hasattr(expected, "fill_value"):
+        assert expected.mask.tobytes() == actual.mask.tobytes()
+        assert_same(expected.fill_value, actual.fill_value)
+
+
+def _same_numpy_dtype(expected: Any, actual: Any) -> None:
+    assert expected == actual, f"{expected!r} became {actual!r}"
+    assert expected.type is actual.type
+    assert expected.isalignedstruct == actual.isalignedstruct
+    assert dict(expected.metadata or {}) == dict(actual.metadata or {})
+    for name in expected.names or ():
+        _same_numpy_dtype(expected.fields[name][0], actual.fields[name][0])
+
+
+def _same_scalar(expected: Any, actual: Any) -> None:
+    _same_numpy_dtype(expected.dtype, actual.dtype)
+    assert _bits(expected) == _bits(actual)
+
+
+def _bits(array: Any) -> Any:
+    """Give the bytes that carry something: padding does not."""
+    if array.dtype.names:
+        return [_bits(array[name]) for name in array.dtype.names]
+    data = array.tobytes()
+    if array.dtype.char in "gG":  # 80 bits of 128, where the machine has them
+        return [data[at : at + 10] for at in range(0, len(data), 16)]
+    return data
+
+
+# pandas ------------------------------------------------------------------------------------------
+
+
+def _same_frame(expected: Any, actual: Any) -> None:
+    assert_same(expected.columns, actual.columns)
+    assert_same(expected.index, actual.index)
+    for i in range(expected.shape[1]):
+        _same_values(expected.iloc[:, i].array, actual.iloc[:, i].array)
+    _same_attributes(expected, actual)
+    from pandas.testing import assert_frame_equal
+
+    try:
+        assert_frame_equal(
+            expected,
+            actual,
+            check_exact=True,
+            check_freq=True,
+            check_flags=True,
+            check_index_type=cast("bool", "exact"),  # missing in the stubs
+            check_column_type=cast("bool", "exact"),
+            check_names=True,
+            check_categorical=True,
+        )
+    except (TypeError, ValueError):
+        # pandas cannot compare some frames with themselves: unsortable labels, arrays as cells.
+        _expect_incomparable(assert_frame_equal, expected)
+
+
+def _same_series(expected: Any, actual: Any) -> None:
+    assert_same(expected.index, actual.index)
+    assert_same(expected.name, actual.name)
+    _same_values(expected.array, actual.array)
+    _same_attributes(expected, actual)
+
+
+def _expect_incomparable(compare: Callable[[Any, Any], None], value: Any) -> None:
+    try:
+        compare(value, value.copy())
+    except (TypeError, ValueError):
+        return
+    raise AssertionError("pandas compares the value with its copy, but not with what came back")
+
+
+def _same_attributes(expected: Any, actual: Any) -> None:
+    assert_same(expected.attrs, actual.attrs)
+    assert expected.flags == actual.flags
+    for name in expected._metadata:  # what a subclass carries along
+        if name != "_name":
+            assert_same(getattr(expected, name, None), getattr(actual, name, None))
+
+
+def _same_index(expected: Any, actual: Any) -> None:
+    _all_same(list(expected.names), list(actual.names))
+    if hasattr(expected, "levels"):
+        _all_same(list(expected.levels), list(actual.levels))
+        assert expected.sortorder == actual.sortorder
+        for one, other in zip(expected.codes, actual.codes, strict=True):
+            assert one.dtype == other.dtype
+            assert one.tolist() == other.tolist()
+        return
+    _same_values(expected.array, actual.array)
+    assert getattr(expected, "freq", None) == getattr(actual, "freq", None)
+    if hasattr(expected, "step"):
+        assert (expected.start, expected.stop, expected.step) == (
+            actual.start,
+            actual.stop,
+            actual.step,
+        )
+
+
+def _same_values(expected: Any, actual: Any) -> None:
+    """Compare the arrays behind two columns."""
+    import numpy as np
+    import pandas as pd
+
+    assert type(expected) is type(actual), f"{type(expected)} became {type(actual)}"
+    if isinstance(expected, pd.arrays.NumpyExtensionArray):  # what .array makes of an ndarray
+        expected, actual = expected.to_numpy(), actual.to_numpy()
+    _same_dtype(expected.dtype, actual.dtype)
+    assert len(expected) == len(actual)
+    if isinstance(expected.dtype, np.dtype):
+        one, other = np.asarray(expected), np.asarray(actual)
+        if one.dtype == object:
+            _all_same(list(one), list(other))
+        else:
+            assert one.tobytes() == other.tobytes()
+    elif isinstance(expected, pd.Categorical):
+        assert expected.codes.dtype == actual.codes.dtype
+        assert expected.codes.tolist() == actual.codes.tolist()
+    elif isinstance(expected.dtype, pd.DatetimeTZDtype):
+        assert expected.asi8.tolist() == actual.asi8.tolist()
+    else:
+        _all_same(list(expected), list(actual))
+
+
+def _same_dtype(expected: Any, actual: Any) -> None:
+    import numpy as np
+    import pandas as pd
+
+    assert type(expected) is type(actual)
+    assert expected == actual, f"{expected!r} became {actual!r}"
+    if isinstance(expected, np.dtype):
+        _same_numpy_dtype(expected, actual)
+    elif isinstance(expected, pd.StringDtype):
+        assert expected.storage == actual.storage
+        assert expected.na_value is actual.na_value or expected.na_value is not pd.NA
+    elif isinstance(expected, pd.DatetimeTZDtype):
+        assert type(expected.tz) is type(actual.tz)
+        assert str(expected.tz) == str(actual.tz)
+    elif isinstance(expected, pd.CategoricalDtype):
+        assert expected.ordered is actual.ordered
+        assert_same(expected.categories, actual.categories)
+
+
+# Arrow and polars --------------------------------------------------------------------------------
+
+
+def _same_tables(expected: Any, actual: Any) -> None:
+    assert expected.schema.equals(actual.schema, check_metadata=True), (
+        f"{expected.schema} became {actual.schema}"
+    )
+    assert expected.num_rows == actual.num_rows
+    for one, other in zip(expected.columns, actual.columns, strict=True):
+        assert_same(one, other)
+
+
+def _same_column(expected: Any, actual: Any) -> None:
+    assert expected.type == actual.type
+    actual.validate(full=True)
+    _all_same(expected.to_pylist(), actual.to_pylist())
+    if "dictionary" in str(expected.type):
+        assert expected.equals(actual), "the dictionaries differ"
+
+
+def _same_schema(expected: Any, actual: Any) -> None:
+    assert expected.equals(actual, check_metadata=True)
+
+
+def _same_polars(expected: Any, actual: Any) -> None:
+    assert dict(expected.schema) == dict(actual.schema)
+    assert list(expected.columns) == list(actual.columns)
+    assert expected.shape == actual.shape
+    for one, other in zip(expected, actual, strict=True):
+        assert_same(one, other)
+
+
+def _same_polars_series(expected: Any, actual: Any) -> None:
+    assert expected.name == actual.name
+    assert expected.dtype == actual.dtype
+    _all_same(expected.to_list(), actual.to_list())
+
+
+_COMPARERS: tuple[tuple[str, str, Callable[[Any, Any], None]], ...] = (
+    ("pandas", "DataFrame", _same_frame),
+    ("pandas", "Series", _same_series),
+    ("pandas", "Index", _same_index),
+    ("numpy", "ndarray", _same_array),
+    ("numpy", "generic", _same_scalar),
+    ("pyarrow", "Table", _same_tables),
+    ("pyarrow", "RecordBatch", _same_tables),
+    ("pyarrow", "Array", _same_column),
+    ("pyarrow", "ChunkedArray", _same_column),
+    ("pyarrow", "Schema", _same_schema),
+    ("polars", "DataFrame", _same_polars),
+    ("polars", "Series", _same_polars_series),
+)

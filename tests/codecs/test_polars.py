@@ -1,0 +1,135 @@
+"""polars frames and series of every dtype."""
+
+import datetime as dt
+import decimal
+from typing import Any
+
+import polars as pl
+import pytest
+
+from runstore import ObjectStore
+from runstore.errors import UnsupportedValueError
+from runstore.testing import CodecTests, assert_same
+
+_MOMENT = dt.datetime(2024, 2, 29, 12, 30)
+_INTS = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
+
+
+def _series() -> dict[str, pl.Series]:
+    return {
+        **{str(kind): pl.Series("a", [1, None, 3], kind) for kind in _INTS},
+        "Float32": pl.Series("a", [1.5, None, float("nan"), -0.0], pl.Float32),
+        "Float64": pl.Series("a", [1.5, None, float("nan"), -0.0, float("inf")]),
+        "Boolean": pl.Series("a", [True, None, False]),
+        "String": pl.Series("a", ["x", None, "", "longer than twelve bytes ☃"]),
+        "Binary": pl.Series("a", [b"\xff", None, b""]),
+        "Null": pl.Series("a", [None, None]),
+        "Date": pl.Series("a", [dt.date(2024, 2, 29), None]),
+        "Time": pl.Series("a", [dt.time(1, 2, 3, 4), None]),
+        **{
+            f"Datetime {unit}": pl.Series("a", [_MOMENT, None], pl.Datetime(unit))
+            for unit in _UNITS
+        },
+        **{
+            f"Datetime in {zone}": pl.Series("a", [_MOMENT, None], pl.Datetime("us", zone))
+            for zone in ("UTC", "Europe/Paris", "Etc/GMT+5")
+        },
+        **{
+            f"Duration {unit}": pl.Series("a", [dt.timedelta(1, 2), None], pl.Duration(unit))
+            for unit in _UNITS
+        },
+        "List": pl.Series("a", [[1, None], None, []]),
+        "List of List": pl.Series("a", [[["x"], None], None, [[]]]),
+        "Array": pl.Series("a", [[1, 2], None], pl.Array(pl.Int8, 2)),
+        "Array of two dimensions": pl.Series(
+            "a", [[[1, 2], [3, 4]]], pl.Array(pl.Array(pl.Int8, 2), 2)
+        ),
+        "Struct": pl.Series("a", [{"x": 1, "y": "b"}, None, {"x": None, "y": None}]),
+        "List of Struct": pl.Series("a", [[{"x": 1}], None]),
+        "Struct of nothing": pl.Series("a", [{}, None], pl.Struct([])),
+        "Struct with an empty name": pl.Series("a", [{"": 1}, None]),
+        "no name": pl.Series([1]),
+        "empty": pl.Series("a", [], pl.Int64),
+        "empty struct column": pl.Series("a", [], pl.Struct({"x": pl.Int8})),
+        "sliced": pl.Series("a", ["x", "y", "z"])[1:2],
+        "chunks": pl.Series("a", [1]).append(pl.Series("a", [2, None])),
+    }
+
+
+_UNITS = ("ms", "us", "ns")
+
+
+class TestPolars(CodecTests):
+    codec = "polars"
+    zero_copy = True
+
+    @classmethod
+    def unreadable(cls) -> dict[str, set[str]]:
+        return {"pandas": {"List of List"}}  # of string_view
+
+    @classmethod
+    def values(cls) -> dict[str, Any]:
+        frame = pl.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"]})
+        return {
+            "frame": frame,
+            "no rows": frame.clear(),
+            "odd names": pl.DataFrame({"": [1], "a.b": [2], "value": [3], "é": [4]}),
+            "several chunks": pl.concat([frame, frame], rechunk=False),
+            "sliced frame": frame[1:2],
+            **_series(),
+        }
+
+    @classmethod
+    def inexact(cls) -> dict[str, Any]:
+        return _left_to_pickle()
+
+    @classmethod
+    def large(cls) -> Any:
+        return pl.DataFrame({"a": pl.arange(0, 1 << 20, eager=True)})
+
+
+def _left_to_pickle() -> dict[str, Any]:
+    return {
+        "nothing": pl.DataFrame(),
+        "categorical": pl.Series("a", ["x", None, "y"], pl.Categorical),
+        "enum": pl.Series("a", ["x", None], pl.Enum(["y", "x"])),
+        "decimal": pl.Series("a", [decimal.Decimal("1.50"), None], pl.Decimal(10, 2)),
+        "wide integer": pl.Series("a", [1 << 100], pl.Int128),
+        "enum inside": pl.DataFrame({"a": [["x"]]}, schema={"a": pl.List(pl.Enum(["x", "y"]))}),
+        "half": pl.Series("a", [1.5, None], pl.Float16),
+    }
+
+
+@pytest.mark.parametrize("name", _left_to_pickle())
+def test_what_is_declined_is_pickled(name: str) -> None:
+    """What the codec declines comes back by pickle all the same."""
+    store = ObjectStore("memory://codecs").at(namespace="tests", run="polars")
+    value = _left_to_pickle()[name]
+    store.put("x", value)
+    assert_same(value, store.get("x"))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pl.Series("a", [object()], pl.Object),
+        pl.Series("a", [[], []], pl.Array(pl.Int8, 0)),
+        pl.DataFrame({"a": [{"x": []}]}, schema={"a": pl.Struct({"x": pl.Array(pl.Int8, 0)})}),
+    ],
+    ids=["objects", "arrays of width 0", "arrays of width 0, inside"],
+)
+def test_what_polars_cannot_read_is_refused(value: Any) -> None:
+    """What polars could not read again is not stored in the first place."""
+    store = ObjectStore("memory://codecs").at(namespace="tests", run="polars")
+    with pytest.raises(UnsupportedValueError, match=r"Object|Array"):
+        store.put("refused", value)
+    assert not store.exists("refused")
+
+
+@pytest.mark.parametrize("compression", ["lz4", "zstd"])
+def test_compressed_is_the_same(compression: str) -> None:
+    """Compression changes the size and nothing else."""
+    store = ObjectStore("memory://codecs").at(namespace="tests", run="polars")
+    for value in TestPolars.values().values():
+        store.put("x", value, compression=compression)
+        assert_same(value, store.get("x"))
