@@ -210,9 +210,14 @@ class S3Backend:
                 raise MissingExtraError(
                     "obstore cannot list unfinished uploads: pip install 'runstore[s3]'", self.url
                 )
-            found = persist(
-                lambda t: builtins.list(parts.begun(self._prefix, t)), Deadline(self._timeout)
-            )
+            try:
+                found = persist(
+                    lambda t: builtins.list(parts.begun(self._prefix, t)), Deadline(self._timeout)
+                )
+            except Failure as failure:
+                if failure.status != 501 and failure.code != "NoSuchUpload":
+                    raise
+                return []  # servers that cannot list them
         return [
             upload
             for upload in found

@@ -45,9 +45,11 @@ class Probe:
 
     def keeps_in_parts(self, client: S3Client, condition: Condition, timeout: float) -> bool:
         """Say whether the completion of a multipart upload keeps conditions of this kind."""
+        if client.parts is None:
+            return False
+        parts, wanted = client.parts, _ABSENT if condition.if_absent else _OTHER
 
         def again(name: str, deadline: Deadline) -> None:
-            assert parts is not None
             body = [memoryview(b"runstore asks whether conditions are kept")]
             upload = persist(lambda t: parts.create(name, "probe", t), deadline)
             try:
@@ -58,10 +60,6 @@ class Probe:
                     parts.abort(name, upload, deadline.request)
                 raise
 
-        parts = client.parts
-        if parts is None:
-            return False
-        wanted = _ABSENT if condition.if_absent else _OTHER
         return self._answer(("parts", condition.if_absent), client, timeout, again)
 
     def _answer(

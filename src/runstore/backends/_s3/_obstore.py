@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from runstore.backends._s3._options import S3Config
 from runstore.backends._s3._s3fs import S3fsClient
-from runstore.backends._s3._wire import MARK, Condition, Failure, Got, Item, Parts, Span
+from runstore.backends._s3._wire import MARK, Condition, Failure, Got, Item, Parts, Span, quoted
 from runstore.errors import MissingExtraError, SettingsError, StorageError
 
 __all__ = ["ObstoreClient", "is_usable"]
@@ -127,7 +127,7 @@ class ObstoreClient:
         into: memoryview | None = None,
     ) -> Got:
         """See `S3Client.get`."""
-        options: dict[str, Any] = {}
+        options: Any = {}
         if span is not None and span.start is None:
             options["range"] = {"suffix": span.length}
         elif span is not None and span.start is not None:
@@ -141,8 +141,8 @@ class ObstoreClient:
                 raise Failure(0, "", "the answer has no ETag: it is not an object's")
             length = end - start
             if into is None:
-                data = bytearray(memoryview(answer.bytes()))
-                filled = len(data)
+                data = memoryview(bytearray(memoryview(answer.bytes())))
+                filled = data.nbytes
             else:
                 data, filled = into[:length], 0
                 for chunk in answer.stream(min_chunk_size=1 << 20):
@@ -152,7 +152,7 @@ class ObstoreClient:
         if filled != length:
             raise Failure(0, "", f"{filled} bytes came of {length}")
         mark = answer.attributes.get(MARK)
-        return Got(data, meta["size"], meta["e_tag"], _utc(meta["last_modified"]), mark)
+        return Got(data, meta["size"], quoted(meta["e_tag"]), _utc(meta["last_modified"]), mark)
 
     def pages(
         self, prefix: str, after: str | None, timeout: float
@@ -167,7 +167,10 @@ class ObstoreClient:
                 page = next(pages, None)
             if page is None:
                 return
-            yield [Item(o["path"], o["size"], _utc(o["last_modified"]), o["e_tag"]) for o in page]
+            yield [
+                Item(o["path"], o["size"], _utc(o["last_modified"]), quoted(o["e_tag"] or ""))
+                for o in page
+            ]
 
     def folders(self, prefix: str, timeout: float) -> builtins.list[str]:
         """See `S3Client.folders`."""
@@ -214,7 +217,7 @@ class ObstoreClient:
             given = dict(config.encryption)
             extra["server_side_encryption"] = given.get("ServerSideEncryption")
             extra["sse_kms_key_id"] = given.get("SSEKMSKeyId")
-        client: dict[str, Any] = {
+        client: Any = {
             "timeout": timedelta(seconds=time),
             "connect_timeout": timedelta(seconds=min(time, 10)),
             "allow_http": config.endpoint is not None and config.endpoint.startswith("http:"),
@@ -285,7 +288,7 @@ def _failure(exc: Exception) -> Failure:
 def _tag(answer: Any) -> str:
     if not answer["e_tag"]:
         raise Failure(0, "", "the answer has no ETag: it is not a write's")
-    return str(answer["e_tag"])
+    return quoted(str(answer["e_tag"]))
 
 
 def _utc(moment: datetime) -> datetime:

@@ -12,11 +12,12 @@ import os
 import threading
 import weakref
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from runstore.backends._s3._options import S3Config
-from runstore.backends._s3._wire import MARK, Condition, Failure, Got, Item, Span, Upload
+from runstore.backends._s3._wire import MARK, Condition, Failure, Got, Item, Span, Upload, quoted
 from runstore.buffers import Buffer
 from runstore.errors import IndeterminateWriteError, MissingExtraError
 
@@ -25,6 +26,7 @@ __all__ = ["S3fsClient"]
 T = TypeVar("T")
 
 _GRACE = 10.0  # seconds that an interrupted write is waited for
+_CHUNK = 1 << 20  # bytes of an answer taken at a time, at most
 _CONNECT = 10.0  # seconds for a connection, at most
 
 
@@ -60,8 +62,12 @@ class S3fsClient:
         self._connecting = asyncio.Lock()
         thread = threading.Thread(target=self._loop.run_forever, name="runstore-s3", daemon=True)
         thread.start()
-        self.parts: S3fsClient | None = self
         self.close = weakref.finalize(self, _close, os.getpid(), self._loop, thread, self._fs)
+
+    @property
+    def parts(self) -> "S3fsClient":
+        """See `S3Client.parts`."""
+        return self
 
     def put(
         self,
@@ -102,7 +108,7 @@ class S3fsClient:
         given = {"Prefix": prefix} | ({"StartAfter": after} if after is not None else {})
         for page in self._listed("list_objects_v2", given, timeout):
             yield [
-                Item(o["Key"], o["Size"], _utc(o["LastModified"]), o.get("ETag"))
+                Item(o["Key"], o["Size"], _utc(o["LastModified"]), quoted(o["ETag"]))
                 for o in page.get("Contents", ())
             ]
 
@@ -190,7 +196,7 @@ class S3fsClient:
         size = int(ranged.rpartition("/")[2]) if ranged else length
         mark = answer.get("Metadata", {}).get(MARK)
         data: Buffer = into[:length]
-        return Got(data, size, answer["ETag"], _utc(answer["LastModified"]), mark)
+        return Got(data, size, quoted(answer["ETag"]), _utc(answer["LastModified"]), mark)
 
     async def _call(self, method: str, **given: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -263,7 +269,7 @@ async def _chunks(body: Any) -> AsyncIterator[bytes]:
     from botocore.exceptions import BotoCoreError
 
     try:
-        async for chunk in body.content.iter_any():
+        async for chunk in body.iter_chunks(_CHUNK):
             yield chunk
     except BotoCoreError as exc:
         raise _failure(exc) from exc
@@ -295,7 +301,7 @@ def _tag(answer: Any) -> str:
     tag = answer.get("ETag")
     if not tag:
         raise Failure(0, "", "the answer has no ETag: it is not a write's")
-    return str(tag)
+    return quoted(str(tag))
 
 
 def _conditions(condition: Condition) -> dict[str, str]:
@@ -343,10 +349,8 @@ def _close(pid: int, loop: asyncio.AbstractEventLoop, thread: threading.Thread, 
         if getattr(fs, "_s3creator", None) is not None:
             await fs._s3creator.__aexit__(None, None, None)
 
-    try:
+    with suppress(concurrent.futures.TimeoutError):  # the process ends or goes on without it
         asyncio.run_coroutine_threadsafe(leave(), loop).result(2)
-    except concurrent.futures.TimeoutError:
-        pass  # the process ends or goes on without it
     loop.call_soon_threadsafe(loop.stop)
     thread.join(2)
     if not thread.is_alive():

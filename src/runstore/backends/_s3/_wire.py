@@ -8,7 +8,18 @@ from typing import NamedTuple, Protocol
 
 from runstore.buffers import Buffer
 
-__all__ = ["MARK", "Condition", "Failure", "Got", "Item", "Parts", "S3Client", "Span", "Upload"]
+__all__ = [
+    "MARK",
+    "Condition",
+    "Failure",
+    "Got",
+    "Item",
+    "Parts",
+    "S3Client",
+    "Span",
+    "Upload",
+    "quoted",
+]
 
 MARK = "runstore-write"
 """The user metadata that tells one write from another: a lost answer can be looked up."""
@@ -21,7 +32,7 @@ _TRANSIENT_CODES = frozenset(
 _REFUSED_UNDONE = frozenset({408, 425, 429, 503})  # the server says that it did nothing
 
 
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818 - an answer, not yet an error
     """A request that was not answered as it should be.
 
     Args:
@@ -150,6 +161,11 @@ class Parts(Protocol):
         ...
 
 
+def quoted(tag: str) -> str:
+    """Give an ETag with its quotes, which some servers leave out in some answers."""
+    return tag if tag.endswith('"') else f'"{tag}"'
+
+
 class S3Client(Protocol):
     """The requests an engine can make. Each raises `Failure`, and nothing else of the network.
 
@@ -158,8 +174,11 @@ class S3Client(Protocol):
     """
 
     engine: str
-    parts: Parts | None
-    """Step-by-step uploads, with conditions; None where the engine has none."""
+
+    @property
+    def parts(self) -> Parts | None:
+        """Step-by-step uploads, with conditions; None where the engine has none."""
+        ...
 
     streams: bool
     """Whether ``stream`` works; it is preferred to ``parts`` where no condition is asked for."""

@@ -1,0 +1,129 @@
+"""How many requests each verb makes, as the server itself counts them."""
+
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from tests.backends.s3_ import ENGINES, environment, open_backend, open_store
+
+pytestmark = pytest.mark.parametrize("engine", ENGINES)
+
+
+class Counted:
+    """A bucket whose requests are counted."""
+
+    def __init__(self, server, engine):
+        self.server, self.bucket = server, server.new_bucket()
+        self.store = open_store(server, engine, self.bucket)
+        self.view = self.store.at(namespace="dev", run="r1")
+
+    def during(self, call):
+        before = self.server.requests(self.bucket)
+        call()
+        return self.server.requests(self.bucket) - before
+
+
+@pytest.fixture
+def counted(seaweed_server, engine):
+    return Counted(seaweed_server, engine)
+
+
+def test_each_verb_makes_one_request(counted):
+    """put, get, exists and stat are one request each, and delete is two; from the first on."""
+    frame, view = np.arange(1000.0), counted.view
+    assert Counter({("PUT", "200"): 1}) == counted.during(lambda: view.put("a", frame))
+    assert Counter({("GET", "206"): 1}) == counted.during(lambda: view.get("a"))
+    assert Counter({("GET", "206"): 1}) == counted.during(lambda: view.exists("a"))
+    assert Counter({("GET", "404"): 1}) == counted.during(lambda: view.exists("b"))
+    assert Counter({("GET", "206"): 1}) == counted.during(lambda: view.stat("a"))
+    assert Counter({("LIST", "200"): 1}) == counted.during(lambda: view.list())
+    assert 2 == counted.during(lambda: view.delete("a")).total()
+
+
+def test_eight_mib_are_one_request(counted):
+    """An object of nearly 8 MiB is one request up and one down."""
+    value = np.zeros((8 << 20) - 10_000, "u1")
+    assert Counter({("PUT", "200"): 1}) == counted.during(lambda: counted.view.put("a", value))
+    assert Counter({("GET", "206"): 1}) == counted.during(lambda: counted.view.get("a"))
+
+
+def test_many_are_one_request_each(counted):
+    """put_many and get_many make one request an item, delete_many one look each and one removal."""
+    values, view = {f"n{i}": i for i in range(30)}, counted.view
+    assert Counter({("PUT", "200"): 30}) == counted.during(lambda: view.put_many(values))
+    assert Counter({("GET", "206"): 30}) == counted.during(lambda: view.get_many(values))
+    removal = counted.during(lambda: view.delete_many(values))
+    assert 30 == removal["GET", "206"]
+    assert 31 == removal.total()
+    view.put_many(values)
+    assert 1 == counted.during(lambda: view.delete_many(values, missing_ok=True)).total()
+
+
+def test_a_large_object_is_its_parts(counted):
+    """A large put begins, sends its parts and completes; a get reads ranges; nothing else."""
+    value = np.arange(5 << 20, dtype="i8")  # 40 MiB
+    up = counted.during(lambda: counted.view.put("a", value)).total()
+    assert 4 <= up <= 8
+    down = counted.during(lambda: counted.view.get("a"))
+    assert Counter({("GET", "206"): 4}) == down
+
+
+_LIST = """
+import resource, sys
+from runstore.backends._s3 import S3Backend
+backend = S3Backend(sys.argv[1], engine=sys.argv[2])
+count = sum(1 for _ in backend.list("few/"))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+count = sum(1 for _ in backend.list("many/"))
+print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize(
+    "thousands", [3, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+)
+def test_a_listing_is_one_request_a_thousand(seaweed_server, engine, thousands, monkeypatch):
+    """Listing takes one request a thousand objects, and no memory that grows with their number."""
+    bucket = seaweed_server.new_bucket()
+    writer = open_backend(seaweed_server, "obstore", bucket)
+    with ThreadPoolExecutor(16) as pool:
+        few = pool.map(lambda i: writer.put(f"few/{i:05}.json", [b"1"]), range(1500))
+        many = pool.map(lambda i: writer.put(f"many/{i:05}.json", [b"1"]), range(thousands * 1000))
+        assert 1500 + thousands * 1000 == len([*few, *many])
+    for name, value in environment(seaweed_server).items():
+        monkeypatch.setenv(name, value)
+    before = seaweed_server.requests(bucket)
+    command = [sys.executable, "-c", _LIST, f"s3://{bucket}/p", engine]
+    count, grown = subprocess.run(command, capture_output=True, check=True).stdout.split()
+    assert thousands * 1000 == int(count)
+    assert Counter({("LIST", "200"): 2 + thousands}) == seaweed_server.requests(bucket) - before
+    assert int(grown) < 16 * 1024  # KiB; all 20,000 entries at once would be more
+
+
+_MEMORY = """
+import resource, sys
+import numpy as np
+from runstore import ObjectStore
+view = ObjectStore(sys.argv[1], engine=sys.argv[2]).at(namespace="dev", run="r")
+value = np.ones(int(sys.argv[3]) << 20, "u1")
+view.put("small", value[: 20 << 20])
+view.get("small")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+view.put("a", value)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
+"""
+
+
+@pytest.mark.parametrize(
+    "size", [256, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
+)
+def test_a_large_put_takes_little_memory(seaweed_server, engine, size, monkeypatch):
+    """Putting 256 MB, or 1 GB, takes at most 192 MiB more than the value itself."""
+    for name, value in environment(seaweed_server).items():
+        monkeypatch.setenv(name, value)
+    command = [sys.executable, "-c", _MEMORY, f"s3://{seaweed_server.new_bucket()}/p", engine]
+    done = subprocess.run([*command, str(size)], capture_output=True, check=True)
+    assert int(done.stdout) <= 192
