@@ -212,7 +212,7 @@ def test_the_order_of_a_durable_write(tmp_path):
 @pytest.mark.parametrize(
     ("url", "options", "said"),
     [
-        ("s3://bucket", {}, "not a place this version"),
+        ("gs://bucket", {}, "not a place this version"),
         ("file:///tmp/x", {"key": "secret-key"}, "takes no storage options, but got key"),
         ("memory://x", {"a": 1}, "takes no storage options"),
     ],

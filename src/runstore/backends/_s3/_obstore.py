@@ -20,6 +20,7 @@ from runstore.errors import MissingExtraError, SettingsError, StorageError
 __all__ = ["ObstoreClient", "is_usable"]
 
 _AT_ONCE = 4  # parts in flight
+_PAGE = 1000
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([^<]+)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
@@ -157,25 +158,40 @@ class ObstoreClient:
     def pages(
         self, prefix: str, after: str | None, timeout: float
     ) -> Iterator[builtins.list[Item]]:
-        """See `S3Client.pages`."""
-        with _failures():
-            pages = self._api.list(
-                self._store(timeout), prefix or None, offset=after, chunk_size=1000
-            )
-        while True:
-            with _failures():
-                page = next(pages, None)
-            if page is None:
+        """See `S3Client.pages`.
+
+        obstore takes an error document for an empty page, and does not say whether
+        more follow: nothing is believed only when it is said twice, and after a full
+        page s3fs goes on, where it is installed.
+        """
+        page = self._page(prefix, after, timeout) or self._page(prefix, after, timeout)
+        while page:
+            yield page
+            if len(page) < _PAGE:
                 return
-            yield [
-                Item(o["path"], o["size"], _utc(o["last_modified"]), quoted(o["e_tag"] or ""))
-                for o in page
-            ]
+            after = page[-1].name
+            if isinstance(self.parts, S3fsClient):
+                yield from self.parts.pages(prefix, after, timeout)
+                return
+            page = self._page(prefix, after, timeout) or self._page(prefix, after, timeout)
+
+    def _page(self, prefix: str, after: str | None, timeout: float) -> builtins.list[Item]:
+        with _failures():
+            store = self._store(timeout)
+            found = self._api.list(store, prefix or None, offset=after, chunk_size=_PAGE)
+            page = next(found, ())
+        return [
+            Item(o["path"], o["size"], _utc(o["last_modified"]), quoted(o["e_tag"] or ""))
+            for o in page
+        ]
 
     def folders(self, prefix: str, timeout: float) -> builtins.list[str]:
         """See `S3Client.folders`."""
-        with _failures():
-            found = self._api.list_with_delimiter(self._store(timeout), prefix or None)
+        for _ in range(2):  # see pages()
+            with _failures():
+                found = self._api.list_with_delimiter(self._store(timeout), prefix or None)
+            if found["common_prefixes"]:
+                break
         return [f"{name[len(prefix) :]}/" for name in found["common_prefixes"]]
 
     def delete(self, name: str, timeout: float) -> None:

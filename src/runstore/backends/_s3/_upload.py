@@ -22,7 +22,7 @@ _PART = 8 << 20  # of the first parts; S3 takes 10,000 at most, so later ones ar
 _STREAMED_PART = 16 << 20  # where the engine cuts, all are alike: up to 160 GB
 _AT_ONCE = 4
 _LARGEST_PUT = 5 << 30
-_ASK_AFTER = 2.0  # seconds for the question whether a lost write landed
+_ASK = 0.5  # seconds for the question whether a lost write landed, at least
 
 
 class Blocks:
@@ -166,6 +166,7 @@ class Uploader:
 
         A write that was carried out and not acknowledged meets itself when it is
         made again: as a condition that does not hold, or an upload that is gone.
+        HTTP libraries make some again unasked, so a conflict is always looked into.
 
         Returns:
             The ETag, if it is there.
@@ -175,10 +176,10 @@ class Uploader:
             IndeterminateWriteError: Nobody can say.
         """
         last = failed[-1]
-        if not any(failure.unsure for failure in failed):
+        if not last.condition_failed and not any(failure.unsure for failure in failed):
             raise last
         try:
-            deadline = Deadline(max(_ASK_AFTER, self._timeout * 0.1))
+            deadline = Deadline(max(_ASK, self._timeout * 0.1))
             there = persist(lambda t: self._client.get(name, Span(0, 1), None, t), deadline)
         except Failure as failure:
             known = failure.no_such_key or failure.no_such_range
