@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 from runstore.errors import CorruptObjectError, UnsupportedFormatError
@@ -65,9 +66,9 @@ class Header:
 
     def to_json(self, length: int | None = None) -> bytes | None:
         """Encode as ASCII JSON, padded with spaces to *length*; None if it is longer than that."""
-        document = {name: getattr(self, name) for name in _NAMES}
+        document = dict(zip(_NAMES, _values(self), strict=True))
         document["created_at"] = self.created_at.isoformat()
-        text = json.dumps(document, separators=(",", ":")).encode("ascii")
+        text = _encode(document).encode("ascii")
         if length is None:
             length = -(-(len(text) + _SLACK) // _STEP) * _STEP
         return text.ljust(length) if len(text) <= length else None
@@ -87,12 +88,19 @@ class Header:
                 ref,
             )
         try:
-            document = json.loads(text)
+            document = _decode(text.decode())
             known = {name: document[name] for name in _NAMES if name in document}
-            known["created_at"] = datetime.fromisoformat(known["created_at"]).astimezone(UTC)
+            created_at = datetime.fromisoformat(known["created_at"])
+            known["created_at"] = (
+                created_at if created_at.tzinfo is UTC else created_at.astimezone(UTC)
+            )
             return cls(**known)
         except (ValueError, KeyError, TypeError) as exc:
             raise CorruptObjectError(f"{ref} has a header that cannot be read: {exc}", ref) from exc
 
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
+_decode = json.JSONDecoder().decode
+
 _NAMES = tuple(f.name for f in fields(Header))
+_values = attrgetter(*_NAMES)

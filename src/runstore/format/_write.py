@@ -2,7 +2,9 @@
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +17,7 @@ from runstore.format._seal import Seal
 __all__ = ["Sink", "Written", "arrow_file", "footer_entries"]
 
 _SMALL = 64 * 1024  # below, the file is put together in memory: one write, no sink calls
+_LARGE = 1 << 20  # below, digesting a part takes less than starting a thread
 _ALIGNMENT = 64
 _PAD = "runstore.pad"
 
@@ -56,10 +59,14 @@ class Written(ABC):
 
     def _parts(self) -> Iterator[Buffer]:
         sink = Sink()
-        for _ in self._steps(sink):
-            for part in sink.take():
-                self._seal.add(part)
-                yield part
+        with _Beside() as beside:
+            for _ in self._steps(sink):
+                for part in sink.take():
+                    done = beside.run(partial(self._seal.add, part), flat(part).nbytes)
+                    try:
+                        yield part  # written while it is digested
+                    finally:
+                        done()
         yield self._sealed(b"".join(sink.take()))
 
     def _sealed(self, tail: bytes) -> bytes:
@@ -162,6 +169,43 @@ def _aligning(schema: pa.Schema, batch: pa.RecordBatch, position: int) -> dict[s
     if blob:
         start += 8 * (batch.num_rows + 1)  # the offsets come before the data
     return {_PAD: " " * (-start % _ALIGNMENT)}
+
+
+class _Beside:
+    """One thread that digests a part while the caller writes it, one part at a time.
+
+    The digest of a large value then costs next to nothing where there is a second
+    core. Small parts are digested at once, and so is everything where no thread can
+    be had, as at the end of the interpreter.
+    """
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._alone = False
+
+    def __enter__(self) -> "_Beside":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def run(self, do: Callable[[], None], nbytes: int) -> Callable[[], None]:
+        """Begin with *do*; what is returned waits until it is done and raises what it raised."""
+        if nbytes >= _LARGE and not self._alone:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, "runstore-digest")
+            try:
+                return self._pool.submit(do).result
+            except RuntimeError:
+                self._alone = True  # nor later: what was queued here must never run
+                self._pool.shutdown(cancel_futures=True)
+        do()
+        return _done
+
+
+def _done() -> None:
+    """There is nothing to wait for."""
 
 
 class Sink(io.RawIOBase):

@@ -12,12 +12,12 @@ from runstore.context import (
     default_address,
 )
 from runstore.context import get_run_context as _current_run
-from runstore.errors import InvalidRequestError, SettingsError
+from runstore.errors import InvalidRequestError, ObjectNotFoundError, SettingsError
 from runstore.keys import scope_of
 from runstore.names import check_namespace, check_run
 from runstore.store._info import ObjectInfo, human_size
 from runstore.store._objects import Objects
-from runstore.store._records import list_runs, read_run, write_run
+from runstore.store._records import delete_record, list_runs, read_run, write_run
 from runstore.store._verbs import Target, Verbs
 
 __all__ = ["ObjectInfo", "ObjectStore", "StoreView", "Target", "Verbs", "human_size"]
@@ -151,6 +151,26 @@ class ObjectStore(Verbs):
             StorageError: The place failed.
         """
         return read_run(self.backend, name, namespace)
+
+    def delete_run(self, name: str, *, namespace: str) -> None:
+        """Remove every object of a run, then its record.
+
+        Not all or nothing: if it stops half-way the record is still there, and so is
+        what was not reached; call it again. Other runs and what the namespace's runs
+        share stay as they are.
+
+        Raises:
+            ObjectNotFoundError: There is neither an object nor a record of it.
+            BulkError: Some objects could not be removed; the record is kept.
+            StorageError: The place failed.
+        """
+        view = self.at(namespace=namespace, run=name)
+        names = [info.name for info in view.list()]
+        view.delete_many(names, missing_ok=True)
+        if not delete_record(self.backend, name, namespace) and not names:
+            raise ObjectNotFoundError(
+                f"no run {name!r} in namespace {namespace!r} ({self.url})", f"{namespace}/{name}"
+            )
 
     def runs(self, namespace: str | None = None) -> list[WorkflowRun]:
         """Return the records of every run, newest first.

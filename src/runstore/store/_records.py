@@ -12,7 +12,7 @@ from runstore.context import WorkflowRun
 from runstore.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError
 from runstore.keys import record_key, scope_of
 
-__all__ = ["list_runs", "read_run", "write_run"]
+__all__ = ["delete_record", "list_runs", "read_run", "write_run"]
 
 _LARGEST_RESULT = 64 * 1024  # bytes of JSON; larger results belong into the object store
 
@@ -44,6 +44,15 @@ def read_run(backend: Backend, name: str, namespace: str) -> WorkflowRun:
             f"no record of a run {name!r} in namespace {namespace!r} ({backend.url})", ref
         ) from exc
     return _parsed(flat(data).tobytes(), ref)
+
+
+def delete_record(backend: Backend, name: str, namespace: str) -> bool:
+    """Remove a record, and say whether there was one."""
+    try:
+        backend.delete(record_key(namespace, name))
+    except ObjectNotFoundError:
+        return False
+    return True
 
 
 def list_runs(backend: Backend, namespace: str | None) -> list[WorkflowRun]:

@@ -1,0 +1,123 @@
+"""The program: its commands, and how it ends."""
+
+import contextlib
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from runstore import __version__
+from runstore.cli import _browse, _demo, _get, _objects, _run, _show
+from runstore.cli._exits import BUG, INTERRUPTED, MEANINGS, OK, code_of
+from runstore.cli._options import DebugOption, Given, StoreOption
+from runstore.cli._output import say, say_error
+from runstore.errors import RunStoreError, StageError
+
+__all__ = ["app", "main"]
+
+_REFS = """\b
+REF is how objects print: NAMESPACE/RUN/NAME for an object of a run,
+NAMESPACE/_shared/NAME for one that the namespace's runs share. Write
+_latest for the newest run, as in demo/_latest/report."""
+
+_EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code:>4}  {says}" for code, says in MEANINGS.items())
+
+app = typer.Typer(
+    name="runstore",
+    help=f"Run workflows, and look at what their runs have stored.\n\n{_REFS}",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # help is text, the same on a terminal and in a pager
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"runstore {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _runstore(
+    store: StoreOption = None,
+    debug: DebugOption = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options that may stand before the command."""
+
+
+for _command in (
+    _run.run,
+    _demo.demo,
+    _browse.runs,
+    _browse.ls,
+    _show.show,
+    _get.get,
+    _objects.put,
+    _objects.rm,
+    _browse.du,
+):
+    app.command()(_command)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; see `runstore.cli._exits`.
+
+    Errors that runstore raises on purpose are told in a sentence, without a
+    traceback unless ``--debug`` is given. Any other is a bug, and is shown whole.
+
+    Args:
+        args: The words after ``runstore``; by default those of the process.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # names in an ASCII terminal must not fail
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    given = Given()
+    try:
+        ended = app(
+            args=list(args) if args is not None else None,
+            prog_name="runstore",
+            standalone_mode=False,
+            obj=given,
+        )
+    except (KeyboardInterrupt, typer.Abort):
+        ended = INTERRUPTED
+    except RunStoreError as exc:
+        return _told(exc, given.debug)
+    except Exception as exc:  # noqa: BLE001 - shown whole, not hidden
+        # typer's errors are click's, which it has under several names; they know their code.
+        if not hasattr(exc, "format_message") or not hasattr(exc, "exit_code"):
+            traceback.print_exc()
+            say_error("this is a bug in runstore, please report it with the traceback above")
+            return BUG
+        _tell_usage(exc)
+        return int(exc.exit_code)
+    if ended == INTERRUPTED:
+        say("interrupted")
+    return ended if isinstance(ended, int) else OK
+
+
+def _told(error: RunStoreError, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    elif isinstance(error, StageError) and error.traceback:
+        say(error.traceback.rstrip() + "\n")  # the user's own code, which they need to see
+    say_error(str(error))
+    return code_of(error)
+
+
+def _tell_usage(error: Exception) -> None:
+    message = error.format_message()  # type: ignore[attr-defined]
+    ctx = getattr(error, "ctx", None)
+    if not message:  # no arguments: the help itself has been shown
+        return
+    say_error(message)
+    if ctx is not None:
+        say(f"{ctx.get_usage()}\nTry '{ctx.command_path} --help'.")

@@ -1,0 +1,245 @@
+"""Values to files and back; the file's extension says how."""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+
+from runstore.cli._output import short_type
+from runstore.cli._tables import as_table, is_array, is_tabular, titles
+from runstore.codecs import is_json, type_name
+from runstore.errors import (
+    InvalidRequestError,
+    ObjectExistsError,
+    StorageError,
+    UnsupportedValueError,
+)
+
+__all__ = ["extensions_for", "new_file", "read_value", "write_value"]
+
+_TABLES = ("parquet", "csv", "arrow", "json")
+_READ = (pa.ArrowException, OSError, ValueError, UnicodeDecodeError)
+
+
+def extensions_for(value: Any) -> tuple[str, ...]:
+    """Give the extensions of files that can hold *value*; the first is what stdout gets."""
+    if is_tabular(value):
+        return ("csv", "parquet", "arrow", "json")
+    if is_array(value):
+        return ("npy",)
+    if isinstance(value, str):
+        return ("txt", "json")
+    if isinstance(value, (bytes, bytearray)):
+        return ("bin",)
+    return ("json",) if is_json(value) else ()
+
+
+def write_value(value: Any, extension: str, sink: IO[bytes], ref: str) -> None:
+    """Write *value* to *sink* in the format of *extension*.
+
+    Text and bytes can be written under any extension that is no other format's.
+
+    Raises:
+        UnsupportedValueError: The format cannot hold it; says which ones can.
+    """
+    possible = extensions_for(value)
+    plain = isinstance(value, (str, bytes, bytearray)) and extension not in (*_TABLES, "npy")
+    if extension not in possible and not plain:
+        what = f"{ref} is a {short_type(type_name(type(value)))}"
+        ways = " or ".join(f".{name}" for name in possible)
+        out = f"it can be written as {ways}" if ways else "only Python can read it, with get()"
+        raise UnsupportedValueError(f"{what}, which a .{extension} file cannot hold: {out}", ref)
+    if plain:
+        sink.write(value.encode(errors="surrogatepass") if isinstance(value, str) else value)
+    elif is_tabular(value):
+        _write_table(as_table(value, ref), extension, sink, ref)
+    elif extension == "npy":
+        _write_array(value, sink, ref)
+    else:
+        _write_json(value, sink, ref)
+
+
+def read_value(path: Path) -> Any:
+    """Read a file as its extension says; one that is not known is bytes.
+
+    Tables come as pandas frames where pandas is installed, else as Arrow tables.
+
+    Raises:
+        InvalidRequestError: It cannot be read as that.
+    """
+    extension = path.suffix.removeprefix(".").lower()
+    reader = _READERS.get(extension, Path.read_bytes)
+    try:
+        return reader(path)
+    except _READ as exc:
+        kind = f" as {extension}" if extension in _READERS else ""
+        raise InvalidRequestError(f"cannot read {str(path)!r}{kind}: {exc}", str(path)) from exc
+
+
+@contextmanager
+def new_file(path: Path, *, replace: bool) -> Iterator[IO[bytes]]:
+    """Open a new file that takes its place when the block ends without error, and not before.
+
+    Raises:
+        ObjectExistsError: *path* is there, and not to be replaced.
+        InvalidRequestError: *path* is there and no file.
+        StorageError: It cannot be written.
+    """
+    if path.exists() and not path.is_file():
+        raise InvalidRequestError(
+            f"{str(path)!r} is not a file; `-o -` writes to stdout", str(path)
+        )
+    _refuse(path, replace)
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
+    try:
+        try:
+            with temporary.open("xb") as sink:
+                yield sink
+            _refuse(path, replace)  # as late as can be; the work of minutes lies between
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as exc:
+        raise StorageError(f"cannot write {str(path)!r}: {exc.strerror or exc}", str(path)) from exc
+
+
+def _refuse(path: Path, replace: bool) -> None:
+    if not replace and path.exists():
+        raise ObjectExistsError(f"{str(path)!r} exists: replace it with --force", str(path))
+
+
+def _write_table(table: pa.Table, extension: str, sink: IO[bytes], ref: str) -> None:
+    try:
+        if extension == "parquet":
+            import pyarrow.parquet as pq
+
+            pq.write_table(table, sink)
+        elif extension == "arrow":
+            with pa.ipc.new_file(sink, table.schema) as writer:
+                writer.write_table(table)
+        elif extension == "csv":
+            _write_csv(table, sink)
+        else:
+            _write_records(table, sink)
+    except (pa.ArrowException, ValueError, TypeError) as exc:  # e.g. a list in a CSV
+        others = " or ".join(f".{name}" for name in _TABLES if name != extension)
+        raise UnsupportedValueError(
+            f"{ref} cannot be written as .{extension} ({exc}): {others} may do", ref
+        ) from exc
+
+
+def _write_csv(table: pa.Table, sink: IO[bytes]) -> None:
+    import pyarrow.csv as csv
+
+    for field in table.schema:
+        if pa.types.is_duration(field.type):  # Arrow would write a bare number of some unit
+            raise TypeError(f"CSV has no form for the time spans of column {field.name!r}")
+    csv.write_csv(table.rename_columns(titles(table)), sink)
+
+
+def _write_records(table: pa.Table, sink: IO[bytes]) -> None:
+    names = titles(table)
+    if len(set(names)) != len(names):
+        raise ValueError("two columns have the same name")
+    separator = b"[\n"
+    for batch in table.to_batches(max_chunksize=10_000):
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            record = {name: _no_nan(item) for name, item in zip(names, row, strict=True)}
+            sink.write(separator + _dumped(record))
+            separator = b",\n"
+    sink.write(b"\n]\n" if separator == b",\n" else b"[]\n")
+
+
+def _no_nan(item: Any) -> Any:
+    return None if isinstance(item, float) and item != item else item
+
+
+def _write_json(value: Any, sink: IO[bytes], ref: str) -> None:
+    try:
+        sink.write(_dumped(value, indent=2) + b"\n")
+    except ValueError as exc:
+        raise UnsupportedValueError(
+            f"{ref} cannot be written as .json: JSON has no form for its NaN or infinity",
+            ref,
+        ) from exc
+
+
+def _dumped(value: Any, indent: int | None = None) -> bytes:
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False, default=_as_text)
+    return text.encode(errors="surrogatepass")
+
+
+def _as_text(item: Any) -> str:
+    """Write what JSON has no form of its own for, where there is a usual one."""
+    if hasattr(item, "isoformat"):
+        return str(item.isoformat())
+    if type(item).__name__ in ("Decimal", "UUID"):
+        return str(item)
+    raise TypeError(f"JSON has no form for a {type(item).__name__}")
+
+
+def _write_array(value: Any, sink: IO[bytes], ref: str) -> None:
+    import numpy as np
+
+    try:
+        np.save(sink, value, allow_pickle=False)
+    except ValueError as exc:
+        raise UnsupportedValueError(
+            f"{ref} holds Python objects, which a .npy file cannot hold: read it with get()", ref
+        ) from exc
+
+
+def _read_parquet(path: Path) -> Any:
+    import pyarrow.parquet as pq
+
+    return _as_frame(pq.read_table(path))
+
+
+def _read_csv(path: Path) -> Any:
+    if find_spec("pandas") is not None:
+        import pandas as pd
+
+        return pd.read_csv(path)
+    import pyarrow.csv as csv
+
+    return csv.read_csv(path)
+
+
+def _read_arrow(path: Path) -> Any:
+    import pyarrow.feather as feather
+
+    return _as_frame(feather.read_table(path))
+
+
+def _as_frame(table: pa.Table) -> Any:
+    return table.to_pandas() if find_spec("pandas") is not None else table
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_bytes())
+
+
+def _read_array(path: Path) -> Any:
+    import numpy as np
+
+    return np.load(path, allow_pickle=False)
+
+
+def _read_text(path: Path) -> str:
+    return path.read_bytes().decode()  # read_text would change line ends
+
+
+_READERS: dict[str, Callable[[Path], Any]] = {
+    "arrow": _read_arrow,
+    "csv": _read_csv,
+    "feather": _read_arrow,
+    "json": _read_json,
+    "npy": _read_array,
+    "parquet": _read_parquet,
+    "txt": _read_text,
+}

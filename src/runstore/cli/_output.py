@@ -1,0 +1,227 @@
+"""What is printed: tables for people, one JSON document for programs, messages beside both."""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from runstore.cli._exits import PIPE_CLOSED
+
+if TYPE_CHECKING:
+    from runstore.store import ObjectInfo
+
+__all__ = [
+    "Column",
+    "clean",
+    "describe_info",
+    "duration",
+    "emit",
+    "emit_json",
+    "fields",
+    "instant",
+    "say",
+    "say_error",
+    "shape",
+    "short_type",
+    "size",
+    "table",
+    "to_stdout",
+]
+
+_STATES = {"finished": "green", "failed": "red", "damaged": "red", "running": "cyan"}
+
+
+class Column(NamedTuple):
+    """A column of a table: its title, and whether it holds numbers."""
+
+    title: str
+    right: bool = False
+
+
+@contextmanager
+def to_stdout() -> Iterator[IO[str]]:
+    """Write to stdout; a reader that has gone away (``| head``) ends the program quietly."""
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(PIPE_CLOSED) from None
+
+
+def emit(text: str) -> None:
+    """Print data to stdout."""
+    with to_stdout() as out:
+        out.write(text + "\n")
+
+
+def say(text: str) -> None:
+    """Print a message to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def say_error(text: str) -> None:
+    """Print why a command failed to stderr."""
+    text = clean(text, lines=True)
+    if not sys.stderr.isatty():
+        say(f"error: {text}")
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True).print(Text.assemble(("error", "bold red"), f": {text}"), soft_wrap=True)
+
+
+def emit_json(document: Any) -> None:
+    """Print one JSON document to stdout: ASCII, strict (NaN and infinity become null)."""
+    emit(json.dumps(_strict(document), indent=2, default=str, allow_nan=False))
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, head: bool = True) -> None:
+    """Print rows: with rich on a terminal, aligned and complete elsewhere."""
+    cells = [[clean(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _rich_table(columns, cells, head)
+        return
+    lines = [[column.title for column in columns], *cells] if head else cells
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)] if lines else []
+    for line in lines:
+        padded = (
+            cell.rjust(width) if column.right else cell.ljust(width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        )
+        emit("  ".join(padded).rstrip())
+
+
+def fields(pairs: dict[str, str | None]) -> None:
+    """Print labels and values, one pair a line; those without a value are left out."""
+    there = [(label, value) for label, value in pairs.items() if value is not None]
+    width = max((len(label) for label, _ in there), default=0)
+    for label, value in there:
+        first, *others = clean(value, lines=True).split("\n")
+        _field(label.ljust(width), first)
+        for other in others:
+            _field(" " * width, other)
+
+
+def clean(text: str, *, lines: bool = False) -> str:
+    """Write control characters out, so that stored data cannot steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or (lines and c == "\n") else c.encode("unicode_escape").decode()
+        for c in text
+    )
+
+
+def size(nbytes: int | None) -> str:
+    """Write a number of bytes for people."""
+    from runstore.store import human_size  # loads pyarrow, which --help must not
+
+    return "" if nbytes is None else human_size(nbytes)
+
+
+def duration(seconds: float | None) -> str:
+    """Write a time span for people: ``0.42 s``, ``1 min 03 s``, ``2 h 05 min``."""
+    if seconds is None:
+        return ""
+    if seconds < 59.95:
+        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def instant(time: datetime | None) -> str:
+    """Write a time for people, to the second, UTC; columns and labels say so."""
+    return "" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def short_type(python_type: str | None) -> str:
+    """Write a type as its users do: ``dict``, ``pandas.DataFrame``, ``polars.Series``."""
+    if python_type is None:
+        return ""
+    library, _, rest = python_type.partition(".")
+    name = rest.rpartition(".")[2]
+    return name if library == "builtins" else f"{library}.{name}"
+
+
+def shape(info: "ObjectInfo") -> str:
+    """Write how large a table or array is, in rows and columns."""
+    if info.rows is None:
+        return ""
+    return f"{info.rows:,}" if info.columns is None else f"{info.rows:,} × {info.columns:,}"
+
+
+def describe_info(info: "ObjectInfo") -> dict[str, Any]:
+    """Give an object's description with the stable keys of the JSON output."""
+    return {
+        "ref": str(info.place),
+        "namespace": info.namespace,
+        "run": info.run,
+        "name": info.name,
+        "type": info.python_type,
+        "format": info.format,
+        "codec": info.codec,
+        "pickled": info.pickled,
+        "rows": info.rows,
+        "columns": info.columns,
+        "size": info.size,
+        "nbytes": info.nbytes,
+        "created_at": info.created_at.isoformat(),
+        "workflow": info.workflow,
+        "stage": info.stage,
+        "digest": info.digest,
+        "version": info.version,
+        "versions": info.versions,
+        "metadata": info.metadata,
+    }
+
+
+def _rich_table(columns: Sequence[Column], cells: list[list[str]], head: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=head
+    )
+    for column in columns:
+        shown.add_column(
+            column.title,
+            justify="right" if column.right else "left",
+            no_wrap=column.right,
+            overflow="fold",
+        )
+    for row in cells:
+        shown.add_row(*(Text(cell, style=_STATES.get(cell, "")) for cell in row))
+    Console().print(shown)
+
+
+def _field(label: str, value: str) -> None:
+    if not sys.stdout.isatty():
+        emit(f"{label}  {value}".rstrip())
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    # Not wrapped by us: a path or command that is copied must stay in one piece.
+    Console().print(
+        Text.assemble((label, "dim"), "  ", (value, _STATES.get(value, ""))), soft_wrap=True
+    )
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    return value

@@ -1,0 +1,150 @@
+"""How a run goes on, told while it does: a small live table, or one line per event."""
+
+import sys
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from runstore.cli._output import clean, duration, say
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from runstore.workflow import RunEvent
+
+__all__ = ["Progress", "progress"]
+
+_STEPS = 20  # lines at most for the items of one stage, where they cannot replace each other
+
+
+class Progress(AbstractContextManager["Progress"], Protocol):
+    """Takes the events of one run, inside its block."""
+
+    def __call__(self, event: "RunEvent") -> None:
+        """Tell *event*."""
+        ...
+
+
+def progress() -> Progress:
+    """Give live progress if stderr is a terminal, else lines."""
+    return _Live() if sys.stderr.isatty() else _Lines()
+
+
+class _Lines:
+    """One line per event."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+    def __call__(self, event: "RunEvent") -> None:
+        if event.kind == "run":
+            if event.state == "running":
+                say(f"run {event.run}: {event.total} stages")
+            return  # how it ended is said with its result
+        if event.kind == "item" and event.done * _STEPS // event.total == (
+            (event.done - 1) * _STEPS // event.total
+        ):
+            return
+        # The message begins with run and stage, which the first line has said.
+        say(f"{event.stage}: {clean(event.message.partition(f'stage {event.stage}: ')[2])}")
+
+
+@dataclass
+class _Stage:
+    state: str
+    begun: float
+    done: int = 0
+    total: int = 1
+    seconds: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+class _Live:
+    """A line per stage that has begun, redrawn as it goes on."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.spinner import Spinner
+
+        self._stages: dict[str, _Stage] = {}
+        self._spinner = Spinner("dots", style="cyan")
+        self._live = Live(
+            console=Console(stderr=True),
+            get_renderable=self._drawn,
+            refresh_per_second=8,
+            # What stages print goes above the table, but never from stdout into a log of stderr.
+            redirect_stdout=sys.stdout.isatty(),
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for stage in self._stages.values():
+            if stage.state == "running":  # interrupted: no spinner is left standing still
+                stage.state = "stopped"
+        self._live.stop()
+
+    def __call__(self, event: "RunEvent") -> None:
+        if event.stage is None:
+            return
+        stage = self._stages.get(event.stage)
+        if stage is None:
+            stage = self._stages[event.stage] = _Stage(event.state, time.monotonic())
+        stage.state, stage.done, stage.total = event.state, event.done, event.total
+        stage.seconds = event.seconds
+        if event.kind == "retry":
+            stage.notes = [clean(event.message.partition(": ")[2])]
+
+    def _drawn(self) -> "Table":
+        from rich.table import Table
+        from rich.text import Text
+
+        shown = Table.grid(padding=(0, 2, 0, 0))
+        for _ in range(3):
+            shown.add_column(no_wrap=True)
+        shown.add_column(justify="right", no_wrap=True)
+        shown.add_column(style="yellow", overflow="ellipsis", no_wrap=True)
+        for name, stage in list(self._stages.items()):
+            mark = _MARKS.get(stage.state)
+            seconds = stage.seconds
+            if seconds is None and stage.state == "running":
+                seconds = time.monotonic() - stage.begun
+            shown.add_row(
+                Text.from_markup(mark) if mark else self._spinner,
+                Text(name),
+                Text(_bar(stage) if stage.total != 1 else "", style="cyan"),
+                Text(duration(seconds), style="dim"),
+                Text("; ".join(stage.notes)),
+            )
+        return shown
+
+
+_MARKS = {
+    "finished": "[green]✓[/]",
+    "failed": "[red]✗[/]",
+    "skipped": "[dim]–[/]",
+    "stopped": "[red]–[/]",
+}
+
+
+def _bar(stage: _Stage, width: int = 16) -> str:
+    filled = width * stage.done // stage.total if stage.total else width
+    return f"{'━' * filled}{'╌' * (width - filled)} {stage.done}/{stage.total}"

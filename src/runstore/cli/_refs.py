@@ -1,0 +1,113 @@
+"""References: how objects, runs and namespaces are written on a command line.
+
+    NS                  a namespace
+    NS/RUN              a run                  NS/RUN/NAME       its object
+    NS/_shared          what runs share        NS/_shared/NAME   an object of it
+
+``_latest`` in the place of a run is the newest run that has a record. Neither
+word can be a run's name, since those do not begin with ``_``.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runstore.errors import InvalidNameError, InvalidRequestError, ObjectNotFoundError
+from runstore.keys import SHARED, Place, Scope
+from runstore.names import check_namespace, check_run
+
+if TYPE_CHECKING:
+    from runstore.store import ObjectStore, StoreView
+
+__all__ = ["LATEST", "Ref", "object_place", "parse_ref", "resolved"]
+
+LATEST = "_latest"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A reference, taken apart.
+
+    Attributes:
+        namespace: The namespace.
+        run: The run, ``_latest`` or ``_shared``; None if only a namespace is meant.
+        name: An object's name, or the beginning of some; empty if none is given.
+    """
+
+    namespace: str
+    run: str | None = None
+    name: str = ""
+
+    @property
+    def scope(self) -> Scope:
+        """Whether it means what a run has, or what the namespace's runs share."""
+        return "namespace" if self.run == SHARED else "run"
+
+    @property
+    def only_run(self) -> str | None:
+        """The run as the store takes it: None in the namespace scope."""
+        return None if self.run == SHARED else self.run
+
+    def view(self, store: "ObjectStore") -> "StoreView":
+        """Give the store's verbs on this scope."""
+        return store.at(namespace=self.namespace, run=self.only_run)
+
+    def place(self, name: str) -> Place:
+        """Give the place of an object of this scope."""
+        return Place(self.namespace, self.only_run, name)
+
+    def __str__(self) -> str:
+        return "/".join(filter(None, (self.namespace, self.run, self.name)))
+
+
+def parse_ref(text: str) -> Ref:
+    """Take a reference apart; looks nothing up.
+
+    Raises:
+        InvalidNameError: A part of it cannot be what it would have to be.
+    """
+    namespace, _, rest = text.partition("/")
+    run, _, name = rest.partition("/")
+    if not namespace or (not run and name):
+        raise InvalidNameError(
+            f"{text!r} is no reference: write NAMESPACE, NAMESPACE/RUN or NAMESPACE/RUN/NAME", text
+        )
+    check_namespace(namespace)
+    if run and run not in (SHARED, LATEST):
+        check_run(run)
+    return Ref(namespace, run or None, name)
+
+
+def resolved(store: "ObjectStore", ref: Ref) -> Ref:
+    """Put the newest run's name in the place of ``_latest``.
+
+    Raises:
+        ObjectNotFoundError: The namespace has no run with a record.
+    """
+    if ref.run != LATEST:
+        return ref
+    runs = store.runs(ref.namespace)
+    if not runs:
+        raise ObjectNotFoundError(
+            f"no run with a record in namespace {ref.namespace!r} ({store.url})", str(ref)
+        )
+    return Ref(ref.namespace, runs[0].name, ref.name)
+
+
+def object_place(store: "ObjectStore", text: str) -> Place:
+    """Give the place of the one object that *text* names; whether it is there is not asked.
+
+    Raises:
+        InvalidNameError: A part of it cannot be what it would have to be.
+        InvalidRequestError: It names a run or a namespace.
+        ObjectNotFoundError: It says ``_latest`` and there is no run.
+    """
+    ref = parse_ref(text)
+    if ref.run is None or not ref.name:
+        raise InvalidRequestError(
+            f"{text!r} names a {'namespace' if ref.run is None else 'run'}, not an object: write "
+            f"NAMESPACE/RUN/NAME, or NAMESPACE/{SHARED}/NAME for what its runs share; "
+            "`runstore ls` lists them",
+            text,
+        )
+    ref = resolved(store, ref)
+    return ref.place(ref.name)

@@ -1,0 +1,217 @@
+"""`run`: a workflow, from its file to the record of its run."""
+
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store, option_for
+from runstore.cli._output import duration, emit_json, fields, say, short_type
+from runstore.cli._progress import progress
+from runstore.errors import InvalidRequestError, StageError
+
+if TYPE_CHECKING:
+    from runstore.context import WorkflowRun
+
+__all__ = ["carry_out", "pairs", "run"]
+
+_LONGEST_RESULT = 400  # characters; the whole is in the record, and better in the store
+
+
+def run(
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="The workflow's YAML file.")],
+    config: Annotated[
+        list[str] | None,
+        typer.Option("--config", "-c", metavar="FILE", help="A config's YAML file; repeatable."),
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="K=V",
+            help="An input; JSON if V is JSON, else text; repeatable.",
+        ),
+    ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option("--namespace", "-n", help="By default RUNSTORE_NAMESPACE, else 'default'."),
+    ] = None,
+    executor: Annotated[str, typer.Option("--executor", help="What runs the stages.")] = "local",
+    executor_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--executor-option", metavar="K=V", help="As mode=processes or workers=4; repeatable."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--run", metavar="NAME", help="The run's name; must be new.")
+    ] = None,
+    as_json: JsonOption = False,
+    store: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Run a workflow and wait for its end.
+
+    Progress goes to stderr. With --json the run's record is printed, and what
+    stages print goes to stderr, too.
+    """
+    from runstore.context import default_namespace
+
+    carry_out(
+        workflow,
+        config=config or [],
+        inputs=pairs("--input", inputs),
+        namespace=namespace if namespace is not None else default_namespace(),
+        executor=executor,
+        executor_options=pairs("--executor-option", executor_option),
+        name=name,
+        store=store,
+        as_json=as_json,
+    )
+
+
+def carry_out(
+    workflow: str | Path,
+    *,
+    config: list[str],
+    inputs: dict[str, Any],
+    namespace: str,
+    executor: str = "local",
+    executor_options: dict[str, Any] | None = None,
+    name: str | None = None,
+    store: str | None,
+    as_json: bool,
+    source: str = "cli",
+) -> "WorkflowRun":
+    """Run *workflow*, tell how it goes and how it ended.
+
+    Raises:
+        StageError: A stage failed; what can be said of the run has been said.
+    """
+    from runstore.workflow import run_workflow
+
+    place = open_store(store)
+    with _only_data_on_stdout(as_json), _terminable(), progress() as told:
+        try:
+            record = run_workflow(
+                workflow,
+                input=inputs,
+                namespace=namespace,
+                executor=executor,
+                executor_options=executor_options,
+                config=config,
+                source=source,
+                store=place,
+                run=name,
+                on_event=told,
+            )
+            error = None
+        except StageError as exc:
+            record, error = exc.run, exc
+    if as_json:
+        kept = place.read_run(record.name, namespace=record.namespace)  # its result is JSON
+        emit_json({"store": place.url, **kept.model_dump(mode="json")})
+    else:
+        _tell(record, option_for(store))
+    if error is not None:
+        raise error
+    return record
+
+
+def pairs(option: str, given: list[str] | None) -> dict[str, Any]:
+    """Take ``k=v`` words apart; a value that is JSON is what it says, any other is text.
+
+    Raises:
+        InvalidRequestError: A word has no ``=`` or no key, or a key comes twice.
+    """
+    found: dict[str, Any] = {}
+    for word in given or []:
+        key, equals, text = word.partition("=")
+        if not equals or not key:
+            raise InvalidRequestError(f"{option} {word!r}: write KEY=VALUE, like year=2013", word)
+        if key in found:
+            raise InvalidRequestError(f"{option} {key}: given twice", key)
+        try:
+            found[key] = json.loads(text, parse_constant=_refuse_constant)
+        except ValueError:
+            found[key] = text
+    return found
+
+
+def _refuse_constant(text: str) -> Any:
+    raise ValueError(text)  # NaN and Infinity are Python's, not JSON
+
+
+def _tell(record: "WorkflowRun", option: str) -> None:
+    ref = shlex.quote(f"{record.namespace}/{record.name}")
+    seconds = None
+    if record.started_at and record.finished_at:
+        seconds = (record.finished_at - record.started_at).total_seconds()
+    result = None if record.result is None else _short(record.result)
+    failed = record.state == "failed"
+    say("")
+    fields(
+        {
+            "run": f"{record.namespace}/{record.name}",
+            "state": record.state,
+            "duration": duration(seconds),
+            "result": result,
+            "stored": f"runstore ls {ref}{option}",
+            "stages": f"runstore show {ref}{option}" if failed else None,
+        }
+    )
+    if failed:
+        say("")
+
+
+def _short(result: Any) -> str:
+    try:
+        text = json.dumps(result, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        kind = type(result)
+        return f"a {short_type(f'{kind.__module__}.{kind.__qualname__}')}"
+    return text if len(text) <= _LONGEST_RESULT else f"{text[:_LONGEST_RESULT]}…"
+
+
+@contextmanager
+def _only_data_on_stdout(asked: bool) -> Iterator[None]:
+    """Send what stages print to stderr, from threads and child processes alike."""
+    if not asked:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the run as Ctrl-C does, so that its record does not stay ``running``."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread, where signals do not arrive
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,54 @@
+"""What namespaces and runs there are, and what they hold."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from runstore.cli._refs import Ref
+from runstore.errors import ObjectNotFoundError
+from runstore.keys import SHARED
+
+if TYPE_CHECKING:
+    from runstore.context import WorkflowRun
+    from runstore.store import ObjectInfo, ObjectStore
+
+__all__ = ["must_be_there", "objects_in", "objects_of", "run_names", "totals"]
+
+
+def run_names(store: "ObjectStore", namespace: str) -> "dict[str, WorkflowRun | None]":
+    """Give the runs with a record, newest first, then those that only have objects."""
+    names: dict[str, WorkflowRun | None] = {run.name: run for run in store.runs(namespace)}
+    for name in store.runs_with_objects(namespace):
+        names.setdefault(name, None)
+    return names
+
+
+def must_be_there(store: "ObjectStore", at: Ref) -> None:
+    """Raise ObjectNotFoundError if there is no such namespace, or no such run in it."""
+    there = store.namespaces()
+    if at.namespace not in there:
+        known = f"; there is {', '.join(map(repr, there[:5]))}" if there else ""
+        raise ObjectNotFoundError(f"no namespace {at.namespace!r} in {store.url}{known}", str(at))
+    if at.only_run is not None and at.only_run not in run_names(store, at.namespace):
+        raise ObjectNotFoundError(
+            f"no run {at.only_run!r} in namespace {at.namespace!r} ({store.url}): `runstore ls "
+            f"{at.namespace}` lists its runs",
+            str(at),
+        )
+
+
+def objects_of(store: "ObjectStore", namespace: str, run: str | None) -> "list[ObjectInfo]":
+    """Give the objects of a run, or what the runs share; not read, only listed."""
+    scope = Ref(namespace, run or SHARED)
+    return scope.view(store).list(scope=scope.scope)
+
+
+def objects_in(store: "ObjectStore", namespace: str) -> "Iterable[ObjectInfo]":
+    """Give every object of a namespace."""
+    for run in [*store.runs_with_objects(namespace), None]:
+        yield from objects_of(store, namespace, run)
+
+
+def totals(infos: "Iterable[ObjectInfo]") -> dict[str, int]:
+    """Count objects and bytes."""
+    sizes = [info.size for info in infos]
+    return {"objects": len(sizes), "size": sum(sizes)}

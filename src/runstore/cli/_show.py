@@ -1,0 +1,160 @@
+"""`show`: one object or run, and what can be said of it without running any of its code."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
+from runstore.cli._output import (
+    Column,
+    describe_info,
+    duration,
+    emit,
+    emit_json,
+    fields,
+    instant,
+    shape,
+    short_type,
+    size,
+    table,
+)
+from runstore.cli._preview import preview, print_preview
+from runstore.cli._refs import Ref, object_place, parse_ref, resolved
+from runstore.errors import InvalidRequestError
+from runstore.keys import key_of
+
+if TYPE_CHECKING:
+    from runstore.store import ObjectInfo, ObjectStore
+
+__all__ = ["show"]
+
+
+def show(
+    ref: Annotated[
+        str, typer.Argument(metavar="REF", help="NS/RUN/NAME, NS/_shared/NAME, or NS/RUN.")
+    ],
+    rows: Annotated[
+        int, typer.Option("--rows", min=0, metavar="N", help="How many rows or items to show.")
+    ] = 10,
+    load: Annotated[
+        bool,
+        typer.Option("--load", help="Unpickle a pickled object, which can run code stored in it."),
+    ] = False,
+    as_json: JsonOption = False,
+    store: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Show what an object is and how it begins, or how a run went."""
+    place = open_store(store, pickle=None if load else "deny")
+    at = parse_ref(ref)
+    if at.only_run is not None and not at.name:
+        _show_run(place, resolved(place, at), as_json)
+        return
+    if at.run is None or not at.name:
+        raise InvalidRequestError(f"{ref!r} is no object or run: `runstore ls {ref}` lists it", ref)
+    target = object_place(place, ref)
+    view = place.at(namespace=target.namespace, run=target.run)
+    info = view.stat(target.name, scope=target.scope)
+    shown = None
+    if load or not _is_pickled(info):
+        shown = preview(view.get(target.name, scope=target.scope), rows)
+    location = f"{place.url}/{key_of(target)}".removeprefix("file://")
+    if as_json:
+        document = describe_info(info) | {"store": place.url, "location": location}
+        document["schema"] = _schema(shown.columns if shown else None, info)
+        emit_json(document | {"preview": shown.document if shown else None})
+        return
+    _print_info(info, location)
+    emit("")
+    if shown is not None:
+        print_preview(shown)
+        return
+    for column in _schema(None, info):
+        emit(f"{column['name']}: {column['type']}")
+    emit("not loaded: it is pickled, and loading it can run code; show it with --load")
+
+
+def _is_pickled(info: "ObjectInfo") -> bool:
+    return bool(info.pickled) or info.format in ("pkl", "skops")
+
+
+def _schema(columns: list[tuple[str, str]] | None, info: "ObjectInfo") -> list[dict[str, str]]:
+    """Give the columns as their library calls them, or as they are stored if not loaded."""
+    if columns is None and info.rows is None:
+        return []
+    if columns is None:
+        columns = [(field.name, str(field.type)) for field in info.schema or ()]
+    return [{"name": name, "type": kind} for name, kind in columns]
+
+
+def _print_info(info: "ObjectInfo", location: str) -> None:
+    stored = size(info.size)
+    if info.nbytes is not None and info.nbytes != info.size:
+        stored += f" stored, {size(info.nbytes)} in memory"
+    by = " ".join(filter(None, (info.workflow, info.stage and f"stage {info.stage}")))
+    kept = "as a pickle" if info.codec == "pickle" else "with pickled columns"
+    fields(
+        {
+            "object": str(info.place),
+            "type": short_type(info.python_type) or None,
+            "rows × columns" if info.columns is not None else "length": shape(info) or None,
+            "size": stored,
+            "created": f"{instant(info.created_at)} UTC",
+            "by": by or None,
+            "format": f"{info.format}, {kept}" if info.pickled else info.format,
+            "digest": info.digest,
+            "version": info.version,
+            "written with": ", ".join(f"{k} {v}" for k, v in info.versions.items()) or None,
+            "metadata": json.dumps(info.metadata, ensure_ascii=False) if info.metadata else None,
+            "where": location,
+        }
+    )
+
+
+def _show_run(store: "ObjectStore", at: Ref, as_json: bool) -> None:
+    assert at.run is not None
+    run = store.read_run(at.run, namespace=at.namespace)
+    if as_json:
+        emit_json({"store": store.url, **run.model_dump(mode="json")})
+        return
+    fields(
+        {
+            "run": str(at),
+            "workflow": run.workflow,
+            "state": run.state,
+            "source": run.source,
+            "started": f"{instant(run.started_at)} UTC" if run.started_at else None,
+            "duration": _span(run) or None,
+            "result": None if run.result is None else json.dumps(run.result, ensure_ascii=False),
+            "error": run.error,
+        }
+    )
+    if not run.stages:
+        return
+    emit("")
+    table(
+        [
+            Column("stage"),
+            Column("state"),
+            Column("duration", right=True),
+            Column("items", right=True),
+            Column("calls", right=True),
+        ],
+        [
+            [
+                stage.name,
+                stage.state,
+                _span(stage),
+                "" if stage.items is None else f"{stage.items:,}",
+                f"{stage.attempts:,}",
+            ]
+            for stage in run.stages
+        ],
+    )
+
+
+def _span(record: Any) -> str:
+    if record.started_at is None or record.finished_at is None:
+        return ""
+    return duration((record.finished_at - record.started_at).total_seconds())

@@ -1,0 +1,139 @@
+"""Values as Arrow tables, for files and previews; nothing of a value gets lost unsaid."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from runstore.errors import UnsupportedValueError
+
+__all__ = ["as_table", "first_rows", "head", "is_array", "is_tabular", "row_count", "titles"]
+
+
+def is_tabular(value: Any) -> bool:
+    """Say whether *value* is a table or a column, of pandas, polars or pyarrow."""
+    if isinstance(value, (pa.Table, pa.RecordBatch, pa.Array, pa.ChunkedArray)):
+        return True
+    kind = type(value).__name__
+    return _library(value) in ("pandas", "polars") and (
+        kind in ("DataFrame", "Series") or kind.endswith("Index")
+    )
+
+
+def is_array(value: Any) -> bool:
+    """Say whether *value* is a NumPy array, as they are stored without pickle."""
+    import numpy as np
+
+    return type(value) is np.ndarray
+
+
+def titles(table: pa.Table) -> list[str]:
+    """Give the column names as people and CSV readers are to see them.
+
+    What Arrow calls ``__index_level_0__`` is ``index``, if no column is called so.
+    """
+    names: list[str] = table.column_names
+    if "index" in names:
+        return names
+    return ["index" if name == "__index_level_0__" else name for name in names]
+
+
+def as_table(value: Any, ref: str) -> pa.Table:
+    """Give a tabular value as an Arrow table.
+
+    A pandas index becomes columns, unless it just counts the rows. A column on
+    its own is called by its name, or ``value``.
+
+    Raises:
+        UnsupportedValueError: A column holds what Arrow has no type for.
+    """
+    try:
+        return _converted(value)
+    except (pa.ArrowException, ValueError, TypeError) as exc:
+        raise UnsupportedValueError(
+            f"{ref} cannot be written as a table: {exc.args[0] if exc.args else exc}. Read it in "
+            "Python with get()",
+            ref,
+        ) from exc
+
+
+def head(value: Any, count: int) -> Any:
+    """Give the first *count* rows of a tabular value, as the same type."""
+    if isinstance(value, (pa.Table, pa.RecordBatch, pa.Array, pa.ChunkedArray)):
+        return value.slice(0, count)
+    return value.head(count) if hasattr(value, "head") else value[:count]
+
+
+def row_count(value: Any) -> int:
+    """Give the number of rows of a tabular value."""
+    return int(value.num_rows) if isinstance(value, (pa.Table, pa.RecordBatch)) else len(value)
+
+
+def first_rows(value: Any, count: int) -> tuple[list[tuple[str, str]], list[list[Any]]]:
+    """Give name and type of each column, as its own library calls it, and the first rows."""
+    first = head(value, count)
+    try:
+        table = _converted(first)
+        columns = [column.to_pylist() for column in table.columns]
+        names = titles(table)
+    except (pa.ArrowException, ValueError, TypeError):  # objects of many kinds in one column
+        first = first if hasattr(first, "columns") else first.to_frame()
+        names = [str(label) for label in first.columns]
+        columns = [[str(item) for item in first.iloc[:, i]] for i in range(len(names))]
+        return list(zip(names, _own_types(first), strict=True)), _rows(columns)
+    types = [str(field.type) for field in table.schema]
+    own = _own_types(value)
+    types[: len(own)] = own
+    return list(zip(names, types, strict=True)), _rows(columns)
+
+
+def _converted(value: Any) -> pa.Table:
+    if isinstance(value, pa.Table):
+        return value
+    if isinstance(value, pa.RecordBatch):
+        return pa.Table.from_batches([value])
+    if isinstance(value, (pa.Array, pa.ChunkedArray)):
+        return pa.table({"value": value})
+    if _library(value) == "polars":
+        frame = value if hasattr(value, "columns") else value.to_frame(value.name or "value")
+        return frame.to_arrow()
+    return _from_pandas(value)
+
+
+def _from_pandas(value: Any) -> pa.Table:
+    import pandas as pd
+
+    if isinstance(value, pd.Index):
+        title = "value" if value.name is None else value.name
+        value = value.to_frame(index=False) if value.nlevels > 1 else value.to_frame(False, title)
+    elif isinstance(value, pd.Series):
+        value = value.to_frame("value" if value.name is None else value.name)
+    if not value.columns.is_unique:
+        raise ValueError("two columns have the same name")
+    # True also where pandas' own metadata would do: other programs do not read that.
+    return pa.Table.from_pandas(value, preserve_index=not _only_counts(value.index))
+
+
+def _only_counts(index: Any) -> bool:
+    import pandas as pd
+
+    return (
+        isinstance(index, pd.RangeIndex)
+        and index.name is None
+        and (index.start, index.step) == (0, 1)
+    )
+
+
+def _own_types(value: Any) -> list[str]:
+    if _library(value) not in ("pandas", "polars"):
+        return []
+    if hasattr(value, "dtypes") and hasattr(value, "columns"):
+        return [str(dtype) for dtype in value.dtypes]
+    return [str(value.dtype)] if hasattr(value, "dtype") else []
+
+
+def _rows(columns: list[list[Any]]) -> list[list[Any]]:
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _library(value: Any) -> str:
+    return type(value).__module__.partition(".")[0]

@@ -1,0 +1,204 @@
+"""`runs`, `ls` and `du`: what there is, and how much of it."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from runstore.cli._output import clean, duration, short_type
+from runstore.context import new_run
+
+
+@pytest.fixture
+def filled(disk):
+    """Give a store with two recorded runs, one that only has objects, and a shared object."""
+    started = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    for minutes, name in enumerate(("old", "new")):
+        begun = started + timedelta(minutes=minutes)
+        run = new_run("train", namespace="dev", name=name).model_copy(
+            update={
+                "started_at": begun,
+                "finished_at": begun + timedelta(seconds=63),
+                "state": "finished",
+            }
+        )
+        disk.write_run(run)
+    new = disk.at(namespace="dev", run="new")
+    new.put("table", pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}))
+    new.put("train/loss", [1.5])
+    new.put("training", "text")
+    disk.at(namespace="dev", run="bare").put("x", b"1234")
+    disk.at(namespace="dev").put("model", {"w": 1}, scope="namespace")
+    disk.at(namespace="prod", run="p").put("x", 1)
+    return disk
+
+
+def test_nothing_is_an_empty_answer(cli):
+    """An empty store is no error; its JSON has the same keys as a full one's."""
+    assert (0, "") == cli("ls")[:2]
+    assert (0, "") == cli("runs")[:2]
+    assert [] == json.loads(cli("ls", "--json").out)["namespaces"]
+    assert [] == json.loads(cli("runs", "--json").out)["runs"]
+    assert {"objects": 0, "size": 0} == json.loads(cli("du", "--json").out)["total"]
+    assert not Path(".runstore").exists()
+
+
+def test_ls_lists_namespaces(cli, filled):
+    """Without a reference: each namespace, with how many runs and shared objects it has."""
+    expected = [
+        {"namespace": "dev", "runs": 3, "shared": 1},
+        {"namespace": "prod", "runs": 1, "shared": 0},
+    ]
+    assert expected == json.loads(cli("ls", "--json").out)["namespaces"]
+    header, dev, prod = cli("ls").out.splitlines()
+    assert header.startswith("namespace")
+    assert ["dev", "3", "1"] == dev.split()
+    assert ["prod", "1", "0"] == prod.split()
+
+
+def test_ls_of_a_namespace_lists_runs_and_what_they_share(cli, filled):
+    """Recorded runs come newest first, then those without a record, then what is shared."""
+    document = json.loads(cli("ls", "dev", "--json").out)
+    assert ["new", "old", "bare"] == [run["name"] for run in document["runs"]]
+    assert [3, 0, 1] == [run["objects"] for run in document["runs"]]
+    assert ["finished", "finished", None] == [run["state"] for run in document["runs"]]
+    assert ["dev/_shared/model"] == [info["ref"] for info in document["shared"]]
+    out = cli("ls", "dev").out
+    assert "no record" in out
+    assert "model" in out
+
+
+def test_ls_of_a_run_lists_objects(cli, filled):
+    """Name, type, shape, size and time of each object, sorted by name."""
+    header, table, loss, training = cli("ls", "dev/new").out.splitlines()
+    assert "rows × columns" in header
+    for word in ("pandas.DataFrame", "2 × 2"):
+        assert word in table
+    assert "list" in loss
+    assert "str" in training
+    objects = json.loads(cli("ls", "dev/_latest", "--json").out)["objects"]
+    assert ["table", "train/loss", "training"] == [info["name"] for info in objects]
+    assert [2, None, None] == [info["rows"] for info in objects]
+
+
+def test_ls_filters_by_the_beginning_of_names(cli, filled):
+    """A prefix is plain text, and matching none of the names is an empty answer."""
+
+    def names(ref: str) -> list[str]:
+        return [info["name"] for info in json.loads(cli("ls", ref, "--json").out)["objects"]]
+
+    assert ["train/loss", "training"] == names("dev/new/train")
+    assert ["train/loss"] == names("dev/new/train/")
+    assert ["model"] == names("dev/_shared")
+    assert [] == names("dev/new/zzz")
+
+
+def test_ls_without_details_reads_no_object(cli, filled):
+    """--no-details shows what the place knows, and a damaged object hides none of the others."""
+    path = Path(".runstore/dev/new/table.arrow")
+    path.write_bytes(b"not an object")
+    assert "type" not in cli("ls", "dev/new", "--no-details").out
+    ended = cli("ls", "dev/new")
+    assert 0 == ended.code
+    assert "damaged" in ended.out
+    assert "training" in ended.out
+    assert "warning: " in ended.err
+
+
+def test_runs_are_newest_first(cli, filled):
+    """Each record is a line with workflow, state, start, duration and source."""
+    header, new, old = cli("runs").out.splitlines()
+    assert "started (UTC)" in header
+    assert ["dev", "new", "train", "finished", "2026-01-02", "03:05:05"] == new.split()[:6]
+    assert "1 min 03 s  manual" in old
+    assert "old" not in cli("runs", "--limit", "1").out
+    assert (0, "") == cli("runs", "-n", "prod")[:2]
+
+
+def test_runs_can_be_sized(cli, filled):
+    """--sizes adds how many objects and bytes each run has."""
+    new, old = json.loads(cli("runs", "--sizes", "--json").out)["runs"]
+    assert ("dev/new", 63.0, 3) == (new["ref"], new["seconds"], new["objects"])
+    assert (0, 0) == (old["objects"], old["size"])
+    assert cli("runs", "--sizes").out.splitlines()[0].endswith("objects    size")
+
+
+def test_du_adds_up(cli, filled):
+    """Parts are sorted by size and add up to the total, at each level."""
+    for words, count in ((["du"], 6), (["du", "dev"], 5), (["du", "dev/new"], 3)):
+        document = json.loads(cli(*words, "--json").out)
+        sizes = [entry["size"] for entry in document["entries"]]
+        assert sorted(sizes, reverse=True) == sizes
+        assert {"objects": count, "size": sum(sizes)} == document["total"]
+        assert "total" in cli(*words).out.splitlines()[-1]
+    on_disk = sum(path.stat().st_size for path in Path(".runstore").rglob("*.arrow"))
+    assert on_disk == json.loads(cli("du", "--json").out)["total"]["size"]
+
+
+def _on_a_terminal(*words: str, **environment: str) -> str:
+    """Run a command with stdout on a terminal, and give what that terminal received."""
+    leader, follower = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "runstore", *words],
+        stdout=follower,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", **environment},
+    )
+    os.close(follower)
+    received = b""
+    try:
+        while chunk := os.read(leader, 65536):
+            received += chunk
+    except OSError:  # Linux says so that nobody writes any more
+        pass
+    os.close(leader)
+    assert 0 == child.wait(timeout=60)
+    return received.decode()
+
+
+def test_a_terminal_gets_colour_unless_it_asks_not_to(filled):
+    """On a terminal states are coloured; NO_COLOR is respected, and a pipe never has any."""
+    assert "\x1b[32mfinished" in _on_a_terminal("runs")
+    plain = _on_a_terminal("runs", NO_COLOR="1")
+    assert "finished" in plain
+    assert "\x1b[32m" not in plain
+
+
+def test_stored_text_cannot_steer_the_terminal(cli, disk):
+    """Control characters in what was stored are written out, not sent."""
+    disk.at(namespace="dev", run="r").put("x", "\x1b[31mred\x07\n", metadata={"k": "\x1b]0;t"})
+    out = cli("show", "dev/r/x").out
+    assert r"\x1b[31mred\x07" in out
+    assert "\x1b" not in out
+    assert r"a\x00b" == clean("a\0b")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0.00 s"),
+        (9.994, "9.99 s"),
+        (59.9, "59.9 s"),
+        (59.96, "1 min 00 s"),
+        (7500, "2 h 05 min"),
+        (None, ""),
+    ],
+)
+def test_durations_are_for_people(seconds, text):
+    """Time spans have two or three digits that matter."""
+    assert text == duration(seconds)
+
+
+def test_types_are_called_as_users_call_them():
+    """Where a library keeps a class inside does not matter to who uses it."""
+    names = {
+        "builtins.dict": "dict",
+        "polars.dataframe.frame.DataFrame": "polars.DataFrame",
+        "pandas.DataFrame": "pandas.DataFrame",
+    }
+    assert list(names.values()) == [short_type(name) for name in names]

@@ -1,0 +1,171 @@
+"""`get`: a stored value as a file, whole and never silently changed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+
+@pytest.fixture
+def here(disk):
+    """Give the view of dev/r in the default store."""
+    return disk.at(namespace="dev", run="r")
+
+
+TABLES = [
+    pd.DataFrame({"a": [1, 2], "b": ["x", None]}),
+    pl.DataFrame({"a": [1, 2], "b": ["x", None]}),
+    pa.table({"a": [1, 2], "b": ["x", None]}),
+    pa.record_batch({"a": [1, 2], "b": ["x", None]}),
+]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: type(table).__module__)
+def test_tables_become_any_table_file(cli, here, table):
+    """A table of any library is the same rows in each format."""
+    here.put("t", table)
+    for extension in ("parquet", "csv", "arrow", "json"):
+        assert 0 == cli("get", "dev/r/t", "-o", f"t.{extension}").code
+    rows = [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
+    assert rows == pq.read_table("t.parquet").to_pylist()
+    assert rows == pa.ipc.open_file("t.arrow").read_all().to_pylist()
+    assert rows == json.loads(Path("t.json").read_text())
+    assert '"a","b"\n1,"x"\n2,\n' == Path("t.csv").read_text()
+
+
+def test_an_index_that_means_something_is_kept(cli, here):
+    """Labels become columns; counting rows does not."""
+    here.put("named", pd.DataFrame({"a": [1]}, index=pd.Index(["k"], name="key")))
+    here.put("plain", pd.DataFrame({"a": [1]}, index=["k"]))
+    here.put("range", pd.DataFrame({"a": [1]}, index=pd.RangeIndex(5, 6)))
+    here.put("counts", pd.DataFrame({"a": [1]}))
+    headers = {"named": "a,key", "plain": "a,index", "range": "a,index", "counts": "a"}
+    for name, header in headers.items():
+        for extension in ("csv", "parquet"):
+            assert 0 == cli("get", f"dev/r/{name}", "-o", f"{name}.{extension}").code
+        assert header == Path(f"{name}.csv").read_text().splitlines()[0].replace('"', "")
+        pd.testing.assert_frame_equal(
+            here.get(name), pd.read_parquet(f"{name}.parquet"), check_index_type=False
+        )
+
+
+@pytest.mark.parametrize(
+    ("value", "extension", "expected"),
+    [
+        ({"a": [1, None]}, "json", b'{\n  "a": [\n    1,\n    null\n  ]\n}\n'),
+        ("ä\r\n", "txt", "ä\r\n".encode()),
+        ("<p>", "html", b"<p>"),
+        ("text", "json", b'"text"\n'),
+        (b"\x00\x01", "bin", b"\x00\x01"),
+        (b"\x89PNG", "png", b"\x89PNG"),
+        (pl.Series("q", [1]), "csv", b'"q"\n1\n'),
+        (pa.array([1]), "csv", b'"value"\n1\n'),
+    ],
+)
+def test_other_values_as_files(cli, here, value, extension, expected):
+    """Plain data is JSON; text and bytes go as they are, under any other extension."""
+    here.put("v", value)
+    assert 0 == cli("get", "dev/r/v", "-o", f"v.{extension}").code
+    assert expected == Path(f"v.{extension}").read_bytes()
+
+
+def test_arrays_become_npy(cli, here):
+    """An array is read back by NumPy, with its shape and type."""
+    array = np.arange(6, dtype="int16").reshape(2, 3)
+    here.put("a", array)
+    assert 0 == cli("get", "dev/r/a", "-o", "a.npy").code
+    np.testing.assert_array_equal(array, np.load("a.npy"))
+
+
+@pytest.mark.parametrize(
+    ("value", "extension", "hint"),
+    [
+        (np.arange(3), "csv", ".npy"),
+        ({"a": 1}, "parquet", ".json"),
+        ("text", "npy", ".txt"),
+        (pd.DataFrame({"a": [1]}), "npy", ".parquet"),
+        (pd.DataFrame({"a": [1]}), "xyz", ".parquet"),
+        ({1, 2}, "json", "get()"),
+        (pa.table({"a": [[1]]}), "csv", ".parquet"),
+        (pa.table({"a": pa.array([1], pa.duration("s"))}), "csv", ".parquet"),
+        (pa.table({"a": [float("inf")]}), "json", ".parquet"),
+        ({"a": float("nan")}, "json", "NaN"),
+        (pd.DataFrame({"a": [1, "x"]}, dtype=object), "parquet", "get()"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "csv", "get()"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_refused(cli, here, value, extension, hint):
+    """One error names the object and the way out, and no file is left behind."""
+    here.put("v", value)
+    ended = cli("get", "dev/r/v", "-o", f"v.{extension}")
+    assert 7 == ended.code
+    assert "dev/r/v" in ended.err
+    assert hint in ended.err
+    assert [Path(".runstore")] == list(Path().iterdir())
+
+
+def test_files_are_not_replaced_unasked(cli, here):
+    """An existing file stays as it is, unless --force is given; a failure leaves it, too."""
+    here.put("v", "new")
+    Path("v.txt").write_text("old")
+    assert 4 == cli("get", "dev/r/v", "-o", "v.txt").code
+    assert 3 == cli("get", "dev/r/none", "-o", "v.txt", "--force").code
+    assert "old" == Path("v.txt").read_text()
+    assert 0 == cli("get", "dev/r/v", "-o", "v.txt", "--force").code
+    assert "new" == Path("v.txt").read_text()
+    assert ["v.txt"] == [path.name for path in Path().iterdir() if path.is_file()]
+
+
+def test_where_no_file_can_be(cli, here):
+    """A folder, a name without an extension and a missing folder are told apart."""
+    here.put("v", "x")
+    Path("folder.txt").mkdir()
+    assert 2 == cli("get", "dev/r/v", "-o", "folder.txt", "--force").code
+    assert 2 == cli("get", "dev/r/v", "-o", "v").code
+    assert 5 == cli("get", "dev/r/v", "-o", "no/such/folder/v.txt").code
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (pd.DataFrame({"a": [1]}), b'"a"\n1\n'),
+        ({"a": 1}, b'{\n  "a": 1\n}\n'),
+        ("text", b"text"),
+        (b"\x00", b"\x00"),
+    ],
+)
+def test_stdout_is_the_value_alone(here, value, expected):
+    """``-o -`` prints tables as CSV, plain data as JSON, text and bytes as they are."""
+    here.put("v", value)
+    ended = subprocess.run(
+        [sys.executable, "-m", "runstore", "get", "dev/r/v", "-o", "-"],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert (expected, b"") == (ended.stdout, ended.stderr)
+
+
+def test_the_json_answer(cli, here):
+    """--json says where the file is and how large; it cannot share stdout with the value."""
+    here.put("v", "text")
+    document = json.loads(cli("get", "dev/r/v", "-o", "v.txt", "--json").out)
+    assert {"ref": "dev/r/v", "file": str(Path("v.txt").absolute()), "size": 4} == document
+    assert 2 == cli("get", "dev/r/v", "-o", "-", "--json").code
+
+
+def test_put_and_get_are_each_others_reverse(cli, here):
+    """A frame that left as parquet or Arrow comes back equal, index and all."""
+    frame = pd.DataFrame({"a": [1.5, 2.5]}, index=pd.Index(["k", "l"], name="key"))
+    here.put("t", frame)
+    for extension in ("parquet", "arrow"):
+        assert 0 == cli("get", "dev/r/t", "-o", f"t.{extension}").code
+        assert 0 == cli("put", f"dev/r/{extension}", f"t.{extension}").code
+        pd.testing.assert_frame_equal(frame, here.get(extension))

@@ -1,0 +1,216 @@
+"""`show`, `put` and `rm`: one object on a command line."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from runstore.context import new_run
+from runstore.errors import ObjectNotFoundError
+
+
+class Bomb:
+    """Leaves a trace when it is unpickled."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("exploded"),)
+
+
+@pytest.fixture
+def here(disk):
+    """Give the view of dev/r in the default store."""
+    return disk.at(namespace="dev", run="r")
+
+
+def test_show_tells_what_and_where(cli, here):
+    """Type, shape, place, metadata, columns and first rows of a table are shown."""
+    frame = pd.DataFrame({"n": range(100), "s": ["a"] * 100})
+    info = here.put("t", frame, metadata={"by": "me"})
+    out = cli("show", "dev/r/t", "--rows", "3").out
+    path = str(Path(".runstore/dev/r/t.arrow").absolute())
+    for word in ("pandas.DataFrame", "100 × 2", path, '{"by": "me"}', info.digest, "97 more rows"):
+        assert word in out
+    assert "2  a\n" in out
+    assert "3  a\n" not in out
+
+
+def test_show_as_json(cli, here):
+    """The JSON has what the table has, under stable keys."""
+    here.put("t", pd.DataFrame({"n": [1, None], "s": ["a", "b"]}))
+    document = json.loads(cli("show", "dev/r/t", "--json").out)
+    assert [{"n": 1.0, "s": "a"}, {"n": None, "s": "b"}] == document["preview"]
+    assert [{"name": "n", "type": "float64"}, {"name": "s", "type": "str"}] == document["schema"]
+    assert ("dev/r/t", "pandas.DataFrame", 2, 2, False) == tuple(
+        document[key] for key in ("ref", "type", "rows", "columns", "pickled")
+    )
+    assert Path(document["location"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"a": [1, 2]}, '"a": ['),
+        ("two\nlines", "two\nlines"),
+        (b"\x00abc", r"b'\x00abc'"),
+        (np.arange(12.0).reshape(4, 3), "float64 (4, 3)"),
+        (np.array(3), "int64 ()"),
+        (pa.table({"x": [[1, 2]]}), "list<"),
+        (pd.Series([1, 2], index=["k", "l"], name="z"), "index"),
+        (pd.Index([7], name="i"), "i"),
+        (None, "null"),
+    ],
+)
+def test_show_begins_the_value(cli, here, value, shown):
+    """Every kind of value that is no pickle is shown as its users know it."""
+    here.put("v", value)
+    ended = cli("show", "dev/r/v")
+    assert 0 == ended.code
+    assert shown in ended.out
+    assert 0 == cli("show", "dev/r/v", "--json", "--rows", "0").code
+
+
+def test_show_runs_no_stored_code(cli, here):
+    """A pickled object is described without being loaded; --load says to load it."""
+    here.put("bomb", Bomb())
+    ended = cli("show", "dev/r/bomb")
+    assert 0 == ended.code
+    assert "--load" in ended.out
+    assert None is json.loads(cli("show", "dev/r/bomb", "--json").out)["preview"]
+    assert not Path("exploded").exists()
+    assert 0 == cli("show", "dev/r/bomb", "--load").code
+    assert Path("exploded").exists()
+
+
+def test_load_does_not_overrule_the_policy(cli, here, monkeypatch):
+    """Where the settings deny pickle, --load does not help."""
+    here.put("bomb", Bomb())
+    monkeypatch.setenv("RUNSTORE_PICKLE", "deny")
+    assert 7 == cli("show", "dev/r/bomb", "--load").code
+    assert not Path("exploded").exists()
+
+
+def test_show_of_a_run_is_its_record(cli, workflow):
+    """A run's stages and result can be looked at when it is over."""
+    assert 0 == cli("run", workflow, "--run", "r").code
+    out = cli("show", "default/_latest").out
+    assert '{"total": 14}' in out
+    assert ["square", "finished"] == out.splitlines()[-2].split()[:2]
+    assert "finished" == json.loads(cli("show", "default/r", "--json").out)["state"]
+
+
+def test_put_stores_what_the_file_holds(cli, disk, tmp_path):
+    """Each extension is read as what it says; one that is not known is bytes."""
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=pd.Index(["p", "q"], name="i"))
+    frame.to_parquet("a.parquet")
+    frame.reset_index().to_csv("a.csv", index=False)
+    frame.reset_index().to_feather("a.feather")
+    np.save("a.npy", np.arange(3))
+    Path("a.json").write_text('{"a": [1, null]}')
+    Path("a.txt").write_bytes("ä\r\n".encode())
+    Path("a.dat").write_bytes(b"\x00\x01")
+    for extension in ("parquet", "csv", "feather", "npy", "json", "txt", "dat"):
+        assert 0 == cli("put", f"dev/r/{extension}", f"a.{extension}").code
+    here = disk.at(namespace="dev", run="r")
+    pd.testing.assert_frame_equal(frame, here.get("parquet"))
+    for name in ("csv", "feather"):
+        pd.testing.assert_frame_equal(frame.reset_index(), here.get(name))
+    assert [0, 1, 2] == here.get("npy").tolist()
+    assert {"a": [1, None]} == here.get("json")
+    assert "ä\r\n" == here.get("txt")
+    assert b"\x00\x01" == here.get("dat")
+
+
+def test_put_can_refuse_to_replace(cli, disk):
+    """--if-absent keeps what is there; without it an object is replaced."""
+    Path("a.txt").write_text("new")
+    disk.at(namespace="dev").put("x", "old", scope="namespace")
+    assert 4 == cli("put", "dev/_shared/x", "a.txt", "--if-absent").code
+    assert "old" == disk.at(namespace="dev").get("x", scope="namespace")
+    assert 0 == cli("put", "dev/_shared/x", "a.txt").code
+    assert "new" == disk.at(namespace="dev").get("x", scope="namespace")
+
+
+@pytest.mark.parametrize("extension", ["parquet", "arrow", "json", "npy", "txt", "csv"])
+def test_put_of_a_broken_file_stores_nothing(cli, disk, extension):
+    """A file that is not what its extension says is wrong usage."""
+    Path(f"a.{extension}").write_bytes(b'"\xff\xfe broken')
+    assert 2 == cli("put", "dev/r/x", f"a.{extension}").code
+    assert not disk.at(namespace="dev", run="r").exists("x")
+
+
+def test_rm_removes_one_object(cli, here):
+    """One object goes without a question, and nothing else with it."""
+    for name in ("a", "a/b"):
+        here.put(name, 1)
+    assert 0 == cli("rm", "dev/r/a").code
+    assert ["a/b"] == [info.name for info in here.list()]
+    assert 3 == cli("rm", "dev/r/a").code
+    assert 2 == cli("rm", "dev/r").code
+
+
+def test_rm_of_many_wants_a_word(cli, here):
+    """Where nobody can be asked, --recursive needs --yes."""
+    here.put("a/b", 1)
+    ended = cli("rm", "-r", "dev/r/a")
+    assert 2 == ended.code
+    assert "--yes" in ended.err
+    assert here.exists("a/b")
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n\n", ["a", "a/b"]), ("y\n", [])])
+def test_rm_of_many_asks(cli, here, monkeypatch, answer, left):
+    """On a terminal the question says how much would go, and only yes removes it."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for name in ("a", "a/b"):
+        here.put(name, 1)
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    ended = cli("rm", "-r", "dev/r/a")
+    assert 0 == ended.code
+    assert "2 objects" in ended.err
+    assert left == [info.name for info in here.list()]
+
+
+def test_rm_stays_within_a_folder(cli, here):
+    """``train`` is the object of that name and all below it, and never ``training``."""
+    for name in ("train", "train/a", "train/b/c", "training"):
+        here.put(name, 1)
+    document = json.loads(cli("rm", "-r", "-y", "dev/r/train/", "--json").out)
+    assert ["dev/r/train", "dev/r/train/a", "dev/r/train/b/c"] == sorted(document["removed"])
+    assert ["training"] == [info.name for info in here.list()]
+
+
+def test_rm_of_a_run_takes_its_record_along(cli, disk, here):
+    """Nothing of the run is left, and nothing else of the namespace is touched."""
+    here.put("x", 1)
+    disk.write_run(new_run("w", namespace="dev", name="r"))
+    disk.write_run(new_run("w", namespace="dev", name="r-2"))
+    disk.at(namespace="dev", run="r-2").put("x", 2)
+    disk.at(namespace="dev").put("x", 3, scope="namespace")
+    assert 0 == cli("rm", "-r", "-y", "dev/r").code
+    assert ["r-2"] == [run.name for run in disk.runs("dev")]
+    assert ["r-2"] == disk.runs_with_objects("dev")
+    assert 3 == disk.at(namespace="dev").get("x", scope="namespace")
+    with pytest.raises(ObjectNotFoundError):
+        disk.delete_run("r", namespace="dev")
+
+
+def test_rm_of_a_namespace_is_refused(cli, here):
+    """A whole namespace does not go by one command."""
+    here.put("x", 1)
+    assert 2 == cli("rm", "-r", "-y", "dev").code
+    assert here.exists("x")
+
+
+def test_rm_of_what_is_shared(cli, disk):
+    """``_shared`` can be emptied like a run."""
+    disk.at(namespace="dev").put("x", 3, scope="namespace")
+    assert 0 == cli("rm", "-r", "-y", "dev/_shared").code
+    assert [] == disk.at(namespace="dev").list(scope="namespace")

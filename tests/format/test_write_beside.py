@@ -1,0 +1,51 @@
+"""The digest of large parts is taken beside their writing, and is the one of what was written."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from runstore import ObjectStore
+
+LARGE = np.arange(3 << 20, dtype=np.int64)  # 24 MB: above what is digested in line
+
+
+@pytest.fixture
+def objects(tmp_path):
+    return ObjectStore(tmp_path).at(namespace="n", run="r")
+
+
+def test_a_large_value_has_the_digest_of_its_bytes(objects):
+    """A full check of the data passes, and no thread is left behind."""
+    before = threading.active_count()
+    objects.put("a", LARGE)
+    assert before == threading.active_count()
+    assert np.array_equal(LARGE, objects.get("a", verify=True))
+
+
+def test_without_threads_the_digest_is_the_same(objects, monkeypatch):
+    """At the end of the interpreter no thread can be started; a put still works."""
+    expected = objects.put("a", LARGE).digest
+
+    def refused(*_args):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", refused)
+    assert expected == objects.put("b", LARGE).digest
+    assert np.array_equal(LARGE, objects.get("b", verify=True))
+
+
+def test_a_write_that_fails_half_way_leaves_no_thread(objects, monkeypatch):
+    """The caller's error comes out, and what was begun is waited for."""
+    before = threading.active_count()
+
+    def full(_fd, buffers):
+        next(iter(buffers))
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("runstore.backends._local._write_all", full)
+    with pytest.raises(Exception, match="No space left"):
+        objects.put("a", LARGE)
+    assert before == threading.active_count()
+    assert not objects.exists("a")
