@@ -55,7 +55,7 @@ DIFFERENT = {
     "None and NaN": (_cells(None), _cells(np.nan)),
     "NaT and NA": (_cells(pd.NaT), _cells(pd.NA)),
     "int cell and float cell": (_cells(1), _cells(1.0)),
-    "objects and text": (_cells("a"), pd.Series(["a"], dtype="str")),
+    "objects and text": (_cells("a"), pd.Series(["a"], dtype="string")),
     "NaN and NA": (
         pd.Series(pd.arrays.FloatingArray(np.array([np.nan]), np.array([False]))),
         pd.Series(pd.arrays.FloatingArray(np.array([np.nan]), np.array([True]))),
