@@ -43,18 +43,16 @@ def ask(proxy, path, method="GET", body=None, timeout=10, **headers):
         connection.close()
 
 
-@pytest.mark.parametrize("size", [0, 1, 300_000])
-def test_boto3_passes(s3_server, size):
-    """Signed requests and chunked, trailing checksums reach the server as they were sent."""
-    body = BODY[:size] if size < len(BODY) else BODY * 2
+@pytest.mark.parametrize("body", [b"", b"1", BODY * 2], ids=len)
+def test_boto3_passes(s3_server, body):
+    """Signed requests and their checksums reach the server as they were sent."""
     with FaultProxy(s3_server.endpoint) as proxy:
         server = dataclasses.replace(s3_server, endpoint=proxy.endpoint)
         client, bucket = server.client(), server.new_bucket()
         client.put_object(Bucket=bucket, Key="a b/é", Body=body)
         assert body == client.get_object(Bucket=bucket, Key="a b/é")["Body"].read()
-        assert ["a b/é"] == [
-            entry["Key"] for entry in client.list_objects_v2(Bucket=bucket)["Contents"]
-        ]
+        (entry,) = client.list_objects_v2(Bucket=bucket)["Contents"]
+        assert "a b/é" == entry["Key"]
         client.delete_object(Bucket=bucket, Key="a b/é")
     assert Counter(PUT=2, GET=2, DELETE=1) == proxy.counts()
 
@@ -108,10 +106,8 @@ def test_requests_are_logged(proxy, path):
     """The log has what a test asks about, and no signature."""
     ask(proxy, f"{path}?versionId=null", Range="bytes=0-3")
     (request,) = proxy.requests
-    assert (1, "GET", path, "versionId=null", None) == (
-        *(request.number, request.method, request.path, request.query),
-        request.fault,
-    )
+    assert (1, "GET", path) == (request.number, request.method, request.path)
+    assert ("versionId=null", None) == (request.query, request.fault)
     assert "bytes=0-3" == request.headers["range"]
     assert "authorization" not in request.headers
 
