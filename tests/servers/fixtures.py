@@ -1,0 +1,55 @@
+"""Fixtures of the servers: each process of the test run starts those it needs, once.
+
+Sharing one among the processes would save 150 MB and one second of a processor, and no waiting.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.servers.process import tail
+from tests.servers.server import Server
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[Server]:
+    """Give a moto server."""
+    from tests.servers.moto_ import moto
+
+    with moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweed_server() -> Iterator[Server]:
+    """Give a SeaweedFS server, which counts its requests."""
+    from tests.servers.seaweed import seaweed
+
+    with seaweed() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone_server() -> Iterator[Server]:
+    """Give an rclone server, which ignores conditions."""
+    from tests.servers.rclone_ import rclone
+
+    with rclone() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["moto", "seaweed"])
+def s3_server(request: pytest.FixtureRequest) -> Server:
+    """Give each server that keeps the promises of S3."""
+    server: Server = request.getfixturevalue(f"{request.param}_server")
+    return server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the end of the log of each server that a failed test used."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Server):
+                report.sections.append((f"{value.kind} log", tail(value.log)))
+    return report
