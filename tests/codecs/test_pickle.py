@@ -5,6 +5,7 @@ import decimal
 import fractions
 import threading
 from dataclasses import dataclass, replace
+from pickle import PickleBuffer
 from typing import Any
 
 import numpy as np
@@ -144,3 +145,14 @@ def test_garbage_is_damage() -> None:
     garbage = replace(encoded, batches=[blob_batch(b"\x80\x05garbage")])
     with pytest.raises(CorruptObjectError, match="pickle"):
         suite.read(suite.file(garbage))
+
+
+class _Strided:
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return bytes, (PickleBuffer(memoryview(bytes(10_000))[::2]),)
+
+
+def test_buffers_with_gaps_are_refused() -> None:
+    """A buffer that does not lie in one piece cannot be pickled, and that is what is said."""
+    with pytest.raises(UnsupportedValueError, match="cannot be pickled"):
+        TestPickle().encode(_Strided())

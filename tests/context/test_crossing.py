@@ -1,6 +1,8 @@
 import asyncio
 import multiprocessing
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import cloudpickle
@@ -9,6 +11,7 @@ import pytest
 from runstore import (
     ContextThreadPoolExecutor,
     NoRunContextError,
+    ObjectStore,
     bind,
     get_run_context,
     object_store,
@@ -126,3 +129,42 @@ def test_a_bound_function_tells_what_it_is():
         bound = bind(where)
     assert "bind(where, run=dev/r)" == repr(bound)
     assert ("where", where.__doc__) == (bound.__name__, bound.__doc__)
+
+
+_MAIN = """
+import multiprocessing, sys
+import cloudpickle
+from runstore import bind, get_run_context, object_store, run_context
+
+def stage(n):
+    object_store.put("x", [n, get_run_context().run.name])
+    return object_store.get("x")
+
+def call(payload, results):
+    results.put(cloudpickle.loads(payload)(7))
+
+if __name__ == "__main__":
+    with run_context(namespace="dev", run="r1", store=sys.argv[1]):
+        payload = cloudpickle.dumps(bind(stage))
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    process = context.Process(target=call, args=(payload, results))
+    process.start()
+    print(results.get(timeout=60))
+    process.join()
+"""
+
+
+def test_a_stage_of_main_runs_in_a_spawned_process(tmp_path):
+    """A cloudpickled function of a script's __main__ stores under its run in a spawned process."""
+    script = tmp_path / "script.py"
+    script.write_text(_MAIN)
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "store")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "[7, 'r1']" == done.stdout.strip()
+    view = ObjectStore(tmp_path / "store").at(namespace="dev", run="r1")
+    assert [7, "r1"] == view.get("x")

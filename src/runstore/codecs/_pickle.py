@@ -24,6 +24,12 @@ __all__ = ["PickleCodec", "PickleWarning", "Pickling", "blob_batch", "blob_schem
 _OUT_OF_BAND_FROM = 4096  # bytes; smaller buffers cost more as a blob than as a copy
 
 
+# What reduce functions raise for what they cannot give away.
+_CANNOT_PICKLE = (
+    *(pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError, BufferError),
+)
+
+
 class PickleWarning(UserWarning):
     """A value was pickled, or unpickled, under the policy ``warn``."""
 
@@ -60,7 +66,7 @@ class Pickling:
 
         try:
             stream: bytes = cloudpickle.dumps(value, protocol=5, buffer_callback=aside)
-        except (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError) as exc:
+        except _CANNOT_PICKLE as exc:
             raise UnsupportedValueError(
                 f"cannot store {self._ref}: a {type(value).__module__}.{type(value).__qualname__} "
                 f"cannot be pickled ({exc}). Store what it is made of instead",

@@ -228,7 +228,7 @@ def _same_tables(expected: Any, actual: Any) -> None:
 
 
 def _same_column(expected: Any, actual: Any) -> None:
-    assert expected.type == actual.type
+    assert expected.type.equals(actual.type, check_metadata=True)
     actual.validate(full=True)
     _all_same(expected.to_pylist(), actual.to_pylist())
     if "dictionary" in str(expected.type):
