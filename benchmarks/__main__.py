@@ -23,7 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0; 1 if a peer failed, gave back another value, or nothing is called that.
     """
-    options = _options(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["s3"]:
+        from benchmarks import s3
+
+        return s3.main(given[1:])
+    options = _options(given)
     cases = [case for case in CASES if _wanted(case, options)]
     short = any(options.only in name for name in SHORT)
     if not cases and not short:
