@@ -134,10 +134,10 @@ def _peers(server: Any) -> list[Peer]:
         return Peer(f"runstore, {engine}", at.put, at.get)
 
     def boto_put(key: str, value: Any) -> None:
-        boto.upload_fileobj(io.BytesIO(memoryview(value)), bucket, f"boto/{key}")
+        boto.upload_fileobj(io.BytesIO(memoryview(value)), bucket, f"boto/bench/r/{key}")
 
     def boto_get(key: str) -> bytes:
-        body: bytes = boto.get_object(Bucket=bucket, Key=f"boto/{key}")["Body"].read()
+        body: bytes = boto.get_object(Bucket=bucket, Key=f"boto/bench/r/{key}")["Body"].read()
         return body
 
     return [
@@ -146,13 +146,13 @@ def _peers(server: Any) -> list[Peer]:
         Peer("boto3", boto_put, boto_get),
         Peer(
             "s3fs",
-            lambda key, value: fs.pipe_file(f"{bucket}/s3fs/{key}", value.tobytes()),
-            lambda key: fs.cat_file(f"{bucket}/s3fs/{key}"),
+            lambda key, value: fs.pipe_file(f"{bucket}/s3fs/bench/r/{key}", value.tobytes()),
+            lambda key: fs.cat_file(f"{bucket}/s3fs/bench/r/{key}"),
         ),
         Peer(
             "obstore",
-            lambda key, value: obstore.put(raw, f"obstore/{key}", memoryview(value)),
-            lambda key: obstore.get(raw, f"obstore/{key}").bytes(),
+            lambda key, value: obstore.put(raw, f"obstore/bench/r/{key}", memoryview(value)),
+            lambda key: obstore.get(raw, f"obstore/bench/r/{key}").bytes(),
         ),
     ]
 
