@@ -11,13 +11,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 
-.PHONY: help demo test test-all check format bench clean
+.PHONY: help demo demo-s3 test test-all check format bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/.demo ## run the flights example and show what it stored
 	$(BIN)/runstore demo $(ARGS)
+
+demo-s3: .venv/.test ## the same on S3: a SeaweedFS that is started for it
+	PYTHONPATH=. $(BIN)/python examples/demo_s3.py
 
 test: .venv/.test ## the tests, but for those that take minutes
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
