@@ -78,12 +78,13 @@ class ObjectStore(Verbs):
         Raises:
             SettingsError: The address is not understood.
         """
-        known = _opened.get(address.url)
-        if known is not None and (known[0] is address or known[0] == address):
-            return known[1]
+        known = _opened.get(address.url, ())
+        for opened, store in known:
+            if opened is address or opened == address:
+                return store
         store = cls.__new__(cls)
         store._open(address)
-        _opened[address.url] = (address, store)
+        _opened[address.url] = ((address, store), *known[: _OPENED_AT_MOST - 1])
         return store
 
     def _open(self, address: StoreAddress) -> None:
@@ -236,7 +237,8 @@ class StoreView(Verbs):
         return f"{self.store!r}.at(namespace={self.namespace!r}, run={self.run!r})"
 
 
-_opened: dict[str, tuple[StoreAddress, ObjectStore]] = {}
+_OPENED_AT_MOST = 8  # addresses of one URL, as with two engines; opening one is not cheap
+_opened: dict[str, tuple[tuple[StoreAddress, ObjectStore], ...]] = {}
 
 # Secret options by StoreAddress.kept. They never leave this process (or a fork of it), and
 # stay while it lives: a context that names the store may outlive the store object.

@@ -19,7 +19,7 @@ from runstore.errors import MissingExtraError, SettingsError, StorageError
 
 __all__ = ["ObstoreClient", "is_usable"]
 
-_AT_ONCE = 4  # parts in flight
+_AT_ONCE = 8  # parts in flight
 _PAGE = 1000
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([^<]+)</Code>")

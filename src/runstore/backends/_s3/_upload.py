@@ -19,7 +19,7 @@ SINGLE = 8 << 20
 """An object that is no larger is put in one request."""
 
 _PART = 8 << 20  # of the first parts; S3 takes 10,000 at most, so later ones are larger
-_STREAMED_PART = 16 << 20  # where the engine cuts, all are alike: up to 160 GB
+_STREAMED_PART = 8 << 20  # where the engine cuts, all are alike: up to 80 GB
 _AT_ONCE = 4
 _LARGEST_PUT = 5 << 30
 _ASK = 0.5  # seconds for the question whether a lost write landed, at least
