@@ -22,7 +22,7 @@ def main() -> int:
         run = "from runstore.cli import main; raise SystemExit(main())"
         command = [sys.executable, "-c", run, "demo", "--store", f"s3://{bucket}/demo"]
         before = server.requests(bucket)
-        done = subprocess.run(command, env=environment, check=False)
+        done = subprocess.run(command, env=environment, check=False)  # noqa: S603
         counted = server.requests(bucket) - before
     kinds = ", ".join(f"{n} {kind} {code}" for (kind, code), n in sorted(counted.items()))
     print(f"\n{counted.total()} requests: {kinds}")

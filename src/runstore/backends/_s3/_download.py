@@ -43,7 +43,9 @@ def download(client: S3Client, name: str, timeout: float) -> Got:
         if flat(got.data).nbytes >= got.size:
             return got
         # Anonymous pages cost nothing until they are filled; a bytearray would be zeroed first.
-        data = memoryview(mmap.mmap(-1, got.size))
+        # Private, so that a forked child has its own.
+        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+        data = memoryview(mmap.mmap(-1, got.size, flags=flags))
         try:
             if torn >= _TORN_AT_MOST:
                 return persist(lambda t, into=data: _whole(client, name, t, into), deadline)  # type: ignore[misc]

@@ -21,6 +21,7 @@ __all__ = ["ObstoreClient", "is_usable"]
 
 _AT_ONCE = 8  # parts in flight
 _PAGE = 1000
+_COLLECTED = 32 << 20  # bytes of an answer that are held twice, at most
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([^<]+)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
@@ -141,13 +142,22 @@ class ObstoreClient:
             if not meta["e_tag"]:
                 raise Failure(0, "", "the answer has no ETag: it is not an object's")
             length = end - start
+            if into is not None and length > into.nbytes:
+                raise Failure(412, "PreconditionFailed", "another version came: it is larger")
             if into is None:
                 data = memoryview(bytearray(memoryview(answer.bytes())))
                 filled = data.nbytes
+            elif length <= _COLLECTED:  # one copy less than a stream makes
+                data, found = into[:length], memoryview(answer.bytes())
+                filled = found.nbytes
+                if filled == length:
+                    data[:] = found
             else:
                 data, filled = into[:length], 0
                 for chunk in answer.stream(min_chunk_size=1 << 20):
                     view = memoryview(chunk)
+                    if filled + view.nbytes > length:
+                        raise Failure(0, "", "more bytes came than announced")
                     data[filled : filled + view.nbytes] = view
                     filled += view.nbytes
         if filled != length:

@@ -183,7 +183,7 @@ class S3fsClient:
         if into is None:
             into = memoryview(bytearray(length))
         if length > into.nbytes:
-            raise Failure(0, "", f"{length} bytes came where {into.nbytes} were asked for")
+            raise Failure(412, "PreconditionFailed", "another version came: it is larger")
         filled = 0
         async with answer["Body"] as body:
             async for chunk in _chunks(body):
