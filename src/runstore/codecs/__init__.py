@@ -44,6 +44,7 @@ _CODECS = {
     "pickle": ("runstore.codecs._pickle", "PickleCodec", "runstore"),
     "polars": ("runstore.codecs._polars", "PolarsCodec", "runstore[polars]"),
     "str": ("runstore.codecs._python", "TextCodec", "runstore"),
+    "torch": ("runstore.codecs._torch", "TorchCodec", "runstore[torch]"),
 }
 
 # By the module they say they are of, which pandas 3 hides.
@@ -83,6 +84,7 @@ _BY_TYPE = {
     "pyarrow.lib.RecordBatch": "arrow",
     "pyarrow.lib.Schema": "arrow",
     "pyarrow.lib.Table": "arrow",
+    "torch.Tensor": "torch",
     **{f"pandas.{name}": "pandas" for name in _PANDAS_INDEXES.values()},
     **{f"pandas.core.indexes.{m}.{name}": "pandas" for m, name in _PANDAS_INDEXES.items()},
 }

@@ -127,14 +127,18 @@ _WAY_OUT = "Leave the extension away to store it exactly"
 _FILES: dict[str, FileCodec] = {"json": _Json(), "npy": _Npy(), "pkl": _Pkl()}
 
 # Extension to module, class, and the pip line for what it needs.
-_ASLEEP: dict[str, tuple[str, str, str]] = {}
+_ASLEEP = {
+    "csv": ("runstore.codecs._csv", "CsvFile", "runstore[pandas]"),
+    "safetensors": ("runstore.codecs._safetensors", "SafetensorsFile", "runstore"),
+    "skops": ("runstore.codecs._skops", "SkopsFile", "runstore[sklearn]"),
+}
 
 
 def file_codec(extension: str, ref: str) -> FileCodec:
     """Return the codec of files with this extension.
 
     Raises:
-        UnsupportedFormatError: There is none in this version.
+        UnsupportedFormatError: There is none here.
         MissingExtraError: The library it is for is not installed.
     """
     codec = _FILES.get(extension)
@@ -152,8 +156,8 @@ def file_codec(extension: str, ref: str) -> FileCodec:
         codec = plugin_file(extension)
     if codec is None:
         raise UnsupportedFormatError(
-            f"{ref}: the extension .{extension} is reserved for a format that this version of "
-            "runstore does not write or read yet. Leave it away to store the value as Arrow",
+            f"{ref}: there is no codec for .{extension} files here. Leave the extension away to "
+            "store the value as Arrow",
             ref,
         )
     _FILES[extension] = codec

@@ -303,6 +303,7 @@ _LIBRARIES = {
     "numpy": ("numpy",),
     "pandas": ("pandas", "pyarrow", "numpy"),
     "polars": ("polars", "pyarrow"),
+    "torch": ("torch",),
 }
 
 
