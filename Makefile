@@ -11,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 
-.PHONY: help demo demo-s3 test test-all check format bench clean
+.PHONY: help demo demo-s3 test test-all check format bench bench-s3 clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ format: .venv/.check ## repair what ruff can
 
 bench: .venv/.bench ## measure put and get beside raw files, parquet, pickle and joblib
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-s3: .venv/.test .venv/.bench ## the same on S3, beside boto3, s3fs and obstore
+	$(BIN)/python -m benchmarks s3 $(ARGS)
 
 clean: ## delete .venv, caches and built packages; stored objects (.runstore) stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build

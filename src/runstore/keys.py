@@ -20,8 +20,10 @@ another's. It holds because
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.metadata import entry_points
 from typing import Literal
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -40,6 +42,7 @@ __all__ = [
     "is_shortened",
     "key_of",
     "name_of",
+    "plugin_formats",
     "record_key",
     "scope_folder",
     "scope_of",
@@ -133,10 +136,29 @@ def record_key(namespace: str, run: str) -> str:
 
 
 def extension_of(name: str) -> str:
-    """Return the format a name is stored in: its known extension, else ``arrow``."""
+    """Return the format a name is stored in: its extension if that is known, else ``arrow``.
+
+    Known are ours and those of installed plug-ins.
+    """
     stem, _, extension = name.rpartition("/")[2].rpartition(".")
     extension = extension.lower()
-    return extension if stem and extension in FORMATS else ARROW
+    if not stem or not extension:
+        return ARROW
+    return extension if extension in FORMATS or extension in plugin_formats() else ARROW
+
+
+@cache
+def plugin_formats() -> frozenset[str]:
+    """Return the extensions for which installed packages bring a format.
+
+    Only what the packages say of themselves is read, once, when a name has an
+    extension that is none of ours; nothing of theirs is imported.
+    """
+    names = {entry.name for entry in entry_points(group="runstore.formats")}
+    return frozenset(name for name in names if _EXTENSION.fullmatch(name) and name != ARROW)
+
+
+_EXTENSION = re.compile("[a-z0-9_]{1,16}")
 
 
 def name_of(key: str) -> str | None:

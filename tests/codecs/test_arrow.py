@@ -233,3 +233,49 @@ def test_extension_must_be_registered_to_read(registered: None) -> None:
             suite.read(stored)
     finally:
         pa.register_extension_type(_Celsius())
+
+
+class TestScalars(CodecTests):
+    codec = "arrow"
+
+    @classmethod
+    def values(cls) -> dict[str, Any]:
+        arrays = _arrays()
+        return {
+            f"{name}, {which}": array[at]
+            for name, array in arrays.items()
+            for which, at in (("first", 0), ("last", -1))
+            if len(array)
+        }
+
+    @classmethod
+    def unreadable(cls) -> dict[str, set[str]]:
+        new = {"polars": _NEW_TO_POLARS, "pandas": _NEW_TO_PANDAS}
+        return {
+            reader: {f"{name}, {which}" for name in names for which in ("first", "last")}
+            for reader, names in new.items()
+        }
+
+
+class TestSchemas(CodecTests):
+    codec = "arrow"
+
+    @classmethod
+    def values(cls) -> dict[str, Any]:
+        return {
+            "fields": pa.schema(
+                [pa.field("a", pa.int8(), nullable=False, metadata={"k": "v"}), ("b", _DICT)],
+                metadata={"x": "y"},
+            ),
+            "same names": pa.schema([("a", pa.int8()), ("a", pa.string())]),
+            "nothing": pa.schema([]),
+            "extension": pa.schema([("a", pa.uuid())]),
+        }
+
+    @classmethod
+    def inexact(cls) -> dict[str, Any]:
+        return {"dictionary of dictionary": pa.schema([("a", pa.dictionary(pa.int8(), _DICT))])}
+
+    @classmethod
+    def unreadable(cls) -> dict[str, set[str]]:
+        return {"polars": {"same names"}, "pandas": {"same names"}}

@@ -3,6 +3,8 @@
 import io
 import json
 import pickle
+import re
+import sys
 import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +16,18 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import skops.io
+from safetensors.numpy import load_file, save_file
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from runstore import ObjectStore
 from runstore.errors import (
     CorruptObjectError,
     InvalidRequestError,
+    MissingExtraError,
     UnsafePickleError,
     UnsupportedFormatError,
     UnsupportedValueError,
@@ -83,6 +92,33 @@ EXACT: dict[str, dict[str, Callable[[], Any]]] = {
         "structured": lambda: np.array([(1, 2.5)], [("a", "i4"), ("b", "f8", (2,))]),
         "days": lambda: np.array(["2024-01-01", "NaT"], "M8[D]"),
     },
+    "x.csv": {
+        "numbers": lambda: pd.DataFrame(
+            {
+                "a": [1, -(2**63)],
+                "b": [0.1, -0.0],
+                "c": [True, False],
+                "d": np.array([2**64 - 1, 1], "u8"),
+                "e": [5e-324, 1.7976931348623157e308],
+            }
+        ),
+        "text": lambda: pd.DataFrame({'a, "b"': ["x,y", 'q"', "é\nz"], "c": ["1", "b", " d "]}),
+        "missing": lambda: pd.DataFrame(
+            {"a": [1.5, float("nan"), float("inf")], "b": ["x", float("nan"), "y"]}
+        ),
+        "empty row": lambda: pd.DataFrame({"a": [1.5, float("nan")]}),
+        "random": lambda: pd.DataFrame(np.random.default_rng(1).random((500, 2)), columns=[*"ab"]),
+    },
+    "x.safetensors": {
+        "arrays": lambda: {"b": np.arange(3, dtype="i1"), "a": _CUBE, "é": np.array(True)},
+        "empty": dict,
+        "no items": lambda: {"a": np.empty((0, 3), "f4"), "b": np.arange(2)},
+        "all dtypes": lambda: {
+            dtype: np.ones(3, dtype)
+            for dtype in ("?", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
+        },
+        "complex": lambda: {"a": np.array([1 + 2j], "c8")},
+    },
     "x.pkl": {
         "tuple": lambda: (1, {2}),
         "frame": lambda: pd.DataFrame({"a": [1, "x"]}),
@@ -122,8 +158,58 @@ REFUSED: dict[str, dict[str, Callable[[], Any]]] = {
         "scalar": lambda: np.float64(1.5),
         "longlong": lambda: np.arange(3, dtype="q"),
     },
-    "x.csv": {"frame": lambda: pd.DataFrame({"a": [1]})},
+    "x.csv": {
+        "index": lambda: pd.DataFrame({"a": [1]}, index=[5]),
+        "named index": lambda: pd.DataFrame({"a": [1]}, index=pd.RangeIndex(1, name="i")),
+        "number as label": lambda: pd.DataFrame({1: [1]}),
+        "labels twice": lambda: pd.DataFrame([[1, 2]], columns=["a", "a"]),
+        "empty label": lambda: pd.DataFrame({"": [1]}),
+        "named labels": lambda: pd.DataFrame([[1]], columns=pd.Index(["a"], name="n")),
+        "no columns": lambda: pd.DataFrame(index=range(2)),
+        "no rows": lambda: pd.DataFrame({"a": np.array([], "i8")}),
+        "small integers": lambda: pd.DataFrame({"a": np.array([1], "i1")}),
+        "times": lambda: pd.DataFrame({"a": _DAYS}),
+        "digits": lambda: pd.DataFrame({"a": ["01", "2"]}),
+        "empty text": lambda: pd.DataFrame({"a": ["x", ""]}),
+        "text that reads as missing": lambda: pd.DataFrame({"a": ["x", "NA"]}),
+        "None": lambda: pd.DataFrame({"a": pd.Series(["x", None], dtype=object)}),
+        "line end": lambda: pd.DataFrame({"a": ["x\r\ny"], "b": ["\r"]}),
+        "surrogate": lambda: pd.DataFrame({"a": pd.Series(["\ud800"], dtype=object)}),
+        "categories": lambda: pd.DataFrame({"a": pd.Categorical(["x"])}),
+        "nullable": lambda: pd.DataFrame({"a": pd.array([1, None], "Int64")}),
+        "kinds of NaN": lambda: pd.DataFrame({"a": _nans()}),
+        "attrs": lambda: _with_attrs(pd.DataFrame({"a": [1]})),
+        "series": lambda: pd.Series([1]),
+        "table": lambda: pa.table({"a": [1]}),
+    },
+    "x.safetensors": {
+        "list": lambda: [np.arange(3)],
+        "number as key": lambda: {1: np.arange(3)},
+        "a number": lambda: {"a": 1},
+        "F order": lambda: {"a": np.asfortranarray(np.ones((2, 3)))},
+        "text": lambda: {"a": np.array(["x"])},
+        "times": lambda: {"a": np.array([0], "M8[s]")},
+        "big-endian": lambda: {"a": np.array([1], ">i4")},
+        "longlong": lambda: {"a": np.array([1], "q")},
+        "reserved": lambda: {"__metadata__": np.arange(3)},
+        "surrogate": lambda: {"\ud800": np.arange(3)},
+        "complex": lambda: {"a": np.array([1j])},
+    },
+    "x.skops": {
+        "dict": lambda: {"a": 1},
+        "own function": lambda: FunctionTransformer(_nans),
+        "object": lambda: _Own(),
+    },
 }
+
+
+def _with_attrs(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.attrs["a"] = 1
+    return frame
+
+
+class _Own(BaseEstimator):
+    """A model of one's own, which skops would have to call."""
 
 
 def _nans() -> np.ndarray[Any, Any]:
@@ -155,10 +241,16 @@ def test_keeps_the_value(name: str, make: Callable[[], Any], store: Any) -> None
 @pytest.mark.parametrize(("name", "make"), _cases(REFUSED))
 def test_refuses_what_it_would_change(name: str, make: Callable[[], Any], store: Any) -> None:
     """What a format would change is refused by name, and the old object stays."""
-    earlier = {"x.parquet": pa.table({"a": [1]}), "x.json": 1, "x.npy": np.arange(2)}
+    earlier = {
+        "x.parquet": pa.table({"a": [1]}),
+        "x.json": 1,
+        "x.npy": np.arange(2),
+        "x.csv": pd.DataFrame({"a": [1]}),
+        "x.safetensors": {"a": np.arange(2)},
+    }
     if name in earlier:
         store.put(name, earlier[name])
-    with pytest.raises((UnsupportedValueError, UnsupportedFormatError), match="x"):
+    with pytest.raises(UnsupportedValueError, match="x"):
         store.put(name, make())
     if name in earlier:
         assert_same(earlier[name], store.get(name))
@@ -258,11 +350,13 @@ def test_damaged_parquet_is_found(tmp_path: Path) -> None:
                 store.get("x.parquet")
 
 
-@pytest.mark.parametrize("name", ["x.json", "x.npy", "x.pkl"])
+@pytest.mark.parametrize("name", ["x.json", "x.npy", "x.pkl", "x.safetensors"])
 def test_cut_files_are_found(name: str, tmp_path: Path) -> None:
     """A plain file that lost its end is damage, at whatever length."""
     store = ObjectStore(str(tmp_path)).at(namespace="tests", run="files")
-    value = {"x.json": {"a": [1, "b"]}, "x.npy": np.arange(5), "x.pkl": (1, "a")}[name]
+    value = {"x.json": {"a": [1, "b"]}, "x.npy": np.arange(5), "x.pkl": (1, "a")}.get(
+        name, {"a": np.arange(5), "b": np.arange(2, dtype="u1")}
+    )
     store.put(name, value)
     (file,) = tmp_path.rglob(name)
     stored = file.read_bytes()
@@ -279,3 +373,103 @@ def test_npy_is_what_numpy_writes(store: Any) -> None:
         file = io.BytesIO()
         np.save(file, array)
         assert_same(np.load(io.BytesIO(file.getvalue())), store.get("x.npy"))
+
+
+def test_csv_names_the_column() -> None:
+    """What a .csv would change is named, and so is the way out."""
+    store = ObjectStore("memory://csv").at(namespace="tests", run="files")
+    frame = pd.DataFrame({"a": [1], "zip": ["01234"]})
+    with pytest.raises(UnsupportedValueError, match=r"column 'zip'.* int64.*\.parquet"):
+        store.put("x.csv", frame)
+    with pytest.raises(UnsupportedValueError, match="comes back as a pandas"):
+        store.put("x.csv", pl.DataFrame({"a": [1]}))
+
+
+def test_safetensors_of_others(tmp_path: Path) -> None:
+    """The library reads our .safetensors, and we read the library's."""
+    arrays = {"b": np.arange(3, dtype="i1"), "a": _CUBE, "n": np.empty((0, 2))}
+    store = ObjectStore(tmp_path).at(namespace="tests", run="files")
+    store.put("x.safetensors", arrays)
+    (file,) = tmp_path.rglob("x.safetensors")
+    loaded = load_file(file)
+    assert_same(arrays, {key: loaded[key] for key in arrays})
+    save_file(arrays, file.with_name("y.safetensors"), {"made": "elsewhere"})
+    value = store.get("y.safetensors")
+    assert_same(arrays, {key: value[key] for key in arrays})
+
+
+def test_safetensors_can_be_written_to(store: Any) -> None:
+    """The arrays are private to their reader, and lie one beside the other."""
+    store.put("x.safetensors", {"a": np.arange(100_000), "b": np.ones(3, "u1")})
+    mine = store.get("x.safetensors")
+    mine["a"] += 1
+    mine["b"][:] = 7
+    assert_same({"a": np.arange(100_000), "b": np.ones(3, "u1")}, store.get("x.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "error"),
+    [
+        ({"dtype": "BF16", "shape": [4], "data_offsets": [0, 8]}, UnsupportedFormatError),
+        ({"dtype": "F32", "shape": [4], "data_offsets": [0, 8]}, CorruptObjectError),
+        ({"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}, CorruptObjectError),
+        ({"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}, CorruptObjectError),
+        ({"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}, CorruptObjectError),
+        ({"dtype": "F32", "shape": "x", "data_offsets": [0, 8]}, CorruptObjectError),
+        ({"dtype": "F32"}, CorruptObjectError),
+        (1, CorruptObjectError),
+    ],
+)
+def test_wrong_safetensors_are_found(entry: Any, error: type[Exception], tmp_path: Path) -> None:
+    """A header that does not fit the data is damage; a dtype NumPy lacks is said to be."""
+    store = ObjectStore(tmp_path).at(namespace="tests", run="files")
+    store.put("x.safetensors", {})
+    header = json.dumps({"a": entry}).encode()
+    (file,) = tmp_path.rglob("x.safetensors")
+    file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    with pytest.raises(error):
+        store.get("x.safetensors")
+
+
+def test_models_without_pickle(tmp_path: Path) -> None:
+    """A fitted pipeline comes back from a .skops and predicts the same, with pickle denied."""
+    x, y = np.random.default_rng(0).random((40, 3)), np.arange(40) % 2
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, y)
+    store = ObjectStore(tmp_path, pickle="deny").at(namespace="tests", run="files")
+    store.put("x.skops", model)
+    loaded = store.get("x.skops")
+    assert type(model) is type(loaded)
+    assert_same(model.predict_proba(x), loaded.predict_proba(x))
+
+
+@pytest.mark.parametrize("policy", ["allow", "deny"])
+def test_skops_of_others(policy: Any, tmp_path: Path) -> None:
+    """A .skops with types that are not known to be harmless is not loaded, under no policy."""
+    store = ObjectStore(tmp_path, pickle=policy).at(namespace="tests", run="files")
+    store.put("x.skops", StandardScaler())
+    (file,) = tmp_path.rglob("x.skops")
+    file.write_bytes(skops.io.dumps(FunctionTransformer(_nans)))
+    with pytest.raises(UnsafePickleError, match="_nans"):
+        store.get("x.skops")
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(CorruptObjectError):
+        store.get("x.skops")
+
+
+@pytest.mark.parametrize(
+    ("name", "library", "extra"),
+    [("x.csv", "pandas", "runstore[pandas]"), ("x.skops", "skops.io", "runstore[sklearn]")],
+)
+def test_missing_library(
+    name: str, library: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the library of a format, its name and the pip line are in the error."""
+    from runstore.codecs import _files
+
+    module = _files._ASLEEP[name.removeprefix("x.")][0]
+    monkeypatch.setattr(_files, "_FILES", {})
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, library, None)
+    store = ObjectStore("memory://missing").at(namespace="tests", run="files")
+    with pytest.raises(MissingExtraError, match=re.escape(extra)):
+        store.put(name, 1)

@@ -18,7 +18,6 @@ from runstore.errors import (
     PreconditionFailedError,
     SettingsError,
     UnsafePickleError,
-    UnsupportedFormatError,
     UnsupportedValueError,
 )
 
@@ -390,12 +389,6 @@ def test_another_programs_files_are_read_as_tables(tmp_path):
     assert view.stat("foreign").codec is None
     with pytest.raises(CorruptObjectError, match="no digest"):
         view.get("foreign", verify=True)
-
-
-def test_a_format_that_is_to_come_is_told(view):
-    """A reserved extension without a codec raises and says what to do."""
-    with pytest.raises(UnsupportedFormatError, match="Leave it away"):
-        view.put("x.csv", pd.DataFrame({"a": [1]}))
 
 
 def test_a_store_pickles_as_its_address(store):

@@ -4,14 +4,18 @@ Codecs are found by the *name* of a value's type, and their modules imported whe
 such a value is met, so nobody pays for libraries not in use.
 """
 
+import sys
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 from runstore.codecs._base import Codec, Encoded, Opened, type_name
 from runstore.codecs._files import FileCodec, file_codec
 from runstore.codecs._pickle import PickleWarning, Pickling
+from runstore.codecs._plugins import PluginCodec, plugin_codec, plugin_for
 from runstore.codecs._python import is_json
-from runstore.errors import MissingExtraError, UnsupportedFormatError
+from runstore.codecs._refused import refuse
+from runstore.errors import MissingExtraError, UnsupportedFormatError, UnsupportedValueError
 
 __all__ = [
     "Codec",
@@ -20,6 +24,7 @@ __all__ = [
     "Opened",
     "PickleWarning",
     "Pickling",
+    "PluginCodec",
     "codec_named",
     "encode",
     "file_codec",
@@ -33,11 +38,13 @@ _CODECS = {
     "arrow": ("runstore.codecs._arrow", "ArrowCodec", "runstore"),
     "bytes": ("runstore.codecs._python", "BytesCodec", "runstore"),
     "json": ("runstore.codecs._python", "JsonCodec", "runstore"),
+    "nested": ("runstore.codecs._nested", "NestedCodec", "runstore"),
     "numpy": ("runstore.codecs._numpy", "NumpyCodec", "runstore"),
     "pandas": ("runstore.codecs._pandas", "PandasCodec", "runstore[pandas]"),
     "pickle": ("runstore.codecs._pickle", "PickleCodec", "runstore"),
     "polars": ("runstore.codecs._polars", "PolarsCodec", "runstore[polars]"),
     "str": ("runstore.codecs._python", "TextCodec", "runstore"),
+    "torch": ("runstore.codecs._torch", "TorchCodec", "runstore[torch]"),
 }
 
 # By the module they say they are of, which pandas 3 hides.
@@ -50,17 +57,22 @@ _PANDAS_INDEXES = {
     "timedeltas": "TimedeltaIndex",
 }
 
-# Exact types only: a subclass would come back as its base.
+# Exact types only: a subclass would come back as its base. Codecs in the order they are asked.
 _BY_TYPE = {
+    **dict.fromkeys(("datetime.date", "datetime.datetime", "datetime.time"), "nested"),
+    **dict.fromkeys(("datetime.timedelta", "decimal.Decimal", "uuid.UUID"), "nested"),
     "builtins.NoneType": "json",
     "builtins.bool": "json",
     "builtins.bytearray": "bytes",
     "builtins.bytes": "bytes",
-    "builtins.dict": "json",
+    "builtins.complex": "nested",
+    "builtins.dict": "json nested",
     "builtins.float": "json",
     "builtins.int": "json",
-    "builtins.list": "json",
+    "builtins.list": "json nested",
     "builtins.str": "str",
+    "builtins.tuple": "nested",
+    "collections.OrderedDict": "nested",
     "numpy.ndarray": "numpy",
     "pandas.DataFrame": "pandas",
     "pandas.Series": "pandas",
@@ -70,7 +82,9 @@ _BY_TYPE = {
     "polars.series.series.Series": "polars",
     "pyarrow.lib.ChunkedArray": "arrow",
     "pyarrow.lib.RecordBatch": "arrow",
+    "pyarrow.lib.Schema": "arrow",
     "pyarrow.lib.Table": "arrow",
+    "torch.Tensor": "torch",
     **{f"pandas.{name}": "pandas" for name in _PANDAS_INDEXES.values()},
     **{f"pandas.core.indexes.{m}.{name}": "pandas" for m, name in _PANDAS_INDEXES.items()},
 }
@@ -85,23 +99,35 @@ def encode(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
         UnsupportedValueError: Nothing can keep it.
         UnsafePickleError: Only pickle could, and the policy forbids it.
     """
-    name = _codec_for(type(value))
-    if name is not None:
-        codec = codec_named(name)
+    refuse(type_name(type(value)))
+    for codec in _codecs_for(value):
         encoded = codec.encode(value, pickling)
         if encoded is not None:
             return codec, encoded
     codec = codec_named("pickle")
-    encoded = codec.encode(value, pickling)
+    try:
+        encoded = codec.encode(value, pickling)
+    except UnsupportedValueError as exc:
+        if not hasattr(type(value), "__arrow_c_stream__"):
+            raise
+        raise UnsupportedValueError(
+            f"{exc.message}: pyarrow.table(value) is a table of it", exc.ref
+        ) from exc
     assert encoded is not None
     return codec, encoded
 
 
-def _codec_for(kind: type) -> str | None:
-    name = type_name(kind)
-    if name.startswith("pyarrow.lib.") and name.endswith("Array"):
-        return "arrow"  # each Arrow type has an array class of its own
-    return _BY_TYPE.get(name)
+def _codecs_for(value: Any) -> Iterator[Codec]:
+    """Give the codecs for a type, in the order in which they are asked."""
+    name = type_name(type(value))
+    names = _BY_TYPE.get(name, "")
+    if name.startswith("pyarrow.lib.") and name.endswith(("Array", "Scalar")):
+        names = "arrow"  # each Arrow type has classes of its own
+    elif name.startswith("numpy.") and isinstance(value, sys.modules["numpy"].generic):
+        names = "nested"
+    yield from map(codec_named, names.split())
+    if not names and (plugin := plugin_for(name, frozenset(_CODECS))) is not None:
+        yield plugin
 
 
 def codec_named(name: str) -> Codec:
@@ -114,6 +140,8 @@ def codec_named(name: str) -> Codec:
     codec = _opened.get(name)
     if codec is None:
         if name not in _CODECS:
+            if (plugin := plugin_codec(name)) is not None:
+                return plugin
             raise UnsupportedFormatError(
                 f"no codec {name!r} here, only {', '.join(sorted(_CODECS))}: upgrade runstore, or "
                 "install the plug-in that wrote the object"

@@ -16,11 +16,13 @@ _KINDS: tuple[tuple[str, type], ...] = (
     ("batch", pa.RecordBatch),
     ("chunked", pa.ChunkedArray),
     ("array", pa.Array),
+    ("scalar", pa.Scalar),
+    ("schema", pa.Schema),
 )
 
 
 class ArrowCodec:
-    """``pyarrow.Table``, ``RecordBatch``, ``Array`` and ``ChunkedArray``.
+    """``pyarrow.Table``, ``RecordBatch``, ``Array``, ``ChunkedArray``, ``Scalar`` and ``Schema``.
 
     Schema metadata, nullability, dictionaries and extension types are kept; how a
     table is cut into chunks may change. Dictionaries that differ from chunk to chunk
@@ -33,7 +35,11 @@ class ArrowCodec:
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
         kind = next(name for name, of in _KINDS if isinstance(value, of))
-        table = _one_column(value) if kind in ("array", "chunked") else value
+        if kind == "schema":
+            return _encode_schema(value)
+        if kind == "scalar" and (value := _as_array(value)) is None:
+            return None
+        table = _one_column(value) if kind in ("array", "chunked", "scalar") else value
         if table.num_columns == 0 and table.num_rows:
             raise UnsupportedValueError(  # pickle would lose them, too
                 f"cannot store a {type(value).__name__} without columns: Arrow forgets its "
@@ -42,14 +48,11 @@ class ArrowCodec:
         batches = _batches(kind, table)
         if batches is None or not survives(table.schema):
             return None
-        spec: dict[str, Any] = {"kind": kind}
-        if extensions := sorted(set(_extensions(table.schema))):
-            spec["extensions"] = extensions
         return Encoded(
             table.schema,
             batches,
-            spec,
-            rows=table.num_rows,
+            _spec(kind, table.schema),
+            rows=None if kind == "scalar" else table.num_rows,
             columns=table.num_columns if kind in ("table", "batch") else None,
             nbytes=table.nbytes,
         )
@@ -67,10 +70,13 @@ class ArrowCodec:
         kind = spec["kind"]
         if kind == "batch":
             return opened.batch(0)
-        if kind == "array":
+        if kind == "schema":
+            return opened.schema
+        if kind in ("array", "scalar"):
             if opened.num_batches != 1:
                 raise CorruptObjectError(f"{opened.ref} is damaged: not one array", opened.ref)
-            return opened.batch(0).column(0)
+            column = opened.batch(0).column(0)
+            return column if kind == "array" else column[0]
         table = opened.table()
         return table if kind == "table" else table.column(0)
 
@@ -91,6 +97,28 @@ def survives(schema: pa.Schema) -> bool:
         )
     except (pa.ArrowException, ValueError, TypeError):
         return False
+
+
+def _encode_schema(schema: pa.Schema) -> Encoded | None:
+    """A file of that schema without a row."""
+    return Encoded(schema, [], _spec("schema", schema)) if survives(schema) else None
+
+
+def _as_array(scalar: pa.Scalar) -> pa.Array | None:
+    """Give *scalar* as an array of one; None if its type has none."""
+    try:
+        array = pa.repeat(scalar, 1)
+        same = array.type == scalar.type and type(array[0]) is type(scalar)
+        return array if same else None
+    except (pa.ArrowException, NotImplementedError):
+        return None
+
+
+def _spec(kind: str, schema: pa.Schema) -> dict[str, Any]:
+    spec: dict[str, Any] = {"kind": kind}
+    if extensions := sorted(set(_extensions(schema))):
+        spec["extensions"] = extensions
+    return spec
 
 
 def _one_column(value: Any) -> Any:

@@ -6,12 +6,18 @@ What they cannot hold exactly is refused before anything is written.
 import io
 import json
 import math
+from importlib import import_module
 from typing import Any, Protocol
 
 from runstore.buffers import Buffer, flat
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._python import is_json
-from runstore.errors import CorruptObjectError, UnsupportedFormatError, UnsupportedValueError
+from runstore.errors import (
+    CorruptObjectError,
+    MissingExtraError,
+    UnsupportedFormatError,
+    UnsupportedValueError,
+)
 
 __all__ = ["FileCodec", "file_codec"]
 
@@ -120,20 +126,41 @@ _WAY_OUT = "Leave the extension away to store it exactly"
 
 _FILES: dict[str, FileCodec] = {"json": _Json(), "npy": _Npy(), "pkl": _Pkl()}
 
+# Extension to module, class, and the pip line for what it needs.
+_ASLEEP = {
+    "csv": ("runstore.codecs._csv", "CsvFile", "runstore[pandas]"),
+    "safetensors": ("runstore.codecs._safetensors", "SafetensorsFile", "runstore"),
+    "skops": ("runstore.codecs._skops", "SkopsFile", "runstore[sklearn]"),
+}
+
 
 def file_codec(extension: str, ref: str) -> FileCodec:
     """Return the codec of files with this extension.
 
     Raises:
-        UnsupportedFormatError: There is none in this version.
+        UnsupportedFormatError: There is none here.
+        MissingExtraError: The library it is for is not installed.
     """
     codec = _FILES.get(extension)
+    if codec is None and extension in _ASLEEP:
+        module, attribute, extra = _ASLEEP[extension]
+        try:
+            codec = getattr(import_module(module), attribute)()
+        except ModuleNotFoundError as exc:
+            raise MissingExtraError(
+                f"{ref}: a .{extension} file needs {exc.name!r}: pip install '{extra}'", ref
+            ) from exc
+    elif codec is None:
+        from runstore.codecs._plugins import plugin_file
+
+        codec = plugin_file(extension)
     if codec is None:
         raise UnsupportedFormatError(
-            f"{ref}: the extension .{extension} is reserved for a format that this version of "
-            "runstore does not write or read yet. Leave it away to store the value as Arrow",
+            f"{ref}: there is no codec for .{extension} files here. Leave the extension away to "
+            "store the value as Arrow",
             ref,
         )
+    _FILES[extension] = codec
     return codec
 
 

@@ -10,7 +10,7 @@ from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError
 
-__all__ = ["NumpyCodec", "has_twin"]
+__all__ = ["NumpyCodec", "described", "dtype_of", "has_twin"]
 
 
 class NumpyCodec:
@@ -26,7 +26,7 @@ class NumpyCodec:
     def encode(self, value: np.ndarray[Any, Any], pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
         dtype = value.dtype
-        if (descr := _descr(dtype)) is None:
+        if (descr := described(dtype)) is None:
             return None
         order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
         data = value.T if order == "F" else np.ascontiguousarray(value)
@@ -44,7 +44,7 @@ class NumpyCodec:
         self, opened: Opened, spec: dict[str, Any], pickling: Pickling
     ) -> np.ndarray[Any, Any]:
         """See `runstore.codecs.Codec.decode`."""
-        dtype, shape = np.lib.format.descr_to_dtype(_tuples(spec["dtype"])), tuple(spec["shape"])
+        dtype, shape = dtype_of(spec["dtype"]), tuple(spec["shape"])
         count = int(np.prod(shape, dtype="i8"))
         column = opened.batch(0).column(0)
         if column.type.bit_width // 8 * len(column) != count * dtype.itemsize:
@@ -62,7 +62,7 @@ def _column(data: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> pa.Array:
     return pa.Array.from_buffers(pa.uint8(), count, [None, pa.py_buffer(raw)])
 
 
-def _descr(dtype: np.dtype[Any]) -> Any:
+def described(dtype: np.dtype[Any]) -> Any:
     """Give *dtype* as JSON, or None if it would not come back the same."""
     if not _is_describable(dtype):
         return None
@@ -75,6 +75,12 @@ def _descr(dtype: np.dtype[Any]) -> Any:
     back = np.lib.format.descr_to_dtype(descr)
     same = back == dtype and back.type is dtype.type and _is_aligned_like(back, dtype)
     return json.loads(json.dumps(descr)) if same else None
+
+
+def dtype_of(descr: Any) -> np.dtype[Any]:
+    """Rebuild a dtype from what `described` gave."""
+    dtype: np.dtype[Any] = np.lib.format.descr_to_dtype(_tuples(descr))
+    return dtype
 
 
 def has_twin(dtype: np.dtype[Any]) -> bool:

@@ -9,7 +9,7 @@ from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling, blob_batch, blob_in, blob_schema
 from runstore.errors import CorruptObjectError
 
-__all__ = ["BytesCodec", "JsonCodec", "TextCodec", "is_json"]
+__all__ = ["BytesCodec", "JsonCodec", "TextCodec", "is_json", "is_text"]
 
 _DEEPEST = 64
 _LARGEST_INT = 1 << 4096  # python refuses to print much larger ones
@@ -76,7 +76,7 @@ def is_json(value: Any, depth: int = 0) -> bool:
     """Say whether *value* comes back from JSON as it is: types, order and values."""
     kind = type(value)
     if kind is str:
-        return _is_text(value)
+        return is_text(value)
     if kind is bool or value is None or kind is float:
         return True
     if kind is int:
@@ -87,13 +87,13 @@ def is_json(value: Any, depth: int = 0) -> bool:
         return all(is_json(item, depth + 1) for item in value)
     if kind is dict:
         return all(
-            type(key) is str and _is_text(key) and is_json(item, depth + 1)
+            type(key) is str and is_text(key) and is_json(item, depth + 1)
             for key, item in value.items()
         )
     return False
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
     """Say whether there is no surrogate in it: JSON joins two of them to another character."""
     if value.isascii():
         return True

@@ -311,6 +311,7 @@ _LIBRARIES = {
     "numpy": ("numpy",),
     "pandas": ("pandas", "pyarrow", "numpy"),
     "polars": ("polars", "pyarrow"),
+    "torch": ("torch",),
 }
 
 

@@ -3,6 +3,7 @@
 import math
 import struct
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -50,12 +51,15 @@ def _same_python(expected: Any, actual: Any) -> None:
         assert_same(expected.imag, actual.imag)
     elif kind in (list, tuple):
         _all_same(expected, actual)
-    elif kind is dict:
+    elif kind in (dict, OrderedDict):
+        assert_same(getattr(expected, "__dict__", None), getattr(actual, "__dict__", None))
         _all_same(list(expected), list(actual))
         _all_same(list(expected.values()), list(actual.values()))
     elif expected is not actual:
         assert expected == actual or (expected != expected and actual != actual)
         assert getattr(expected, "unit", None) == getattr(actual, "unit", None)
+        assert str(expected) == str(actual)  # digits of a Decimal, a zone's name
+        assert getattr(expected, "fold", None) == getattr(actual, "fold", None)
         assert type(getattr(expected, "tzinfo", None)) is type(getattr(actual, "tzinfo", None))
 
 
@@ -253,6 +257,16 @@ def _same_polars_series(expected: Any, actual: Any) -> None:
     _all_same(expected.to_list(), actual.to_list())
 
 
+# torch -------------------------------------------------------------------------------------------
+
+
+def _same_tensor(expected: Any, actual: Any) -> None:
+    assert (expected.dtype, expected.shape) == (actual.dtype, actual.shape)
+    assert expected.requires_grad == actual.requires_grad
+    assert expected.stride() == actual.stride()
+    assert repr(expected.tolist()) == repr(actual.tolist())
+
+
 _COMPARERS: tuple[tuple[str, str, Callable[[Any, Any], None]], ...] = (
     ("pandas", "DataFrame", _same_frame),
     ("pandas", "Series", _same_series),
@@ -266,4 +280,5 @@ _COMPARERS: tuple[tuple[str, str, Callable[[Any, Any], None]], ...] = (
     ("pyarrow", "Schema", _same_schema),
     ("polars", "DataFrame", _same_polars),
     ("polars", "Series", _same_polars_series),
+    ("torch", "Tensor", _same_tensor),
 )

@@ -1,0 +1,225 @@
+"""Python's small values as tagged JSON: each comes back as the type it was, without pickle.
+
+A tag is an object with one key that begins with ``$``: ``{"$tuple": [1, 2]}``. What is
+JSON already stands as it is; a dict that JSON would change is ``{"$dict": [[key, value], …]}``.
+"""
+
+import base64
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, SafeUUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from runstore.codecs._numpy import described, dtype_of
+from runstore.codecs._python import is_json, is_text
+from runstore.errors import UnsupportedValueError
+
+__all__ = ["InexactError", "Leaf", "from_tree", "to_tree"]
+
+Leaf = Callable[[Any, tuple[Any, ...]], int]
+
+_DEEPEST = 64
+_SHORT = 4096  # bytes; longer ones are a leaf of their own
+
+
+class InexactError(Exception):
+    """The value has no exact tree; another codec has to keep it."""
+
+
+def to_tree(value: Any, leaf: Leaf, path: tuple[Any, ...] = ()) -> Any:
+    """Give *value* as JSON; for what is none, *leaf* is asked and ``{"$leaf": its answer}`` set.
+
+    Raises:
+        InexactError: It is too deep, contains itself, or has a part that is not exact.
+    """
+    kind = type(value)
+    if len(path) > _DEEPEST:
+        raise InexactError
+    if kind is list:
+        return [to_tree(item, leaf, (*path, i)) for i, item in enumerate(value)]
+    if kind is tuple:
+        return {"$tuple": [to_tree(item, leaf, (*path, i)) for i, item in enumerate(value)]}
+    if kind is dict:
+        if _is_object(value):
+            return {key: to_tree(item, leaf, (*path, key)) for key, item in value.items()}
+        return {"$dict": _pairs(value, leaf, path)}
+    if kind is OrderedDict:
+        more = to_tree(vars(value), leaf, (*path, "__dict__"))  # a torch state dict has one
+        return {"$ordered": [_pairs(value, leaf, path), more]}
+    plain = _plain(value)
+    return {"$leaf": leaf(value, path)} if plain is _NONE else plain
+
+
+def from_tree(tree: Any, leaf: Callable[[int], Any], ref: str) -> Any:
+    """Rebuild what `to_tree` was given; *leaf* has the leaves.
+
+    Raises:
+        UnsupportedValueError: A time zone is not known here.
+        ValueError, TypeError, KeyError: It is no such tree.
+    """
+    if isinstance(tree, list):
+        return [from_tree(item, leaf, ref) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    tag = next(iter(tree)) if len(tree) == 1 else ""
+    if not tag.startswith("$"):
+        return {key: from_tree(item, leaf, ref) for key, item in tree.items()}
+    content = tree[tag]
+    match tag:
+        case "$leaf":
+            return leaf(content)
+        case "$tuple":
+            return tuple(from_tree(item, leaf, ref) for item in content)
+        case "$dict":
+            return dict(_from_pairs(content, leaf, ref))
+        case "$ordered":
+            ordered = OrderedDict(_from_pairs(content[0], leaf, ref))
+            vars(ordered).update(from_tree(content[1], leaf, ref))
+            return ordered
+    try:
+        return _DECODERS[tag](content)
+    except ZoneInfoNotFoundError as exc:
+        raise UnsupportedValueError(
+            f"cannot load {ref}: the time zone {exc} is not known here. Install tzdata", ref
+        ) from exc
+
+
+def _is_object(value: dict[Any, Any]) -> bool:
+    """Say whether a dict can stand as an object of JSON, and is not taken for a tag."""
+    if not all(type(key) is str and is_text(key) for key in value):
+        return False
+    return len(value) != 1 or not next(iter(value)).startswith("$")
+
+
+def _pairs(value: dict[Any, Any], leaf: Leaf, path: tuple[Any, ...]) -> list[Any]:
+    return [
+        [to_tree(key, _no_leaf, path), to_tree(item, leaf, (*path, key))]
+        for key, item in value.items()
+    ]
+
+
+def _from_pairs(pairs: Any, leaf: Callable[[int], Any], ref: str) -> list[tuple[Any, Any]]:
+    return [(from_tree(key, leaf, ref), from_tree(item, leaf, ref)) for key, item in pairs]
+
+
+def _no_leaf(value: Any, path: tuple[Any, ...]) -> int:
+    raise InexactError
+
+
+_NONE = object()
+
+
+def _plain(value: Any) -> Any:
+    """Give one value that holds no others as JSON; _NONE if it has to be a leaf."""
+    kind = type(value)
+    if is_json(value):
+        return value
+    if isinstance(value, np.generic):
+        return _scalar(value)
+    if kind in (bytes, bytearray) and len(value) <= _SHORT:
+        return {f"${kind.__name__}": base64.b64encode(value).decode()}
+    encoder = _ENCODERS.get(kind)
+    return _NONE if encoder is None else encoder(value)
+
+
+def _scalar(value: Any) -> Any:
+    descr = described(value.dtype)
+    if descr is None or type(value) is not value.dtype.type:
+        raise InexactError
+    data = np.asarray(value).tobytes()
+    back = _scalar_of([descr, base64.b64encode(data).decode()])
+    if type(back) is not type(value) or np.asarray(back).tobytes() != data:
+        raise InexactError
+    return {"$numpy": [descr, base64.b64encode(data).decode()]}
+
+
+def _scalar_of(content: Any) -> Any:
+    data = bytearray(base64.b64decode(content[1]))
+    return np.frombuffer(data, dtype_of(content[0]), 1)[0]
+
+
+def _zone(zone: tzinfo | None) -> Any:
+    if zone is None:
+        return None
+    if type(zone) is ZoneInfo and zone.key is not None:
+        return zone.key
+    if type(zone) is not timezone:
+        raise InexactError
+    offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
+    if name and not is_json(name[0]):
+        raise InexactError
+    return [[offset.days, offset.seconds, offset.microseconds], *name]
+
+
+def _zone_of(content: Any) -> tzinfo | None:
+    if content is None:
+        return None
+    if isinstance(content, str):
+        return ZoneInfo(content)
+    offset, *name = content
+    if not name and not any(offset):
+        return timezone.utc  # noqa: UP017 - the one object that it is
+    return timezone(_span(offset), *name)
+
+
+def _datetime(v: datetime) -> Any:
+    day = [v.year, v.month, v.day]
+    return {"$datetime": [*day, *_clock(v)]}
+
+
+def _clock(v: datetime | time) -> list[Any]:
+    return [v.hour, v.minute, v.second, v.microsecond, v.fold, _zone(v.tzinfo)]
+
+
+def _datetime_of(content: Any) -> datetime:
+    year, month, day, *clock = content
+    return datetime.combine(date(year, month, day), _time_of(clock))
+
+
+def _time_of(content: Any) -> time:
+    hour, minute, second, microsecond, fold, zone = content
+    return time(hour, minute, second, microsecond, _zone_of(zone), fold=fold)
+
+
+def _span(content: Any) -> timedelta:
+    return timedelta(content[0], content[1], content[2])
+
+
+def _complex(v: complex) -> Any:
+    return {"$complex": [v.real, v.imag]}
+
+
+def _complex_of(content: Any) -> complex:
+    real, imag = content
+    if not (isinstance(real, float) and isinstance(imag, float)):
+        raise TypeError("a complex number is two floats")
+    return complex(real, imag)
+
+
+_ENCODERS: dict[type, Callable[[Any], Any]] = {
+    UUID: lambda v: {"$uuid": [v.hex, v.is_safe.value]},
+    Decimal: lambda v: {"$decimal": str(v)},
+    complex: _complex,
+    date: lambda v: {"$date": [v.year, v.month, v.day]},
+    datetime: _datetime,
+    time: lambda v: {"$time": _clock(v)},
+    timedelta: lambda v: {"$timedelta": [v.days, v.seconds, v.microseconds]},
+}
+
+_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "$bytearray": lambda c: bytearray(base64.b64decode(c)),
+    "$bytes": lambda c: base64.b64decode(c),
+    "$complex": _complex_of,
+    "$date": lambda c: date(*c),
+    "$datetime": _datetime_of,
+    "$decimal": lambda c: Decimal(c),
+    "$numpy": _scalar_of,
+    "$time": _time_of,
+    "$timedelta": _span,
+    "$uuid": lambda c: UUID(hex=c[0], is_safe=SafeUUID(c[1])),
+}

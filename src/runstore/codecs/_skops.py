@@ -1,0 +1,82 @@
+"""``.skops``: scikit-learn models without pickle, of types that are known to be harmless."""
+
+import zipfile
+from typing import Any
+
+import numpy as np
+import sklearn.base
+import skops.io
+
+from runstore.buffers import Buffer, flat
+from runstore.codecs._base import type_name
+from runstore.codecs._pickle import Pickling
+from runstore.errors import CorruptObjectError, UnsafePickleError, UnsupportedValueError
+
+__all__ = ["SkopsFile"]
+
+
+class SkopsFile:
+    """A scikit-learn estimator whose parts skops trusts.
+
+    What skops does not know, functions and classes of one's own, would be called when
+    it is read: it is refused, at put and at get, under every pickle policy.
+    """
+
+    def encode(self, value: Any, ref: str, pickling: Pickling) -> list[Buffer]:
+        """See `runstore.codecs.FileCodec.encode`."""
+        if not isinstance(value, sklearn.base.BaseEstimator):
+            raise UnsupportedValueError(
+                f"cannot store {ref}: a .skops holds a scikit-learn estimator, not a "
+                f"{type_name(type(value))}. Leave the extension away to store it",
+                ref,
+            )
+        data: bytes = skops.io.dumps(value)
+        if unknown := skops.io.get_untrusted_types(data=data):
+            raise UnsupportedValueError(
+                f"cannot store {ref}: reading the .skops would run code of "
+                f"{', '.join(sorted(unknown))}. Leave the extension away to store it as a pickle",
+                ref,
+            )
+        if not _same(value, skops.io.loads(data)):
+            raise UnsupportedValueError(
+                f"cannot store {ref}: this {type_name(type(value))} comes back different from a "
+                ".skops. Leave the extension away to store it as a pickle",
+                ref,
+            )
+        return [data]
+
+    def decode(self, data: Buffer, ref: str, pickling: Pickling) -> Any:
+        """See `runstore.codecs.FileCodec.decode`."""
+        content = bytes(flat(data))
+        try:
+            if unknown := skops.io.get_untrusted_types(data=content):
+                raise UnsafePickleError(
+                    f"{ref} holds {', '.join(sorted(unknown))}: reading it could execute code, and "
+                    "nothing of it was. If you trust the file, read it with skops.io.load(path, "
+                    "trusted=[…])",
+                    ref,
+                )
+            return skops.io.loads(content)
+        except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as exc:
+            raise CorruptObjectError(f"{ref} is not a whole .skops file: {exc}", ref) from exc
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Say whether two models have the same parts, of the same types, all the way down."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, (np.ndarray, np.generic)):
+        alike = one.dtype == other.dtype and one.shape == other.shape
+        if one.dtype.hasobject:
+            return bool(alike) and _same(one.tolist(), other.tolist())
+        alike = alike and one.flags.fnc == other.flags.fnc
+        return bool(alike and one.tobytes() == other.tobytes())
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict):
+        return _same(list(one), list(other)) and _same(list(one.values()), list(other.values()))
+    if isinstance(one, (str, bytes, int, float, complex, set, frozenset)):
+        return bool(one == other or (one != one and other != other))
+    if state := getattr(one, "__dict__", None):
+        return _same(state, vars(other))
+    return True
