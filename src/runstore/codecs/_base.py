@@ -40,6 +40,8 @@ class Opened(Protocol):
 
     data: Buffer
     ref: str
+    keeps_nulls: bool
+    """Whether the slots of nulls hold what the codec put there."""
 
     @property
     def schema(self) -> "pa.Schema":

@@ -21,7 +21,15 @@ from runstore.codecs._numpy import has_twin
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError
 
-__all__ = ["decode_column", "dictionary_column", "encode_column", "encode_exactly", "is_plain"]
+__all__ = [
+    "decode_codes",
+    "decode_column",
+    "dictionary_column",
+    "encode_column",
+    "encode_exactly",
+    "is_plain",
+    "whole",
+]
 
 Spec = dict[str, Any]
 Array = np.ndarray[Any, Any]
@@ -105,7 +113,10 @@ def _booleans(values: Array) -> tuple[pa.Array, Spec]:
 
 
 def _booleans_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
-    return np.array(column.to_numpy(), dtype=bool)  # bits to bytes, so a copy
+    if column.num_chunks == 0:
+        return np.empty(0, bool)
+    chunk = whole(column)
+    return _bits(chunk.buffers()[1], chunk)
 
 
 # Times: the missing ones are nulls to others, and stay NaT in the buffer -----------------------
@@ -122,7 +133,7 @@ def _times(values: Any) -> tuple[pa.Array, Spec] | None:
 
 def _times_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
     data = _raw_back(opened, column, f"{spec['k']}8[{column.type.unit}]")
-    return _restored(data, column, np.array("NaT", data.dtype))
+    return _restored(opened, data, column, np.array("NaT", data.dtype))
 
 
 def _zoned(values: Any) -> tuple[pa.Array, Spec] | None:
@@ -151,7 +162,7 @@ def _zoned_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
     data = _raw_back(opened, column, f"M8[{column.type.unit}]")
     zone = dt.UTC if spec["zone"] is None else zoneinfo.ZoneInfo(spec["zone"])
     dtype = pd.DatetimeTZDtype(column.type.unit, zone)
-    data = _restored(data, column, np.array("NaT", data.dtype))
+    data = _restored(opened, data, column, np.array("NaT", data.dtype))
     # The values are UTC already; the public constructors would look at each of them.
     return pd.arrays.DatetimeArray._simple_new(data, dtype=dtype)  # type: ignore[attr-defined]
 
@@ -170,7 +181,7 @@ def _strings(values: Any) -> tuple[pa.Array, Spec] | None:
         column = pa.array(values, pa.large_string(), from_pandas=True)
     except (pa.ArrowException, UnicodeEncodeError):  # lone surrogates are not text to Arrow
         return None
-    return _whole(column), {"k": "str", "storage": dtype.storage, "na": na}
+    return whole(column), {"k": "str", "storage": dtype.storage, "na": na}
 
 
 def _strings_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
@@ -228,11 +239,21 @@ def _masked(values: Any) -> tuple[pa.Array, Spec]:
 
 
 def _masked_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    if column.num_chunks == 0:
+        data, mask = np.empty(0, column.type.to_pandas_dtype()), np.empty(0, bool)
+        return _MASKED[spec["array"]](data, mask)
+    chunk = whole(column)
     if column.type == pa.bool_():
-        data = np.array(column.fill_null(False).to_numpy(), dtype=bool)
+        data = _bits(chunk.buffers()[1], chunk)
     else:
         data = _raw_back(opened, column, column.type.to_pandas_dtype())
-    mask = np.array(column.is_null().to_numpy(), dtype=bool)
+    if chunk.null_count:
+        mask = _bits(chunk.buffers()[0], chunk)
+        np.logical_not(mask, out=mask)
+        if column.type == pa.bool_():
+            data[mask] = False
+    else:
+        mask = np.zeros(len(chunk), bool)  # costs no memory before it is written to
     return _MASKED[spec["array"]](data, mask)
 
 
@@ -257,13 +278,10 @@ def _categories(values: Any) -> tuple[pa.Array, Spec] | None:
 def _categories_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
     from runstore.codecs._pandas_index import decode_flat_index
 
-    chunk = _whole(column)
+    chunk = whole(column)
     categories = decode_flat_index(opened, pa.chunked_array([chunk.dictionary]), spec["categories"])
-    codes = pa.chunked_array([chunk.indices])
-    data = _raw_back(opened, codes, chunk.indices.type.to_pandas_dtype())
     dtype = pd.CategoricalDtype(categories, ordered=spec["ordered"])
-    data = _restored(data, codes, np.array(-1, data.dtype))
-    return pd.Categorical.from_codes(data, dtype=dtype, validate=False)
+    return pd.Categorical.from_codes(decode_codes(opened, chunk), dtype=dtype, validate=False)
 
 
 def dictionary_column(codes: Array, labels: pa.Array, ordered: bool = False) -> pa.Array | None:
@@ -286,7 +304,7 @@ def _arrow_backed(values: Any) -> tuple[pa.Array, Spec] | None:
     if not survives(pa.schema([pa.field("value", values.dtype.pyarrow_dtype)])):
         return None  # comes back as its storage where the type is not registered
     try:
-        column = _whole(values.__arrow_array__())
+        column = whole(values.__arrow_array__())
     except pa.ArrowException:  # too large for one chunk
         return None
     return (column, {"k": "arrow"}) if isinstance(column, pa.Array) else None
@@ -312,23 +330,53 @@ def _raw_back(opened: Opened, column: pa.ChunkedArray, dtype: Any) -> Array:
     """View a column's data buffer as a writable array, whatever its nulls."""
     if column.num_chunks == 0:
         return np.empty(0, dtype)
-    chunk = _whole(column)
+    chunk = whole(column)
     data = opened.array(chunk.buffers()[1], dtype, chunk.offset + len(chunk))
     return data[chunk.offset :] if chunk.offset else data
 
 
-def _restored(data: Array, column: pa.ChunkedArray, missing: Array) -> Array:
-    """Make the nulls' slots *missing* again where another writer left something else there."""
-    if column.null_count:
-        nulls = column.is_null().to_numpy()
-        at = data[nulls]
-        expected = np.full(len(at), missing)
-        if at.tobytes() != expected.tobytes():
-            data[nulls] = missing
+def _restored(opened: Opened, data: Array, column: pa.ChunkedArray, missing: Array) -> Array:
+    """Make the nulls' slots *missing* again, unless the container keeps what was in them."""
+    if column.null_count and not opened.keeps_nulls:
+        data[column.is_null().to_numpy()] = missing
     return data
 
 
-def _whole(column: Any) -> pa.Array:
+def decode_codes(opened: Opened, chunk: pa.DictionaryArray) -> Array:
+    """Give the codes that `dictionary_column` was given: a null's is -1 again.
+
+    The bits are read some at a time, and no codes but those of nulls are touched.
+    """
+    indices = chunk.indices
+    codes = _raw_back(opened, pa.chunked_array([indices]), indices.type.to_pandas_dtype())
+    if not chunk.null_count:
+        return codes
+    bits = np.frombuffer(chunk.buffers()[0], "u1")
+    for start in range(0, len(codes), _AT_ONCE):
+        count = min(_AT_ONCE, len(codes) - start)
+        first = chunk.offset + start
+        some = bits[first // 8 : -(-(first + count) // 8)]
+        if (some == 0xFF).all():
+            continue
+        valid = np.unpackbits(some, bitorder="little")[first % 8 : first % 8 + count]
+        codes[start : start + count][valid == 0] = -1
+    return codes
+
+
+_AT_ONCE = 1 << 15  # codes; with a byte each, eight pages
+
+
+def _bits(buffer: pa.Buffer | None, chunk: pa.Array) -> Array:
+    """Unpack one bit per value of *chunk* into booleans of its own."""
+    if buffer is None or buffer.size * 8 < chunk.offset + len(chunk):
+        raise CorruptObjectError("the stored frame is damaged: a column of bits is too short")
+    packed, skipped = np.frombuffer(buffer, "u1"), chunk.offset % 8
+    packed = packed[chunk.offset // 8 :]
+    bits = np.unpackbits(packed, count=skipped + len(chunk), bitorder="little")
+    return bits[skipped:].view(bool)
+
+
+def whole(column: Any) -> pa.Array:
     """Give a column in one piece; it is copied together only if it is not."""
     if not isinstance(column, pa.ChunkedArray):
         return column

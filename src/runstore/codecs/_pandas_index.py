@@ -7,7 +7,13 @@ import pandas as pd
 import pyarrow as pa
 
 from runstore.codecs._base import Opened
-from runstore.codecs._pandas_columns import decode_column, dictionary_column, encode_exactly
+from runstore.codecs._pandas_columns import (
+    decode_codes,
+    decode_column,
+    dictionary_column,
+    encode_exactly,
+    whole,
+)
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._python import is_json
 
@@ -113,11 +119,12 @@ def _encode_multi(index: Any) -> tuple[list[pa.Array], Spec] | None:
 
 
 def _decode_multi(opened: Opened, columns: list[pa.ChunkedArray], spec: Spec) -> Any:
-    levels, codes = [], []
+    levels: list[Any] = []
+    codes: list[Any] = []
     for column, level in zip(columns, spec["levels"], strict=True):
-        chunk = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        chunk = whole(column)
         levels.append(decode_flat_index(opened, pa.chunked_array([chunk.dictionary]), level))
-        codes.append(chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False))
+        codes.append(decode_codes(opened, chunk))
     return pd.MultiIndex(
         levels, codes, spec["sortorder"], names=spec["names"], verify_integrity=False
     )

@@ -98,6 +98,7 @@ class StoredParquet:
     """One stored Parquet file, opened; to a codec it looks like an Arrow file of one batch."""
 
     num_batches = 1
+    keeps_nulls = False  # Parquet has no slots for them
 
     def __init__(self, data: Buffer, table: pa.Table, header: Header | None, ref: str) -> None:
         self.data = data

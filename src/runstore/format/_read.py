@@ -27,6 +27,7 @@ class Stored:
         header: What the file says about itself; None for one runstore did not write.
         schema: The schema of the record batches.
         data: The whole file, private and writable.
+        keeps_nulls: Whether the slots of nulls hold what the codec put there.
     """
 
     def __init__(self, data: Buffer, reader: Any, header: Header | None, ref: str) -> None:
@@ -34,6 +35,7 @@ class Stored:
         self.header = header
         self.schema: pa.Schema = reader.schema
         self.ref = ref
+        self.keeps_nulls = header is not None  # Arrow writes buffers as they are
         self._reader = reader
         self._base: int = pa.py_buffer(data).address
 
