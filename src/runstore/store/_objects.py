@@ -304,6 +304,7 @@ _LIBRARIES = {
     "pandas": ("pandas", "pyarrow", "numpy"),
     "polars": ("polars", "pyarrow"),
     "torch": ("torch",),
+    "xarray": ("xarray", "numpy"),
 }
 
 
