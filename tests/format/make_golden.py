@@ -2,11 +2,16 @@
 
     python tests/format/make_golden.py
 
+What is there already stays; a new codec adds its file.
+
 Files of a released version are never written again: the tests read them for ever.
 """
 
 import sys
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -45,14 +50,21 @@ def values():
         "pickle": {1, 2, 3},
         "big-pickle": (np.arange(2000.0), "x"),
         "x" * 300: "a shortened key",
+        "nested": {
+            "array": np.arange(3.0),
+            "tables": [pa.table({"a": [1, None]}), pa.table({"a": ["x"]})],
+            "small": (1, b"x", Decimal("1.50"), 1j, UUID(int=7), np.float32(1.5)),
+            "times": (datetime(2024, 1, 2, tzinfo=UTC), date(2024, 1, 2), timedelta(1, 2, 3)),
+            "keys": {1: "a", (2, 3): "b"},
+        },
     }
 
 
 if __name__ == "__main__":
     version = sys.argv[1] if len(sys.argv) > 1 else "v1"
     folder = GOLDEN / version
-    if folder.exists():
-        raise SystemExit(f"{folder} exists: golden files are written once")
     view = ObjectStore(folder).at(namespace="golden", run=version)
     for name, value in values().items():
+        if view.exists(name):
+            continue  # written once
         view.put(name, value, metadata=None if "." in name and "parquet" not in name else {"v": 1})

@@ -6,6 +6,7 @@ import pytest
 from tests.format.make_golden import GOLDEN, values
 
 from runstore import ObjectStore
+from runstore.testing import assert_same
 
 VERSIONS = sorted(path.name for path in GOLDEN.iterdir())
 
@@ -25,6 +26,8 @@ def test_a_golden_file_is_read_as_it_was_written(version, name):
             actual.dtype,
             actual.flags.f_contiguous,
         )
+    elif name == "nested":
+        assert_same(expected, actual)
     elif name == "big-pickle":
         np.testing.assert_array_equal(expected[0], actual[0])
     else:

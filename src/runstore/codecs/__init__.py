@@ -45,6 +45,7 @@ _CODECS = {
     "polars": ("runstore.codecs._polars", "PolarsCodec", "runstore[polars]"),
     "str": ("runstore.codecs._python", "TextCodec", "runstore"),
     "torch": ("runstore.codecs._torch", "TorchCodec", "runstore[torch]"),
+    "xarray": ("runstore.codecs._xarray", "XarrayCodec", "runstore[xarray]"),
 }
 
 # By the module they say they are of, which pandas 3 hides.
@@ -85,6 +86,8 @@ _BY_TYPE = {
     "pyarrow.lib.Schema": "arrow",
     "pyarrow.lib.Table": "arrow",
     "torch.Tensor": "torch",
+    "xarray.core.dataarray.DataArray": "xarray",
+    "xarray.core.dataset.Dataset": "xarray",
     **{f"pandas.{name}": "pandas" for name in _PANDAS_INDEXES.values()},
     **{f"pandas.core.indexes.{m}.{name}": "pandas" for m, name in _PANDAS_INDEXES.items()},
 }

@@ -30,8 +30,10 @@ class CsvFile:
                 ref,
             )
         index = value.index
-        if type(index) is not pd.RangeIndex or (index.start, index.step) != (0, 1) or index.name:
+        if type(index) is not pd.RangeIndex or (index.start, index.step) != (0, 1):
             raise _inexact(ref, "its index: reset_index() makes a column of it")
+        if index.name is not None:
+            raise _inexact(ref, "the name of its index")
         if not value.columns.size or {type(label) for label in value.columns} != {str}:
             raise _inexact(ref, "its column labels, which must be text")
         if value.attrs or not value.flags.allows_duplicate_labels:

@@ -312,6 +312,7 @@ _LIBRARIES = {
     "pandas": ("pandas", "pyarrow", "numpy"),
     "polars": ("polars", "pyarrow"),
     "torch": ("torch",),
+    "xarray": ("xarray", "numpy"),
 }
 
 

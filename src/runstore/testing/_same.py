@@ -15,7 +15,8 @@ def assert_same(expected: Any, actual: Any) -> None:
 
     Stricter than ``==`` and than pandas' own assertions: NaN, None, NaT and NA are
     four things, ``0.0`` is not ``-0.0``, floats are compared by their bits, zones and
-    storages by their types. For pandas, NumPy, pyarrow, polars and plain Python.
+    storages by their types. For pandas, NumPy, pyarrow, polars,
+    xarray, torch and plain Python.
 
     Raises:
         AssertionError: They differ; the message leads to the part that does.
@@ -267,6 +268,42 @@ def _same_tensor(expected: Any, actual: Any) -> None:
     assert repr(expected.tolist()) == repr(actual.tolist())
 
 
+# xarray ------------------------------------------------------------------------------------------
+
+
+def _same_dataset(expected: Any, actual: Any) -> None:
+    _all_same(list(expected.data_vars), list(actual.data_vars))
+    for name in expected.data_vars:
+        _same_variable(expected[name].variable, actual[name].variable)
+    assert_same(expected.attrs, actual.attrs)
+    assert_same(expected.encoding, actual.encoding)
+    _same_coordinates(expected, actual)
+
+
+def _same_data_array(expected: Any, actual: Any) -> None:
+    assert_same(expected.name, actual.name)
+    _same_variable(expected.variable, actual.variable)
+    _same_coordinates(expected, actual)
+
+
+def _same_coordinates(expected: Any, actual: Any) -> None:
+    _all_same(list(expected.coords), list(actual.coords))
+    for name in expected.coords:
+        _same_variable(expected.coords[name].variable, actual.coords[name].variable)
+    _all_same(list(expected.xindexes), list(actual.xindexes))
+    for name in expected.indexes:
+        assert type(expected.xindexes[name]) is type(actual.xindexes[name])
+        assert_same(expected.indexes[name], actual.indexes[name])
+
+
+def _same_variable(expected: Any, actual: Any) -> None:
+    assert type(expected) is type(actual)
+    assert expected.dims == actual.dims
+    assert_same(expected.values, actual.values)
+    assert_same(expected.attrs, actual.attrs)
+    assert_same(expected.encoding, actual.encoding)
+
+
 _COMPARERS: tuple[tuple[str, str, Callable[[Any, Any], None]], ...] = (
     ("pandas", "DataFrame", _same_frame),
     ("pandas", "Series", _same_series),
@@ -281,4 +318,6 @@ _COMPARERS: tuple[tuple[str, str, Callable[[Any, Any], None]], ...] = (
     ("polars", "DataFrame", _same_polars),
     ("polars", "Series", _same_polars_series),
     ("torch", "Tensor", _same_tensor),
+    ("xarray", "Dataset", _same_dataset),
+    ("xarray", "DataArray", _same_data_array),
 )

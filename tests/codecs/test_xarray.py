@@ -1,0 +1,94 @@
+"""xarray datasets and arrays."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from runstore import ObjectStore
+from runstore.testing import CodecTests, assert_same
+
+
+def _dataset() -> Any:
+    return xr.Dataset(
+        {
+            "rain": (("x", "y"), np.arange(6.0).reshape(2, 3), {"unit": "mm"}, {"dtype": "f4"}),
+            "count": ("x", np.array([1, 2], "i2")),
+            "sum": ((), np.float64(3)),
+        },
+        coords={
+            "x": ("x", [10, 20], {"long_name": "east"}),
+            "y": pd.date_range("2024", periods=3, freq="D"),
+            "label": ("x", ["a", "bc"]),
+        },
+        attrs={"title": "t", "levels": np.arange(2)},
+    )
+
+
+class TestXarray(CodecTests):
+    codec = "xarray"
+    zero_copy = True
+
+    @classmethod
+    def values(cls) -> dict[str, Any]:
+        dataset = _dataset()
+        return {
+            "array": xr.DataArray(np.arange(3.0)),
+            "dataset": dataset,
+            "named array": dataset["rain"],
+            "labels": xr.DataArray(np.zeros(2), dims="x", coords={"x": ["a", "b"]}, name=("t", 1)),
+            "empty": xr.Dataset(),
+            "no items": xr.DataArray(np.zeros((0, 2), "i1"), dims=("a", "b")),
+            "0-d": xr.DataArray(1.5, coords={"t": np.datetime64("2024-01-01", "ns")}),
+            "F order": xr.DataArray(np.asfortranarray(np.ones((2, 3)))),
+            "scalar coordinate": dataset.isel(x=0),
+            "encoding": _encoded(),
+        }
+
+    @classmethod
+    def inexact(cls) -> dict[str, Any]:
+        dataset = _dataset()
+        return {
+            "levels": dataset.stack(z=["x", "y"]),
+            "no index": dataset.drop_indexes("x"),
+            "objects": xr.DataArray(np.array([1, "a"], object)),
+            "attribute": dataset.assign_attrs(a={1, 2}),
+            "second index": dataset.set_xindex("label"),
+        }
+
+    @classmethod
+    def large(cls) -> Any:
+        return xr.Dataset({"a": ("x", np.zeros(1 << 20)), "b": ("x", np.ones(1 << 20))})
+
+    @classmethod
+    def unreadable(cls) -> dict[str, set[str]]:
+        return {}
+
+    def change(self, value: Any) -> bool:
+        if not isinstance(value, xr.DataArray) or not value.size:
+            return False
+        value[...] = 7
+        return True
+
+
+def _encoded() -> Any:
+    dataset = _dataset()
+    dataset.encoding = {"source": "x.nc", "unlimited_dims": {}}
+    return dataset
+
+
+def test_without_pickle() -> None:
+    """A dataset is kept with pickle denied, also as a part of another value."""
+    view = ObjectStore("memory://xarray", pickle="deny").at(namespace="dev", run="r1")
+    view.put("x", {"a": [_dataset()]})
+    assert_same(_dataset(), view.get("x")["a"][0])
+
+
+def test_lazy_arrays_are_not_loaded_behind_ones_back() -> None:
+    """What xarray has not loaded is not taken for an array."""
+    from xarray.core.indexing import LazilyIndexedArray, NumpyIndexingAdapter
+
+    lazy = LazilyIndexedArray(NumpyIndexingAdapter(np.arange(3)))
+    suite = TestXarray()
+    assert suite.encode(xr.DataArray(xr.Variable("x", lazy))) is None
