@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("pandas")
-pytest.importorskip("joblib")
-
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = sorted((ROOT / "benchmarks" / "peers").glob("[!_]*.py"))
 

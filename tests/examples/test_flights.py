@@ -208,7 +208,6 @@ def test_the_readme_commands_run(tmp_path):
 
     All but `make demo`, which would make a virtual environment.
     """
-    pytest.importorskip("runstore.cli")
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     environment = {key: text for key, text in os.environ.items() if key != "RUNSTORE_URL"}
     commands = re.findall(r"^\$ runstore (.+)$", README, re.MULTILINE)
