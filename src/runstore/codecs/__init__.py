@@ -7,10 +7,11 @@ such a value is met, so nobody pays for libraries not in use.
 from importlib import import_module
 from typing import Any
 
-from runstore.codecs._base import Codec, Encoded, Opened, type_name
+from runstore.codecs._base import Codec, Encoded, Opened, Projecting, type_name
 from runstore.codecs._files import FileCodec, file_codec
 from runstore.codecs._pickle import PickleWarning, Pickling
 from runstore.codecs._python import is_json
+from runstore.codecs._reading import converted, decode, selected, stored_as
 from runstore.errors import MissingExtraError, UnsupportedFormatError
 
 __all__ = [
@@ -20,11 +21,16 @@ __all__ = [
     "Opened",
     "PickleWarning",
     "Pickling",
+    "Projecting",
     "codec_named",
+    "converted",
+    "decode",
     "encode",
     "file_codec",
     "is_json",
     "known_codecs",
+    "selected",
+    "stored_as",
     "type_name",
 ]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from runstore.buffers import Buffer
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from runstore.codecs._pickle import Pickling
 
-__all__ = ["Codec", "Encoded", "Opened", "type_name"]
+__all__ = ["Codec", "Encoded", "Opened", "Projecting", "type_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,10 @@ class Opened(Protocol):
         """Open all batches as one table, without copying the data."""
         ...
 
+    def project(self, columns: Sequence[int]) -> "Opened":
+        """Give the same object with these columns alone, in this order; no other is decoded."""
+        ...
+
     def array(self, buffer: Any, dtype: Any, count: int) -> "np.ndarray[Any, Any]":
         """View an Arrow buffer as a writable array."""
         ...
@@ -96,6 +100,22 @@ class Codec(Protocol):
         Raises:
             CorruptObjectError: Batches and spec do not fit each other.
             UnsafePickleError: A part is pickled and the policy forbids loading it.
+        """
+        ...
+
+
+@runtime_checkable
+class Projecting(Protocol):
+    """A codec of tables that can leave columns away."""
+
+    def project(
+        self, schema: "pa.Schema", spec: dict[str, Any], columns: list[Any]
+    ) -> tuple[list[int], dict[str, Any]]:
+        """Say which stored columns are needed for these, and the spec to decode them with.
+
+        Raises:
+            KeyError: There is no such column.
+            TypeError: The value has no columns.
         """
         ...
 

@@ -3,7 +3,9 @@
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
+from runstore.codecs._arrow import positions
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import UnsupportedValueError
@@ -57,6 +59,14 @@ class PolarsCodec:
         if frame.columns != opened.schema.names:
             frame.columns = opened.schema.names  # polars itself gives empty names another
         return frame.to_series(0).alias(spec["series"]) if "series" in spec else frame
+
+    def project(
+        self, schema: pa.Schema, spec: dict[str, Any], columns: list[Any]
+    ) -> tuple[list[int], dict[str, Any]]:
+        """See `runstore.codecs.Projecting`."""
+        if "series" in spec:
+            raise TypeError("Series")
+        return positions(schema.names, columns), spec
 
 
 def _is_loadable(dtype: Any) -> bool:

@@ -34,7 +34,8 @@ class ObjectStore(Verbs):
             else ``.runstore`` under the working directory. Made absolute here.
         engine: For S3 only.
         pickle: What to do with values only pickle can hold: ``allow``; ``warn``;
-            ``deny`` neither writes nor loads any.
+            ``deny`` neither writes nor loads any; ``signed`` signs every object with
+            ``RUNSTORE_SIGNING_KEY`` and loads only pickles so signed.
         durable: Wait for the disk on every put, so that objects survive a power cut.
         timeout: Seconds to wait for a remote place, retries included.
         cache: For S3 only.

@@ -5,8 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, Unpack, overload
 
+from runstore.context import PicklePolicy
 from runstore.errors import BulkError, InvalidRequestError, ObjectNotFoundError, RunStoreError
 from runstore.keys import Place, Scope
 from runstore.store._info import ObjectInfo
@@ -36,6 +37,21 @@ class Target(NamedTuple):
     stage: str | None = None
 
 
+class Reading(TypedDict, total=False):
+    """What `Verbs.get` takes besides; see there."""
+
+    scope: Scope
+    run: str | None
+    namespace: str | None
+    columns: builtins.list[Any] | None
+    pickle: PicklePolicy | None
+    verify: Literal["auto"] | bool
+
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+
 class _Raise:
     def __repr__(self) -> str:
         return "<raise ObjectNotFoundError>"
@@ -61,6 +77,7 @@ class Verbs(ABC):
         if_absent: bool = False,
         if_match: str | None = None,
         compression: Compression = "auto",
+        pickle: PicklePolicy | None = None,
     ) -> ObjectInfo:
         """Store *value* under *name* in the current run.
 
@@ -78,6 +95,7 @@ class Verbs(ABC):
             if_match: Replace only the object of this ``ObjectInfo.version``.
             compression: ``lz4``, ``zstd`` or None; ``auto`` leaves data as it is where
                 it is read by mapping, which compression would prevent.
+            pickle: The policy for this call instead of the store's.
 
         Returns:
             What was stored.
@@ -99,9 +117,21 @@ class Verbs(ABC):
             if_absent=if_absent,
             if_match=if_match,
             compression=None if compression == "auto" else compression,
+            pickle=pickle,
             workflow=target.workflow,
             stage=target.stage,
         )
+
+    @overload
+    def get(self, name: str, *, as_type: type[T], **how: Unpack[Reading]) -> T: ...
+
+    @overload
+    def get(self, name: str, *, as_type: type[T], default: D, **how: Unpack[Reading]) -> T | D: ...
+
+    @overload
+    def get(
+        self, name: str, *, default: Any = ..., as_type: None = None, **how: Unpack[Reading]
+    ) -> Any: ...
 
     def get(
         self,
@@ -111,6 +141,9 @@ class Verbs(ABC):
         scope: Scope = "run",
         run: str | None = None,
         namespace: str | None = None,
+        columns: "builtins.list[Any] | None" = None,
+        as_type: type | None = None,
+        pickle: PicklePolicy | None = None,
         verify: Literal["auto"] | bool = "auto",
     ) -> Any:
         """Return the value stored under *name*: equal in type, dtype, order and labels.
@@ -126,6 +159,11 @@ class Verbs(ABC):
             run: Read from this run instead of the current one.
             namespace: Read from this namespace instead of the current one; in the run
                 scope together with *run*.
+            columns: Only these columns of a table, in this order; the others are not
+                decoded. Index and dtypes stay.
+            as_type: The type to return, without a copy where the libraries allow: a
+                stored pandas frame as `pyarrow.Table`, say. ``docs/api.md`` has a table.
+            pickle: The policy for this call instead of the store's.
             verify: Check the digest of the data: ``auto`` does unless a large object
                 is mapped; its structure is checked always.
 
@@ -135,14 +173,19 @@ class Verbs(ABC):
             InvalidNameError: *name*, *run* or *namespace* cannot be one.
             ObjectNotFoundError: Nothing is stored there and no *default* is given.
             CorruptObjectError: The bytes are not the ones that were written.
+            InvalidRequestError: It has no such *columns*.
             UnsafePickleError: It is a pickle and the policy forbids to load it.
+            UnsupportedValueError: It cannot be *as_type* exactly, or needs a class
+                that is missing here.
             UnsupportedFormatError: It was written by a newer runstore.
             StorageError: The place failed.
         """
         target = self._target()
         place = _place(target, name, scope, run, namespace)
         try:
-            return target.objects.get(place, verify=verify)
+            return target.objects.get(
+                place, verify=verify, columns=columns, as_type=as_type, pickle=pickle
+            )
         except ObjectNotFoundError as exc:
             if default is not _RAISE:
                 return default
