@@ -145,19 +145,9 @@ def _batch(table: pa.Table) -> pa.RecordBatch:
 
 
 def _polars_frame(table: pa.Table) -> Any:
-    import polars as pl
+    from runstore.codecs._polars import frame_of
 
-    for field in table.schema:
-        if b"ARROW:extension:name" in (field.metadata or {}):
-            raise ValueError(f"column {field.name!r} is of an extension type")
-    try:
-        frame = pl.from_arrow(table, rechunk=False)
-    except pl.exceptions.PanicException as exc:  # is no Exception
-        raise ValueError(str(exc)) from exc
-    assert isinstance(frame, pl.DataFrame)
-    if frame.columns != table.column_names:
-        frame.columns = table.column_names  # polars itself gives empty names another
-    return frame
+    return frame_of(table)
 
 
 def _array(table: pa.Table) -> pa.Array:
