@@ -235,6 +235,8 @@ def test_reads_as_another_type(view, case):
         (pa.array([1, None]), np.ndarray, "nulls"),
         (pl.Series([1, None]), np.ndarray, "nulls"),
         (np.arange(3), pd.DataFrame, "ndarray"),
+        (pd.MultiIndex.from_arrays([[1], [2]]), pa.Array, "MultiIndex"),
+        (pd.MultiIndex.from_arrays([[1], [2]]), pl.Series, "MultiIndex"),
         (np.arange(6).reshape(2, 3), pd.Series, "ndarray"),
         (np.array(["a"]), pd.Series, "ndarray"),
         ({1}, pd.DataFrame, "set"),

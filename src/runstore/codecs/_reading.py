@@ -106,7 +106,8 @@ def stored_as(codec: str, version: int, opened: Opened, spec: Spec, kind: type) 
     wants, build = _OF_COLUMNS[name]
     polars = name.startswith("polars.")
     if codec == "pandas":
-        has = "table" if spec["kind"] == "frame" or wants == "table" else "column"
+        table = spec["kind"] == "frame" or (spec["kind"] == "index" and len(opened.schema) > 1)
+        has = "table" if table or wants == "table" else "column"
         _check_plain(opened, spec, kind, polars)
     elif codec == "arrow" and "extensions" not in spec:
         has = "table" if spec["kind"] in ("table", "batch") else "column"
@@ -116,9 +117,9 @@ def stored_as(codec: str, version: int, opened: Opened, spec: Spec, kind: type) 
         return None
     if wants != has:
         return None
-    table = opened.table()
+    stored = opened.table()
     try:
-        return build(table)
+        return build(stored)
     except Exception as exc:  # what a library cannot take, it says in its own way
         raise _inexact(opened.ref, kind, str(exc)) from exc
 
