@@ -1,6 +1,8 @@
 """Typical use, which mypy --strict must accept. It is checked, not run."""
 
-from typing import assert_type
+from typing import Any, assert_type
+
+import pandas as pd
 
 import runstore
 from runstore import (
@@ -63,3 +65,23 @@ def run(workflow: Workflow, config: Config) -> None:
         assert_type(exc.stage, str | None)
     except runstore.errors.RunStoreError as exc:
         assert_type(exc.ref, str | None)
+
+
+class Model:
+    """A class of the user's own."""
+
+
+def typed() -> None:
+    """Say which type is to be read, and have it."""
+    assert_type(object_store.get("a", as_type=pd.DataFrame), pd.DataFrame)
+    assert_type(object_store.get("a", as_type=pd.DataFrame, columns=["x"]), pd.DataFrame)
+    assert_type(object_store.get("a", as_type=Model, run="r", pickle="signed"), Model)
+    assert_type(object_store.get("a", as_type=str, default=None), str | None)
+    store = ObjectStore("memory://typing", pickle="signed")
+    assert_type(store.get("a", as_type=pd.DataFrame), pd.DataFrame)
+    view = store.at(namespace="dev", run="r")
+    assert_type(view.get("a", as_type=bytes, verify=True), bytes)
+    assert_type(view.get("a", as_type=Model, default=0), Model | int)
+    assert_type(view.get("a"), Any)
+    assert_type(view.get("a", default=None, scope="namespace"), Any)
+    view.put("a", 1, pickle="deny")

@@ -13,7 +13,7 @@ import weakref
 
 from typing_extensions import Buffer
 
-__all__ = ["MAP_FROM", "Buffer", "flat", "map_private"]
+__all__ = ["MAP_FROM", "Buffer", "copied", "flat", "map_private"]
 
 MAP_FROM = 128 * 1024
 """Bytes from which a file is mapped; below, one read() is cheaper than the page faults."""
@@ -29,6 +29,14 @@ def flat(buffer: Buffer) -> memoryview:
     """View *buffer* as bytes, without a copy; its length is its size in bytes."""
     view = memoryview(buffer)
     return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+
+
+def copied(buffer: Buffer) -> Buffer:
+    """Copy *buffer* to memory of its own that begins at a page, where no one else can write."""
+    view = flat(buffer)
+    memory = mmap.mmap(-1, max(1, view.nbytes))
+    memory[: view.nbytes] = view
+    return flat(memory)[: view.nbytes]
 
 
 def map_private(fd: int, size: int) -> Buffer:

@@ -8,7 +8,7 @@ working directory and its parents, as far as the first that exists.
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -32,6 +32,8 @@ class Settings(BaseSettings):
         pickle: The default store's pickle policy.
         durable: Whether the default store waits for the disk on every put.
         timeout: Seconds the default store waits for a remote place, retries included.
+        signing_key: Secret; signs objects and checks them under the policy ``signed``.
+            Better set as ``RUNSTORE_SIGNING_KEY`` than in a file that others read.
     """
 
     model_config = SettingsConfigDict(
@@ -39,13 +41,15 @@ class Settings(BaseSettings):
         frozen=True,
         extra="forbid",  # a misspelled key in a file is an error, not silence
         pyproject_toml_table_header=("tool", "runstore"),
+        hide_input_in_errors=True,  # it may be the signing key
     )
 
     url: str | None = None
     namespace: str = "default"
-    pickle: Literal["allow", "warn", "deny"] = "allow"
+    pickle: Literal["allow", "warn", "deny", "signed"] = "allow"
     durable: bool = False
     timeout: float = 60
+    signing_key: SecretStr | None = None
 
     @classmethod
     def settings_customise_sources(

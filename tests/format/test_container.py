@@ -1,5 +1,9 @@
+import hashlib
+import hmac
 import json
+import re
 import secrets
+import struct
 from datetime import UTC, datetime
 
 import numpy as np
@@ -245,3 +249,57 @@ def test_what_parquet_would_change_is_refused(column):
     table = pa.table({"fine": [1], "odd": column})
     with pytest.raises(UnsupportedValueError, match=r"'odd'.*extension away"):
         containers.parquet_file(table.schema, table.to_batches(), header())
+
+
+KEY = b"0123456789abcdef"
+
+
+def signed(write=containers.arrow_file):
+    file = write(TABLE.schema, TABLE.to_batches(), header(), key=KEY)
+    return b"".join(bytes(part) for part in file)
+
+
+def fits(data, key=KEY):
+    start = containers.footer_start(data[-10:], len(data), "x")
+    return containers.signature_at(data[:start], data[start:], key) is not None
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_the_signature_can_be_checked_by_hand(write):
+    """docs/format.md says all that is needed to check it with the standard library."""
+    data = signed(write)
+    start = containers.footer_start(data[-10:], len(data), "x")
+    footer = data[start:]
+    (signature,) = re.findall(rb"hmac-sha256:([0-9a-f]{64})", footer)
+    entries = containers.read_footer(footer, "x")
+    at = footer.index(signature)
+    (digest_at,) = [
+        match.start(1)
+        for match in re.finditer(rb"xxh3_128:([0-9a-f]{32})", footer)
+        if match[1] not in entries[1].encode()
+    ]
+    zeroed = footer[:at] + b"0" * 64 + footer[at + 64 :]
+    zeroed = zeroed[:digest_at] + b"0" * 32 + zeroed[digest_at + 32 :]
+    message = data[:start] + zeroed + struct.pack("<qqq", start, digest_at, at)
+    assert hmac.new(KEY, message, hashlib.sha256).hexdigest().encode() == signature
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_signature_fits_its_key_alone(write):
+    """Another key, or no signature, is told apart; the file is read all the same."""
+    data = signed(write)
+    assert (True, False) == (fits(data), fits(data, KEY[::-1]))
+    assert not fits(bytes(written(write=write)[0]))
+    assert TABLE.equals(opened(data, write, verify=True).table())
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_no_signature_fits_changed_bytes(write):
+    """Whatever byte is changed, the signature does not fit any more."""
+    data = signed(write)
+    start = containers.footer_start(data[-10:], len(data), "x")
+    for position in range(len(data)):
+        changed = bytearray(data)
+        changed[position] ^= 1
+        body, footer = bytes(changed[:start]), bytes(changed[start:])
+        assert containers.signature_at(body, footer, KEY) is None

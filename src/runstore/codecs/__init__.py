@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
-from runstore.codecs._base import Codec, Encoded, Opened, type_name
+from runstore.codecs._base import Codec, Encoded, Opened, Projecting, type_name
 from runstore.codecs._files import FileCodec, file_codec
 from runstore.codecs._pickle import PickleWarning, Pickling
 from runstore.codecs._plugins import PluginCodec, plugin_codec, plugin_for
 from runstore.codecs._python import is_json
+from runstore.codecs._reading import converted, decode, selected, stored_as
 from runstore.codecs._refused import refuse
 from runstore.errors import MissingExtraError, UnsupportedFormatError, UnsupportedValueError
 
@@ -25,11 +26,16 @@ __all__ = [
     "PickleWarning",
     "Pickling",
     "PluginCodec",
+    "Projecting",
     "codec_named",
+    "converted",
+    "decode",
     "encode",
     "file_codec",
     "is_json",
     "known_codecs",
+    "selected",
+    "stored_as",
     "type_name",
 ]
 

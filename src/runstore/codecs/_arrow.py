@@ -9,7 +9,7 @@ from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError, UnsupportedValueError
 
-__all__ = ["ArrowCodec", "survives"]
+__all__ = ["ArrowCodec", "positions", "survives"]
 
 _KINDS: tuple[tuple[str, type], ...] = (
     ("table", pa.Table),
@@ -79,6 +79,30 @@ class ArrowCodec:
             return column if kind == "array" else column[0]
         table = opened.table()
         return table if kind == "table" else table.column(0)
+
+    def project(
+        self, schema: pa.Schema, spec: dict[str, Any], columns: list[Any]
+    ) -> tuple[list[int], dict[str, Any]]:
+        """See `runstore.codecs.Projecting`."""
+        if spec["kind"] not in ("table", "batch"):
+            raise TypeError(spec["kind"])
+        kept = positions(schema.names, columns)
+        if "extensions" in spec:
+            known = _extensions(pa.schema([schema.field(i) for i in kept]))
+            spec = spec | {"extensions": sorted(set(known))}
+        return kept, spec
+
+
+def positions(names: list[str], columns: list[Any]) -> list[int]:
+    """Give where each column stands, all of them for a name that is there several times.
+
+    Raises:
+        KeyError: One is not there.
+    """
+    found: dict[Any, list[int]] = {}
+    for at, name in enumerate(names):
+        found.setdefault(name, []).append(at)
+    return [at for column in columns for at in found[column]]
 
 
 def survives(schema: pa.Schema) -> bool:

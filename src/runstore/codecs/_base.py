@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from runstore.buffers import Buffer
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from runstore.codecs._pickle import Pickling
 
-__all__ = ["Codec", "Encoded", "Opened", "type_name"]
+__all__ = ["Codec", "Encoded", "Opened", "OpenedObject", "Projecting", "type_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,14 @@ class Opened(Protocol):
         ...
 
 
+class OpenedObject(Opened, Protocol):
+    """A whole stored object: unlike a part of one, it can be read in part."""
+
+    def project(self, columns: Sequence[int]) -> "Opened":
+        """Give the same object with these columns alone, in this order; no other is decoded."""
+        ...
+
+
 class Codec(Protocol):
     """One way to keep values of some types.
 
@@ -96,6 +104,22 @@ class Codec(Protocol):
         Raises:
             CorruptObjectError: Batches and spec do not fit each other.
             UnsafePickleError: A part is pickled and the policy forbids loading it.
+        """
+        ...
+
+
+@runtime_checkable
+class Projecting(Protocol):
+    """A codec of tables that can leave columns away."""
+
+    def project(
+        self, schema: "pa.Schema", spec: dict[str, Any], columns: list[Any]
+    ) -> tuple[list[int], dict[str, Any]]:
+        """Say which stored columns are needed for these, and the spec to decode them with.
+
+        Raises:
+            KeyError: There is no such column.
+            TypeError: The value has no columns.
         """
         ...
 

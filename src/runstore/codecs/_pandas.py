@@ -98,6 +98,21 @@ class PandasCodec:
             value.attrs = spec["attrs"]
         return value if spec["duplicates"] else value.set_flags(allows_duplicate_labels=False)
 
+    def project(self, schema: pa.Schema, spec: Spec, columns: list[Any]) -> tuple[list[int], Spec]:
+        """See `runstore.codecs.Projecting`."""
+        if spec["kind"] != "frame":
+            raise TypeError(spec["kind"])
+        labels = decode_labels(spec["labels"])
+        kept = [int(at) for at in labels.get_indexer_for(columns)]
+        if -1 in kept:
+            raise KeyError(columns[kept.index(-1)])
+        kinds = [kind for kind, count in spec["columns"] for _ in range(count)]
+        index = list(range(len(kinds), len(schema)))
+        return kept + index, spec | {
+            "columns": _run_lengths([kinds[at] for at in kept]),
+            "labels": encode_labels(labels.take(kept)),
+        }
+
 
 def _encode_head(value: Any) -> tuple[Spec, list[pa.Array], list[Any]] | None:
     """Index, labels, attrs and flags; None if one of them is not exact."""

@@ -38,13 +38,25 @@ class Pickling:
     """The pickle policy, applied to one object.
 
     Args:
-        policy: ``allow``, ``warn`` or ``deny``.
+        policy: ``allow``, ``warn``, ``deny`` or ``signed``.
         ref: The object, for messages.
+        signed: Whether the object is being signed, or its signature has been checked;
+            under the policy ``signed`` no pickle is written or loaded otherwise.
+        versions: What the object was written with, for messages.
     """
 
-    def __init__(self, policy: PicklePolicy, ref: str) -> None:
+    def __init__(
+        self,
+        policy: PicklePolicy,
+        ref: str,
+        *,
+        signed: bool = False,
+        versions: dict[str, str] | None = None,
+    ) -> None:
         self._policy = policy
         self._ref = ref
+        self._signed = signed
+        self._versions = versions or {}
         self.used = False
         """Whether anything was pickled."""
 
@@ -52,7 +64,7 @@ class Pickling:
         """Pickle *value*; its large buffers are added to *buffers* if that is given.
 
         Raises:
-            UnsafePickleError: The policy is ``deny``.
+            UnsafePickleError: The policy forbids it.
             UnsupportedValueError: The value cannot be pickled.
         """
         self._ask("can only be stored as a pickle", value)
@@ -79,7 +91,7 @@ class Pickling:
         """Unpickle what `dumps` gave.
 
         Raises:
-            UnsafePickleError: The policy is ``deny``; nothing was executed.
+            UnsafePickleError: The policy forbids it; nothing was executed.
             UnsupportedValueError: A class or module that the object needs is missing here.
             CorruptObjectError: It is not a pickle.
         """
@@ -89,8 +101,8 @@ class Pickling:
         except (ImportError, AttributeError) as exc:
             raise UnsupportedValueError(
                 f"cannot load {self._ref}: it needs something that is not importable here "
-                f"({exc}). Install or import the package that defines it; `runstore show` tells "
-                "the versions it was stored with",
+                f"({exc}). It was stored with {_listed(self._versions)}: install or import the "
+                "package that defines it. get(name, as_type=bytes) gives the pickle itself",
                 self._ref,
             ) from exc
         except (pickle.UnpicklingError, EOFError, IndexError) as exc:
@@ -108,7 +120,7 @@ class Pickling:
             self._ref = whole
 
     def _ask(self, what: str, *value: Any) -> None:
-        if self._policy == "allow":
+        if self._policy == "allow" or (self._policy == "signed" and self._signed):
             return
         kind = f" (a {type(value[0]).__module__}.{type(value[0]).__qualname__})" if value else ""
         message = f"{self._ref}{kind} {what}"
@@ -118,7 +130,18 @@ class Pickling:
                 "plain dict, or open the store with pickle='allow'",
                 self._ref,
             )
+        if self._policy != "warn":
+            raise UnsafePickleError(
+                f"{message}; the policy is pickle='signed', and this is not covered by a signature "
+                "(a .pkl file has no room for one). Store it again without the extension, in a "
+                "store with pickle='signed'",
+                self._ref,
+            )
         warnings.warn(PickleWarning(message), stacklevel=2)
+
+
+def _listed(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items()) or "other packages"
 
 
 class PickleCodec:

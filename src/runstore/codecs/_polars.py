@@ -3,12 +3,14 @@
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
+from runstore.codecs._arrow import positions
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import UnsupportedValueError
 
-__all__ = ["PolarsCodec"]
+__all__ = ["PolarsCodec", "frame_of"]
 
 _EXACT = (
     *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
@@ -52,11 +54,35 @@ class PolarsCodec:
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
-        frame = pl.from_arrow(opened.table(), rechunk=False)
-        assert isinstance(frame, pl.DataFrame)
-        if frame.columns != opened.schema.names:
-            frame.columns = opened.schema.names  # polars itself gives empty names another
+        frame = frame_of(opened.table())
         return frame.to_series(0).alias(spec["series"]) if "series" in spec else frame
+
+    def project(
+        self, schema: pa.Schema, spec: dict[str, Any], columns: list[Any]
+    ) -> tuple[list[int], dict[str, Any]]:
+        """See `runstore.codecs.Projecting`."""
+        if "series" in spec:
+            raise TypeError("Series")
+        return positions(schema.names, columns), spec
+
+
+def frame_of(table: pa.Table) -> pl.DataFrame:
+    """Give an Arrow table as a frame on the same memory.
+
+    Raises:
+        ValueError: polars cannot take it, or would take it for something else.
+    """
+    for field in table.schema:
+        if b"ARROW:extension:name" in (field.metadata or {}):
+            raise ValueError(f"column {field.name!r} is of an extension type")
+    try:
+        frame = pl.from_arrow(table, rechunk=False)
+    except pl.exceptions.PanicException as exc:  # which is no Exception
+        raise ValueError(str(exc)) from exc
+    assert isinstance(frame, pl.DataFrame)
+    if frame.columns != table.column_names:
+        frame.columns = table.column_names  # polars itself gives empty names another
+    return frame
 
 
 def _is_loadable(dtype: Any) -> bool:

@@ -40,8 +40,8 @@ __all__ = [
     "WorkflowSpec",
 ]
 
-PicklePolicy = Literal["allow", "warn", "deny"]
-"""What a store does with values that only pickle can hold."""
+PicklePolicy = Literal["allow", "warn", "deny", "signed"]
+"""What a store does with values that only pickle can hold; see `runstore.ObjectStore`."""
 
 RunState = Literal["pending", "running", "finished", "failed"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runstore.format._footer import read_footer, readdressed, schema_in
 from runstore.format._header import FORMAT_VERSION, Header
 from runstore.format._read import Stored, Verify, open_arrow
-from runstore.format._seal import Seal, footer_start
+from runstore.format._seal import Seal, footer_start, has_signature, signature_at
 from runstore.format._write import Written, arrow_file
 
 if TYPE_CHECKING:
@@ -25,12 +25,14 @@ __all__ = [
     "Written",
     "arrow_file",
     "footer_start",
+    "has_signature",
     "open_arrow",
     "open_parquet",
     "parquet_file",
     "read_footer",
     "readdressed",
     "schema_in",
+    "signature_at",
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from runstore.buffers import Buffer
 from runstore.errors import CorruptObjectError
 from runstore.format._header import Header
 from runstore.format._read import ARROW_ERRORS, header_in
@@ -32,7 +33,8 @@ def read_footer(footer: bytes, ref: str) -> tuple[Header, str] | None:
         entries = _parsed(footer).metadata or {}
     except ARROW_ERRORS as exc:
         raise CorruptObjectError(f"{ref} is damaged: {exc}", ref) from exc
-    return header_in(entries, ref), entries[b"runstore.body"].decode()
+    header = header_in(entries, ref)
+    return header, entries.get(b"runstore.body", b"").decode(errors="replace")
 
 
 def schema_in(footer: bytes, ref: str) -> pa.Schema:
@@ -61,8 +63,12 @@ def _parsed(footer: bytes) -> Any:
     return pa.ipc.RecordBatchFileReader(pa.py_buffer(b"ARROW1\0\0" + footer))
 
 
-def readdressed(footer: bytes, old: Header, new: Header) -> bytes | None:
+def readdressed(
+    footer: bytes, old: Header, new: Header, body: Buffer = b"", key: bytes | None = None
+) -> bytes | None:
     """Rewrite a footer for a copy of the object under another key.
+
+    With *body* and *key* it is signed again; it has to be signed with that key.
 
     Returns:
         A footer of the same length; None if the new header does not fit into it,
@@ -76,4 +82,4 @@ def readdressed(footer: bytes, old: Header, new: Header) -> bytes | None:
     while footer[end : end + 1] == b" ":
         end += 1
     text = new.to_json(end - at)
-    return None if text is None else reseal(footer, footer[at:end], text)
+    return None if text is None else reseal(footer, footer[at:end], text, body, key)

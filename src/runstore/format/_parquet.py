@@ -4,7 +4,7 @@ The same header and the same two digests stand in the footer's key-values. Readi
 decodes, so nothing is mapped; page checksums let other readers notice damage, too.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,10 @@ class _ParquetFile(Written):
         schema: pa.Schema,
         batches: Iterable[pa.RecordBatch],
         header: Header,
+        key: bytes | None,
         compression: str | None,
     ) -> None:
-        super().__init__(schema, batches, header)
+        super().__init__(schema, batches, header, key)
         self._compression = compression
 
     def _steps(self, sink: Sink) -> Iterator[None]:
@@ -56,15 +57,16 @@ def parquet_file(
     header: Header,
     *,
     compression: str | None = "zstd",
+    key: bytes | None = None,
 ) -> Written:
-    """Encode *batches* as one self-describing Parquet file.
+    """Encode *batches* as one self-describing Parquet file, signed if there is a *key*.
 
     Raises:
         UnsupportedValueError: A column's type would not come back the same.
     """
     ref = str(header.place)
     _check_exact(schema, ref)
-    return _ParquetFile(schema, batches, header, compression)
+    return _ParquetFile(schema, batches, header, key, compression)
 
 
 def _check_exact(schema: pa.Schema, ref: str) -> None:
@@ -94,30 +96,65 @@ def _loses_categories(kind: pa.DataType) -> bool:
     return bool(pa.types.is_dictionary(kind))
 
 
+_OWN = {b"runstore." + key for key in (b"version", b"object", b"body", b"digest", b"signature")}
+
+
 class StoredParquet:
     """One stored Parquet file, opened; to a codec it looks like an Arrow file of one batch."""
 
     num_batches = 1
     keeps_nulls = False  # Parquet has no slots for them
 
-    def __init__(self, data: Buffer, table: pa.Table, header: Header | None, ref: str) -> None:
+    def __init__(
+        self,
+        data: Buffer,
+        file: pq.ParquetFile,
+        header: Header | None,
+        ref: str,
+        columns: Sequence[int] | None = None,
+    ) -> None:
         self.data = data
         self.header = header
         self.ref = ref
-        self._table = table
+        schema = file.schema_arrow
+        kept = {k: v for k, v in (schema.metadata or {}).items() if k not in _OWN}
+        fields = list(schema) if columns is None else [schema.field(i) for i in columns]
+        self.schema: pa.Schema = pa.schema(fields, kept or None)
+        self._file = file
+        self._columns = columns
+        self._table: pa.Table | None = None
 
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema of the columns."""
-        return self._table.schema
+    def project(self, columns: Sequence[int]) -> "StoredParquet":
+        """Give the same file with these columns alone, in this order; no other is decoded."""
+        return StoredParquet(self.data, self._file, self.header, self.ref, columns)
 
     def table(self) -> pa.Table:
-        """Give the columns as a table."""
+        """Give the columns as a table.
+
+        Raises:
+            CorruptObjectError: They cannot be decoded.
+        """
+        if self._table is None:
+            try:
+                table = self._read()
+            except ARROW_ERRORS as exc:
+                raise CorruptObjectError(f"{self.ref} is damaged: {exc}", self.ref) from exc
+            self._table = table.replace_schema_metadata(self.schema.metadata)
         return self._table
+
+    def _read(self) -> pa.Table:
+        if self._columns is None:
+            return self._file.read()
+        everything: list[str] = self._file.schema_arrow.names
+        needed = [everything[i] for i in sorted(set(self._columns))]
+        table = self._file.read(columns=needed)
+        if len(set(everything)) < len(everything) or table.column_names != needed:
+            return self._file.read().select(self._columns)
+        return table.select([needed.index(everything[i]) for i in self._columns])
 
     def batch(self, index: int) -> pa.RecordBatch:
         """Give the columns as one record batch."""
-        batches = self._table.combine_chunks().to_batches()
+        batches = self.table().combine_chunks().to_batches()
         return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=self.schema)
 
     def array(self, buffer: pa.Buffer | None, dtype: Any, count: int) -> np.ndarray[Any, Any]:
@@ -151,11 +188,6 @@ def open_parquet(data: Buffer, ref: str, *, verify: Verify = "auto") -> StoredPa
             entries = file.metadata.metadata or {}
             check_body(data, start, entries, ref)
             header = header_in(entries, ref)
-        table = file.read()
     except ARROW_ERRORS as exc:
-        if isinstance(exc, CorruptObjectError):
-            raise
         raise CorruptObjectError(f"{ref} is damaged: {exc}", ref) from exc
-    own = {b"runstore.version", b"runstore.object", b"runstore.body", b"runstore.digest"}
-    kept = {k: v for k, v in (table.schema.metadata or {}).items() if k not in own}
-    return StoredParquet(data, table.replace_schema_metadata(kept or None), header, ref)
+    return StoredParquet(data, file, header, ref)

@@ -10,45 +10,79 @@ footers hold key-value text. Two of ours are fixed-width slots:
 Together they cover every byte of the file. The second covers the first, so the
 structure of a large file can be checked without reading its data, and a copy
 can get a new key by rewriting the footer alone.
+
+A third slot is there only in files written with a key:
+
+    runstore.signature hmac-sha256:<64 hex digits>    of the whole file, with its own digits and
+                                                      those of runstore.digest as zeros, and of
+                                                      where these stand
 """
 
+import hashlib
+import hmac
 import re
 import secrets
+import struct
 
 import xxhash
 
 from runstore.buffers import Buffer, flat
 from runstore.errors import CorruptObjectError
 
-__all__ = ["Seal", "body_is_intact", "footer_start", "is_sealed", "reseal"]
+__all__ = [
+    "Seal",
+    "body_is_intact",
+    "footer_start",
+    "has_signature",
+    "is_sealed",
+    "reseal",
+    "signature_at",
+]
 
 _PREFIX = b"xxh3_128:"
 _DIGEST = re.compile(rb"xxh3_128:([0-9a-f]{32})")
 _ZEROS = b"0" * 32
+_SIGNED = b"hmac-sha256:"
+_SIGNATURE = re.compile(rb"hmac-sha256:([0-9a-f]{64})")
+_UNSIGNED = b"0" * 64
 
 # The magic at the end, and how many bytes the length and the magic take together.
 _ENDINGS = ((b"ARROW1", 10), (b"PAR1", 8))
 
 
 class Seal:
-    """The two slots of a file that is being written."""
+    """The slots of a file that is being written.
 
-    def __init__(self) -> None:
+    Args:
+        key: To sign it with; None for a file without a signature.
+    """
+
+    def __init__(self, key: bytes | None = None) -> None:
         self._body = xxhash.xxh3_128()
+        self._signed = hmac.new(key, digestmod=hashlib.sha256) if key is not None else None
+        self._size = 0
         self._body_slot = secrets.token_hex(16).encode()
         self._footer_slot = secrets.token_hex(16).encode()
+        self._signature_slot = secrets.token_hex(32).encode()
 
     @property
     def slots(self) -> dict[bytes, bytes]:
         """The key-values to put into the footer, still with placeholders."""
-        return {
+        slots = {
             b"runstore.body": _PREFIX + self._body_slot,
             b"runstore.digest": _PREFIX + self._footer_slot,
         }
+        if self._signed is not None:
+            slots[b"runstore.signature"] = _SIGNED + self._signature_slot
+        return slots
 
     def add(self, data: Buffer) -> None:
         """Take in the next bytes of the body."""
-        self._body.update(flat(data))
+        view = flat(data)
+        self._body.update(view)
+        self._size += view.nbytes
+        if self._signed is not None:
+            self._signed.update(view)
 
     def close(self, tail: bytes) -> tuple[bytes, str]:
         """Fill in the slots of *tail*, the file's last bytes from somewhere before the footer on.
@@ -58,13 +92,17 @@ class Seal:
         """
         before = 8  # at least the magic went out before
         start = footer_start(tail, before + len(tail), "object being written") - before
-        self._body.update(tail[:start])
+        self.add(tail[:start])
         body = self._body.hexdigest()
         footer = tail[start:].replace(self._body_slot, body.encode())
+        digest_at = footer.index(self._footer_slot)
         footer = footer.replace(self._footer_slot, _ZEROS)
-        digest = xxhash.xxh3_128_hexdigest(footer).encode()
-        at = tail.index(self._footer_slot) - start
-        return tail[:start] + footer[:at] + digest + footer[at + 32 :], _PREFIX.decode() + body
+        if self._signed is not None:
+            at = footer.index(self._signature_slot)
+            footer = footer.replace(self._signature_slot, _UNSIGNED)
+            footer = _with(footer, at, _sign(self._signed, self._size, footer, digest_at, at))
+        footer = _with(footer, digest_at, xxhash.xxh3_128_hexdigest(footer).encode())
+        return tail[:start] + footer, _PREFIX.decode() + body
 
 
 def footer_start(tail: bytes | memoryview, size: int, ref: str) -> int:
@@ -97,10 +135,8 @@ def is_sealed(footer: bytes, ref: str) -> bool:
     Raises:
         CorruptObjectError: It has a seal that does not fit.
     """
-    for match in _DIGEST.finditer(footer):
-        zeroed = footer[: match.start(1)] + _ZEROS + footer[match.end(1) :]
-        if xxhash.xxh3_128_hexdigest(zeroed).encode() == match[1]:
-            return True
+    if _digest_at(footer) is not None:
+        return True
     if b"runstore." in footer or _PREFIX in footer:
         raise CorruptObjectError(f"{ref} is damaged: its footer does not fit its digest", ref)
     return False
@@ -111,12 +147,66 @@ def body_is_intact(data: Buffer, start: int, digest: str) -> bool:
     return _PREFIX.decode() + xxhash.xxh3_128_hexdigest(flat(data)[:start]) == digest
 
 
-def reseal(footer: bytes, old: bytes, new: bytes) -> bytes:
-    """Replace *old* by *new*, of the same length, in a sealed footer, and seal it again."""
+def has_signature(footer: bytes) -> bool:
+    """Say whether a sealed footer has a signature, whether or not it fits."""
+    return b"runstore.signature" in footer and _SIGNATURE.search(footer) is not None
+
+
+def signature_at(body: Buffer, footer: bytes, key: bytes) -> int | None:
+    """Give where in *footer* the signature of the whole file stands; None if none fits *key*.
+
+    Compared in constant time. Every byte is read.
+    """
+    digest_at = _digest_at(footer)
+    if digest_at is None:
+        return None
+    zeroed = _with(footer, digest_at, _ZEROS)
+    over_body = hmac.new(key, flat(body), hashlib.sha256)
+    for match in _SIGNATURE.finditer(footer):
+        at = match.start(1)
+        expected = _sign(over_body, flat(body).nbytes, _with(zeroed, at, _UNSIGNED), digest_at, at)
+        if hmac.compare_digest(expected, match[1]):
+            return at
+    return None
+
+
+def reseal(
+    footer: bytes, old: bytes, new: bytes, body: Buffer = b"", key: bytes | None = None
+) -> bytes:
+    """Replace *old* by *new*, of the same length, in a sealed footer, and seal it again.
+
+    With *key*, which has to be the one that it is signed with, it is signed again, too.
+    """
+    digest_at = _digest_at(footer)
+    if digest_at is None:
+        raise CorruptObjectError("the footer to be changed is not sealed")
+    changed = _with(footer, digest_at, _ZEROS).replace(old, new)
+    if key is not None:
+        at = signature_at(body, footer, key)
+        if at is None:
+            raise CorruptObjectError("the footer to be changed is not signed with this key")
+        changed = _with(changed, at, _UNSIGNED)
+        over_body = hmac.new(key, flat(body), hashlib.sha256)
+        changed = _with(changed, at, _sign(over_body, flat(body).nbytes, changed, digest_at, at))
+    return _with(changed, digest_at, xxhash.xxh3_128_hexdigest(changed).encode())
+
+
+def _digest_at(footer: bytes) -> int | None:
+    """Find the 32 digits that are the digest of all else in *footer*."""
     for match in _DIGEST.finditer(footer):
-        zeroed = footer[: match.start(1)] + _ZEROS + footer[match.end(1) :]
-        if xxhash.xxh3_128_hexdigest(zeroed).encode() == match[1]:
-            changed = zeroed.replace(old, new)
-            digest = xxhash.xxh3_128_hexdigest(changed).encode()
-            return changed[: match.start(1)] + digest + changed[match.end(1) :]
-    raise CorruptObjectError("the footer to be changed is not sealed")
+        at = match.start(1)
+        if xxhash.xxh3_128_hexdigest(_with(footer, at, _ZEROS)).encode() == match[1]:
+            return at
+    return None
+
+
+def _sign(over_body: hmac.HMAC, size: int, footer: bytes, digest_at: int, at: int) -> bytes:
+    """Sign body and *footer*, whose two runs of digits at these places are zeros."""
+    signed = over_body.copy()
+    signed.update(footer)
+    signed.update(struct.pack("<qqq", size, digest_at, at))
+    return signed.hexdigest().encode()
+
+
+def _with(footer: bytes, at: int, digits: bytes) -> bytes:
+    return footer[:at] + digits + footer[at + len(digits) :]

@@ -33,11 +33,15 @@ class Written(ABC):
     """
 
     def __init__(
-        self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], header: Header
+        self,
+        schema: pa.Schema,
+        batches: Iterable[pa.RecordBatch],
+        header: Header,
+        key: bytes | None,
     ) -> None:
         self._schema = schema
         self._batches = batches
-        self._seal = Seal()
+        self._seal = Seal(key)
         self._footer = footer_entries(header, self._seal)
         self._ref = str(header.place)
         self.size = 0
@@ -80,10 +84,11 @@ class _ArrowFile(Written):
         schema: pa.Schema,
         batches: Iterable[pa.RecordBatch],
         header: Header,
+        key: bytes | None,
         options: Any,
         small: bool,
     ) -> None:
-        super().__init__(schema, batches, header)
+        super().__init__(schema, batches, header, key)
         self._options = options
         self._small = small
 
@@ -117,6 +122,7 @@ def arrow_file(
     *,
     nbytes: int | None = None,
     compression: str | None = None,
+    key: bytes | None = None,
 ) -> Written:
     """Encode *batches* as one self-describing Arrow IPC file.
 
@@ -129,10 +135,11 @@ def arrow_file(
         header: What the file says about itself.
         nbytes: About how large the data is, if known.
         compression: ``lz4``, ``zstd`` or None.
+        key: To sign the file with; None leaves it unsigned.
     """
     options = pa.ipc.IpcWriteOptions(compression=compression, unify_dictionaries=True)
     small = nbytes is not None and nbytes < _SMALL
-    return _ArrowFile(schema, batches, header, options, small)
+    return _ArrowFile(schema, batches, header, key, options, small)
 
 
 def footer_entries(header: Header, seal: Seal) -> dict[bytes, bytes]:

@@ -19,7 +19,8 @@ from runstore.names import check_namespace, check_run
 from runstore.store._info import ObjectInfo, human_size
 from runstore.store._objects import Objects
 from runstore.store._records import delete_record, list_runs, read_run, write_run
-from runstore.store._verbs import Target, Verbs
+from runstore.store._target import Target
+from runstore.store._verbs import Verbs
 
 __all__ = ["ObjectInfo", "ObjectStore", "StoreView", "Target", "Verbs", "human_size"]
 
@@ -36,7 +37,8 @@ class ObjectStore(Verbs):
             Made absolute here.
         engine: For S3: ``obstore`` or ``s3fs``; by default the first that is installed.
         pickle: What to do with values only pickle can hold: ``allow``; ``warn``;
-            ``deny`` neither writes nor loads any.
+            ``deny`` neither writes nor loads any; ``signed`` signs every object with
+            ``RUNSTORE_SIGNING_KEY`` and loads only pickles so signed.
         durable: Wait for the disk on every put, so that objects survive a power cut;
             S3 always does its own.
         timeout: Seconds to wait for a remote place, retries included; a large object

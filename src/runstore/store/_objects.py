@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata as packages
-from typing import Any
+from typing import Any, get_args
 
 from runstore import codecs
 from runstore import format as containers
 from runstore._version import __version__
 from runstore.backends import Backend, Entry
-from runstore.buffers import flat
+from runstore.buffers import Buffer, copied, flat
 from runstore.codecs import Pickling, file_codec, is_json
 from runstore.context import PicklePolicy
 from runstore.errors import (
@@ -38,6 +38,7 @@ from runstore.keys import (
     scope_folder,
 )
 from runstore.store._info import ObjectInfo, describe
+from runstore.store._signing import check_signature, signing_key
 
 __all__ = ["Objects"]
 
@@ -58,6 +59,15 @@ class Objects:
         self.backend = backend
         self._pickle = pickle
 
+    def _policy(self, wanted: PicklePolicy | None, ref: str) -> PicklePolicy:
+        if wanted is not None and wanted not in get_args(PicklePolicy):
+            raise InvalidRequestError(
+                f"{ref}: pickle={wanted!r} is no policy; there are "
+                f"{', '.join(map(repr, get_args(PicklePolicy)))}",
+                ref,
+            )
+        return wanted or self._pickle
+
     def put(
         self,
         place: Place,
@@ -69,6 +79,7 @@ class Objects:
         compression: str | None = None,
         workflow: str | None = None,
         stage: str | None = None,
+        pickle: PicklePolicy | None = None,
     ) -> ObjectInfo:
         """Encode and write; see `Verbs.put`."""
         key, extension = key_of(place), extension_of(place.name)
@@ -77,7 +88,11 @@ class Objects:
                 f"put {place}: if_absent wants no object and if_match wants one; choose", str(place)
             )
         _check_metadata(place, metadata, extension)
-        pickling = Pickling(self._pickle, str(place))
+        policy = self._policy(pickle, str(place))
+        signing = None
+        if policy == "signed" and extension in _CONTAINERS:
+            signing = signing_key(str(place), "store")
+        pickling = Pickling(policy, str(place), signed=signing is not None)
         if extension not in _CONTAINERS:
             data = file_codec(extension, str(place)).encode(value, str(place), pickling)
             entry = self.backend.put(key, data, if_absent=if_absent, if_match=if_match)
@@ -111,7 +126,11 @@ class Objects:
         )
         if extension == "parquet":
             written = containers.parquet_file(
-                encoded.schema, encoded.batches, header, compression=compression or "zstd"
+                encoded.schema,
+                encoded.batches,
+                header,
+                compression=compression or "zstd",
+                key=signing,
             )
         else:
             written = containers.arrow_file(
@@ -120,36 +139,40 @@ class Objects:
                 header,
                 nbytes=encoded.nbytes,
                 compression=compression,
+                key=signing,
             )
         entry = self.backend.put(key, written, if_absent=if_absent, if_match=if_match)
         schema = partial(self._schema, key, place)
         return describe(place, entry, extension, header, written.digest, schema)
 
-    def get(self, place: Place, *, verify: Verify = "auto") -> Any:
+    def get(
+        self,
+        place: Place,
+        *,
+        verify: Verify = "auto",
+        columns: list[Any] | None = None,
+        as_type: type | None = None,
+        pickle: PicklePolicy | None = None,
+    ) -> Any:
         """Read and decode; see `Verbs.get`."""
         ref, extension = str(place), extension_of(place.name)
+        policy = self._policy(pickle, ref)
         data, _ = self.backend.get(key_of(place))
-        pickling = Pickling(self._pickle, ref)
         if extension not in _CONTAINERS:
-            return file_codec(extension, ref).decode(data, ref, pickling)
-        opened: Stored | containers.StoredParquet
-        if extension == "parquet":
-            opened = containers.open_parquet(data, ref, verify=verify)
-        else:
-            opened = containers.open_arrow(data, ref, verify=verify, mapped=self.backend.mapped)
-        header = opened.header
-        if header is None:
-            return opened.table()  # another program's file
-        _check_place(header, place)
-        codec = codecs.codec_named(header.codec)
-        if header.codec_version > codec.version:
-            raise UnsupportedFormatError(
-                f"{place} was written by version {header.codec_version} of the codec "
-                f"{codec.name!r}, this runstore reads up to {codec.version}: upgrade runstore",
-                ref,
-            )
+            if as_type is bytes:
+                return bytes(flat(data))  # the file, not what is in it
+            value = file_codec(extension, ref).decode(data, ref, Pickling(policy, ref))
+            value = value if columns is None else codecs.selected(value, columns, ref)
+            return value if as_type is None else codecs.converted(value, as_type, ref)
+        opened = _open(data, ref, extension, verify, mapped=self.backend.mapped)
+        pickled = opened.header is not None and opened.header.pickle
+        signed = policy == "signed" and pickled and as_type is not bytes
+        if signed:
+            opened = self._authentic(data, ref, extension, signing_key(ref, "load"), "load")
+        if opened.header is not None:
+            _check_place(opened.header, place)
         try:
-            return codec.decode(opened, header.spec, pickling)
+            return _decoded(opened, policy, signed, columns, as_type)
         except RunStoreError:
             raise
         except (KeyError, IndexError, ValueError, TypeError, AttributeError) as exc:
@@ -206,7 +229,7 @@ class Objects:
 
     def copy(self, source: Place, target: Place, *, if_absent: bool = False) -> ObjectInfo:
         """Copy; the data is checked and not decoded, the header gets the new place."""
-        ref, key, extension = str(source), key_of(target), extension_of(source.name)
+        ref, at, extension = str(source), key_of(target), extension_of(source.name)
         if extension_of(target.name) != extension:
             raise InvalidRequestError(
                 f"copy {source} to {target.name!r}: the extensions stand for different formats; "
@@ -215,26 +238,46 @@ class Objects:
             )
         data, _ = self.backend.get(key_of(source))
         if extension not in _CONTAINERS:
-            return describe(target, self.backend.put(key, [data], if_absent=if_absent), extension)
-        opened: Stored | containers.StoredParquet
-        if extension == "parquet":
-            opened = containers.open_parquet(data, ref)
-        else:
-            opened = containers.open_arrow(data, ref)
+            return describe(target, self.backend.put(at, [data], if_absent=if_absent), extension)
+        opened = _open(data, ref, extension)
         if opened.header is None:
-            return describe(target, self.backend.put(key, [data], if_absent=if_absent), extension)
+            return describe(target, self.backend.put(at, [data], if_absent=if_absent), extension)
+        key = self._copying_key(data, opened.header, ref)
+        if key is not None:
+            opened = self._authentic(data, ref, extension, key, "copy")
+            data = opened.data
+        assert opened.header is not None
         _check_place(opened.header, source)
         view = flat(data)
         start = containers.footer_start(view[-10:], view.nbytes, ref)
-        header = opened.header.at(target)
-        footer = containers.readdressed(bytes(view[start:]), opened.header, header)
-        if footer is not None:
-            self.backend.put(key, [view[:start], footer], if_absent=if_absent)
+        footer, header = bytes(view[start:]), opened.header.at(target)
+        readdressed = containers.readdressed(footer, opened.header, header, view[:start], key)
+        if readdressed is not None:
+            self.backend.put(at, [view[:start], readdressed], if_absent=if_absent)
         else:  # the new name is much longer than the old one
             batches = [opened.batch(i) for i in range(opened.num_batches)]
             write = containers.parquet_file if extension == "parquet" else containers.arrow_file
-            self.backend.put(key, write(opened.schema, batches, header), if_absent=if_absent)
+            written = write(opened.schema, batches, header, key=key)
+            self.backend.put(at, written, if_absent=if_absent)
         return self.stat(target)
+
+    def _authentic(
+        self, data: Buffer, ref: str, extension: str, key: bytes, doing: str
+    ) -> "Stored | containers.StoredParquet":
+        """Open a signed object on memory that nobody can change once its signature is checked."""
+        data = copied(data) if self.backend.mapped else data
+        opened = _open(data, ref, extension, True)
+        check_signature(data, ref, key, doing)
+        return opened
+
+    def _copying_key(self, data: Buffer, header: Header, ref: str) -> bytes | None:
+        """Give the key that a copy has to be signed with; its source has to be, too."""
+        view = flat(data)
+        start = containers.footer_start(view[-10:], view.nbytes, ref)
+        unsigned = not containers.has_signature(bytes(view[start:]))
+        if unsigned and (self._pickle != "signed" or not header.pickle):
+            return None
+        return signing_key(ref, "copy")
 
     def _describe(self, key: str, place: Place) -> ObjectInfo:
         extension = extension_of(place.name)
@@ -280,6 +323,42 @@ class Objects:
         if extension_of(place.name) not in _CONTAINERS:
             return None
         return containers.schema_in(self._footer(key, str(place))[0], str(place))
+
+
+def _open(
+    data: Buffer, ref: str, extension: str, verify: Verify = "auto", *, mapped: bool = False
+) -> "Stored | containers.StoredParquet":
+    if extension == "parquet":
+        return containers.open_parquet(data, ref, verify=verify)
+    return containers.open_arrow(data, ref, verify=verify, mapped=mapped)
+
+
+def _decoded(
+    opened: "Stored | containers.StoredParquet",
+    policy: PicklePolicy,
+    signed: bool,
+    columns: list[Any] | None,
+    as_type: type | None,
+) -> Any:
+    header, ref = opened.header, opened.ref
+    if header is None:  # another program's file
+        name, version, spec, versions = "arrow", 1, {"kind": "table"}, {}
+    else:
+        name, version, spec = header.codec, header.codec_version, header.spec
+        versions = header.versions
+    if as_type is not None and columns is None:
+        stored = codecs.stored_as(name, version, opened, spec, as_type)
+        if stored is not None:
+            return stored
+    codec = codecs.codec_named(name)
+    if version > codec.version:
+        raise UnsupportedFormatError(
+            f"{ref} was written by version {version} of the codec {codec.name!r}, this runstore "
+            f"reads up to {codec.version}: upgrade runstore",
+            ref,
+        )
+    pickling = Pickling(policy, ref, signed=signed, versions=versions)
+    return codecs.decode(codec, opened, spec, pickling, columns, as_type)
 
 
 def _check_metadata(place: Place, metadata: Any, extension: str) -> None:

@@ -1,61 +1,37 @@
 """What a user calls: the verbs, the same on a store, a view of one, and the current run's."""
 
 import builtins
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from difflib import get_close_matches
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
-from runstore.errors import (
-    BulkError,
-    InvalidNameError,
-    InvalidRequestError,
-    ObjectNotFoundError,
-    RunStoreError,
-)
-from runstore.keys import Place, Scope, key_of
+from runstore.context import PicklePolicy
+from runstore.errors import InvalidRequestError, ObjectNotFoundError
+from runstore.keys import Place, Scope
+from runstore.store._bulk import BulkVerbs
 from runstore.store._info import ObjectInfo
-from runstore.store._objects import Objects
+from runstore.store._target import RAISE, missing, place_of, run_of
 
-__all__ = ["Target", "Verbs"]
+__all__ = ["Verbs"]
 
 Compression = Literal["auto", "lz4", "zstd"] | None
 
-_AT_ONCE = 8  # items of a *_many call under way at a time
 
+class Reading(TypedDict, total=False):
+    """What `Verbs.get` takes besides; see there."""
 
-class Target(NamedTuple):
-    """What the verbs of one object work on.
-
-    Attributes:
-        objects: The store's objects.
-        namespace: The scope's namespace.
-        run: The scope's run; None if there is none, then only the namespace scope works.
-        workflow, stage: Who is putting, where known.
-    """
-
-    objects: Objects
-    namespace: str
+    scope: Scope
     run: str | None
-    workflow: str | None = None
-    stage: str | None = None
+    namespace: str | None
+    columns: builtins.list[Any] | None
+    pickle: PicklePolicy | None
+    verify: Literal["auto"] | bool
 
 
-class _Raise:
-    def __repr__(self) -> str:
-        return "<raise ObjectNotFoundError>"
+T = TypeVar("T")
+D = TypeVar("D")
 
 
-_RAISE = _Raise()
-
-
-class Verbs(ABC):
+class Verbs(BulkVerbs):
     """The verbs of an object store, on whatever `_target` gives."""
-
-    @abstractmethod
-    def _target(self) -> Target:
-        """Give what the verbs work on, at each call."""
 
     def put(
         self,
@@ -67,6 +43,7 @@ class Verbs(ABC):
         if_absent: bool = False,
         if_match: str | None = None,
         compression: Compression = "auto",
+        pickle: PicklePolicy | None = None,
     ) -> ObjectInfo:
         """Store *value* under *name* in the current run.
 
@@ -84,6 +61,7 @@ class Verbs(ABC):
             if_match: Replace only the object of this ``ObjectInfo.version``.
             compression: ``lz4``, ``zstd`` or None; ``auto`` leaves data as it is where
                 it is read by mapping, which compression would prevent.
+            pickle: The policy for this call instead of the store's.
 
         Returns:
             What was stored.
@@ -99,24 +77,39 @@ class Verbs(ABC):
         """
         target = self._target()
         return target.objects.put(
-            _place(target, name, scope, None, None),
+            place_of(target, name, scope, None, None),
             value,
             metadata=metadata,
             if_absent=if_absent,
             if_match=if_match,
             compression=None if compression == "auto" else compression,
+            pickle=pickle,
             workflow=target.workflow,
             stage=target.stage,
         )
+
+    @overload
+    def get(self, name: str, *, as_type: type[T], **how: Unpack[Reading]) -> T: ...
+
+    @overload
+    def get(self, name: str, *, as_type: type[T], default: D, **how: Unpack[Reading]) -> T | D: ...
+
+    @overload
+    def get(
+        self, name: str, *, default: Any = ..., as_type: None = None, **how: Unpack[Reading]
+    ) -> Any: ...
 
     def get(
         self,
         name: str,
         *,
-        default: Any = _RAISE,
+        default: Any = RAISE,
         scope: Scope = "run",
         run: str | None = None,
         namespace: str | None = None,
+        columns: "builtins.list[Any] | None" = None,
+        as_type: type | None = None,
+        pickle: PicklePolicy | None = None,
         verify: Literal["auto"] | bool = "auto",
     ) -> Any:
         """Return the value stored under *name*: equal in type, dtype, order and labels.
@@ -132,6 +125,11 @@ class Verbs(ABC):
             run: Read from this run instead of the current one.
             namespace: Read from this namespace instead of the current one; in the run
                 scope together with *run*.
+            columns: Only these columns of a table, in this order; the others are not
+                decoded. Index and dtypes stay.
+            as_type: The type to return, without a copy where the libraries allow: a
+                stored pandas frame as `pyarrow.Table`, say. ``docs/api.md`` has a table.
+            pickle: The policy for this call instead of the store's.
             verify: Check the digest of the data: ``auto`` does unless a large object
                 is mapped; its structure is checked always.
 
@@ -141,18 +139,23 @@ class Verbs(ABC):
             InvalidNameError: *name*, *run* or *namespace* cannot be one.
             ObjectNotFoundError: Nothing is stored there and no *default* is given.
             CorruptObjectError: The bytes are not the ones that were written.
+            InvalidRequestError: It has no such *columns*.
             UnsafePickleError: It is a pickle and the policy forbids to load it.
+            UnsupportedValueError: It cannot be *as_type* exactly, or needs a class
+                that is missing here.
             UnsupportedFormatError: It was written by a newer runstore.
             StorageError: The place failed.
         """
         target = self._target()
-        place = _place(target, name, scope, run, namespace)
+        place = place_of(target, name, scope, run, namespace)
         try:
-            return target.objects.get(place, verify=verify)
+            return target.objects.get(
+                place, verify=verify, columns=columns, as_type=as_type, pickle=pickle
+            )
         except ObjectNotFoundError as exc:
-            if default is not _RAISE:
+            if default is not RAISE:
                 return default
-            raise _missing(target.objects, place) from exc
+            raise missing(target.objects, place) from exc
 
     def exists(
         self,
@@ -167,7 +170,7 @@ class Verbs(ABC):
         An outage raises, it is never reported as False.
         """
         target = self._target()
-        return target.objects.exists(_place(target, name, scope, run, namespace))
+        return target.objects.exists(place_of(target, name, scope, run, namespace))
 
     def stat(
         self,
@@ -182,11 +185,11 @@ class Verbs(ABC):
         Arguments and errors as for `get`.
         """
         target = self._target()
-        place = _place(target, name, scope, run, namespace)
+        place = place_of(target, name, scope, run, namespace)
         try:
             return target.objects.stat(place)
         except ObjectNotFoundError as exc:
-            raise _missing(target.objects, place) from exc
+            raise missing(target.objects, place) from exc
 
     def list(
         self,
@@ -208,7 +211,7 @@ class Verbs(ABC):
             details: Read what each object says about itself, too; one more request each.
         """
         target = self._target()
-        at = _place(target, "any", scope, run, namespace)
+        at = place_of(target, "any", scope, run, namespace)
         found = target.objects.list(at.namespace, at.run, prefix, details=details)
         return sorted(found, key=lambda info: info.name)
 
@@ -227,12 +230,12 @@ class Verbs(ABC):
             StorageError: The place failed.
         """
         target = self._target()
-        place = _place(target, name, scope, None, None)
+        place = place_of(target, name, scope, None, None)
         try:
             target.objects.delete(place)
         except ObjectNotFoundError as exc:
             if not missing_ok:
-                raise _missing(target.objects, place) from exc
+                raise missing(target.objects, place) from exc
 
     def copy(
         self,
@@ -272,11 +275,11 @@ class Verbs(ABC):
             StorageError: The place failed; an old target is intact.
         """
         target = self._target()
-        source = _place(target, name, scope, run, namespace)
+        source = place_of(target, name, scope, run, namespace)
         into: Scope = to_scope or ("run" if to_run is not None else source.scope)
         copy = Place(
             to_namespace or source.namespace,
-            None if into == "namespace" else _run_of(to_run or source.run or target.run, name),
+            None if into == "namespace" else run_of(to_run or source.run or target.run, name),
             to_name if to_name is not None else name,
         )
         if copy == source:
@@ -288,180 +291,4 @@ class Verbs(ABC):
         try:
             return target.objects.copy(source, copy, if_absent=if_absent)
         except ObjectNotFoundError as exc:
-            raise _missing(target.objects, source) from exc
-
-    def put_many(
-        self, values: Mapping[str, Any], *, scope: Scope = "run", if_absent: bool = False
-    ) -> dict[str, ObjectInfo]:
-        """Store several values, some at a time; each all or nothing, not all together.
-
-        Args:
-            values: Name to value.
-            scope, if_absent: As for `put`.
-
-        Returns:
-            Name to what was stored, in the order of *values*.
-
-        Raises:
-            BulkError: Some failed; ``errors`` has each reason by name, ``results`` the rest.
-        """
-        target = self._target()
-
-        def one(name: str) -> ObjectInfo:
-            return target.objects.put(
-                _place(target, name, scope, None, None),
-                values[name],
-                if_absent=if_absent,
-                workflow=target.workflow,
-                stage=target.stage,
-            )
-
-        return _each("put", one, values)
-
-    def get_many(
-        self,
-        names: Iterable[str],
-        *,
-        default: Any = _RAISE,
-        scope: Scope = "run",
-        run: str | None = None,
-        namespace: str | None = None,
-    ) -> dict[str, Any]:
-        """Return several values by name, read some at a time, in the order of *names*.
-
-        Args:
-            names: As they were put.
-            default: The value of names under which nothing is stored.
-            scope, run, namespace: As for `get`.
-
-        Raises:
-            BulkError: Some failed; ``errors`` has each reason by name, ``results`` the rest.
-        """
-        target = self._target()
-
-        def one(name: str) -> Any:
-            place = _place(target, name, scope, run, namespace)
-            try:
-                return target.objects.get(place)
-            except ObjectNotFoundError as exc:
-                if default is not _RAISE:
-                    return default
-                raise _missing(target.objects, place) from exc
-
-        return _each("get", one, names)
-
-    def delete_many(
-        self, names: Iterable[str], *, scope: Scope = "run", missing_ok: bool = False
-    ) -> None:
-        """Remove several objects, some at a time.
-
-        Args:
-            names: As they were put.
-            scope, missing_ok: As for `delete`.
-
-        Raises:
-            BulkError: Some failed; ``errors`` has each reason by name. The others are gone.
-        """
-        target = self._target()
-
-        names = builtins.list(dict.fromkeys(names))
-        errors: dict[str, Exception] = {}
-        places: dict[str, Place] = {}
-        for name in names:
-            try:
-                places[name] = _place(target, name, scope, None, None)
-                key_of(places[name])
-            except InvalidNameError as exc:
-                places.pop(name, None)
-                errors[name] = exc
-        failed = target.objects.delete_many(places.values(), missing_ok=missing_ok)
-        for name, place in places.items():
-            if isinstance(failed.get(place), ObjectNotFoundError):
-                errors[name] = _missing(target.objects, place)
-            elif place in failed:
-                errors[name] = failed[place]
-        if errors:
-            done = dict.fromkeys(name for name in names if name not in errors)
-            raise _bulk("delete", names, errors, done)
-
-
-def _place(
-    target: Target, name: str, scope: Scope, run: str | None, namespace: str | None
-) -> Place:
-    if scope == "namespace":
-        if run is not None:
-            raise InvalidRequestError(
-                f"{name!r}: scope='namespace' is shared by all runs, so run={run!r} has no meaning "
-                "there",
-                name,
-            )
-        return Place(namespace or target.namespace, None, name)
-    if scope != "run":
-        raise InvalidRequestError(f"scope must be 'run' or 'namespace', not {scope!r}", name)
-    if namespace is not None and namespace != target.namespace and run is None:
-        raise InvalidRequestError(
-            f"{name!r}: to read from a run of another namespace ({namespace!r}) give run=, too; "
-            "for what its runs share give scope='namespace'",
-            name,
-        )
-    return Place(namespace or target.namespace, _run_of(run or target.run, name), name)
-
-
-def _run_of(run: str | None, name: str) -> str:
-    if run is None:
-        raise InvalidRequestError(
-            f"{name!r}: this view has no run; make it with .at(namespace=…, run=…), or use "
-            "scope='namespace'",
-            name,
-        )
-    return run
-
-
-def _each(verb: str, one: Callable[[str], Any], names: Iterable[str]) -> dict[str, Any]:
-    names = builtins.list(dict.fromkeys(names))
-    results: dict[str, Any] = {}
-    errors: dict[str, Exception] = {}
-    with ThreadPoolExecutor(max_workers=min(_AT_ONCE, max(1, len(names)))) as pool:
-        futures = {name: pool.submit(one, name) for name in names}
-        for name, future in futures.items():
-            try:
-                results[name] = future.result()
-            except RunStoreError as exc:
-                errors[name] = exc
-    if errors:
-        raise _bulk(verb, names, errors, results)
-    return results
-
-
-def _bulk(
-    verb: str, names: Sequence[str], errors: dict[str, Exception], results: dict[str, Any]
-) -> BulkError:
-    first = "; ".join(f"{name}: {error}" for name, error in builtins.list(errors.items())[:3])
-    return BulkError(
-        f"{len(errors)} of {len(names)} objects could not be {_PAST[verb]} ({first}"
-        f"{'; …' if len(errors) > 3 else ''})",
-        None,
-        errors,
-        results,
-    )
-
-
-_PAST = {"put": "stored", "get": "read", "delete": "deleted"}
-
-
-def _missing(objects: Objects, place: Place) -> ObjectNotFoundError:
-    """Say what is not there, and what is: the name that was perhaps meant."""
-    where = f"run {place.run!r} of namespace" if place.run else "namespace"
-    message = f"no object {place.name!r} in {where} {place.namespace!r} ({objects.backend.url})"
-    if objects.backend.mapped:  # a look around costs nothing there
-        there = [info.name for info in objects.list(place.namespace, place.run)]
-        if close := get_close_matches(place.name, there, n=3):
-            message += f"; did you mean {' or '.join(map(repr, close))}?"
-        elif place.run and objects.exists(Place(place.namespace, None, place.name)):
-            message += "; there is one with scope='namespace'"
-        elif not there:
-            message += "; nothing is stored there at all"
-        else:
-            shown = ", ".join(map(repr, there[:5])) + (", …" if len(there) > 5 else "")
-            message += f"; stored there: {shown}"
-    return ObjectNotFoundError(message, str(place))
+            raise missing(target.objects, source) from exc

@@ -1,0 +1,148 @@
+"""The verbs for several objects at once."""
+
+import builtins
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from runstore.errors import BulkError, InvalidNameError, ObjectNotFoundError, RunStoreError
+from runstore.keys import Place, Scope, key_of
+from runstore.store._info import ObjectInfo
+from runstore.store._target import RAISE, Target, missing, place_of
+
+__all__ = ["BulkVerbs"]
+
+_AT_ONCE = 8  # items of a *_many call under way at a time
+_PAST = {"put": "stored", "get": "read", "delete": "deleted"}
+
+
+class BulkVerbs(ABC):
+    """The verbs for several objects, on whatever `_target` gives."""
+
+    @abstractmethod
+    def _target(self) -> Target:
+        """Give what the verbs work on, at each call."""
+
+    def put_many(
+        self, values: Mapping[str, Any], *, scope: Scope = "run", if_absent: bool = False
+    ) -> dict[str, ObjectInfo]:
+        """Store several values, some at a time; each all or nothing, not all together.
+
+        Args:
+            values: Name to value.
+            scope, if_absent: As for `put`.
+
+        Returns:
+            Name to what was stored, in the order of *values*.
+
+        Raises:
+            BulkError: Some failed; ``errors`` has each reason by name, ``results`` the rest.
+        """
+        target = self._target()
+
+        def one(name: str) -> ObjectInfo:
+            return target.objects.put(
+                place_of(target, name, scope, None, None),
+                values[name],
+                if_absent=if_absent,
+                workflow=target.workflow,
+                stage=target.stage,
+            )
+
+        return _each("put", one, values)
+
+    def get_many(
+        self,
+        names: Iterable[str],
+        *,
+        default: Any = RAISE,
+        scope: Scope = "run",
+        run: str | None = None,
+        namespace: str | None = None,
+    ) -> dict[str, Any]:
+        """Return several values by name, read some at a time, in the order of *names*.
+
+        Args:
+            names: As they were put.
+            default: The value of names under which nothing is stored.
+            scope, run, namespace: As for `get`.
+
+        Raises:
+            BulkError: Some failed; ``errors`` has each reason by name, ``results`` the rest.
+        """
+        target = self._target()
+
+        def one(name: str) -> Any:
+            place = place_of(target, name, scope, run, namespace)
+            try:
+                return target.objects.get(place)
+            except ObjectNotFoundError as exc:
+                if default is not RAISE:
+                    return default
+                raise missing(target.objects, place) from exc
+
+        return _each("get", one, names)
+
+    def delete_many(
+        self, names: Iterable[str], *, scope: Scope = "run", missing_ok: bool = False
+    ) -> None:
+        """Remove several objects, some at a time.
+
+        Args:
+            names: As they were put.
+            scope, missing_ok: As for `delete`.
+
+        Raises:
+            BulkError: Some failed; ``errors`` has each reason by name. The others are gone.
+        """
+        target = self._target()
+
+        names = builtins.list(dict.fromkeys(names))
+        errors: dict[str, Exception] = {}
+        places: dict[str, Place] = {}
+        for name in names:
+            try:
+                places[name] = place_of(target, name, scope, None, None)
+                key_of(places[name])
+            except InvalidNameError as exc:
+                places.pop(name, None)
+                errors[name] = exc
+        failed = target.objects.delete_many(places.values(), missing_ok=missing_ok)
+        for name, place in places.items():
+            if isinstance(failed.get(place), ObjectNotFoundError):
+                errors[name] = missing(target.objects, place)
+            elif place in failed:
+                errors[name] = failed[place]
+        if errors:
+            done = dict.fromkeys(name for name in names if name not in errors)
+            raise _bulk("delete", names, errors, done)
+
+
+def _each(verb: str, one: Callable[[str], Any], names: Iterable[str]) -> dict[str, Any]:
+    names = builtins.list(dict.fromkeys(names))
+    results: dict[str, Any] = {}
+    errors: dict[str, Exception] = {}
+    with ThreadPoolExecutor(max_workers=min(_AT_ONCE, max(1, len(names)))) as pool:
+        futures = {name: pool.submit(one, name) for name in names}
+        for name, future in futures.items():
+            try:
+                results[name] = future.result()
+            except RunStoreError as exc:
+                errors[name] = exc
+    if errors:
+        raise _bulk(verb, names, errors, results)
+    return results
+
+
+def _bulk(
+    verb: str, names: Sequence[str], errors: dict[str, Exception], results: dict[str, Any]
+) -> BulkError:
+    first = "; ".join(f"{name}: {error}" for name, error in builtins.list(errors.items())[:3])
+    return BulkError(
+        f"{len(errors)} of {len(names)} objects could not be {_PAST[verb]} ({first}"
+        f"{'; …' if len(errors) > 3 else ''})",
+        None,
+        errors,
+        results,
+    )

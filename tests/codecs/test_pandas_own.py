@@ -1,0 +1,78 @@
+"""The values that pandas tests its own storage and its own indexes with."""
+
+import warnings
+
+import pandas as pd
+import pytest
+
+from runstore import ObjectStore
+
+indices = pytest.importorskip("pandas.conftest", reason="the wheel has no pandas.conftest")
+legacy = pytest.importorskip(
+    "pandas.tests.io.generate_legacy_storage_files",
+    reason="the wheel has no generator of stored values",
+)
+INDEXES = indices.indices_dict
+
+
+def _legacy():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some of the values are deprecated
+        found = {}
+        for kind, values in legacy.create_pickle_data().items():
+            for name, value in (values if isinstance(values, dict) else {"": values}).items():
+                found[f"{kind} {name}".strip()] = value
+        return found
+
+
+LEGACY = _legacy()
+
+
+def same(expected, actual):
+    """Assert with pandas' own, strictest comparison that a value has come back."""
+    assert type(expected) is type(actual)
+    if isinstance(expected, pd.DataFrame):
+        pd.testing.assert_frame_equal(
+            expected, actual, check_exact=True, check_freq=True, check_flags=True
+        )
+        assert expected.attrs == actual.attrs
+    elif isinstance(expected, pd.Series):
+        pd.testing.assert_series_equal(
+            expected, actual, check_exact=True, check_freq=True, check_flags=True
+        )
+    elif isinstance(expected, pd.Index):
+        pd.testing.assert_index_equal(expected, actual, exact=True, check_exact=True)
+        assert getattr(expected, "freq", None) == getattr(actual, "freq", None)
+        assert expected.names == actual.names
+    elif isinstance(expected, pd.Categorical):
+        same(pd.Series(expected), pd.Series(actual))
+    else:
+        assert expected is actual or expected == actual
+
+
+@pytest.fixture(params=["memory", "local"])
+def view(request, tmp_path):
+    url = "memory://pandas-own" if request.param == "memory" else tmp_path
+    return ObjectStore(url).at(namespace="dev", run="r1")
+
+
+@pytest.mark.parametrize("name", INDEXES)
+def test_indexes(view, name):
+    """Each of pandas' indexes comes back: alone, under a frame, over it, and in a series."""
+    index = INDEXES[name]
+    view.put("x", index)
+    same(index, view.get("x"))
+    frame = pd.DataFrame({"a": range(len(index))}, index=index)
+    values = [frame, frame["a"], frame.T, index.set_names(["n"] * index.nlevels)]
+    if index.nlevels == 1:
+        values.append(pd.Series(index))
+    for value in values:
+        view.put("x", value)
+        same(value, view.get("x"))
+
+
+@pytest.mark.parametrize("name", LEGACY)
+def test_stored_values(view, name):
+    """Each value that pandas' releases have to read from their elders' files comes back."""
+    view.put("x", LEGACY[name])
+    same(LEGACY[name], view.get("x"))

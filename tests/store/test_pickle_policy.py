@@ -1,0 +1,298 @@
+"""The pickle policy, above all ``signed``."""
+
+import pickle
+import sys
+import types
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from runstore import ObjectStore
+from runstore import format as containers
+from runstore.codecs import PickleWarning
+from runstore.context import StoreAddress
+from runstore.errors import (
+    CorruptObjectError,
+    InvalidRequestError,
+    SettingsError,
+    UnsafePickleError,
+    UnsupportedValueError,
+)
+from runstore.settings import current_settings
+from runstore.testing import assert_same
+
+KEY = "0123456789abcdef0123456789abcdef"
+PICKLED = {"model": {1, (2, 3)}, "table": pd.DataFrame({"a": [{1}, "b"], "c": [1.5, 2.5]})}
+PLAIN = {
+    "x": pd.DataFrame({"a": [1, 2]}),
+    "y": np.arange(30_000),
+    "z.parquet": pa.table({"a": [1]}),
+}
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch):
+    monkeypatch.setenv("RUNSTORE_SIGNING_KEY", KEY)
+
+
+@pytest.fixture
+def signed(tmp_path):
+    """Give a view that signs, on disk."""
+    return ObjectStore(tmp_path / "store", pickle="signed").at(namespace="dev", run="r1")
+
+
+@pytest.fixture
+def loose(signed):
+    """Give a view of the same place that neither signs nor minds."""
+    return ObjectStore(signed.store.url, pickle="allow").at(namespace="dev", run="r1")
+
+
+def entries_of(data):
+    return pa.ipc.open_file(data).metadata
+
+
+@pytest.mark.parametrize("url", ["memory://signed", None])
+@pytest.mark.parametrize("name", [*PICKLED, *PLAIN])
+def test_what_is_signed_is_read(url, name, tmp_path):
+    """Every value, pickled or not, comes back under the policy it was signed under."""
+    view = ObjectStore(url or tmp_path, pickle="signed").at(namespace="dev", run="r1")
+    value = (PICKLED | PLAIN)[name]
+    info = view.put(name, value)
+    assert (name in PICKLED) == info.pickled
+    assert_same(value, view.get(name))
+    assert_same(value, view.get(name, verify=True))
+
+
+def test_signed_objects_stay_readable_elsewhere(signed, loose):
+    """A signature hinders no one: neither stores without the policy nor Arrow readers."""
+    signed.put("x", PICKLED["model"])
+    assert_same(PICKLED["model"], loose.get("x"))
+    (path,) = _files(signed, "x.arrow")
+    assert 1 == pa.ipc.open_file(path).num_record_batches
+
+
+@pytest.mark.parametrize("name", PICKLED)
+def test_unsigned_pickles_are_refused(signed, loose, name):
+    """A pickle that was written without a signature is not loaded."""
+    loose.put(name, PICKLED[name])
+    with pytest.raises(UnsafePickleError, match=rf"dev/r1/{name}.*signed'.*not signed"):
+        signed.get(name)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_unsigned_data_is_read(signed, loose, name):
+    """What holds no pickle needs no signature."""
+    loose.put(name, PLAIN[name])
+    assert_same(PLAIN[name], signed.get(name))
+
+
+def test_another_key_is_refused(signed, monkeypatch):
+    """A pickle that was signed with another key is not loaded."""
+    signed.put("x", PICKLED["model"])
+    monkeypatch.setenv("RUNSTORE_SIGNING_KEY", KEY[::-1])
+    with pytest.raises(UnsafePickleError, match="does not fit"):
+        signed.get("x")
+
+
+def test_no_key_is_refused(signed, monkeypatch):
+    """Without a key nothing is stored, no pickle is loaded, and plain data is read."""
+    signed.put("x", PICKLED["model"])
+    signed.put("y", 1)
+    monkeypatch.delenv("RUNSTORE_SIGNING_KEY")
+    for act in (lambda: signed.get("x"), lambda: signed.put("y", 2)):
+        with pytest.raises(UnsafePickleError, match="RUNSTORE_SIGNING_KEY"):
+            act()
+    assert 1 == signed.get("y")
+
+
+def test_misspelled_policies_are_refused(loose):
+    """A policy that is none is no permission: neither put nor get goes on with it."""
+    loose.put("x", PICKLED["model"])
+    for act in (lambda: loose.get("x", pickle="denied"), lambda: loose.put("y", 1, pickle="no")):
+        with pytest.raises(InvalidRequestError, match=r"is no policy; there are 'allow', 'warn'"):
+            act()
+    assert not loose.exists("y")
+
+
+def test_short_keys_are_refused(signed, monkeypatch):
+    """A key that could be guessed is an error in the settings, and is not shown."""
+    monkeypatch.setenv("RUNSTORE_SIGNING_KEY", "hunter2")
+    with pytest.raises(SettingsError, match="16 bytes") as caught:
+        signed.put("x", 1)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_key_from_a_file(signed, monkeypatch, tmp_path):
+    """The key may stand in runstore.toml, from which no message quotes it."""
+    signed.put("x", PICKLED["model"])
+    monkeypatch.delenv("RUNSTORE_SIGNING_KEY")
+    (tmp_path / "runstore.toml").write_text(f'signing_key = "{KEY}"')
+    assert_same(PICKLED["model"], signed.get("x"))
+    assert KEY not in repr(current_settings())
+    (tmp_path / "runstore.toml").write_text(f'signing_key = ["{KEY}"]')
+    with pytest.raises(SettingsError) as caught:
+        signed.get("x")
+    assert KEY not in f"{caught.value}{caught.value.__cause__}"
+
+
+def test_key_is_kept_nowhere(signed):
+    """Neither store, address, description nor stored object holds the key."""
+    info = signed.put("x", PICKLED["model"])
+    address = signed.store.address
+    assert isinstance(address, StoreAddress)
+    shown = [repr(signed), repr(signed.store), repr(info), address.model_dump_json()]
+    assert not [text for text in shown if KEY in text]
+    (path,) = _files(signed, "x.arrow")
+    for data in (pickle.dumps(signed.store), pickle.dumps(info.metadata), path.read_bytes()):
+        assert KEY.encode() not in data
+
+
+def _files(view, pattern):
+    from pathlib import Path
+    from urllib.parse import urlsplit
+
+    return sorted(Path(urlsplit(view.store.url).path).rglob(pattern))
+
+
+@pytest.mark.parametrize("pattern", ["model.arrow", "table.arrow"])
+def test_every_byte_is_signed(signed, pattern):
+    """Whoever changes any byte, and makes the digests fit again, still has no signature."""
+    name = pattern.partition(".")[0]
+    signed.put(name, PICKLED[name])
+    (path,) = _files(signed, pattern)
+    stored = path.read_bytes()
+    for at in range(0, len(stored) - 10, 3):
+        changed = _resealed(stored, at)
+        if changed is None:
+            continue
+        path.write_bytes(changed)
+        with pytest.raises((UnsafePickleError, CorruptObjectError)):
+            signed.get(name)
+
+
+def _resealed(stored, at):
+    """Flip a byte and make both digests fit; None if it is one of theirs or of the length."""
+    import xxhash
+
+    start = containers.footer_start(stored[-10:], len(stored), "x")
+    entries = entries_of(stored)
+    changed = bytearray(stored)
+    changed[at] ^= 1
+    body, footer = bytes(changed[:start]), bytes(changed[start:])
+    old_body = entries[b"runstore.body"]
+    new_body = b"xxh3_128:" + xxhash.xxh3_128_hexdigest(body).encode()
+    seal = entries[b"runstore.digest"].removeprefix(b"xxh3_128:")
+    if old_body not in footer or seal not in footer:
+        return None
+    footer = footer.replace(old_body, new_body).replace(seal, b"0" * 32)
+    where = stored[start:].index(seal)
+    digest = xxhash.xxh3_128_hexdigest(footer).encode()
+    return body + footer[:where] + digest + footer[where + 32 :]
+
+
+def test_resealing_by_hand_is_what_it_says(signed, loose):
+    """The forger of these tests makes objects that stores without the policy accept."""
+    signed.put("x", {"text"})
+    (path,) = _files(signed, "x.arrow")
+    stored = path.read_bytes()
+    path.write_bytes(_resealed(stored, stored.index(b"text")))
+    assert {"uext"} == loose.get("x")
+    with pytest.raises(UnsafePickleError, match="does not fit"):
+        signed.get("x")
+
+
+def test_signatures_do_not_move(signed):
+    """A signed pickle under another object's key is found out."""
+    signed.put("x", {1})
+    signed.put("y", {2})
+    (x,), (y,) = _files(signed, "x.arrow"), _files(signed, "y.arrow")
+    y.write_bytes(x.read_bytes())
+    with pytest.raises(CorruptObjectError, match="swapped"):
+        signed.get("y")
+
+
+def test_pkl_has_no_room_for_a_signature(signed, loose):
+    """Under the policy a .pkl is neither written nor read."""
+    loose.put("x.pkl", 1)
+    with pytest.raises(UnsafePickleError, match="room"):
+        signed.put("y.pkl", 1)
+    with pytest.raises(UnsafePickleError, match="room"):
+        signed.get("x.pkl")
+
+
+@pytest.mark.parametrize("to", ["y", "a/" + "long" * 40 + "/y"])
+@pytest.mark.parametrize("name", ["model", "table", "x"])
+def test_copies_are_signed(signed, name, to):
+    """A copy has a signature of its own, whether or not the footer has room for its name."""
+    signed.put(name, (PICKLED | PLAIN)[name])
+    signed.copy(name, to_name=to, to_scope="namespace")
+    assert_same((PICKLED | PLAIN)[name], signed.get(to, scope="namespace"))
+    for path in _files(signed, "*.arrow"):
+        assert b"runstore.signature" in entries_of(path.read_bytes())
+
+
+def test_copying_signs_nothing_of_others(signed, loose, monkeypatch):
+    """An unsigned or foreign pickle is not made a signed one, and plain data is copied as it is."""
+    loose.put("x", PICKLED["model"])
+    loose.put("y", 1)
+    with pytest.raises(UnsafePickleError, match=r"copy.*not signed"):
+        signed.copy("x", to_name="z")
+    signed.copy("y", to_name="z")
+    assert 1 == signed.get("z")
+    signed.put("x", PICKLED["model"])
+    monkeypatch.setenv("RUNSTORE_SIGNING_KEY", KEY[::-1])
+    with pytest.raises(UnsafePickleError, match="does not fit"):
+        signed.copy("x", to_name="new")
+    monkeypatch.delenv("RUNSTORE_SIGNING_KEY")
+    for view in (signed, loose):  # without the key the copy would lose its signature
+        with pytest.raises(UnsafePickleError, match="RUNSTORE_SIGNING_KEY"):
+            view.copy("x", to_name="new")
+    assert not signed.exists("new")
+
+
+def test_large_objects_are_signed_in_parts(signed):
+    """What is written in several parts, digested beside, is signed as well."""
+    value = {"array": np.arange(1_000_000), 1: [2]}
+    signed.put("x", value)
+    mine = signed.get("x")
+    mine["array"] += 1
+    assert_same(value, signed.get("x"))
+
+
+def test_policy_of_a_call(loose):
+    """A call may have a policy of its own, stricter or looser than the store's."""
+    with pytest.raises(UnsafePickleError, match="deny"):
+        loose.put("x", {1}, pickle="deny")
+    loose.put("x", {1})
+    with pytest.raises(UnsafePickleError, match="signed"):
+        loose.get("x", pickle="signed")
+    with pytest.warns(PickleWarning):
+        assert {1} == loose.get("x", pickle="warn")
+    loose.put("x", {2}, pickle="signed")
+    assert {2} == loose.get("x", pickle="signed")
+
+
+def test_settings_know_the_policy(monkeypatch):
+    """The default store's policy can be set to signed."""
+    monkeypatch.setenv("RUNSTORE_PICKLE", "signed")
+    assert "signed" == ObjectStore().address.pickle
+
+
+def test_missing_classes_are_named(loose, monkeypatch):
+    """A class that is gone is named with its module and versions; the pickle can be had."""
+    module = types.ModuleType("gone_models")
+    module.__version__ = "4.2"
+    exec("class Model:\n    pass", vars(module))
+    monkeypatch.setitem(sys.modules, "gone_models", module)
+    loose.put("x", module.Model())
+    loose.put("x.pkl", module.Model())
+    monkeypatch.delitem(sys.modules, "gone_models")
+    with pytest.raises(UnsupportedValueError, match=r"'gone_models'.*gone_models 4\.2.*as_type"):
+        loose.get("x")
+    strict = ObjectStore(loose.store.url, pickle="deny").at(namespace="dev", run="r1")
+    for name in ("x", "x.pkl"):
+        with pytest.raises(UnsupportedValueError, match="gone_models"):
+            loose.get(name)
+        assert b"gone_models" in strict.get(name, as_type=bytes)
