@@ -66,6 +66,7 @@ ONCE = {
     "reset": faults.reset(),
     "stall": faults.stall(),
     "short": faults.short_body(),
+    "short error": faults.short_error(),
     "reset in the body": faults.reset_mid_body(),
     "lost answer": faults.lost_ack(),
 }

@@ -121,9 +121,12 @@ class Exchange:
         for _ in self._body():
             pass
 
-    def reply(self, number: int, body: bytes, extra: dict[str, str] | None = None) -> None:
-        """Answer in the server's place."""
-        headers = {"Content-Type": "application/xml", "Content-Length": str(len(body))}
+    def reply(
+        self, number: int, body: bytes, extra: dict[str, str] | None = None, missing: int = 0
+    ) -> None:
+        """Answer in the server's place, with *missing* bytes more announced than sent."""
+        length = str(len(body) + missing)
+        headers = {"Content-Type": "application/xml", "Content-Length": length}
         lines = [f"{name}: {value}\r\n" for name, value in (headers | (extra or {})).items()]
         head = f"HTTP/1.1 {number} Fault\r\n{''.join(lines)}\r\n".encode()
         self._client.sendall(head + (b"" if self._head.line.startswith("HEAD ") else body))

@@ -34,6 +34,17 @@ def status(number: int, code: str | None = None, *, retry_after: int | None = No
     return Fault(f"status({number})", run)
 
 
+def short_error(code: str = "InternalError") -> Fault:
+    """Answer 500, promise more of an error document than there is, and close."""
+
+    def run(exchange: Exchange) -> None:
+        exchange.drain()
+        exchange.reply(500, _error(code), missing=1000)
+        exchange.hang_up()
+
+    return Fault("short_error", run)
+
+
 def ok_with_error_body(code: str = "InternalError") -> Fault:
     """Answer 200 with an error document, as CompleteMultipartUpload and CopyObject may."""
 

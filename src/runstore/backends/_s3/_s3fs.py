@@ -199,6 +199,7 @@ class S3fsClient:
         return Got(data, size, quoted(answer["ETag"]), _utc(answer["LastModified"]), mark)
 
     async def _call(self, method: str, **given: Any) -> Any:
+        import aiohttp
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -213,7 +214,8 @@ class S3fsClient:
             raise Failure(status, code, str(error.get("Message") or "no reason given")) from exc
         except BotoCoreError as exc:
             raise _failure(exc) from exc
-        except OSError as exc:
+        except (aiohttp.ClientError, OSError) as exc:
+            # aiobotocore reads an error's document outside of its own handling of errors
             raise Failure(0, "", f"the connection failed ({type(exc).__name__})") from exc
 
     async def _client(self) -> Any:
