@@ -140,6 +140,7 @@ class Objects:
                 nbytes=encoded.nbytes,
                 compression=compression,
                 key=signing,
+                cell=encoded.cell,
             )
         entry = self.backend.put(key, written, if_absent=if_absent, if_match=if_match)
         schema = partial(self._schema, key, place)
