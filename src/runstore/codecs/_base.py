@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["Codec", "Encoded", "Opened", "OpenedObject", "Projecting", "type_name"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Encoded:
-    """A value as record batches that share its memory.
+    """A value as record batches that share its memory. Not to be changed.
 
     Attributes:
         schema: The schema of every batch.

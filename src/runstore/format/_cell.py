@@ -50,6 +50,7 @@ class _Template:
         self._sizes = _places(self._head, _SAMPLE)
         self._bodies = _places(self._head, body)
         self._bodies_in_tail = _places(self._tail, body)
+        self._prefix = self._head[: min(self._sizes + self._bodies)]  # tells kinds apart
         self._document = _place(self._tail, entries[b"runstore.object"])
         self._body_digest = _place(self._tail, slots[b"runstore.body"])
         self._digest = _place(self._tail, slots[b"runstore.digest"])
@@ -87,12 +88,14 @@ class _Template:
 
     def open(self, file: memoryview) -> tuple[bytes, memoryview] | None:
         """Give header and cell of a file of this kind; None if it is none, or is damaged."""
+        if bytes(file[: len(self._prefix)]) != self._prefix:
+            return None
         start, end = len(self._head), file.nbytes - len(self._tail)
         size = int.from_bytes(file[start - 8 : start], "little")
         if start + _padded(size) != end:
             return None
         cell, document = file[start : start + size], bytes(file[end:][self._document])
-        return (document, cell) if self.fill(cell, document)[0] == file else None
+        return (document, cell) if self.fill(cell, document)[0] == bytes(file) else None
 
 
 _templates: dict[tuple[pa.Schema, int], _Template | None] = {}

@@ -32,7 +32,7 @@ class Header:
         rows, columns: Of a table; an array's length; else None.
         nbytes: Size of the value in memory, in bytes, as far as its buffers tell.
         created_at: When it was put, UTC.
-        write_id: Random, unique per put.
+        write_id: Random, unique per put; hexadecimal digits.
         versions: The libraries that wrote it.
         metadata: The user's own.
     """
@@ -69,16 +69,16 @@ class Header:
 
         What is not known, or empty, is left out.
         """
-        own = _encode(self.name), self.created_at.isoformat(), _encode(self.write_id)
+        scope = _scope(self.namespace, self.run, self.workflow, self.stage)
         kind = _kind(self.type, self.codec, self.codec_version, tuple(self.versions.items()))
         document = (
-            f'{{{_scope(self.namespace, self.run, self.workflow, self.stage)},"name":{own[0]},'
-            f'{kind},"created_at":"{own[1]}","write_id":{own[2]}'
+            f'{{{scope},"name":{_encode(self.name)},{kind},'
+            f'"created_at":"{self.created_at.isoformat()}","write_id":"{self.write_id}"'
         )
         for name in _SELDOM:
             value = getattr(self, name)
             if value or (value == 0 and value is not False):
-                document += f',"{name}":{_encode(value)}'
+                document += f',"{name}":{value if type(value) is int else _encode(value)}'
         text = f"{document}}}".encode("ascii")
         if length is None:
             length = -(-(len(text) + _SLACK) // _STEP) * _STEP
