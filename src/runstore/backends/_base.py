@@ -83,6 +83,16 @@ class Backend(Protocol):
         """
         ...
 
+    def read(self, key: str, start: int, length: int, version: str) -> Buffer:
+        """Return *length* bytes from *start* on, of this version of an object and no other.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+            PreconditionFailedError: It is another version by now.
+            StorageError: It has no such bytes.
+        """
+        ...
+
     def head(self, key: str) -> Entry:
         """Describe an object.
 

@@ -7,12 +7,13 @@ from runstore.errors import (
     AccessDeniedError,
     BackendUnavailableError,
     ObjectNotFoundError,
+    PreconditionFailedError,
     RunStoreError,
     StorageError,
     StorageFullError,
 )
 
-__all__ = ["not_found", "translated"]
+__all__ = ["check_span", "check_version", "not_found", "translated"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -79,6 +80,22 @@ class translated:  # noqa: N801 - used like a function
 def not_found(ref: str) -> ObjectNotFoundError:
     """Make the error for an object that is not there."""
     return ObjectNotFoundError(f"nothing is stored at {ref}", ref)
+
+
+def check_version(ref: str, there: str | None, wanted: str) -> None:
+    """Raise PreconditionFailedError unless *there*, None for nothing, is the *wanted* version."""
+    if there != wanted:
+        found = "nothing is there" if there is None else f"it is {there!r}"
+        raise PreconditionFailedError(
+            f"{ref} is not the version {wanted!r} any more: {found}. Read it again and decide anew",
+            ref,
+        )
+
+
+def check_span(ref: str, start: int, length: int, size: int) -> None:
+    """Raise StorageError unless an object of *size* bytes has this range."""
+    if start < 0 or length < 0 or start + length > size:
+        raise StorageError(f"{ref} has {size} bytes, not {length} from {start} on", ref)
 
 
 def _of(exc: OSError) -> type[StorageError]:

@@ -52,7 +52,10 @@ class Stored:
 
     @cached_property
     def _reader(self) -> Any:
-        return pa.ipc.RecordBatchFileReader(pa.py_buffer(self.data))
+        return pa.ipc.RecordBatchFileReader(self._source())
+
+    def _source(self) -> Any:
+        return pa.py_buffer(self.data)
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -100,7 +103,7 @@ class Stored:
         """Give the same file with these columns alone, in this order; no other is decoded."""
         needed = sorted(set(columns))
         options = pa.ipc.IpcReadOptions(included_fields=needed)  # none stands for all
-        reader = pa.ipc.RecordBatchFileReader(pa.py_buffer(self.data), options=options)
+        reader = pa.ipc.RecordBatchFileReader(self._source(), options=options)
         projected = Stored(self.data, self.ref, self.header, reader)
         fields = [self.schema.field(i) for i in columns]
         projected.schema = pa.schema(fields, self.schema.metadata)
