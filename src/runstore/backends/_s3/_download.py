@@ -1,11 +1,10 @@
 """One object down: a first range that tells how much there is, then the rest of that version."""
 
-import mmap
 from concurrent.futures import ThreadPoolExecutor
 
 from runstore.backends._s3._retry import Deadline, persist
 from runstore.backends._s3._wire import RANGE_IGNORED, Failure, Got, S3Client, Span
-from runstore.buffers import flat
+from runstore.buffers import allocated, flat
 
 __all__ = ["FIRST", "download", "part", "ranged"]
 
@@ -41,10 +40,7 @@ def download(client: S3Client, name: str, timeout: float) -> Got:
         got = ranged(client, name, Span(0, FIRST), deadline)
         if flat(got.data).nbytes >= got.size:
             return got
-        # Anonymous pages cost nothing until they are filled; a bytearray would be zeroed first.
-        # Private, so that a forked child has its own.
-        flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-        data = memoryview(mmap.mmap(-1, got.size, flags=flags))
+        data = allocated(got.size)
         try:
             if torn >= _TORN_AT_MOST:
                 return persist(lambda t, into=data: _whole(client, name, t, into), deadline)  # type: ignore[misc]
@@ -69,7 +65,7 @@ def part(client: S3Client, name: str, span: Span, version: str, timeout: float) 
         Failure: It is another version by now, or not there, or the server failed.
     """
     assert span.start is not None
-    data = memoryview(bytearray(span.length))
+    data = allocated(span.length)
     try:
         _fill(client, name, version, span.start, data, timeout)
     except Failure as failure:
