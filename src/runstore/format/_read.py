@@ -15,7 +15,7 @@ __all__ = ["ARROW_ERRORS", "Stored", "Verify", "check_body", "header_in", "open_
 
 Verify = Literal["auto"] | bool
 
-_VERIFY_UP_TO = 256 * 1024  # a digest this large takes about 20 µs; a mapped page is not touched
+VERIFY_UP_TO = 256 * 1024  # a digest this large takes about 20 µs; a mapped page is not touched
 
 # What Arrow's readers raise for bytes that are not what they expect.
 ARROW_ERRORS = (pa.ArrowException, OSError, ValueError, TypeError, EOFError)
@@ -136,7 +136,7 @@ def open_arrow(data: Buffer, ref: str, *, verify: Verify = "auto", mapped: bool 
         raise _damaged(ref, exc) from exc
     if not sealed:
         return Stored(data, reader, None, ref)
-    if verify is True or (verify == "auto" and (not mapped or size <= _VERIFY_UP_TO)):
+    if verify is True or (verify == "auto" and (not mapped or size <= VERIFY_UP_TO)):
         check_body(data, start, entries, ref)
     return Stored(data, reader, header_in(entries, ref), ref)
 

@@ -94,7 +94,8 @@ class Objects:
             signing = signing_key(str(place), "store")
         pickling = Pickling(policy, str(place), signed=signing is not None)
         if extension not in _CONTAINERS:
-            data = file_codec(extension, str(place)).encode(value, str(place), pickling)
+            parts = file_codec(extension, str(place)).encode(value, str(place), pickling)
+            data = containers.with_digest(extension, parts)
             entry = self.backend.put(key, data, if_absent=if_absent, if_match=if_match)
             return describe(place, entry, extension)
         codec, encoded = codecs.encode(value, pickling)
@@ -159,6 +160,8 @@ class Objects:
         policy = self._policy(pickle, ref)
         data, _ = self.backend.get(key_of(place))
         if extension not in _CONTAINERS:
+            mapped = self.backend.mapped
+            containers.check_file(extension, data, ref, verify=verify, mapped=mapped)
             if as_type is bytes:
                 return bytes(flat(data))  # the file, not what is in it
             value = file_codec(extension, ref).decode(data, ref, Pickling(policy, ref))
@@ -238,6 +241,7 @@ class Objects:
             )
         data, _ = self.backend.get(key_of(source))
         if extension not in _CONTAINERS:
+            containers.check_file(extension, data, ref)
             return describe(target, self.backend.put(at, [data], if_absent=if_absent), extension)
         opened = _open(data, ref, extension)
         if opened.header is None:
