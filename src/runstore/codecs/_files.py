@@ -53,7 +53,7 @@ class _Json:
             raise UnsupportedValueError(
                 f"cannot store {ref}: JSON does not hold this {type(value).__name__} exactly; it "
                 "takes None, bool, int, finite float, str, and lists and dicts (with str keys) of "
-                f"these. {_WAY_OUT}",
+                f"these, at most 64 deep. {_WAY_OUT}",
                 ref,
             )
         return [json.dumps(value, ensure_ascii=True, allow_nan=False).encode()]

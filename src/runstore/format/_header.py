@@ -95,7 +95,7 @@ class Header:
                 created_at if created_at.tzinfo is UTC else created_at.astimezone(UTC)
             )
             return cls(**known)
-        except (ValueError, KeyError, TypeError) as exc:
+        except (ValueError, KeyError, TypeError, RecursionError) as exc:
             raise CorruptObjectError(f"{ref} has a header that cannot be read: {exc}", ref) from exc
 
 

@@ -178,7 +178,7 @@ class Objects:
             return _decoded(opened, policy, signed, columns, as_type)
         except RunStoreError:
             raise
-        except (KeyError, IndexError, ValueError, TypeError, AttributeError) as exc:
+        except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as exc:
             raise CorruptObjectError(
                 f"{place} cannot be rebuilt from what is stored ({type(exc).__name__}: {exc})", ref
             ) from exc
@@ -375,9 +375,18 @@ def _check_metadata(place: Place, metadata: Any, extension: str) -> None:
     if metadata is not None and (type(metadata) is not dict or not is_json(metadata)):
         raise InvalidRequestError(
             f"put {place}: metadata must be a dict of JSON values (str, int, float, bool, None, "
-            f"lists and dicts of them), not {metadata!r}",
+            f"lists and dicts of them), not {_unlike_json(metadata)}",
             str(place),
         )
+
+
+def _unlike_json(metadata: Any) -> str:
+    """Name what is no JSON by its type: writing it out might never end."""
+    if isinstance(metadata, dict):
+        for key, item in metadata.items():
+            if not is_json({key: item}):
+                return f"a {codecs.type_name(type(item))} under {str(key)[:40]!r}"
+    return f"a {codecs.type_name(type(metadata))}"
 
 
 def _check_place(header: Header, place: Place) -> None:
