@@ -144,7 +144,8 @@ class Objects:
             )
         entry = self.backend.put(key, written, if_absent=if_absent, if_match=if_match)
         schema = partial(self._schema, key, place)
-        return describe(place, entry, extension, header, written.digest, schema)
+        sealed = header, written.digest, signing is not None
+        return describe(place, entry, extension, *sealed, schema)
 
     def get(
         self,
