@@ -85,6 +85,20 @@ def test_show_runs_no_stored_code(cli, here):
     assert Path("exploded").exists()
 
 
+def test_show_says_whether_it_is_signed(cli, here, monkeypatch):
+    """Whether there is a signature is shown without the key; plain data needs none."""
+    monkeypatch.setenv("RUNSTORE_SIGNING_KEY", "0123456789abcdef")
+    here.put("bomb", Bomb())
+    here.put("plain", 1)
+    here.put("ours", 1, pickle="signed")
+    monkeypatch.delenv("RUNSTORE_SIGNING_KEY")
+    for name, word, known in [("bomb", "no", False), ("plain", None, False), ("ours", "yes", True)]:
+        lines = [line.split() for line in cli("show", f"dev/r/{name}").out.splitlines()]
+        shown = {words[0]: words[1].strip(";") for words in lines if len(words) > 1}
+        assert word == shown.get("signed")
+        assert known is json.loads(cli("show", f"dev/r/{name}", "--json").out)["signed"]
+
+
 def test_load_does_not_overrule_the_policy(cli, here, monkeypatch):
     """Where the settings deny pickle, --load does not help."""
     here.put("bomb", Bomb())

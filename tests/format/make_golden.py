@@ -16,6 +16,7 @@ from uuid import UUID
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from sklearn.preprocessing import StandardScaler
 
 from runstore import ObjectStore
 
@@ -23,7 +24,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def values():
-    """Give name to value for every codec that needs no optional library but pandas."""
+    """Give name to value for codecs and files by extension, but for xarray's and torch's."""
     days = pd.date_range("2013-01-01", periods=4, tz="America/New_York")
     return {
         "frame": pd.DataFrame(
@@ -57,6 +58,13 @@ def values():
             "times": (datetime(2024, 1, 2, tzinfo=UTC), date(2024, 1, 2), timedelta(1, 2, 3)),
             "keys": {1: "a", (2, 3): "b"},
         },
+        "file.json": {"a": [1, 2.5, None, True], "b": {"c": "d"}},
+        "number.json": 12345,
+        "file.npy": np.asfortranarray(np.arange(12.0).reshape(3, 4)),
+        "file.pkl": {1, 2, 3},
+        "file.safetensors": {"b": np.arange(3, dtype="i2"), "a": np.ones((2, 2))},
+        "file.skops": StandardScaler().fit(np.arange(6.0).reshape(3, 2)),
+        "file.csv": pd.DataFrame({"a": [1.5, 2.5], "b": ["x", "y z"]}),
     }
 
 

@@ -16,7 +16,9 @@ VERSIONS = sorted(path.name for path in GOLDEN.iterdir())
 def test_a_golden_file_is_read_as_it_was_written(version, name):
     """Each value comes back equal from the file that version wrote."""
     view = ObjectStore(GOLDEN / version).at(namespace="golden", run=version)
-    expected, actual = values()[name], view.get(name, verify=True)
+    header = "." not in name or name.endswith(".parquet")
+    verify = "auto" if name.endswith(".csv") else True
+    expected, actual = values()[name], view.get(name, verify=verify)
     assert type(expected) is type(actual)
     if isinstance(expected, pd.DataFrame):
         pd.testing.assert_frame_equal(expected, actual)
@@ -26,13 +28,15 @@ def test_a_golden_file_is_read_as_it_was_written(version, name):
             actual.dtype,
             actual.flags.f_contiguous,
         )
-    elif name == "nested":
+    elif name == "file.skops":
+        assert_same(expected.transform(np.eye(2)), actual.transform(np.eye(2)))
+    elif name in ("nested", "file.safetensors"):
         assert_same(expected, actual)
     elif name == "big-pickle":
         np.testing.assert_array_equal(expected[0], actual[0])
     else:
         assert expected == actual
-    assert {"v": 1} == view.stat(name).metadata
+    assert ({"v": 1} if header else {}) == view.stat(name).metadata
 
 
 @pytest.mark.parametrize("version", VERSIONS)

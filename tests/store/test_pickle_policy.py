@@ -116,6 +116,31 @@ def test_misspelled_policies_are_refused(loose):
     assert not loose.exists("y")
 
 
+@pytest.mark.parametrize("name", [*PICKLED, *PLAIN])
+def test_who_is_signed_is_told(signed, loose, name, monkeypatch):
+    """put, stat and list say whether an object has a signature, without the key."""
+    value = (PICKLED | PLAIN)[name]
+    assert (True, False) == (
+        signed.put(name, value).signed,
+        loose.put(
+            f"un{name}", value, metadata={"runstore.signature": "hmac-sha256:" + "0" * 64}
+        ).signed,
+    )
+    monkeypatch.delenv("RUNSTORE_SIGNING_KEY")
+    for view in (signed, loose):
+        assert (True, False) == (view.stat(name).signed, view.stat(f"un{name}").signed)
+    assert {name: True, f"un{name}": False} == {
+        info.name: info.signed for info in loose.list(details=True)
+    }
+    assert [None, None] == [info.signed for info in loose.list()]
+
+
+def test_files_without_a_header_are_not_known_to_be_signed(loose):
+    """A file without our header has no signature to speak of."""
+    assert loose.put("x.json", 1).signed is None
+    assert loose.stat("x.json").signed is None
+
+
 def test_short_keys_are_refused(signed, monkeypatch):
     """A key that could be guessed is an error in the settings, and is not shown."""
     monkeypatch.setenv("RUNSTORE_SIGNING_KEY", "hunter2")

@@ -170,6 +170,7 @@ def describe_info(info: "ObjectInfo") -> dict[str, Any]:
         "format": info.format,
         "codec": info.codec,
         "pickled": info.pickled,
+        "signed": info.signed,
         "rows": info.rows,
         "columns": info.columns,
         "size": info.size,

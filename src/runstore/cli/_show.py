@@ -103,6 +103,7 @@ def _print_info(info: "ObjectInfo", location: str) -> None:
             "created": f"{instant(info.created_at)} UTC",
             "by": by or None,
             "format": f"{info.format}, {kept}" if info.pickled else info.format,
+            "signed": _signed(info),
             "digest": info.digest,
             "version": info.version,
             "written with": ", ".join(f"{k} {v}" for k, v in info.versions.items()) or None,
@@ -110,6 +111,12 @@ def _print_info(info: "ObjectInfo", location: str) -> None:
             "where": location,
         }
     )
+
+
+def _signed(info: "ObjectInfo") -> str | None:
+    if info.signed:
+        return "yes; the signature is checked when it is loaded under pickle='signed'"
+    return "no" if info.pickled else None
 
 
 def _show_run(store: "ObjectStore", at: Ref, as_json: bool) -> None:

@@ -38,6 +38,9 @@ class CsvFile:
             raise _inexact(ref, "its column labels, which must be text")
         if value.attrs or not value.flags.allows_duplicate_labels:
             raise _inexact(ref, "its attrs or flags")
+        for label, column in value.items():
+            if column.dtype == object and not set(map(type, column)) <= _CELLS:
+                raise _inexact(ref, f"column {label!r}: its Python objects")
         try:
             data = value.to_csv(index=False, lineterminator="\n").encode()
             back = _read(data)
@@ -53,6 +56,8 @@ class CsvFile:
         except ValueError as exc:
             raise CorruptObjectError(f"{ref} is not CSV: {exc}", ref) from exc
 
+
+_CELLS = {str, float, int, bool, type(None)}  # others are not even written: it might never end
 
 # Before pandas 3.1 the usual conversion of floats is off by one bit now and then; since then
 # it is exact, and asking for it is deprecated.

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from importlib import import_module
+from tokenize import TokenError
 from typing import Any, Protocol
 
 from runstore.buffers import Buffer, flat
@@ -52,7 +53,7 @@ class _Json:
             raise UnsupportedValueError(
                 f"cannot store {ref}: JSON does not hold this {type(value).__name__} exactly; it "
                 "takes None, bool, int, finite float, str, and lists and dicts (with str keys) of "
-                f"these. {_WAY_OUT}",
+                f"these, at most 64 deep. {_WAY_OUT}",
                 ref,
             )
         return [json.dumps(value, ensure_ascii=True, allow_nan=False).encode()]
@@ -60,7 +61,7 @@ class _Json:
     def decode(self, data: Buffer, ref: str, pickling: Pickling) -> Any:
         try:
             return json.loads(bytes(flat(data)))
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise CorruptObjectError(f"{ref} is not JSON: {exc}", ref) from exc
 
 
@@ -81,6 +82,12 @@ class _Npy:
             )
         head = io.BytesIO()
         np.lib.format.write_array_header_2_0(head, np.lib.format.header_data_from_array_1_0(value))
+        if head.tell() > _LONGEST_HEADER:
+            raise UnsupportedValueError(
+                f"cannot store {ref}: its dtype takes a longer header than NumPy reads from a "
+                f".npy. {_WAY_OUT}",
+                ref,
+            )
         ordered = value.T if np.isfortran(value) else np.ascontiguousarray(value)
         return [head.getvalue(), ordered.reshape(-1).view("u1").data if value.size else b""]
 
@@ -101,8 +108,11 @@ class _Npy:
                     f"{ref} holds Python objects, which .npy keeps as pickle: not loaded", ref
                 )
             count = math.prod(shape)
-            array = np.frombuffer(flat(data), dtype, count, head.tell()) if count else None
-        except ValueError as exc:
+            if head.tell() + count * dtype.itemsize != flat(data).nbytes:
+                raise ValueError("there is more or less in it than one array")
+            empty = not count or not dtype.itemsize
+            array = None if empty else np.frombuffer(flat(data), dtype, count, head.tell())
+        except (ValueError, SyntaxError, TokenError, RecursionError) as exc:
             raise CorruptObjectError(f"{ref} is not a whole .npy file: {exc}", ref) from exc
         if array is None:
             return np.empty(shape, dtype)
@@ -110,6 +120,7 @@ class _Npy:
 
 
 _HEAD = 1 << 20  # far more than the header of any array has
+_LONGEST_HEADER = 9500  # NumPy reads 10,000 bytes, and a digest is yet to come
 
 
 class _Pkl:

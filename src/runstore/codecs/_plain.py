@@ -24,6 +24,7 @@ __all__ = ["InexactError", "Leaf", "from_tree", "to_tree"]
 Leaf = Callable[[Any, tuple[Any, ...]], int]
 
 _DEEPEST = 64
+_DEEPEST_TREE = 4 * _DEEPEST + 4  # each level takes up to four
 _SHORT = 4096  # bytes; longer ones are a leaf of their own
 
 
@@ -31,28 +32,53 @@ class InexactError(Exception):
     """The value has no exact tree; another codec has to keep it."""
 
 
-def to_tree(value: Any, leaf: Leaf, path: tuple[Any, ...] = ()) -> Any:
+def to_tree(value: Any, leaf: Leaf) -> Any:
     """Give *value* as JSON; for what is none, *leaf* is asked and ``{"$leaf": its answer}`` set.
 
     Raises:
-        InexactError: It is too deep, contains itself, or has a part that is not exact.
+        InexactError: It is too deep, contains itself, would be written millions of
+            times, or has a part that is not exact.
     """
-    kind = type(value)
-    if len(path) > _DEEPEST:
+    tree = _Trees(leaf).tree(value, ())
+    if not is_json(tree, _DEEPEST_TREE):
         raise InexactError
-    if kind is list:
-        return [to_tree(item, leaf, (*path, i)) for i, item in enumerate(value)]
-    if kind is tuple:
-        return {"$tuple": [to_tree(item, leaf, (*path, i)) for i, item in enumerate(value)]}
-    if kind is dict:
-        if _is_object(value):
-            return {key: to_tree(item, leaf, (*path, key)) for key, item in value.items()}
-        return {"$dict": _pairs(value, leaf, path)}
-    if kind is OrderedDict:
-        more = to_tree(vars(value), leaf, (*path, "__dict__"))  # a torch state dict has one
-        return {"$ordered": [_pairs(value, leaf, path), more]}
-    plain = _plain(value)
-    return {"$leaf": leaf(value, path)} if plain is _NONE else plain
+    return tree
+
+
+class _Trees:
+    """The trees of the parts of one value; what stands in it twice is gone through once."""
+
+    def __init__(self, leaf: Leaf) -> None:
+        self._leaf = leaf
+        self._known: dict[int, Any] = {}
+
+    def tree(self, value: Any, path: tuple[Any, ...]) -> Any:
+        if type(value) not in (list, tuple, dict, OrderedDict):
+            plain = _plain(value)
+            return {"$leaf": self._leaf(value, path)} if plain is _NONE else plain
+        if len(path) > _DEEPEST:
+            raise InexactError
+        if id(value) not in self._known:
+            self._known[id(value)] = self._container(value, path)
+        return self._known[id(value)]
+
+    def _container(self, value: Any, path: tuple[Any, ...]) -> Any:
+        kind = type(value)
+        if kind is dict and _is_object(value):
+            return {key: self.tree(item, (*path, key)) for key, item in value.items()}
+        if kind is dict:
+            return {"$dict": self._pairs(value, path)}
+        if kind is OrderedDict:
+            more = self.tree(vars(value), (*path, "__dict__"))  # a torch state dict has one
+            return {"$ordered": [self._pairs(value, path), more]}
+        items = [self.tree(item, (*path, i)) for i, item in enumerate(value)]
+        return items if kind is list else {"$tuple": items}
+
+    def _pairs(self, value: dict[Any, Any], path: tuple[Any, ...]) -> list[Any]:
+        keys = _Trees(_no_leaf)
+        return [
+            [keys.tree(key, path), self.tree(item, (*path, key))] for key, item in value.items()
+        ]
 
 
 def from_tree(tree: Any, leaf: Callable[[int], Any], ref: str) -> Any:
@@ -94,13 +120,6 @@ def _is_object(value: dict[Any, Any]) -> bool:
     if not all(type(key) is str and is_text(key) for key in value):
         return False
     return len(value) != 1 or not next(iter(value)).startswith("$")
-
-
-def _pairs(value: dict[Any, Any], leaf: Leaf, path: tuple[Any, ...]) -> list[Any]:
-    return [
-        [to_tree(key, _no_leaf, path), to_tree(item, leaf, (*path, key))]
-        for key, item in value.items()
-    ]
 
 
 def _from_pairs(pairs: Any, leaf: Callable[[int], Any], ref: str) -> list[tuple[Any, Any]]:

@@ -11,6 +11,7 @@ __all__ = ["BytesCodec", "JsonCodec", "TextCodec", "is_json", "is_text"]
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
 _DEEPEST = 64
+_MOST_AGAIN = 1 << 24  # items written again because what holds them stands in several places
 _LARGEST_INT = 1 << 4096  # python refuses to print much larger ones
 
 
@@ -71,25 +72,59 @@ class JsonCodec:
         return json.loads(text_in(opened))
 
 
-def is_json(value: Any, depth: int = 0) -> bool:
-    """Say whether *value* comes back from JSON as it is: types, order and values."""
+def is_json(value: Any, deepest: int = _DEEPEST) -> bool:
+    """Say whether *value* comes back from JSON as it is: types, order and values.
+
+    In time that grows with its lists, dicts and scalars, however often one stands in it.
+    One that would be written millions of times is left to pickle, which writes it once.
+
+    Args:
+        value: Anything.
+        deepest: How many levels of lists and dicts there may be.
+    """
+    if type(value) not in (list, dict):
+        return _is_scalar(value)
+    seen: _Seen = {}
+    size = _measured(value, deepest, seen)
+    return size is not None and size[0] - sum(own for _, _, own in seen.values()) <= _MOST_AGAIN
+
+
+_Seen = dict[int, tuple[int, int, int]]  # by identity: items in all, levels below, items of its own
+
+
+def _measured(value: Any, deepest: int, seen: _Seen) -> tuple[int, int, int] | None:
+    """Give how large a list or dict is as JSON; None if it is none, too deep, or in itself."""
+    if deepest < 0:
+        return None
+    items = value
+    if type(value) is dict:
+        if not all(type(key) is str and is_text(key) for key in value):
+            return None
+        items = value.values()
+    count, levels = len(value), 0
+    for item in items:
+        if type(item) is not list and type(item) is not dict:
+            if _is_scalar(item):
+                continue
+            return None
+        found = seen.get(id(item))
+        if found is None:
+            found = _measured(item, deepest - 1, seen)
+        if found is None or found[1] >= deepest:
+            return None
+        count += found[0]
+        levels = max(levels, found[1] + 1)
+    seen[id(value)] = measured = count, levels, len(value)
+    return measured
+
+
+def _is_scalar(value: Any) -> bool:
     kind = type(value)
     if kind is str:
         return is_text(value)
-    if kind is bool or value is None or kind is float:
-        return True
     if kind is int:
         return bool(-_LARGEST_INT < value < _LARGEST_INT)
-    if depth > _DEEPEST:
-        return False  # or contains itself
-    if kind is list:
-        return all(is_json(item, depth + 1) for item in value)
-    if kind is dict:
-        return all(
-            type(key) is str and is_text(key) and is_json(item, depth + 1)
-            for key, item in value.items()
-        )
-    return False
+    return kind is bool or kind is float or value is None
 
 
 def is_text(value: str) -> bool:

@@ -108,7 +108,7 @@ def _header(view: memoryview, ref: str) -> tuple[dict[str, Any], int]:
         raise _damaged(ref, "it is too short for its header")
     try:
         header = json.loads(bytes(view[8 : 8 + length]))
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise _damaged(ref, exc) from exc
     if not isinstance(header, dict):
         raise _damaged(ref, "its header is no object")

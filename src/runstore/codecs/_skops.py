@@ -30,7 +30,14 @@ class SkopsFile:
                 f"{type_name(type(value))}. Leave the extension away to store it",
                 ref,
             )
-        data: bytes = skops.io.dumps(value)
+        try:
+            data: bytes = skops.io.dumps(value)
+        except (NotImplementedError, TypeError, ValueError, RecursionError) as exc:
+            raise UnsupportedValueError(
+                f"cannot store {ref}: skops cannot write this {type_name(type(value))} ({exc}). "
+                "Leave the extension away to store it as a pickle",
+                ref,
+            ) from exc
         if unknown := skops.io.get_untrusted_types(data=data):
             raise UnsupportedValueError(
                 f"cannot store {ref}: reading the .skops would run code of "
@@ -57,8 +64,12 @@ class SkopsFile:
                     ref,
                 )
             return skops.io.loads(content)
-        except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as exc:
+        except (*_NO_ARCHIVE, *_NO_MODEL) as exc:
             raise CorruptObjectError(f"{ref} is not a whole .skops file: {exc}", ref) from exc
+
+
+_NO_ARCHIVE = (zipfile.BadZipFile, EOFError, RuntimeError)  # the last: encrypted, or too deep
+_NO_MODEL = (LookupError, ValueError, TypeError, AttributeError)
 
 
 def _same(one: Any, other: Any) -> bool:

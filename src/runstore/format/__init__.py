@@ -6,6 +6,7 @@ record batches and bytes, neither values nor places.
 
 from typing import TYPE_CHECKING, Any
 
+from runstore.format._file_digest import check_file, with_digest
 from runstore.format._footer import read_footer, readdressed, schema_in
 from runstore.format._header import FORMAT_VERSION, Header
 from runstore.format._part import open_part
@@ -25,6 +26,7 @@ __all__ = [
     "Verify",
     "Written",
     "arrow_file",
+    "check_file",
     "footer_start",
     "has_signature",
     "open_arrow",
@@ -35,6 +37,7 @@ __all__ = [
     "readdressed",
     "schema_in",
     "signature_at",
+    "with_digest",
 ]
 
 

@@ -17,11 +17,11 @@ from runstore.format._seal import is_sealed, reseal
 __all__ = ["read_footer", "readdressed", "schema_in"]
 
 
-def read_footer(footer: bytes, ref: str) -> tuple[Header, str] | None:
-    """Read header and body digest from a footer, up to the end of the file.
+def read_footer(footer: bytes, ref: str) -> tuple[Header, str, bool] | None:
+    """Read header, body digest and whether it is signed from a footer, up to the end of the file.
 
     Returns:
-        None for a file that runstore did not write.
+        The signature is not checked. None for a file that runstore did not write.
 
     Raises:
         CorruptObjectError: The footer is damaged.
@@ -34,7 +34,8 @@ def read_footer(footer: bytes, ref: str) -> tuple[Header, str] | None:
     except ARROW_ERRORS as exc:
         raise CorruptObjectError(f"{ref} is damaged: {exc}", ref) from exc
     header = header_in(entries, ref)
-    return header, entries.get(b"runstore.body", b"").decode(errors="replace")
+    digest = entries.get(b"runstore.body", b"").decode(errors="replace")
+    return header, digest, b"runstore.signature" in entries
 
 
 def schema_in(footer: bytes, ref: str) -> pa.Schema:

@@ -108,7 +108,7 @@ class Header:
             )
             document.setdefault("run", None)
             return cls(**document)
-        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
             raise CorruptObjectError(f"{ref} has a header that cannot be read: {exc}", ref) from exc
 
 

@@ -17,7 +17,7 @@ __all__ = ["ARROW_ERRORS", "Stored", "Verify", "check_body", "header_in", "open_
 
 Verify = Literal["auto"] | bool
 
-_VERIFY_UP_TO = 256 * 1024  # a digest this large takes about 20 µs; a mapped page is not touched
+VERIFY_UP_TO = 256 * 1024  # a digest this large takes about 20 µs; a mapped page is not touched
 
 # What Arrow's readers raise for bytes that are not what they expect.
 ARROW_ERRORS = (pa.ArrowException, OSError, ValueError, TypeError, EOFError)
@@ -148,7 +148,7 @@ def open_arrow(data: Buffer, ref: str, *, verify: Verify = "auto", mapped: bool 
     """
     view = flat(data)
     size = view.nbytes
-    found = open_cell(view) if size <= _VERIFY_UP_TO else None
+    found = open_cell(view) if size <= VERIFY_UP_TO else None
     if found is not None:
         document, cell = found
         return Stored(data, ref, Header.from_json(document, b"%d" % FORMAT_VERSION, ref), cell=cell)
@@ -165,10 +165,10 @@ def open_arrow(data: Buffer, ref: str, *, verify: Verify = "auto", mapped: bool 
         raise _damaged(ref, exc) from exc
     if not sealed:
         return Stored(data, ref, None, reader)
-    if verify is True or (verify == "auto" and (not mapped or size <= _VERIFY_UP_TO)):
+    if verify is True or (verify == "auto" and (not mapped or size <= VERIFY_UP_TO)):
         check_body(data, start, entries, ref)
     header = header_in(entries, ref)
-    if size <= _VERIFY_UP_TO:
+    if size <= VERIFY_UP_TO:
         learn_cell(reader.schema, entries)
     return Stored(data, ref, header, reader)
 

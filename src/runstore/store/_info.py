@@ -38,6 +38,8 @@ class ObjectInfo:
         python_type: ``module.QualName`` of the value.
         codec: Which codec keeps it.
         pickled: Whether loading it unpickles anything.
+        signed: Whether it has a signature; only a ``get`` under the policy ``signed``
+            checks it.
         rows, columns: Of a table; an array's length; else None.
         nbytes: Size of the value's data in memory, in bytes.
         digest: Of the stored data: equal data, equal digest.
@@ -58,6 +60,7 @@ class ObjectInfo:
     python_type: str | None = None
     codec: str | None = None
     pickled: bool | None = None
+    signed: bool | None = None
     rows: int | None = None
     columns: int | None = None
     nbytes: int | None = None
@@ -124,6 +127,7 @@ def describe(
     extension: str,
     header: "Header | None" = None,
     digest: str | None = None,
+    signed: bool | None = None,
     read_schema: "Callable[[], pa.Schema | None] | None" = None,
 ) -> ObjectInfo:
     """Put together what the place and the object itself know."""
@@ -153,6 +157,7 @@ def describe(
         header.type,
         header.codec,
         header.pickle,
+        signed,
         header.rows,
         header.columns,
         header.nbytes,

@@ -97,7 +97,8 @@ class Objects:
             signing = signing_key(str(place), "store")
         pickling = Pickling(policy, str(place), signed=signing is not None)
         if extension not in _CONTAINERS:
-            data = file_codec(extension, str(place)).encode(value, str(place), pickling)
+            parts = file_codec(extension, str(place)).encode(value, str(place), pickling)
+            data = containers.with_digest(extension, parts)
             entry = self.backend.put(key, data, if_absent=if_absent, if_match=if_match)
             return describe(place, entry, extension)
         codec, encoded = codecs.encode(value, pickling)
@@ -147,7 +148,8 @@ class Objects:
             )
         entry = self.backend.put(key, written, if_absent=if_absent, if_match=if_match)
         schema = partial(self._schema, key, place)
-        return describe(place, entry, extension, header, written.digest, schema)
+        sealed = header, written.digest, signing is not None
+        return describe(place, entry, extension, *sealed, schema)
 
     def get(
         self,
@@ -166,6 +168,8 @@ class Objects:
                 return self._get_part(place, verify, columns, as_type, policy)
         data, _ = self.backend.get(key_of(place))
         if extension not in _CONTAINERS:
+            mapped = self.backend.mapped
+            containers.check_file(extension, data, ref, verify=verify, mapped=mapped)
             if as_type is bytes:
                 return bytes(flat(data))  # the file, not what is in it
             value = file_codec(extension, ref).decode(data, ref, Pickling(policy, ref))
@@ -276,6 +280,7 @@ class Objects:
             )
         data, _ = self.backend.get(key_of(source))
         if extension not in _CONTAINERS:
+            containers.check_file(extension, data, ref)
             return describe(target, self.backend.put(at, [data], if_absent=if_absent), extension)
         opened = _open(data, ref, extension)
         if opened.header is None:
@@ -389,7 +394,7 @@ def _rebuilt(
         return _decoded(opened, policy, signed, columns, as_type)
     except RunStoreError:
         raise
-    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as exc:
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as exc:
         raise CorruptObjectError(
             f"{place} cannot be rebuilt from what is stored ({type(exc).__name__}: {exc})",
             str(place),
@@ -434,9 +439,18 @@ def _check_metadata(place: Place, metadata: Any, extension: str) -> None:
     if metadata is not None and (type(metadata) is not dict or not is_json(metadata)):
         raise InvalidRequestError(
             f"put {place}: metadata must be a dict of JSON values (str, int, float, bool, None, "
-            f"lists and dicts of them), not {metadata!r}",
+            f"lists and dicts of them), not {_unlike_json(metadata)}",
             str(place),
         )
+
+
+def _unlike_json(metadata: Any) -> str:
+    """Name what is no JSON by its type: writing it out might never end."""
+    if isinstance(metadata, dict):
+        for key, item in metadata.items():
+            if not is_json({key: item}):
+                return f"a {codecs.type_name(type(item))} under {str(key)[:40]!r}"
+    return f"a {codecs.type_name(type(metadata))}"
 
 
 def _check_place(header: Header, place: Place) -> None:

@@ -139,7 +139,8 @@ class Verbs(BulkVerbs):
             InvalidNameError: *name*, *run* or *namespace* cannot be one.
             ObjectNotFoundError: Nothing is stored there and no *default* is given.
             CorruptObjectError: The bytes are not the ones that were written.
-            InvalidRequestError: It has no such *columns*.
+            InvalidRequestError: It has no such *columns*, or no place for a digest (``.csv``) and
+                *verify* is True.
             UnsafePickleError: It is a pickle and the policy forbids to load it.
             UnsupportedValueError: It cannot be *as_type* exactly, or needs a class
                 that is missing here.

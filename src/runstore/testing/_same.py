@@ -115,20 +115,22 @@ def _same_frame(expected: Any, actual: Any) -> None:
     for i in range(expected.shape[1]):
         _same_values(expected.iloc[:, i].array, actual.iloc[:, i].array)
     _same_attributes(expected, actual)
+    import numpy as np
     from pandas.testing import assert_frame_equal
 
     try:
-        assert_frame_equal(
-            expected,
-            actual,
-            check_exact=True,
-            check_freq=True,
-            check_flags=True,
-            check_index_type=cast("bool", "exact"),  # missing in the stubs
-            check_column_type=cast("bool", "exact"),
-            check_names=True,
-            check_categorical=True,
-        )
+        with np.errstate(invalid="ignore"):  # it compares NaNs that signal
+            assert_frame_equal(
+                expected,
+                actual,
+                check_exact=True,
+                check_freq=True,
+                check_flags=True,
+                check_index_type=cast("bool", "exact"),  # missing in the stubs
+                check_column_type=cast("bool", "exact"),
+                check_names=True,
+                check_categorical=True,
+            )
     except (TypeError, ValueError):
         # pandas cannot compare some frames with themselves: unsortable labels, arrays as cells.
         _expect_incomparable(assert_frame_equal, expected)

@@ -1,0 +1,308 @@
+"""What docs/api.md says becomes of each value is what becomes of it."""
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import uuid
+import zoneinfo
+from collections import OrderedDict, namedtuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pydantic
+import pytest
+import xarray as xr
+from sklearn.linear_model import LinearRegression
+
+from runstore.errors import UnsupportedValueError
+
+API = Path(__file__).parents[2] / "docs" / "api.md"
+_DAY = pd.Timestamp("2024-01-01")
+_DAYS = pd.to_datetime(["2024-01-01", "2024-01-03"])
+_OFFSET = dt.timezone(dt.timedelta(hours=1))
+_PERIODS = pd.period_range("2024-01", periods=2, freq="M")
+_Pair = namedtuple("_Pair", "a b")
+
+
+@dataclasses.dataclass
+class _Data:
+    a: int
+
+
+class _Model(pydantic.BaseModel):
+    a: int
+
+
+class _Color(enum.Enum):
+    RED = 1
+
+
+class _Stream:
+    """A table of another library."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return pa.table({"a": [1]}).__arrow_c_stream__(requested_schema)
+
+
+class _Subclass(pd.DataFrame):
+    @property
+    def _constructor(self) -> Any:
+        return _Subclass
+
+
+def objects(*cells: Any) -> Any:
+    array = np.empty(len(cells), object)
+    array[:] = cells
+    return array
+
+
+def rows(title: str) -> dict[str, list[str]]:
+    """Give the rows of the table under these titles, by their first cell."""
+    lines = API.read_text().split("\n")
+    at = lines.index(title) + 2
+    found = {}
+    while lines[at].startswith("| "):
+        first, *others = (cell.strip() for cell in lines[at][1:-1].split("|"))
+        found[first] = others
+        at += 1
+    return found
+
+
+VALUES = rows("| value | codec | kept as | pickled |")
+
+# For each row of the first table, some values; torch is not in the test group.
+EXAMPLES: dict[str, list[Any]] = {
+    "pandas frame, series, index": [
+        pd.DataFrame({"a": [1]}), pd.Series([1]), pd.Index([1]),
+    ],
+    "pyarrow table, batch, array, scalar, schema, extension array": [
+        pa.table({"a": [1]}), pa.record_batch({"a": [1]}), pa.array([1]), pa.chunked_array([[1]]),
+        pa.scalar(1), pa.schema({"a": "int8"}),
+        pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"x" * 16], pa.binary(16))),
+    ],
+    "polars frame, series": [pl.DataFrame({"a": [1, None], "b": [["x"], []]}), pl.Series([1])],
+    "polars frame with categoricals, enums or decimals": [
+        pl.DataFrame({"a": pl.Series(["a"], dtype=kind)})
+        for kind in (pl.Categorical, pl.Enum(["a"]))
+    ] + [pl.DataFrame({"a": [decimal.Decimal("1.5")]})],
+    "NumPy array without objects": [
+        np.arange(3), np.array(["a"]), np.array(["2024"], "M8[Y]"), np.array([1j]),
+        np.zeros(1, [("a", "i4")]), np.asfortranarray(np.ones((2, 2))), np.array(1),
+    ],
+    "NumPy scalar": [np.float64(1.5), np.datetime64("2024", "D"), np.str_("a")],
+    "NumPy array of objects, masked array, record array, variable-width text": [
+        objects(1, {}), np.ma.array([1]), np.rec.array([(1,)], dtype=[("a", "i4")]),
+        *([np.array(["a"], np.dtypes.StringDType())] if hasattr(np.dtypes, "StringDType") else []),
+    ],
+    "xarray dataset or array of NumPy arrays, one index per dimension": [
+        xr.Dataset({"a": ("x", [1.5])}), xr.DataArray([1.5], {"x": ["a"]}),
+    ],
+    "`bytes`, `bytearray`": [b"a", bytearray(b"a")],
+    "`str`": ["a"],
+    "JSON-like Python": [None, True, 1, 1.5, [1, "a"], {"a": None}],
+    "`datetime`, `date`, `time`, `timedelta`, `Decimal`, `UUID`, `complex`": [
+        dt.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")), dt.date(2024, 1, 1),
+        dt.time(1, tzinfo=_OFFSET), dt.timedelta(1), decimal.Decimal("1.5"), uuid.UUID(int=1), 1j,
+    ],
+    "`dict`, `list`, `tuple`, `OrderedDict` of all these, nested; a torch state dict": [
+        {"a": np.arange(3)}, [pd.Series([1])], (1, 2), OrderedDict(a=(1,)), {1: b"x"},
+    ],
+    "the same with one part that has to be pickled": [{"a": np.arange(3), "b": {1}}, [({1},)]],
+    (
+        "dataclass, pydantic model, enum, set, named tuple, scikit-learn model, PIL image, "
+        "matplotlib figure"
+    ): [_Data(1), _Model(a=1), _Color.RED, {1}, _Pair(1, 2), LinearRegression()],
+    "another library's table (`__arrow_c_stream__`)": [_Stream()],
+    "anything else": [slice(1), range(3), pa.int8()],
+    "`pathlib.Path`, polars `LazyFrame`, polars frame of objects": [
+        Path("x"), pl.LazyFrame({"a": [1]}), pl.DataFrame({"a": pl.Series([{1}], dtype=pl.Object)}),
+    ],
+}  # fmt: skip
+_ELSEWHERE = {"torch tensor (CPU, contiguous, no computed gradient)"}
+
+
+def test_every_row_has_examples():
+    """Each row of the table is tried."""
+    assert set(VALUES) == set(EXAMPLES) | _ELSEWHERE
+
+
+@pytest.mark.parametrize("row", EXAMPLES)
+def test_values(view, row):
+    """Each kind of value is kept by the codec that the table names, pickled or not."""
+    codec, _, pickled = VALUES[row]
+    for value in EXAMPLES[row]:
+        if not codec:
+            with pytest.raises(UnsupportedValueError):
+                view.put("x", value)
+            continue
+        view.put("x", value)
+        info = view.stat("x")
+        assert codec.strip("`") == info.codec, value
+        assert {"no": False, "whole": True}.get(pickled, False) == info.pickled, value
+
+
+# pandas ------------------------------------------------------------------------------------------
+
+
+def _array(values: Any, dtype: Any = None) -> Any:
+    return pd.array(values, dtype=dtype) if dtype else pd.Series(values)._values
+
+
+COLUMNS: dict[str, list[Any]] = {
+    "int8 to int64": [np.array([1], f"i{n}") for n in (1, 2, 4, 8)],
+    "uint8 to uint64": [np.array([1], f"u{n}") for n in (1, 2, 4, 8)],
+    "float16": [np.array([1], "f2")],
+    "float32": [np.array([1], "f4")],
+    "float64": [np.array([1.5, np.nan])],
+    "bool": [np.array([True])],
+    "datetime64 of every unit": [np.array([1], f"M8[{unit}]") for unit in ("s", "ms", "us", "ns")],
+    "timedelta64": [np.array([1], f"m8[{unit}]") for unit in ("s", "ms", "us", "ns")],
+    "zoneinfo zone": [_DAYS.tz_localize(zoneinfo.ZoneInfo("Europe/Paris")).array],
+    "UTC": [_DAYS.tz_localize("UTC").array],
+    "nullable": [_array([1, None], kind) for kind in ("Int8", "UInt64", "Float32", "boolean")],
+    "every string storage": [
+        pd.Series(["a", None], dtype=kind)._values
+        for kind in ("str", "string[python]", "string[pyarrow]")
+    ],
+    "object text": [objects("a", None)],
+    "object bytes": [objects(b"a", None)],
+    "Arrow-backed": [
+        _array([1, None], "int8[pyarrow]"),
+        pd.arrays.ArrowExtensionArray(pa.chunked_array([[[1]]])),
+    ],
+    "categories of text": [pd.Categorical(["a", None])],
+    "ordered categories": [pd.Categorical([2, 1], [2, 1], ordered=True)],
+    "unused categories": [pd.Categorical([_DAY], [_DAY, _DAY + pd.Timedelta(1, "D")])],
+    "complex": [np.array([1j]), np.array([1j], "c8")],
+    "long double": [np.array([1], "g")],
+    "Period": [_PERIODS.array],
+    "Interval": [pd.interval_range(0, 2).array],
+    "Sparse": [pd.arrays.SparseArray([0, 1.5])],
+    "fixed offset": [_DAYS.tz_localize(_OFFSET).array],
+    "categories of Interval": [pd.Categorical(pd.interval_range(0, 2))],
+    "object of other types": [objects({}, 1), objects(dt.date(2024, 1, 1))],
+    "None beside NaN": [objects("a", None, np.nan)],
+}
+INDEXES: dict[str, list[Any]] = {
+    "range": [pd.RangeIndex(2), pd.RangeIndex(5, 1, -2)],
+    "numbers": [pd.Index([2, 1]), pd.Index([1.5, 2]), pd.Index([1, 2], dtype="u1")],
+    "duplicates": [pd.Index([1, 1])],
+    "bool": [pd.Index([True, False])],
+    "text": [pd.Index(["a", "b"]), pd.Index(["a", None], dtype=object)],
+    "datetime with freq": [pd.date_range("2024", periods=2, freq=f) for f in ("D", "ME", "B")],
+    "time zone": [_DAYS.tz_localize("Europe/Paris")],
+    "timedelta with freq": [pd.timedelta_range("1D", periods=2, freq="7min")],
+    "nullable": [pd.Index([1, None], dtype="Int64")],
+    "Arrow-backed": [pd.Index([1, None], dtype="int8[pyarrow]")],
+    "categories": [pd.CategoricalIndex(["a", "b"])],
+    "MultiIndex": [pd.MultiIndex.from_product([[1], ["a", "b"]], names=["x", None])],
+    "Period": [_PERIODS],
+    "Interval": [pd.interval_range(0, 2)],
+    "complex": [pd.Index([1j, 2])],
+    "fixed offset": [_DAYS.tz_localize(_OFFSET)],
+    "object of mixed types": [pd.Index([1, "a"], dtype=object)],
+    "MultiIndex with a Period level": [pd.MultiIndex.from_arrays([[1, 2], _PERIODS])],
+    "custom calendar as freq": [
+        pd.date_range("2024", periods=2, freq=pd.offsets.CustomBusinessDay(holidays=["2024-01-01"]))
+    ],
+}
+LABELS: dict[str, list[Any]] = {
+    **{name: INDEXES[name] for name in ("range", "bool", "categories", "Period", "MultiIndex")},
+    "text": [pd.Index(["a", "b"])],
+    "duplicate text": [pd.Index(["a", "a"])],
+    "int": [pd.Index([2, 1])],
+    "float": [pd.Index([1.5, 2])],
+    "datetime": [_DAYS],
+    "tuple": [pd.Index([("a", 1), "b"], tupleize_cols=False)],
+    "None": [pd.Index(["a", None], dtype=object)],
+    "mixed": [pd.Index([1, "a"], dtype=object)],
+}
+NAMES: dict[str, Any] = {
+    "text": "a", "int": 1, "bool": True, "None": None, "tuple": ("a", 1), "float": 1.5,
+}  # fmt: skip
+ATTRS: dict[str, Any] = {
+    "JSON-like": {"a": [1, None]},
+    "tuple as value": {"a": (1,)},
+    "array as value": {"a": np.arange(2)},
+}
+FRAMES: dict[str, Any] = {
+    "no rows": pd.DataFrame({"a": [1]}).iloc[:0],
+    "index without columns": pd.DataFrame(index=["a"]),
+    "no duplicates allowed": pd.DataFrame({"a": [1]}).set_flags(allows_duplicate_labels=False),
+    "neither columns nor index": pd.DataFrame(),
+    "subclass": _Subclass({"a": [1]}),
+}
+
+
+def _with_attrs(attrs: Any) -> pd.DataFrame:
+    frame = pd.DataFrame({"a": [1]})
+    frame.attrs = attrs
+    return frame
+
+
+def _series(values: Any) -> pd.Series:
+    return pd.Series(values, dtype=values.dtype)
+
+
+# For each row of the second table: of each of its words, values that have it.
+PARTS: dict[str, dict[str, list[Any]]] = {
+    "column, series": {
+        word: [part for a in arrays for part in (pd.DataFrame({"x": _series(a)}), _series(a))]
+        for word, arrays in COLUMNS.items()
+    },
+    "index": {
+        word: [pd.DataFrame({"a": [1, 2]}, index=index) for index in indexes]
+        for word, indexes in INDEXES.items()
+    },
+    "index alone": {
+        word: INDEXES[word]
+        for word in ("numbers", "text", "datetime with freq", "MultiIndex", "range", "Period")
+    },
+    "column labels": {
+        word: [pd.DataFrame([[1, 2]], columns=labels) for labels in indexes]
+        for word, indexes in LABELS.items()
+    },
+    "name of index, labels or series": {
+        word: [
+            pd.DataFrame({"a": [1]}, index=pd.Index([1], name=name)),
+            pd.DataFrame([[1]], columns=pd.Index(["a"], name=name)),
+            pd.Series([1], name=name),
+        ]
+        for word, name in NAMES.items()
+    },
+    "attrs": {word: [_with_attrs(attrs)] for word, attrs in ATTRS.items()},
+    "frame": {word: [frame] for word, frame in FRAMES.items()},
+}
+_KEPT = (("pandas", False), ("pandas", True), ("pickle", True))  # codec and pickled, by column
+
+
+def claims() -> list[tuple[str, str, tuple[str, bool]]]:
+    """Give part, word, and what the table says of it."""
+    table = rows("| part | Arrow | pickled column | pickled whole |")
+    return [
+        (part, word, kept)
+        for part, cells in table.items()
+        for cell, kept in zip(cells, _KEPT, strict=True)
+        for word in cell.split(", ")
+        if word
+    ]
+
+
+def test_every_word_has_examples():
+    """Each word of the table is tried, and nothing that is not in it."""
+    expected = sorted((part, word) for part, word, _ in claims())
+    assert expected == sorted((part, word) for part, words in PARTS.items() for word in words)
+
+
+@pytest.mark.parametrize(("part", "word", "kept"), claims())
+def test_parts_of_pandas(view, part, word, kept):
+    """Each part of a frame is kept as the table says."""
+    for value in PARTS[part][word]:
+        view.put("x", value)
+        info = view.stat("x")
+        assert kept == (info.codec, info.pickled), value
