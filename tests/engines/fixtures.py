@@ -5,10 +5,11 @@ run a single one starts it.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-GROUPS = {"dask_cluster": "dask", "ray_cluster": "ray"}
+GROUPS = {"dask_client": "dask", "ray_cluster": "ray"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -21,20 +22,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def dask_cluster() -> Iterator[str]:
-    """Give the address of a Dask scheduler with two workers of one thread each."""
+def dask_client() -> Iterator[Any]:
+    """Give a client of a Dask scheduler with two workers of one thread each."""
+    import distributed
+
     from runstore.executors._dask_workers import DaskWorkers
 
     workers = DaskWorkers(2, 1, {"GPU": 1, "parking": 2}, dashboard=True)
-    import distributed
-
-    address = workers.start()
     try:
-        with distributed.Client(address, set_as_default=False) as client:
-            workers.wait(client)
-        yield address
+        with distributed.Client(workers.start(), set_as_default=False) as client:
+            yield client
     finally:
         workers.stop(kill=True)
+
+
+@pytest.fixture
+def dask_cluster(dask_client: Any) -> str:
+    """Give the scheduler's address when both workers are there, also after they were killed."""
+    dask_client.wait_for_workers(2, timeout=60)
+    address: str = dask_client.scheduler.address
+    return address
 
 
 @pytest.fixture(scope="session")

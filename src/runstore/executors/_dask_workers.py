@@ -67,7 +67,9 @@ class DaskWorkers:
         # What fails is told by us, with its stage and run; what Dask says of starting
         # and stopping is of no use to who did not ask for a cluster.
         quiet = {"logging": {"distributed": "error", "distributed.worker": "critical"}}
-        config = dask.config.merge(quiet, dask.config.global_config)
+        # Stages may have processes of their own; they die with the group.
+        free = {"distributed": {"worker": {"daemon": False}}}
+        config = dask.config.merge(quiet, dask.config.global_config, free)
         path = [entry or str(Path.cwd()) for entry in sys.path]
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
             [

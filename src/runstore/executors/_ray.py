@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -260,19 +261,25 @@ def _own(values: list[Any]) -> list[Any]:
 
 @contextlib.contextmanager
 def _private() -> Iterator[None]:
-    """Start Ray so that it talks to nobody beyond this machine."""
+    """Start Ray so that it talks to nobody beyond this machine, and finds modules as we do."""
+    path = [os.environ.get("PYTHONPATH", ""), *(entry or str(Path.cwd()) for entry in sys.path)]
     wanted = {
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, path))),
         "RAY_USAGE_STATS_ENABLED": "0",  # reports to its makers
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # as there, its servers bind 127.0.0.1
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # without it, a warning for everybody
     }
-    missing = [key for key in wanted if key not in os.environ]
-    os.environ.update({key: wanted[key] for key in missing})
+    before = {key: os.environ.get(key) for key in wanted}
+    os.environ.update({key: os.environ.get(key, wanted[key]) for key in wanted})
+    os.environ["PYTHONPATH"] = wanted["PYTHONPATH"]
     try:
         yield
     finally:
-        for key in missing:
-            del os.environ[key]
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
 
 
 def _landed(pending: Pending, status: "Future[Failure | None]") -> None:
