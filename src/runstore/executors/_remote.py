@@ -3,7 +3,7 @@
 import contextlib
 import pickle
 from collections.abc import Callable
-from contextvars import Context
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,8 +72,9 @@ def perform(order: Order, values: tuple[Any, ...], give_up: Callable[[], None]) 
         FailedError: The call failed, for any reason.
     """
     try:
-        # A context of its own, or a variable set by one stage would be seen by the next.
-        return Context().run(_perform, order, values, give_up)
+        # A context of its own, or a variable set by one stage would be seen by the next; a
+        # copy, since engines keep there what lets a task submit further ones.
+        return copy_context().run(_perform, order, values, give_up)
     except BaseException as exc:  # noqa: BLE001 - a stage's own error, raised by the caller
         failure = pack(exc)
     raise FailedError(failure)
