@@ -1,4 +1,4 @@
-"""The user's own Dask and Ray inside a stage: the stage's run if bound, else none, never another's."""
+"""The user's own Dask and Ray tasks inside a stage: its run if bound, else none."""
 
 from typing import Any
 

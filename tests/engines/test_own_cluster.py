@@ -70,7 +70,7 @@ def left(mark: str) -> list[str]:
 
 
 def test_from_a_script(executor: str, script: Path, tmp_path: Path) -> None:
-    """A script needs no guard; its functions and the modules beside it are found; nothing is left."""
+    """A script needs no guard, finds the modules beside it, and leaves no process behind."""
     mark = f"MARK={tmp_path}"
     out = subprocess.run(
         [sys.executable, script, "go", "no pipe", tmp_path / "store", executor],

@@ -61,7 +61,7 @@ def die() -> None:
 
 def test_a_stage_that_kills_every_worker(engine: Any) -> None:
     """A stage that kills each worker it is given to fails, and names what happened."""
-    with pytest.raises(StageError, match="stage 'die' did not end: the .* died") as caught:
+    with pytest.raises(StageError, match=r"stage .die. did not end: the .* died") as caught:
         engine(workflow("die", [{"name": "die", "target": die}]))
     assert isinstance(caught.value.__cause__, WorkflowError)
 
@@ -78,7 +78,7 @@ def test_result_that_cannot_be_pickled(engine: Any) -> None:
     flow = workflow(
         "w", [{"name": "a", "target": lock}, {"name": "b", "target": str, "depends_on": "a"}]
     )
-    with pytest.raises(StageError, match="stage 'a' .* returned a lock") as caught:
+    with pytest.raises(StageError, match=r"stage .a. .* returned a lock") as caught:
         engine(flow)
     assert isinstance(caught.value.__cause__, UnsupportedValueError)
 
@@ -191,7 +191,7 @@ def test_two_rays_in_one_process() -> None:
     """A process is on one Ray cluster; another address is refused."""
     with (
         open_executor("ray", {"address": "127.0.0.1:9"}) as executor,
-        pytest.raises(InvalidRequestError, match="this process is connected to Ray at 127.0.0.1:"),
+        pytest.raises(InvalidRequestError, match="connected to Ray at 127"),
     ):
         executor.start({})
 
