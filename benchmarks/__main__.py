@@ -28,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from benchmarks import s3
 
         return s3.main(given[1:])
+    if given[:1] == ["engines"]:
+        from benchmarks import engines
+
+        return engines.main(given[1:])
     options = _options(given)
     cases = [case for case in CASES if _wanted(case, options)]
     short = any(options.only in name for name in SHORT)

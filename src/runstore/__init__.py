@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from runstore import errors, object_store
     from runstore.context import (
         Config,
+        ContextProcessPoolExecutor,
         ContextThreadPoolExecutor,
         Workflow,
         WorkflowRun,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Config": "runstore.context",
+    "ContextProcessPoolExecutor": "runstore.context",
     "ContextThreadPoolExecutor": "runstore.context",
     "NoRunContextError": "runstore.errors",
     "ObjectExistsError": "runstore.errors",
@@ -55,6 +57,7 @@ _HOME = {
 
 __all__ = [
     "Config",
+    "ContextProcessPoolExecutor",
     "ContextThreadPoolExecutor",
     "NoRunContextError",
     "ObjectExistsError",

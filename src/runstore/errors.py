@@ -21,6 +21,7 @@
     │   ├── BackendUnavailableError
     │   └── IndeterminateWriteError    nobody can say whether the write landed
     └── WorkflowError
+        ├── ExecutorUnavailableError    the engine could not be started or reached
         ├── InvalidWorkflowError   the definition is wrong; nothing ran
         ├── MissingInputError      a stage asked for an input or config value not given (KeyError)
         ├── StageError             a stage failed; the run is recorded as failed
@@ -42,6 +43,7 @@ __all__ = [
     "BucketNotFoundError",
     "BulkError",
     "CorruptObjectError",
+    "ExecutorUnavailableError",
     "IndeterminateWriteError",
     "InvalidNameError",
     "InvalidRequestError",
@@ -179,6 +181,10 @@ class IndeterminateWriteError(StorageError):
 
 class WorkflowError(RunStoreError):
     """Base of what goes wrong with workflows."""
+
+
+class ExecutorUnavailableError(WorkflowError):
+    """The engine could not be started or reached, or went away; how far calls came is unknown."""
 
 
 class InvalidWorkflowError(WorkflowError):

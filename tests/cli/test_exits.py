@@ -21,7 +21,7 @@ CODES = {
         3: "ObjectNotFoundError",
         4: "ObjectExistsError PreconditionFailedError",
         5: "StorageError AccessDeniedError StorageFullError BucketNotFoundError "
-        "BackendUnavailableError IndeterminateWriteError BulkError",
+        "BackendUnavailableError IndeterminateWriteError BulkError ExecutorUnavailableError",
         6: "CorruptObjectError UnsupportedFormatError",
         7: "UnsupportedValueError UnsafePickleError MissingExtraError",
     }.items()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.backends.s3_ import environment
 
 from runstore import ObjectStore, WorkflowRun, run_workflow
 from runstore.workflow import load_workflow
@@ -166,6 +167,35 @@ def test_nothing_is_pickled(view):
 def test_processes_report_what_threads_report(store, run):
     """The report does not depend on where the stages run."""
     assert run.result == run_flights(store, "processes").result
+
+
+@pytest.mark.parametrize("executor", ["dask", "ray"])
+def test_clusters_report_what_threads_report(executor, run, tmp_path):
+    """On a Dask or Ray of its own, from the command line, the report is the same to the byte."""
+    place = str(tmp_path / "store")
+    command = f"run {EXAMPLE}/workflow.yaml -c {EXAMPLE}/config.yaml --store {place} --run r1"
+    command += f" --executor {executor} --executor-option workers=2"
+    subprocess.run(
+        [sys.executable, "-c", CLI, *shlex.split(command)], stdin=subprocess.DEVNULL, check=True
+    )
+    kept = ObjectStore(place)
+    assert run.result == kept.read_run("r1", namespace="default").result
+    assert run.result == kept.at(namespace="default", run="r1").get("report")
+
+
+@pytest.mark.parametrize("executor", ["dask", "ray"])
+def test_clusters_report_the_same_from_a_bucket(executor, run, seaweed_server, monkeypatch):
+    """Stages on Dask and Ray that share a bucket of SeaweedFS give the same report."""
+    for key, value in environment(seaweed_server).items():
+        monkeypatch.setenv(key, value)  # where workers look, too: an address has no secrets
+    record = run_workflow(
+        EXAMPLE / "workflow.yaml",
+        config=[EXAMPLE / "config.yaml"],
+        store=f"s3://{seaweed_server.new_bucket()}/{executor}",
+        executor=executor,
+        executor_options={"workers": 2},
+    )
+    assert run.result == record.result
 
 
 def test_the_readme_lists_what_is_stored(store, view):

@@ -1,6 +1,8 @@
 """open_executor finds executors by name and refuses what it does not know."""
 
 import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -20,12 +22,19 @@ def test_local_in_threads_is_the_default() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "told"),
     [
-        ("celery", {}, "executor 'celery' is unknown: there is 'local'"),
+        ("celery", {}, "executor 'celery' is unknown: there are 'local', 'dask', 'ray'"),
         ("local", {"threads": 2}, "has no option 'threads': it has 'mode', 'workers'"),
         ("local", {"mode": "fork"}, "it is 'threads' or 'processes'"),
         ("local", {"workers": 0}, "workers=0 must be a whole number from 1"),
         ("local", {"workers": "2"}, "workers='2' must be a whole number from 1"),
         ("local", {"workers": True}, "workers=True must be a whole number from 1"),
+        ("dask", {"adress": "x"}, "'dask' has no option 'adress': it has 'address', 'workers'"),
+        ("dask", {"address": "x", "threads": 2}, "'threads' is for workers of one's own"),
+        ("dask", {"workers": 0}, "workers=0 must be a whole number from 1"),
+        ("dask", {"threads": "2"}, "threads='2' must be a whole number from 1"),
+        ("ray", {"threads": 2}, "executor 'ray' has no option 'threads'"),
+        ("ray", {"address": "x", "workers": 2}, "'workers' is for a cluster of one's own"),
+        ("ray", {"workers": -1}, "workers=-1 must be a whole number from 1"),
     ],
 )
 def test_unknown(name: str, options: dict[str, Any], told: str) -> None:
@@ -34,8 +43,27 @@ def test_unknown(name: str, options: dict[str, Any], told: str) -> None:
         open_executor(name, options)
 
 
-@pytest.mark.parametrize("name", ["dask", "ray"])
-def test_not_yet(name: str) -> None:
-    """Dask and Ray are known by name and said to be missing in this version."""
-    with pytest.raises(MissingExtraError, match=f"{name!r} is not available in this version"):
+@pytest.mark.parametrize(("name", "engine"), [("dask", "distributed"), ("ray", "ray")])
+def test_engine_that_is_not_installed(
+    name: str, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the engine's package the error says how to install it, and what works without."""
+    monkeypatch.setattr("runstore.executors.find_spec", {}.get)
+    with pytest.raises(
+        MissingExtraError, match=rf"needs '{engine}': pip install 'runstore\[{name}"
+    ):
         open_executor(name)
+
+
+@pytest.mark.parametrize("name", ["dask", "ray"])
+def test_engines_are_asleep(name: str) -> None:
+    """Making an executor neither imports nor starts its engine."""
+    script = (
+        "import sys\n"
+        "from runstore.executors import open_executor\n"
+        f"executor = open_executor({name!r}, {{'workers': 2}})\n"
+        "executor.close()\n"
+        "print([name for name in ('dask', 'distributed', 'ray') if name in sys.modules])\n"
+    )
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "[]\n" == out.stdout

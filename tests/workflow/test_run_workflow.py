@@ -17,7 +17,6 @@ from runstore.errors import (
     InvalidNameError,
     InvalidRequestError,
     InvalidWorkflowError,
-    MissingExtraError,
     MissingInputError,
     ObjectExistsError,
     StageError,
@@ -283,8 +282,9 @@ def test_names_of_runs_differ(threads: Any, flow: Any, store: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "error", "told"),
     [
-        ({"executor": "celery"}, InvalidRequestError, "there is 'local'"),
-        ({"executor": "dask"}, MissingExtraError, "not available in this version"),
+        ({"executor": "celery"}, InvalidRequestError, "there are 'local', 'dask', 'ray'"),
+        ({"executor": "dask", "store": "memory://x"}, InvalidRequestError, "memory of this proc"),
+        ({"executor": "ray", "store": "memory://x"}, InvalidRequestError, "memory of this proc"),
         ({"executor_options": {"cores": 1}}, InvalidRequestError, "no option 'cores'"),
         ({"namespace": "a/b"}, InvalidNameError, "namespace 'a/b'"),
         ({"run": "_x"}, InvalidNameError, "run '_x'"),

@@ -51,6 +51,9 @@ class _Lines:
             if event.state == "running":
                 say(f"run {event.run}: {event.total} stages")
             return  # how it ended is said with its result
+        if event.kind == "executor":
+            say(_place(event))
+            return
         if event.kind == "item" and event.done * _STEPS // event.total == (
             (event.done - 1) * _STEPS // event.total
         ):
@@ -103,6 +106,8 @@ class _Live:
         self._live.stop()
 
     def __call__(self, event: "RunEvent") -> None:
+        if event.kind == "executor":
+            self._live.console.print(_place(event), markup=False, highlight=False, soft_wrap=True)
         if event.stage is None:
             return
         stage = self._stages.get(event.stage)
@@ -143,6 +148,11 @@ _MARKS = {
     "skipped": "[dim]–[/]",
     "stopped": "[red]–[/]",
 }
+
+
+def _place(event: "RunEvent") -> str:
+    """Say where stages run: after the run's name, which has been said."""
+    return clean(event.message.partition(": ")[2])
 
 
 def _bar(stage: _Stage, width: int = 16) -> str:

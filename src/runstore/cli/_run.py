@@ -45,11 +45,15 @@ def run(
         str | None,
         typer.Option("--namespace", "-n", help="By default RUNSTORE_NAMESPACE, else 'default'."),
     ] = None,
-    executor: Annotated[str, typer.Option("--executor", help="What runs the stages.")] = "local",
+    executor: Annotated[
+        str, typer.Option("--executor", help="What runs the stages: local, dask or ray.")
+    ] = "local",
     executor_option: Annotated[
         list[str] | None,
         typer.Option(
-            "--executor-option", metavar="K=V", help="As mode=processes or workers=4; repeatable."
+            "--executor-option",
+            metavar="K=V",
+            help="As mode=processes, workers=4 or address=tcp://host:8786; repeatable.",
         ),
     ] = None,
     name: Annotated[

@@ -6,7 +6,11 @@ namespace reads the settings.
 
 from runstore.context._address import absolute_url, address_of, default_address, default_namespace
 from runstore.context._config import merge_configs, selects
-from runstore.context._crossing import ContextThreadPoolExecutor, bind
+from runstore.context._crossing import (
+    ContextProcessPoolExecutor,
+    ContextThreadPoolExecutor,
+    bind,
+)
 from runstore.context._current import (
     entering,
     find_run_context,
@@ -37,6 +41,7 @@ from runstore.context._runs import new_run, new_run_name, now
 __all__ = [
     "Config",
     "ConfigSpec",
+    "ContextProcessPoolExecutor",
     "ContextThreadPoolExecutor",
     "Metadata",
     "PicklePolicy",

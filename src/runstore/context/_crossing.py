@@ -7,13 +7,13 @@ caller's is carried along.
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from runstore.context._current import entering, find_run_context, get_run_context
 from runstore.context._models import WorkflowRunContext
 
-__all__ = ["ContextThreadPoolExecutor", "bind"]
+__all__ = ["ContextProcessPoolExecutor", "ContextThreadPoolExecutor", "bind"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,6 +57,20 @@ def bind(fn: Callable[P, R], ctx: WorkflowRunContext | None = None) -> Callable[
         NoRunContextError: No *ctx* was given and there is no current one.
     """
     return _Bound(fn, ctx if ctx is not None else get_run_context())
+
+
+class ContextProcessPoolExecutor(ProcessPoolExecutor):
+    """A process pool whose tasks run in the context they were submitted from.
+
+    It works with every start method. Submitted outside a run, a task has no context
+    either, whatever its process did before. Functions must be importable, as in any
+    pool of `concurrent.futures`.
+    """
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Submit as a `concurrent.futures.ProcessPoolExecutor` does, with the context."""
+        ctx = find_run_context()
+        return super().submit(fn if ctx is None else bind(fn, ctx), *args, **kwargs)
 
 
 class ContextThreadPoolExecutor(ThreadPoolExecutor):

@@ -4,17 +4,33 @@ It knows nothing of workflows, runs or stores. Every executor passes
 `runstore.testing.executors.ExecutorTests`.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from runstore.errors import InvalidRequestError, MissingExtraError
 from runstore.executors._base import Call, Executor
 from runstore.executors._failures import traceback_text
+from runstore.executors._folder import folder_first
 from runstore.executors._local import LocalExecutor
 
-__all__ = ["Call", "Executor", "LocalExecutor", "open_executor", "traceback_text"]
+__all__ = [
+    "Call",
+    "Executor",
+    "LocalExecutor",
+    "folder_first",
+    "open_executor",
+    "traceback_text",
+]
 
-_OPTIONS = ("mode", "workers")
+# By name: nothing of an engine is imported before it is asked for.
+_EXECUTORS = {
+    "local": ("runstore.executors._local", "LocalExecutor", None),
+    "dask": ("runstore.executors._dask", "DaskExecutor", "distributed"),
+    "ray": ("runstore.executors._ray", "RayExecutor", "ray"),
+}
 
 
 def open_executor(
@@ -25,28 +41,36 @@ def open_executor(
     """Make the executor called *name*; nothing is started before its first call.
 
     Args:
-        name: ``local``.
+        name: ``local``, ``dask`` or ``ray``.
         options: For ``local``: ``mode``, ``threads`` (default) or ``processes``, and
-            ``workers``, by default one per CPU.
+            ``workers``, by default one per CPU. For ``dask``: ``address`` of a
+            scheduler, or for workers of one's own ``workers``, ``threads`` of each,
+            ``resources`` of each and ``dashboard``. For ``ray``: ``address`` of a
+            cluster, or for one of one's own ``workers``, ``resources`` and ``dashboard``.
         import_path: Folders in which other processes look for modules first.
 
     Raises:
         InvalidRequestError: There is no such executor or option.
-        MissingExtraError: The executor is not part of this version.
+        MissingExtraError: The engine is not installed.
     """
-    if name in ("dask", "ray"):
+    if name not in _EXECUTORS:
+        known = ", ".join(map(repr, _EXECUTORS))
+        raise InvalidRequestError(f"executor {name!r} is unknown: there are {known}", str(name))
+    module, made_by, engine = _EXECUTORS[name]
+    if engine is not None and find_spec(engine) is None:
         raise MissingExtraError(
-            f"executor {name!r} is not available in this version of runstore: use "
-            "executor='local' with executor_options={'mode': 'processes'} for every core of "
-            "this machine",
+            f"executor {name!r} needs {engine!r}: pip install 'runstore[{name}]', or use "
+            "executor='local' with executor_options={'mode': 'processes'} for every core of this "
+            "machine",
             name,
         )
-    if name != "local":
-        raise InvalidRequestError(f"executor {name!r} is unknown: there is 'local'", str(name))
+    kind = getattr(import_module(module), made_by)
     given = dict(options or {})
-    if unknown := [key for key in given if key not in _OPTIONS]:
+    known_options = [key for key in inspect.signature(kind).parameters if key != "import_path"]
+    if unknown := [key for key in given if key not in known_options]:
         raise InvalidRequestError(
-            f"executor 'local' has no option {', '.join(map(repr, unknown))}: it has "
-            f"{', '.join(map(repr, _OPTIONS))}"
+            f"executor {name!r} has no option {', '.join(map(repr, unknown))}: it has "
+            f"{', '.join(map(repr, known_options))}"
         )
-    return LocalExecutor(**given, import_path=import_path)
+    executor: Executor = kind(**given, import_path=import_path)
+    return executor

@@ -6,7 +6,21 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-__all__ = ["Call", "Executor"]
+from runstore.errors import InvalidRequestError
+
+__all__ = ["Call", "Executor", "check_count"]
+
+
+def check_count(option: str, value: object) -> None:
+    """Refuse a *value* of an option that is neither None nor a whole number from 1.
+
+    Raises:
+        InvalidRequestError: It is refused.
+    """
+    if value is not None and (type(value) is not int or value < 1):
+        raise InvalidRequestError(
+            f"executor option {option}={value!r} must be a whole number from 1"
+        )
 
 
 @dataclass(frozen=True)
@@ -57,16 +71,67 @@ class Executor(Protocol):
         """How many calls run at once; None if the engine queues calls itself."""
         ...
 
+    @property
+    def location(self) -> str | None:
+        """Where calls run, for people to read; None if that is this machine and no more."""
+        ...
+
+    def start(self, needs: Mapping[str, Mapping[str, float]]) -> None:
+        """Start or reach the workers, and see that they have what calls will need.
+
+        Without it the first call starts them.
+
+        Args:
+            needs: The resources of calls, by label.
+
+        Raises:
+            ExecutorUnavailableError: There are no workers to be had.
+            InvalidRequestError: No worker has what a call needs.
+        """
+        ...
+
+    def everywhere(self, function: Callable[..., Any], *args: Any) -> Mapping[str, Any]:
+        """Call *function* once in every place that may not share this machine's disk.
+
+        Returns:
+            The name of each place, and what the function gave there; nothing for an
+            executor that surely shares it.
+        """
+        ...
+
     def submit(self, call: Call) -> Future[Any]:
         """Start *call* as soon as a slot is free; cancelling works until then.
 
+        An engine that queues calls itself may let go of one that runs, too.
+
         Raises:
             InvalidRequestError: The executor is closed.
+            ExecutorUnavailableError: There are no workers to be had.
         """
         ...
 
     def fetch(self, held: Any) -> Any:
-        """Bring to this process what a future gave; where results come here anyway, *held*."""
+        """Bring to this process what a future gave; where results come here anyway, *held*.
+
+        Args:
+            held: What a future gave, or a list of such.
+        """
+        ...
+
+    def divide(
+        self, held: Any, listed: Callable[[Any], list[Any]], label: str
+    ) -> Future[list[Any]]:
+        """Take what a future gave apart, where it is; large items stay there.
+
+        Args:
+            held: What a future gave, or a list of such.
+            listed: Gives the items of a value.
+            label: What it is called in messages.
+
+        Returns:
+            A future of the items, each of which may be an argument of a call. It ends
+            with the error that *listed* raised.
+        """
         ...
 
     def close(self, *, kill: bool = False) -> None:

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import cloudpickle
 
-__all__ = ["Failure", "pack", "traceback_text", "unpack"]
+from runstore.errors import StageTimeoutError
+
+__all__ = ["Failure", "pack", "timed_out", "traceback_text", "unpack"]
 
 _HERE = str(Path(__file__).parents[1])
 _SUITES = str(Path(__file__).parents[1] / "testing")
@@ -81,3 +83,11 @@ def unpack(failure: Failure) -> BaseException:
         error = RuntimeError(f"{failure.reason} (a stand-in: the error itself cannot be pickled)")
     error.__cause__ = RemoteTraceback(failure.text)
     return error
+
+
+def timed_out(label: str, timeout: float, aftermath: str) -> StageTimeoutError:
+    """Make the error for a call that took longer than its timeout."""
+    return StageTimeoutError(
+        f"{label} took longer than its timeout of {timeout:g} s; {aftermath}. "
+        "Raise `timeout` if it needs more"
+    )

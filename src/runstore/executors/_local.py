@@ -3,14 +3,14 @@
 import contextlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
 from runstore.errors import InvalidRequestError
-from runstore.executors._base import Call
+from runstore.executors._base import Call, check_count
 from runstore.executors._processes import ProcessWorker
 from runstore.executors._threads import ThreadWorker
 
@@ -42,6 +42,7 @@ class LocalExecutor:
     """
 
     name = "local"
+    location = None
 
     def __init__(
         self,
@@ -53,10 +54,7 @@ class LocalExecutor:
             raise InvalidRequestError(
                 f"executor option mode={mode!r} is unknown: it is 'threads' or 'processes'"
             )
-        if workers is not None and (type(workers) is not int or workers < 1):
-            raise InvalidRequestError(
-                f"executor option workers={workers!r} must be a whole number from 1"
-            )
+        check_count("workers", workers)
         self._mode = mode
         self._slots = workers or os.cpu_count() or 1
         self._import_path = tuple(import_path)
@@ -92,9 +90,27 @@ class LocalExecutor:
             self._orders.put((call, future))
         return future
 
+    def start(self, needs: Mapping[str, Mapping[str, float]]) -> None:
+        """Nothing to do: workers start with their first call, and resources are not counted."""
+
+    def everywhere(self, function: Callable[..., Any], *args: Any) -> Mapping[str, Any]:
+        """Give nothing: all is on this machine."""
+        return {}
+
     def fetch(self, held: Any) -> Any:
         """Give back *held*: results come to this process as they are."""
         return held
+
+    def divide(
+        self, held: Any, listed: Callable[[Any], list[Any]], label: str
+    ) -> Future[list[Any]]:
+        """Give the items of *held*, made here and now."""
+        future: Future[list[Any]] = Future()
+        try:
+            future.set_result(listed(held))
+        except Exception as exc:  # noqa: BLE001 - iterating over a stage's value is its own code
+            future.set_exception(exc)
+        return future
 
     def close(self, *, kill: bool = False) -> None:
         """Let go of every worker; can be repeated.

@@ -17,8 +17,7 @@ import cloudpickle
 
 from runstore.errors import InvalidRequestError, UnsupportedValueError, WorkflowError
 from runstore.executors._base import Call
-from runstore.executors._failures import unpack
-from runstore.executors._threads import timed_out
+from runstore.executors._failures import timed_out, unpack
 from runstore.executors._worker import DONE, READY
 
 __all__ = ["ProcessWorker"]
@@ -74,7 +73,7 @@ class ProcessWorker:
             content = child.pipe.recv_bytes()
         except TimeoutError:
             self._discard(child)
-            raise timed_out(call, "its process was killed") from None
+            raise timed_out(call.label, call.timeout or 0, "its process was killed") from None
         except (EOFError, OSError):
             code = self._discard(child)
             raise WorkflowError(

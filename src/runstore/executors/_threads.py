@@ -5,10 +5,10 @@ from concurrent.futures import Future
 from contextvars import Context
 from typing import Any
 
-from runstore.errors import StageTimeoutError
 from runstore.executors._base import Call
+from runstore.executors._failures import timed_out
 
-__all__ = ["ThreadWorker", "timed_out"]
+__all__ = ["ThreadWorker"]
 
 
 class ThreadWorker:
@@ -30,7 +30,9 @@ class ThreadWorker:
         thread.start()
         thread.join(call.timeout)
         if thread.is_alive():
-            raise timed_out(call, "its thread cannot be stopped and was left to itself")
+            raise timed_out(
+                call.label, call.timeout, "its thread cannot be stopped and was left to itself"
+            )
         return outcome.result()
 
     def close(self) -> None:
@@ -38,14 +40,6 @@ class ThreadWorker:
 
     def kill(self) -> None:
         """A thread cannot be killed; see `run`."""
-
-
-def timed_out(call: Call, aftermath: str) -> StageTimeoutError:
-    """Make the error for a call that took longer than its timeout."""
-    return StageTimeoutError(
-        f"{call.label} took longer than its timeout of {call.timeout:g} s; {aftermath}. "
-        "Raise `timeout` if it needs more"
-    )
 
 
 def _fulfil(outcome: Future[Any], call: Call) -> None:

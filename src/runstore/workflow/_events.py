@@ -18,9 +18,10 @@ class RunEvent:
 
     Attributes:
         kind: ``run`` and ``stage`` when their state changed, ``item`` when one item
-            of a mapped stage is done, ``retry`` when a call failed and is made again.
+            of a mapped stage is done, ``retry`` when a call failed and is made again,
+            ``executor`` when stages run on an engine with addresses of its own.
         run: The run's name.
-        stage: The stage's name, or None for ``run``.
+        stage: The stage's name, or None for ``run`` and ``executor``.
         state: What it is now: running, finished, failed or skipped.
         done: How many items of the stage, or stages of the run, are done.
         total: Of how many.
@@ -28,7 +29,7 @@ class RunEvent:
         message: The same in words, as in the log.
     """
 
-    kind: Literal["run", "stage", "item", "retry"]
+    kind: Literal["run", "executor", "stage", "item", "retry"]
     run: str
     stage: str | None
     state: Literal["running", "finished", "failed", "skipped"]
@@ -64,6 +65,11 @@ class Reporter:
         where = f"run {self._run.namespace}/{self._run.name} of workflow {self._run.workflow}"
         message = f"{where}: {_told(state, seconds, error)}"
         self._tell(RunEvent("run", self._run.name, None, state, done, total, seconds, message))
+
+    def executor(self, location: str, total: int) -> None:
+        """The run has an engine with addresses, of its dashboard perhaps."""
+        message = f"run {self._run.namespace}/{self._run.name}: runs on {location}"
+        self._tell(RunEvent("executor", self._run.name, None, "running", 0, total, None, message))
 
     def stage(
         self,

@@ -44,6 +44,10 @@ class Plan:
         """Give a new sorter, which hands out stages when their time has come."""
         return TopologicalSorter({name: one.needs for name, one in self.stages.items()})
 
+    def needs(self) -> dict[str, Mapping[str, float]]:
+        """Give the resources that calls of each stage need, by what the stage is called."""
+        return {f"stage {name!r}": one.stage.resources for name, one in self.stages.items()}
+
 
 def make_plan(source: Source) -> Plan:
     """Check the workflow as a whole, import its targets, and say what depends on what.

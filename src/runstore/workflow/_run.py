@@ -15,10 +15,10 @@ from runstore.context import (
     now,
 )
 from runstore.errors import InvalidRequestError, RunStoreError, StageError
-from runstore.executors import Executor, open_executor, traceback_text
+from runstore.executors import Executor, folder_first, open_executor, traceback_text
 from runstore.workflow._events import Reporter, RunEvent
-from runstore.workflow._folder import folder_first
 from runstore.workflow._load import as_source, values_for
+from runstore.workflow._placement import check_placement, check_shared
 from runstore.workflow._plan import Plan, make_plan
 from runstore.workflow._progress import reason_of
 from runstore.workflow._scheduler import Scheduler, StageFailure
@@ -56,9 +56,12 @@ def run_workflow(
             modules beside that file can be its targets.
         input: What stages find in ``get_run_context().input``.
         namespace: What stages store is shared within it at most.
-        executor: ``local``.
+        executor: ``local``, ``dask`` or ``ray``.
         executor_options: For ``local``: ``mode``, ``threads`` (default) or
-            ``processes``, and ``workers``, by default one per CPU.
+            ``processes``, and ``workers``, by default one per CPU. For ``dask`` and
+            ``ray``: ``address`` of a cluster; without it one of our own is started for
+            the run, with ``workers``, ``resources``, ``dashboard`` and, for Dask,
+            ``threads`` per worker.
         config: A dict of values, or a list of Configs, dicts of that shape and paths
             of YAML files, of which those that select the workflow are merged.
         source: What triggered the run.
@@ -77,8 +80,11 @@ def run_workflow(
     Raises:
         InvalidWorkflowError: Workflow or config are wrong.
         InvalidNameError: *namespace* or *run* cannot be one.
-        InvalidRequestError: Executor, its options or *input* are not understood, or the
-            store is in memory and the executor has several processes.
+        InvalidRequestError: Executor, its options or *input* are not understood, no
+            worker has the resources of a stage, or the store is one that the workers
+            do not share.
+        MissingExtraError: The engine is not installed.
+        ExecutorUnavailableError: The engine could not be started or reached.
         ObjectExistsError: There is a run of this name already.
         StageError: A stage failed; ``__cause__`` is its own error and ``run`` the record.
         StorageError: The record could not be written.
@@ -92,13 +98,7 @@ def run_workflow(
     address = address_of(store)
     folders = [str(origin.folder)] if origin.folder else []
     engine = open_executor(executor, executor_options, folders)
-    if address.url.startswith("memory:") and not engine.in_process:
-        raise InvalidRequestError(
-            f"the store {address.url} is in the memory of this process, where stages that run in "
-            "other processes cannot reach it: pass store= a path or a bucket, or use the mode "
-            "'threads'",
-            address.url,
-        )
+    check_shared(address, engine)
     with folder_first(origin.folder, alone=True):
         plan = make_plan(origin)
     ctx = WorkflowRunContext(
@@ -111,9 +111,12 @@ def run_workflow(
         store=address,
     )
     objects = ObjectStore.from_address(address)
-    objects.write_run(record, new=run is not None)
-    with engine, folder_first(origin.folder):
-        record, failure = _carry_out(plan, ctx, engine, Reporter(record, on_event), objects)
+    with engine:
+        engine.start(plan.needs())
+        check_placement(address, engine)
+        objects.write_run(record, new=run is not None)
+        with folder_first(origin.folder):
+            record, failure = _carry_out(plan, ctx, engine, Reporter(record, on_event), objects)
     if failure is not None and raise_on_failure:
         raise _stage_error(failure, record)
     return record
@@ -145,6 +148,8 @@ def _carry_out(
 
     try:
         reporter.run("running", 0, total)
+        if engine.location is not None:
+            reporter.executor(engine.location, total)
         scheduler.run()
     except BaseException as exc:
         engine.close(kill=True)

@@ -1,7 +1,6 @@
 """Which call is made next: stages in the order of the graph, items side by side."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +12,7 @@ from runstore.executors import Call, Executor
 from runstore.workflow._events import Reporter
 from runstore.workflow._plan import Plan
 from runstore.workflow._progress import StageProgress, reason_of
-from runstore.workflow._targets import run_stage
+from runstore.workflow._targets import listed, run_stage
 
 __all__ = ["Scheduler", "StageFailure"]
 
@@ -65,6 +64,7 @@ class Scheduler:
         self._held: dict[str, Any] = {}  # results that are still to be passed on
         self._waiting: deque[_Attempt] = deque()
         self._flying: dict[Future[Any], _Attempt] = {}
+        self._dividing: dict[Future[Any], _Attempt] = {}  # mapped stages whose items are sought
         self._landed: SimpleQueue[Future[Any]] = SimpleQueue()
 
     @property
@@ -83,9 +83,13 @@ class Scheduler:
             self._queue_ready()
             while self._waiting and self._has_slot():
                 self._send(self._waiting.popleft())
-            if not self._flying:
+            if not self._flying and not self._dividing:
                 break
-            self._land(self._landed.get())
+            landed = self._landed.get()
+            if landed in self._dividing:
+                self._divided(self._dividing.pop(landed), landed)
+            else:
+                self._land(landed)
         if self.failure is None:
             self.result = self._executor.fetch(self.result)
         else:
@@ -119,14 +123,26 @@ class Scheduler:
         if planned.map_on is None:
             self._waiting.append(_Attempt(name, None, rest))
             return
-        try:
-            items = _items(name, planned.map_on, self._executor.fetch(self._held[planned.map_on]))
-        except Exception as exc:  # noqa: BLE001 - iterating over a stage's value is its own code
-            self._fail(_Attempt(name, None, ()), exc)
+        # The items may be where the value is, and the value too large to come by here.
+        future = self._executor.divide(
+            self._held[planned.map_on],
+            partial(listed, name, planned.map_on),
+            f"mapping over stage {planned.map_on!r}",
+        )
+        self._dividing[future] = _Attempt(name, None, rest)
+        future.add_done_callback(self._landed.put)
+
+    def _divided(self, attempt: _Attempt, future: "Future[list[Any]]") -> None:
+        stage = self._stages[attempt.stage]
+        if self.failure is not None:
+            return  # another stage has failed meanwhile, and this one has not begun
+        if (error := future.exception()) is not None:
+            self._fail(attempt, error)
             return
+        items = future.result()
         stage.expect(len(items))
         for index, item in enumerate(items):
-            self._waiting.append(_Attempt(name, index, (item, *rest)))
+            self._waiting.append(_Attempt(attempt.stage, index, (item, *attempt.args)))
         if not items:
             self._start(stage)
             self._finish(stage)
@@ -227,19 +243,6 @@ def _users(plan: Plan) -> dict[str, set[str]]:
         for other in (*planned.passes, *([planned.map_on] if planned.map_on else [])):
             users[other].add(name)
     return users
-
-
-def _items(stage: str, source: str, value: Any) -> list[Any]:
-    hint = ""
-    if isinstance(value, Mapping):
-        hint = " (for its pairs, return list(mapping.items()))"
-    if not hint and isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray)):
-        return list(value)
-    shown = "None" if value is None else f"of type {type(value).__qualname__}"
-    raise TypeError(
-        f"stage {stage!r} maps over the result of stage {source!r}, which is {shown}: "
-        f"{source!r} must return a list of items{hint}"
-    )
 
 
 def _label(stage: str, index: int | None) -> str:

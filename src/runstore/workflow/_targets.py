@@ -4,12 +4,12 @@ import asyncio
 import difflib
 import importlib
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from runstore.context import target_name
 
-__all__ = ["TargetError", "accepted", "resolve", "run_stage"]
+__all__ = ["TargetError", "accepted", "listed", "resolve", "run_stage"]
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -78,6 +78,24 @@ def run_stage(function: Callable[..., Any], *args: Any) -> Any:
     if inspect.isasyncgen(result):
         return asyncio.run(_collected(result))
     return result
+
+
+def listed(stage: str, source: str, value: Any) -> list[Any]:
+    """Give the items of *value*, which *source* returned, for *stage* to be mapped over.
+
+    Raises:
+        TypeError: It has no items.
+    """
+    hint = ""
+    if isinstance(value, Mapping):
+        hint = " (for its pairs, return list(mapping.items()))"
+    if not hint and isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray)):
+        return list(value)
+    shown = "None" if value is None else f"of type {type(value).__qualname__}"
+    raise TypeError(
+        f"stage {stage!r} maps over the result of stage {source!r}, which is {shown}: "
+        f"{source!r} must return a list of items{hint}"
+    )
 
 
 def accepted(

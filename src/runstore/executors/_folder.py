@@ -11,6 +11,7 @@ front. Processes do not share modules, so there it is always the right one.
 """
 
 import contextlib
+import hashlib
 import importlib
 import sys
 import threading
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["folder_first"]
+__all__ = ["folder_first", "forget_changed", "state_of"]
 
 _KEPT = frozenset({*sys.stdlib_module_names, "__main__", "runstore"})
 
@@ -26,6 +27,7 @@ _lock = threading.RLock()
 _active = 0  # blocks that are being executed
 _put_aside: dict[str, ModuleType] = {}  # until the last of them is left
 _of_folder: dict[Path, dict[str, ModuleType]] = {}  # so that a second run finds its modules again
+_states: dict[Path, str] = {}  # of the folders whose modules are loaded
 
 
 @contextlib.contextmanager
@@ -48,6 +50,32 @@ def folder_first(folder: Path | None, *, alone: bool = False) -> Iterator[None]:
         finally:
             with _lock:
                 _leave(folder)
+
+
+def state_of(folder: Path) -> str:
+    """Give a text that changes when a module in *folder* does."""
+    seen = hashlib.sha256()
+    for file in sorted([*folder.glob("*.py"), *folder.glob("*/*.py")]):
+        with contextlib.suppress(FileNotFoundError):
+            found = file.stat()
+            seen.update(f"{file.name} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return seen.hexdigest()
+
+
+def forget_changed(folder: Path, state: str) -> None:
+    """Let go of the modules of *folder* if they were loaded in another state.
+
+    A worker of a cluster outlives the runs, and the edits between them.
+    """
+    with _lock:
+        if _states.setdefault(folder, state) == state:
+            return
+        _states[folder] = state
+        home = folder.resolve()
+        for name, module in list(sys.modules.items()):
+            if "." not in name and name not in _KEPT and _home(module) == home:
+                _take_out(name)
+        _of_folder.pop(home, None)
 
 
 def _enter(folder: Path) -> None:

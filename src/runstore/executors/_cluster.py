@@ -1,0 +1,243 @@
+"""What executors on a cluster have in common: calls go out as orders, results stay there.
+
+A future gives a `Held`: the engine's own handle on the result. As an argument it
+is brought to the worker by the engine, from where it is; only `fetch` brings it
+here.
+"""
+
+import contextlib
+import operator
+import pickle
+import secrets
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, InvalidStateError, wait
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import cloudpickle
+
+from runstore.errors import InvalidRequestError, UnsupportedValueError
+from runstore.executors._base import Call
+from runstore.executors._folder import state_of
+from runstore.executors._remote import Order, Slot, in_brief
+
+__all__ = ["ClusterExecutor", "Held", "Pending"]
+
+
+class Held:
+    """A result that is kept by the engine; letting go of it lets the engine do so, too."""
+
+    __slots__ = ("ref",)
+
+    def __init__(self, ref: Any) -> None:
+        self.ref = ref
+
+
+class Pending(Future[Any]):
+    """A call that the engine has; cancelling it is handed on to the engine."""
+
+    def __init__(self, call: Call, number: int, revoke: Callable[["Pending"], None]) -> None:
+        super().__init__()
+        self.call = call
+        self.number = number
+        self.ref: Any = None
+        self._revoke = revoke
+
+    def cancel(self) -> bool:
+        """Give the call up, whether it has begun or not."""
+        done = self.done()
+        cancelled = super().cancel()
+        if cancelled and not done:
+            self._revoke(self)
+        return cancelled
+
+    def succeed(self) -> None:
+        """End with the result, which stays where it is."""
+        with contextlib.suppress(InvalidStateError):  # cancelled meanwhile
+            self.set_result(Held(self.ref))
+        self.ref = None
+
+    def fail(self, error: BaseException) -> None:
+        """End with *error*."""
+        with contextlib.suppress(InvalidStateError):  # cancelled, or failed for its timeout
+            self.set_exception(error)
+        self.ref = None
+
+
+class ClusterExecutor(ABC):
+    """Runs calls on a cluster whose engine queues them.
+
+    Args:
+        import_path: Folders in which workers look for modules first.
+    """
+
+    name: ClassVar[str]
+    in_process = False
+    slots = None
+
+    def __init__(self, import_path: Sequence[str] = ()) -> None:
+        self._folders = tuple((folder, state_of(Path(folder))) for folder in import_path)
+        self._owner = secrets.token_hex(8)
+        self._lock = threading.RLock()
+        self._numbered = 0
+        self._open: dict[int, Pending] = {}
+        self._connected = False
+        self._closed = False
+
+    @abstractmethod
+    def _connect(self) -> None:
+        """Start or reach the engine."""
+
+    @abstractmethod
+    def _disconnect(self, *, kill: bool) -> None:
+        """Let go of the engine."""
+
+    @abstractmethod
+    def _check(self, label: str, needs: Mapping[str, float]) -> None:
+        """Raise InvalidRequestError if no worker can have what a call needs."""
+
+    @abstractmethod
+    def _send(self, pending: Pending, order: Order, refs: list[Any]) -> None:
+        """Hand *order* to the engine; set ``pending.ref``, and see that *pending* is ended."""
+
+    @abstractmethod
+    def _gather(self, refs: list[Any]) -> list[Any]:
+        """Bring values here."""
+
+    @abstractmethod
+    def _revoke(self, pending: Sequence[Pending], *, kill: bool) -> None:
+        """Take back calls; *kill* those that run, too, if the engine can."""
+
+    def start(self, needs: Mapping[str, Mapping[str, float]]) -> None:
+        """See `Executor.start`."""
+        self._started("the run")
+        for label, wanted in needs.items():
+            self._check(label, wanted)
+
+    def submit(self, call: Call) -> Future[Any]:
+        """See `Executor.submit`."""
+        self._started(call.label)
+        with self._lock:
+            self._numbered += 1
+            pending = Pending(call, self._numbered, lambda one: self._revoke([one], kill=False))
+            self._open[pending.number] = pending
+        pending.add_done_callback(self._settled)
+        try:
+            order, refs = self._order(call, pending.number)
+        except Exception as exc:  # noqa: BLE001 - the pickling of a user's value is the user's code
+            error = UnsupportedValueError(
+                f"{call.label} cannot be sent to a worker: its function or an argument cannot be "
+                f"pickled ({type(exc).__name__}: {exc}). Pass data through the object_store"
+            )
+            error.__cause__ = exc
+            pending.fail(error)
+            return pending
+        self._send(pending, order, refs)
+        return pending
+
+    def fetch(self, held: Any) -> Any:
+        """See `Executor.fetch`."""
+        if isinstance(held, Held):
+            return self._gather([held.ref])[0]
+        if type(held) is not list:
+            return held
+        refs = [item.ref for item in held if isinstance(item, Held)]
+        values = iter(self._gather(refs) if refs else ())
+        return [next(values) if isinstance(item, Held) else item for item in held]
+
+    def divide(
+        self, held: Any, listed: Callable[[Any], list[Any]], label: str
+    ) -> Future[list[Any]]:
+        """See `Executor.divide`. Items of a mebibyte in all travel with their calls."""
+        future: Future[list[Any]] = Future()
+        if not isinstance(held, Held):
+            future.set_result(list(held))  # a mapped stage's result is a list of its items'
+            return future
+        threading.Thread(
+            target=self._divide,
+            args=(future, held, listed, label),
+            name=f"runstore items of {label}",
+            daemon=True,
+        ).start()
+        return future
+
+    def close(self, *, kill: bool = False) -> None:
+        """See `Executor.close`."""
+        with self._lock:
+            self._closed = True
+            open_calls = list(self._open.values())
+        if kill:
+            for pending in open_calls:
+                Future.cancel(pending)  # before the engine says that it was: we know why
+            self._revoke(open_calls, kill=True)
+        else:
+            wait(open_calls)
+        with self._lock:
+            connected, self._connected = self._connected, False
+        if connected:
+            self._disconnect(kill=kill)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(kill=error is not None)
+
+    def _started(self, label: str) -> None:
+        with self._lock:
+            if self._closed:
+                raise InvalidRequestError(f"{label} was not started: the executor is closed")
+            if not self._connected:
+                self._connect()
+                self._connected = True
+
+    def _settled(self, future: Future[Any]) -> None:
+        assert isinstance(future, Pending)
+        with self._lock:
+            self._open.pop(future.number, None)
+
+    def _order(self, call: Call, number: int) -> tuple[Order, list[Any]]:
+        refs: list[Any] = []
+
+        def packed(arg: Any) -> Any:
+            if isinstance(arg, Held):
+                refs.append(arg.ref)
+                return Slot(len(refs) - 1)
+            if type(arg) is list and any(isinstance(item, Held) for item in arg):
+                return [packed(item) for item in arg]
+            return arg
+
+        args = tuple(packed(arg) for arg in call.args)
+        payload = cloudpickle.dumps((call.function, args))
+        return (
+            Order(number, call.label, payload, call.timeout, self._folders, self._owner),
+            refs,
+        )
+
+    def _divide(
+        self, future: Future[list[Any]], held: Held, listed: Callable[[Any], list[Any]], label: str
+    ) -> None:
+        try:
+            items = self.submit(Call(listed, (held,), label)).result()
+            brief = self.submit(Call(in_brief, (items,), label)).result()
+            count, pickled = self.fetch(brief)
+            if pickled is not None:
+                found = pickle.loads(pickled)  # noqa: S301 - from our own worker
+            else:
+                each = [
+                    self.submit(Call(operator.itemgetter(index), (items,), label))
+                    for index in range(count)
+                ]
+                found = [one.result() for one in each]
+        except BaseException as exc:  # noqa: BLE001 - a stage's own error, for who waits
+            future.set_exception(exc)
+        else:
+            future.set_result(found)

@@ -1,0 +1,310 @@
+"""Calls on Dask: on workers of one's own, or on a cluster that is there already."""
+
+import contextlib
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from runstore.errors import ExecutorUnavailableError, InvalidRequestError, WorkflowError
+from runstore.executors._base import check_count
+from runstore.executors._cluster import ClusterExecutor, Pending
+from runstore.executors._dask_workers import DaskWorkers
+from runstore.executors._deadline import GRACE, calm, interrupt
+from runstore.executors._failures import timed_out, unpack
+from runstore.executors._remote import FailedError, Order, perform
+
+__all__ = ["DaskExecutor"]
+
+_CONNECT = 10.0  # seconds for a scheduler to answer
+_LAST_WORDS = 0.5  # seconds for a message to leave a worker that is about to die
+
+
+class DaskExecutor(ClusterExecutor):
+    """Runs calls as Dask tasks; results stay on the workers until they are fetched.
+
+    A call takes one thread of a worker. If a worker dies, Dask runs its calls
+    elsewhere, up to ``distributed.scheduler.allowed-failures`` times, and also again
+    those whose results died with it and are still needed.
+
+    Args:
+        address: Of a scheduler, as ``tcp://host:8786``; without it, workers of our own
+            on this machine, as long as the executor is open.
+        workers: How many worker processes of our own; by default one per CPU.
+        threads: How many threads each of them has.
+        resources: What each of them has to give, by name: ``gpus``, ``memory`` (bytes),
+            or any other.
+        dashboard: Whether our own scheduler shows its dashboard; that takes `bokeh`.
+        import_path: Folders in which workers look for modules first.
+
+    Raises:
+        InvalidRequestError: The arguments contradict each other.
+        MissingExtraError: Dask is not installed.
+    """
+
+    name = "dask"
+
+    def __init__(
+        self,
+        address: str | None = None,
+        workers: int | None = None,
+        threads: int | None = None,
+        resources: Mapping[str, float] | None = None,
+        dashboard: bool | None = None,
+        import_path: Sequence[str] = (),
+    ) -> None:
+        super().__init__(import_path)
+        self._address = address
+        own = {"workers": workers, "threads": threads, "resources": resources}
+        own["dashboard"] = dashboard
+        if address is not None and (given := [key for key in own if own[key] is not None]):
+            raise InvalidRequestError(
+                f"executor option {given[0]!r} is for workers of one's own, and address="
+                f"{address!r} names a cluster that has its own: leave one of them out"
+            )
+        check_count("workers", workers)
+        check_count("threads", threads)
+        self._workers = (
+            DaskWorkers(
+                workers or os.cpu_count() or 1,
+                threads or 1,
+                {_RESOURCES.get(key, key): value for key, value in (resources or {}).items()},
+                dashboard=bool(dashboard),
+            )
+            if address is None
+            else None
+        )
+        self._client: Any = None
+
+    def __repr__(self) -> str:
+        return f"DaskExecutor({self._address or 'own workers'})"
+
+    @property
+    def location(self) -> str | None:
+        """The scheduler's address, and that of its dashboard if it has one."""
+        if self._client is None:
+            return None
+        address = self._client.scheduler.address
+        shown = self._address is not None or (self._workers is not None and self._workers.dashboard)
+        return f"dask at {address}" + (
+            f", dashboard {self._client.dashboard_link}" if shown else ""
+        )
+
+    def everywhere(self, function: Callable[..., Any], *args: Any) -> Mapping[str, Any]:
+        """Call *function* in each worker process; our own share this machine's disk."""
+        if self._workers is not None:
+            return {}
+        self._started("the run")
+        found: dict[str, Any] = self._client.run(function, *args)
+        return {f"worker {address}": value for address, value in found.items()}
+
+    def _connect(self) -> None:
+        import distributed
+
+        address = self._workers.start() if self._workers is not None else self._address
+        try:
+            client = distributed.Client(
+                address, timeout=_CONNECT, set_as_default=False, name="runstore"
+            )
+        except (OSError, ValueError, ImportError) as exc:
+            if self._workers is not None:
+                self._workers.stop(kill=True)
+            raise ExecutorUnavailableError(
+                f"no Dask scheduler answers at {address!r} within {_CONNECT:g} s "
+                f"({type(exc).__name__}: {exc}): check that it runs and the address, as in "
+                "executor_options={'address': 'tcp://host:8786'}",
+                str(address),
+            ) from exc
+        client.subscribe_topic(_topic(self._owner), self._expired)
+        self._client = client
+        if self._workers is not None:
+            try:
+                self._workers.wait(client)
+            except ExecutorUnavailableError:
+                self._disconnect(kill=True)
+                raise
+
+    def _disconnect(self, *, kill: bool) -> None:
+        if self._client is not None:
+            if not kill:
+                self._let_finish()
+            client, self._client = self._client, None
+            client.close()
+        if self._workers is not None:
+            self._workers.stop(kill=kill)
+
+    def _check(self, label: str, needs: Mapping[str, float]) -> None:
+        wanted = _restrictions(needs)
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        offers = [dict(worker["resources"]) for worker in workers]
+        if not wanted or not offers:  # workers may be on their way
+            return
+        if not any(all(offer.get(key, 0) >= wanted[key] for key in wanted) for offer in offers):
+            shown = " ".join(f"{key}={value:g}" for key, value in wanted.items())
+            raise InvalidRequestError(
+                f"{label} needs {shown}, which no worker of Dask has (they have "
+                f'{_offered(offers)}): start workers with --resources "{shown}", pass executor '
+                "option resources to workers of your own, or ask for less"
+            )
+
+    def _send(self, pending: Pending, order: Order, refs: list[Any]) -> None:
+        stage = re.sub(r"\W+", "_", order.label.rpartition("stage ")[2]).strip("_") or "call"
+        ref = pending.ref = self._client.submit(
+            _on_worker,
+            order,
+            *refs,
+            key=f"{stage}-{self._owner}-{order.number}",
+            pure=False,
+            resources=_restrictions(pending.call.resources) or None,
+        )
+        ref.add_done_callback(partial(_landed, pending))
+
+    def _gather(self, refs: list[Any]) -> list[Any]:
+        from distributed.scheduler import KilledWorker
+
+        try:
+            values: list[Any] = self._client.gather(refs)
+        except FailedError as exc:  # it was lost with its worker, and could not be made again
+            raise unpack(exc.failure) from None
+        except KilledWorker as exc:
+            raise WorkflowError(_killed("the call whose result was asked for")) from exc
+        return values
+
+    def _revoke(self, pending: Sequence[Pending], *, kill: bool) -> None:
+        refs = [one.ref for one in pending if one.ref is not None]
+        client = self._client
+        if client is None or not refs:
+            return
+        if not (kill and self._workers is not None):  # our own workers are about to be killed
+            with contextlib.suppress(OSError, TimeoutError):
+                client.cancel(refs)
+        if kill and self._workers is None:
+            with contextlib.suppress(OSError, TimeoutError):
+                client.run(_stop, self._owner)
+
+    async def _expired(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        """Hear of a call that is deaf to its timeout: it ends here, and maybe its worker there."""
+        pending = self._open.get(event[1]["call"])
+        if pending is None or pending.call.timeout is None:
+            return
+        ref = pending.ref
+        after = (
+            "its worker was killed" if event[1]["killed"] else "it cannot be stopped and goes on"
+        )
+        pending.fail(timed_out(pending.call.label, pending.call.timeout, after))
+        await self._client.cancel([ref], asynchronous=True)
+
+    def _let_finish(self) -> None:
+        """Wait for calls that were given up while they ran."""
+        while self._workers is None and any(self._client.run(_running, self._owner).values()):
+            time.sleep(0.05)
+
+
+_RESOURCES = {"cpus": "CPU", "gpus": "GPU", "memory": "MEMORY"}
+"""What our names are called in the documentation of Dask, where resources are mere words."""
+
+
+def _restrictions(needs: Mapping[str, float]) -> dict[str, float]:
+    """Give what Dask is to count; a thread is a CPU, so one CPU needs no counting."""
+    return {
+        _RESOURCES.get(key, key): value
+        for key, value in needs.items()
+        if value > 0 and (key != "cpus" or value > 1)
+    }
+
+
+def _offered(offers: list[dict[str, float]]) -> str:
+    shown = {" ".join(f"{key}={value:g}" for key, value in offer.items()) for offer in offers}
+    return "; ".join(sorted(shown - {""})) or "declared none"
+
+
+def _topic(owner: str) -> str:
+    return f"runstore-{owner}"
+
+
+def _killed(label: str) -> str:
+    return (
+        f"{label} did not end: the Dask workers that ran it died, one after the other, which is "
+        "what the system does when memory runs out; their logs tell more"
+    )
+
+
+def _landed(pending: Pending, ref: Any) -> None:
+    """Take note of the end of a call; in a thread of the client's."""
+    if ref.status == "finished":
+        pending.succeed()
+        return
+    try:
+        error = ref.exception()
+    except BaseException as exc:  # noqa: BLE001 - whatever it is, someone waits for it
+        error = exc
+    label = pending.call.label
+    if isinstance(error, FailedError):
+        pending.fail(unpack(error.failure))
+    elif type(error).__name__ == "KilledWorker":
+        pending.fail(_because(WorkflowError(_killed(label)), error))
+    elif ref.status in ("cancelled", "lost"):
+        unavailable = ExecutorUnavailableError(
+            f"{label} was lost: the Dask scheduler went away, or someone cancelled the call there"
+        )
+        pending.fail(_because(unavailable, error))
+    else:
+        failed = WorkflowError(f"{label} did not run on Dask: {type(error).__name__}: {error}")
+        pending.fail(_because(failed, error))
+
+
+def _because(error: WorkflowError, cause: BaseException | None) -> WorkflowError:
+    error.__cause__ = cause
+    return error
+
+
+# What follows runs on the workers.
+
+_threads: dict[int, str] = {}  # threads that run a call, and whose it is
+_threads_lock = threading.Lock()
+
+
+def _on_worker(order: Order, *values: Any) -> Any:
+    import distributed
+
+    thread = threading.get_ident()
+    with _threads_lock:
+        _threads[thread] = order.owner
+    try:
+        return perform(order, values, partial(_give_up, distributed.get_worker(), order))
+    finally:
+        with _threads_lock:
+            del _threads[thread]
+        calm(thread)
+
+
+def _give_up(worker: Any, order: Order) -> None:
+    """End a call that is deaf to its timeout: say so, and kill the worker if it is brought back."""
+    killed = worker.nanny is not None
+    worker.log_event(_topic(order.owner), {"call": order.number, "killed": killed})
+    if killed:
+        time.sleep(_LAST_WORDS)
+        os._exit(1)
+
+
+def _running(owner: str) -> int:
+    return list(_threads.values()).count(owner)
+
+
+def _stop(owner: str, dask_worker: Any) -> None:
+    """Interrupt the calls of *owner*, and kill the worker if they are deaf to it."""
+    with _threads_lock:
+        for thread, whose in _threads.items():
+            if whose == owner:
+                interrupt(thread)
+    if dask_worker.nanny is not None and _running(owner):
+        threading.Thread(target=_kill_for, args=(owner,), daemon=True).start()
+
+
+def _kill_for(owner: str) -> None:
+    time.sleep(GRACE)
+    if _running(owner):
+        os._exit(1)

@@ -1,0 +1,123 @@
+"""Dask workers of one's own, for as long as a run lasts.
+
+They are started as programs, not by `multiprocessing` as those of `LocalCluster`
+are: so they never import the caller's ``__main__``, a script needs no guard to use
+them, and no event loop or thread of the caller is in the way of a fork.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from runstore.errors import ExecutorUnavailableError
+
+__all__ = ["DaskWorkers"]
+
+_START = 60.0  # seconds for all workers to report
+_FAREWELL = 5.0  # seconds for them to go in peace
+
+
+class DaskWorkers:
+    """A scheduler in this process, and workers beside it that keep each other alive.
+
+    The workers lead a process group of their own: Ctrl-C reaches the caller alone,
+    which decides.
+
+    Args:
+        count: How many processes.
+        threads: Of each.
+        resources: Of each, by the names that Dask is told.
+        dashboard: Whether the scheduler shows one.
+    """
+
+    def __init__(
+        self, count: int, threads: int, resources: Mapping[str, float], *, dashboard: bool
+    ) -> None:
+        self.dashboard = dashboard
+        self._count = count
+        self._threads = threads
+        self._resources = {"CPU": float(threads), **resources}
+        self._cluster: Any = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder = ""
+
+    def start(self) -> str:
+        """Start all of it and give the scheduler's address; the workers are on their way."""
+        import dask
+        import distributed
+
+        self._cluster = distributed.LocalCluster(
+            n_workers=0,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",  # it has health pages anyway
+            scheduler_kwargs={"dashboard": self.dashboard},
+            silence_logs=logging.ERROR,
+        )
+        address: str = self._cluster.scheduler_address
+        self._folder = tempfile.mkdtemp(prefix="runstore-dask-")
+        # What fails is told by us, with its stage and run; what Dask says of starting
+        # and stopping is of no use to who did not ask for a cluster.
+        quiet = {"logging": {"distributed": "error", "distributed.worker": "critical"}}
+        # Stages may have processes of their own; they die with the group.
+        free = {"distributed": {"worker": {"daemon": False}}}
+        config = dask.config.merge(quiet, dask.config.global_config, free)
+        path = [entry or str(Path.cwd()) for entry in sys.path]
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            [
+                *(sys.executable, "-m", "distributed.cli.dask_worker", address),
+                *("--nworkers", str(self._count), "--nthreads", str(self._threads)),
+                *("--host", "127.0.0.1", "--no-dashboard", "--death-timeout", "60"),
+                *("--local-directory", self._folder, "--resources", _words(self._resources)),
+            ],
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
+                "DASK_INTERNAL_INHERIT_CONFIG": dask.config.serialize(config),
+            },
+            stdin=subprocess.DEVNULL,
+            process_group=0,
+        )
+        return address
+
+    def wait(self, client: Any) -> None:
+        """Wait for the workers.
+
+        Raises:
+            ExecutorUnavailableError: They did not come.
+        """
+        try:
+            client.wait_for_workers(self._count, timeout=_START)
+        except TimeoutError as exc:
+            raise ExecutorUnavailableError(
+                f"{self._count} Dask workers were started on this machine and did not report "
+                f"within {_START:g} s; standard error tells more"
+            ) from exc
+
+    def stop(self, *, kill: bool) -> None:
+        """End all of it; can be repeated."""
+        process, self._process = self._process, None
+        if process is not None:
+            if not kill:
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_FAREWELL)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)  # also workers that outlive their nanny
+            process.wait()
+        cluster, self._cluster = self._cluster, None
+        if cluster is not None:
+            cluster.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _words(resources: Mapping[str, float]) -> str:
+    return " ".join(f"{key}={value!r}" for key, value in resources.items())

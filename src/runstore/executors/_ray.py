@@ -1,0 +1,340 @@
+"""Calls on Ray: on a cluster of one's own, or on one that is there already."""
+
+import contextlib
+import logging
+import os
+import pickle
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from runstore.errors import (
+    ExecutorUnavailableError,
+    InvalidRequestError,
+    UnsupportedValueError,
+    WorkflowError,
+)
+from runstore.executors._base import check_count
+from runstore.executors._cluster import ClusterExecutor, Pending
+from runstore.executors._failures import Failure, pack, timed_out, unpack
+from runstore.executors._remote import FailedError, Order, perform
+
+__all__ = ["RayExecutor"]
+
+_log = logging.getLogger("runstore.executors")
+
+# A process has one connection to Ray; executors that are open at once share it.
+_lock = threading.Lock()
+_users = 0  # executors on a connection that is ours to close
+_folder = ""  # of the cluster of our own
+_loopback = False  # whether Ray was loaded for a cluster that listens on this machine alone
+
+
+class RayExecutor(ClusterExecutor):
+    """Runs calls as Ray tasks; results stay in Ray's object stores until they are fetched.
+
+    A call takes one CPU of Ray's unless it says otherwise. If its worker dies, Ray
+    runs it again, up to three times. If this process is connected to Ray already,
+    that connection is used and left open.
+
+    Args:
+        address: Of a cluster, as ``host:6379``, or ``auto`` for the one of this machine;
+            without it, a cluster of our own, as long as the executor is open.
+        workers: How many CPUs a cluster of our own counts; by default all.
+        resources: What else it has to give, by name: ``gpus``, ``memory`` (bytes), or any
+            other.
+        dashboard: Whether it has a dashboard; that takes ``ray[default]``, and seconds.
+        import_path: Folders in which workers look for modules first.
+
+    Raises:
+        InvalidRequestError: The arguments contradict each other.
+        MissingExtraError: Ray is not installed.
+    """
+
+    name = "ray"
+
+    def __init__(
+        self,
+        address: str | None = None,
+        workers: int | None = None,
+        resources: Mapping[str, float] | None = None,
+        dashboard: bool | None = None,
+        import_path: Sequence[str] = (),
+    ) -> None:
+        super().__init__(import_path)
+        own = {"workers": workers, "resources": resources, "dashboard": dashboard}
+        if address is not None and (given := [key for key in own if own[key] is not None]):
+            raise InvalidRequestError(
+                f"executor option {given[0]!r} is for a cluster of one's own, and address="
+                f"{address!r} names one that is there: leave one of them out"
+            )
+        check_count("workers", workers)
+        self._address = address
+        self._workers = workers or os.cpu_count() or 1
+        self._resources = dict(resources or {})
+        self._dashboard = bool(dashboard)
+        self._ours = False
+        self._about: Any = None
+        self._remote: Any = None
+
+    def __repr__(self) -> str:
+        return f"RayExecutor({self._address or 'own cluster'})"
+
+    @property
+    def location(self) -> str | None:
+        """The cluster's address, and that of its dashboard if it has one."""
+        if self._about is None:
+            return None
+        url = self._about.dashboard_url
+        return f"ray at {self._about.address_info['gcs_address']}" + (
+            f", dashboard http://{url}" if url else ""
+        )
+
+    def everywhere(self, function: Callable[..., Any], *args: Any) -> Mapping[str, Any]:
+        """Call *function* on each node but that of this process."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self._started("the run")
+        here = ray.get_runtime_context().get_node_id()
+        asked = {}
+        for node in ray.nodes():
+            if node["Alive"] and node["NodeID"] != here:
+                there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                task = ray.remote(function).options(num_cpus=0, scheduling_strategy=there)
+                asked[f"node {node['NodeManagerAddress']}"] = task.remote(*args)
+        return dict(zip(asked, ray.get(list(asked.values())), strict=True))
+
+    def _connect(self) -> None:
+        global _loopback
+        own = self._address is None
+        with _lock, _private() if own else contextlib.nullcontext():
+            _loopback = _loopback or (own and "ray" not in sys.modules)
+            import ray
+
+            if not ray.is_initialized():
+                self._init(ray)
+            else:
+                self._join(ray)
+        self._remote = ray.remote(num_returns=2, max_retries=3)(_on_worker)
+
+    def _init(self, ray: Any) -> None:
+        global _users, _folder
+        own: dict[str, Any] = {}
+        if self._address is None:
+            # Not below TMPDIR: the path of a socket must be short.
+            _folder = tempfile.mkdtemp(prefix="rs-ray-", dir="/tmp")
+            own = {
+                "num_cpus": self._workers,
+                "num_gpus": self._resources.get("gpus"),
+                "_memory": self._resources.get("memory"),
+                "resources": _custom(self._resources),
+                "include_dashboard": self._dashboard,
+                "_temp_dir": _folder,
+            }
+        try:
+            self._about = ray.init(
+                address=self._address or "local", logging_level=logging.ERROR, **own
+            )
+        except (OSError, RuntimeError, ValueError) as exc:  # among them ConnectionError
+            if self._address is None:
+                what = "no Ray cluster could be started on this machine"
+                way = "free memory and processes, or use executor='local'"
+            else:
+                what = f"no Ray cluster answers at {self._address!r}"
+                way = (
+                    "check that it runs and the address, as in "
+                    "executor_options={'address': 'host:6379'}"
+                )
+                if _loopback:
+                    way += ", and use a new process: this one has had a Ray of its own"
+            raise ExecutorUnavailableError(
+                f"{what} ({type(exc).__name__}: {exc}): {way}", self._address
+            ) from exc
+        self._ours = True
+        _users = 1
+
+    def _join(self, ray: Any) -> None:
+        global _users
+        self._about = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR)
+        connected = self._about.address_info["gcs_address"]
+        if self._address not in (None, "auto", connected):
+            self._about = None
+            raise InvalidRequestError(
+                f"this process is connected to Ray at {connected} and cannot be at "
+                f"{self._address!r}, too: leave out address=, or call ray.shutdown() first",
+                self._address,
+            )
+        if _users:
+            self._ours = True
+            _users += 1
+
+    def _disconnect(self, *, kill: bool) -> None:
+        global _users, _folder
+        import ray
+
+        self._remote = None
+        with _lock:
+            if not self._ours:
+                return
+            self._ours = False
+            _users -= 1
+            if _users == 0:
+                ray.shutdown()
+                folder, _folder = _folder, ""
+                if folder:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    def _check(self, label: str, needs: Mapping[str, float]) -> None:
+        import ray
+
+        wanted = {_RESOURCES.get(key, key): value for key, value in needs.items() if value > 0}
+        offers = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if any(all(offer.get(key, 0) >= wanted[key] for key in wanted) for offer in offers):
+            return
+        shown = ", ".join(f"{value:g} {key}" for key, value in wanted.items())
+        has = "; ".join(
+            ", ".join(f"{value:g} {key}" for key, value in sorted(offer.items()) if ":" not in key)
+            for offer in offers
+        )
+        message = f"{label} needs {shown}, which no node of Ray has (they have {has})"
+        if self._address is not None:
+            _log.warning("%s: it waits until one joins", message)  # clusters can grow
+            return
+        raise InvalidRequestError(
+            f"{message}: pass executor option workers or resources, or ask for less"
+        )
+
+    def _send(self, pending: Pending, order: Order, refs: list[Any]) -> None:
+        needs = pending.call.resources
+        status, pending.ref = self._remote.options(
+            name=order.label,
+            num_cpus=needs.get("cpus", 1),
+            num_gpus=needs.get("gpus"),
+            memory=needs.get("memory"),
+            resources=_custom(needs),
+        ).remote(order, *refs)
+        status.future().add_done_callback(partial(_landed, pending))
+
+    def _gather(self, refs: list[Any]) -> list[Any]:
+        import ray
+
+        try:
+            return _own(ray.get(refs))
+        except ray.exceptions.RayError as exc:
+            raise WorkflowError(
+                f"a result is lost with the node of Ray that had it: {exc}"
+            ) from exc
+
+    def _revoke(self, pending: Sequence[Pending], *, kill: bool) -> None:
+        import ray
+
+        for one in pending:
+            if one.ref is not None and ray.is_initialized():
+                ray.cancel(one.ref, force=kill)
+
+
+_RESOURCES = {"cpus": "CPU", "gpus": "GPU"}
+
+
+def _custom(needs: Mapping[str, float]) -> dict[str, float]:
+    return {key: value for key, value in needs.items() if key not in ("cpus", "gpus", "memory")}
+
+
+def _own(values: list[Any]) -> list[Any]:
+    """Copy what lies in Ray's memory, which is read-only and gone with the connection."""
+    buffers: list[pickle.PickleBuffer] = []
+    pickled = cloudpickle.dumps(values, protocol=5, buffer_callback=buffers.append)
+    copies: list[Any] = pickle.loads(  # noqa: S301 - pickled in the line before
+        pickled, buffers=[bytearray(buffer.raw()) for buffer in buffers]
+    )
+    return copies
+
+
+@contextlib.contextmanager
+def _private() -> Iterator[None]:
+    """Start Ray so that it talks to nobody beyond this machine, and finds modules as we do."""
+    path = [os.environ.get("PYTHONPATH", ""), *(entry or str(Path.cwd()) for entry in sys.path)]
+    wanted = {
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, path))),
+        "RAY_USAGE_STATS_ENABLED": "0",  # reports to its makers
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # as there, its servers bind 127.0.0.1
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # without it, a warning for everybody
+    }
+    before = {key: os.environ.get(key) for key in wanted}
+    os.environ.update({key: os.environ.get(key, wanted[key]) for key in wanted})
+    os.environ["PYTHONPATH"] = wanted["PYTHONPATH"]
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                del os.environ[key]
+            else:
+                os.environ[key] = value
+
+
+def _landed(pending: Pending, status: "Future[Failure | None]") -> None:
+    """Take note of the end of a call; in a thread of Ray's."""
+    import ray.exceptions as known
+
+    error = status.exception()
+    if error is None:
+        failure = status.result()
+        if failure is None:
+            pending.succeed()
+        else:
+            pending.fail(unpack(failure))
+        return
+    label = pending.call.label
+    told: WorkflowError | UnsupportedValueError
+    if isinstance(error, (known.WorkerCrashedError, known.OutOfMemoryError)):
+        told = WorkflowError(
+            f"{label} did not end: the Ray workers that ran it died, one after the other, which is "
+            "what the system does when memory runs out; Ray's logs tell more"
+        )
+    elif isinstance(error, known.RayTaskError):
+        told = UnsupportedValueError(f"{label} could not run on Ray: {error.cause}")
+    else:
+        told = ExecutorUnavailableError(f"{label} was lost by Ray: {type(error).__name__}: {error}")
+    told.__cause__ = error
+    pending.fail(told)
+
+
+# What follows runs on the workers.
+
+
+def _on_worker(order: Order, *values: Any) -> tuple[Failure | None, Any]:
+    """Make a call; the failure is small and comes to the caller, the result stays."""
+    key = f"runstore-{order.owner}-{order.number}"
+    if order.timeout is not None and _noted(key):
+        return pack(timed_out(order.label, order.timeout, "its worker was killed")), None
+    try:
+        return None, perform(order, values, partial(_give_up, key))
+    except FailedError as exc:
+        return exc.failure, None
+
+
+def _give_up(key: str) -> None:
+    """Kill the worker of a call that is deaf to its timeout; Ray's next try finds the note."""
+    from ray.experimental.internal_kv import _internal_kv_put
+
+    _internal_kv_put(key, b"timeout")
+    os._exit(1)
+
+
+def _noted(key: str) -> bool:
+    from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_get
+
+    if _internal_kv_get(key) is None:
+        return False
+    _internal_kv_del(key)
+    return True

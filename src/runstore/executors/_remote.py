@@ -1,0 +1,144 @@
+"""What a worker of a cluster does with a call: the side of `_cluster.py` that runs there."""
+
+import contextlib
+import pickle
+from collections.abc import Callable
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cloudpickle
+
+from runstore.errors import UnsupportedValueError
+from runstore.executors._deadline import ExpiredError, deadline
+from runstore.executors._failures import Failure, pack, timed_out
+from runstore.executors._folder import folder_first, forget_changed
+
+__all__ = ["FailedError", "Order", "Slot", "in_brief", "perform"]
+
+_BRIEF = 1 << 20  # bytes of items that travel with the calls instead of staying where they are
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
+
+
+class Slot(NamedTuple):
+    """Stands in an order for the value that the engine brings."""
+
+    number: int
+
+
+class Order:
+    """A call on its way; its repr is what an engine shows of it."""
+
+    def __init__(
+        self,
+        number: int,
+        label: str,
+        payload: bytes,
+        timeout: float | None,
+        folders: tuple[tuple[str, str], ...],
+        owner: str,
+    ) -> None:
+        self.number = number
+        self.label = label
+        self.payload = payload
+        self.timeout = timeout
+        self.folders = folders
+        self.owner = owner
+
+    def __repr__(self) -> str:
+        return f"<{self.label}>"
+
+
+class FailedError(Exception):
+    """Brings a failure through an engine, which would not bring every error through whole."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+    def __str__(self) -> str:
+        return self.failure.reason[:500]  # engines cut long ones, and lose the rest
+
+
+def perform(order: Order, values: tuple[Any, ...], give_up: Callable[[], None]) -> Any:
+    """Make the call and give its result, which can be pickled.
+
+    Args:
+        order: What to call.
+        values: What stands for its slots.
+        give_up: Called in another thread if the call is deaf to its timeout.
+
+    Raises:
+        FailedError: The call failed, for any reason.
+    """
+    try:
+        # A context of its own, or a variable set by one stage would be seen by the next; a
+        # copy, since engines keep there what lets a task submit further ones.
+        return copy_context().run(_perform, order, values, give_up)
+    except BaseException as exc:  # noqa: BLE001 - a stage's own error, raised by the caller
+        failure = pack(exc)
+    raise FailedError(failure)
+
+
+def _perform(order: Order, values: tuple[Any, ...], give_up: Callable[[], None]) -> Any:
+    folders = [Path(path) for path, _ in order.folders]
+    for path, state in order.folders:
+        forget_changed(Path(path), state)
+    with contextlib.ExitStack() as stack:
+        for folder in folders:
+            stack.enter_context(folder_first(folder, alone=True))
+        function, args = pickle.loads(order.payload)  # noqa: S301 - from our own caller
+    args = tuple(_filled(arg, values) for arg in args)
+    del values
+    with contextlib.ExitStack() as stack:
+        for folder in folders:
+            stack.enter_context(folder_first(folder))
+        if order.timeout is None:
+            result = function(*args)
+        else:
+            try:
+                with deadline(order.timeout, give_up):
+                    result = function(*args)
+            except ExpiredError:
+                raise timed_out(order.label, order.timeout, "it was told to stop") from None
+        _check_pickles(order.label, result)
+    return result
+
+
+def _filled(arg: Any, values: tuple[Any, ...]) -> Any:
+    if type(arg) is Slot:
+        return values[arg.number]
+    if type(arg) is list:
+        return [values[item.number] if type(item) is Slot else item for item in arg]
+    return arg
+
+
+class _Nowhere:
+    """A file that forgets what is written to it."""
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+def _check_pickles(label: str, result: object) -> None:
+    """See that the result can leave its worker, without making the bytes.
+
+    An engine finds out when another worker asks for it, and may ask for ever.
+    """
+    if type(result) in _PLAIN:
+        return
+    try:
+        pickler = cloudpickle.Pickler(_Nowhere(), protocol=5, buffer_callback=lambda buffer: None)
+        pickler.dump(result)
+    except Exception as exc:
+        raise UnsupportedValueError(
+            f"{label} returned a {type(result).__qualname__}, which cannot be pickled and so "
+            f"cannot leave its worker ({type(exc).__name__}: {exc}): put it into the object_store "
+            "and return its name"
+        ) from exc
+
+
+def in_brief(items: list[Any]) -> tuple[int, bytes | None]:
+    """Say how many items there are and, if they are small, what they are."""
+    pickled = cloudpickle.dumps(items)
+    return len(items), pickled if len(pickled) <= _BRIEF else None

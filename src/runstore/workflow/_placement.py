@@ -1,0 +1,81 @@
+"""Whether the places where stages run can reach the store: asked before any of them does."""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from runstore.context import StoreAddress
+from runstore.errors import ExecutorUnavailableError, InvalidRequestError
+from runstore.executors import Executor
+
+__all__ = ["check_placement", "check_shared"]
+
+
+def check_shared(address: StoreAddress, engine: Executor) -> None:
+    """Refuse a store in memory for stages that run in other processes.
+
+    Raises:
+        InvalidRequestError: It is one.
+    """
+    if address.url.startswith("memory:") and not engine.in_process:
+        other = (
+            "use the mode 'threads'"
+            if engine.name == "local"
+            else "use executor='local' in threads"
+        )
+        raise InvalidRequestError(
+            f"the store {address.url} is in the memory of this process, where stages that run in "
+            f"other processes cannot reach it: pass store= a path or a bucket, or {other}",
+            address.url,
+        )
+
+
+def check_placement(address: StoreAddress, engine: Executor) -> None:
+    """Refuse a store on a disk that some worker does not share.
+
+    A path may mean another disk on another host, where objects would be written and
+    never found again; or a mounted one that all share. So each place is asked for
+    a file that is made for the question.
+
+    Raises:
+        InvalidRequestError: Workers have another disk at the store's path.
+        ExecutorUnavailableError: The workers could not be asked.
+    """
+    if not address.url.startswith("file:"):
+        return
+    path = Path(urlsplit(address.url).path)
+    folder = next(one for one in (path, *path.parents) if one.is_dir())
+    if not os.access(folder, os.W_OK):
+        return  # the first write says what is wrong
+    token = secrets.token_hex(16)
+    with tempfile.NamedTemporaryFile(prefix=".runstore-tmp-", dir=folder) as file:
+        file.write(token.encode())
+        file.flush()
+        try:
+            found = engine.everywhere(_reads, file.name)
+        except ModuleNotFoundError as exc:
+            raise ExecutorUnavailableError(
+                f"the workers of {engine.location} cannot import {exc.name!r}: install the same "
+                "runstore there as here"
+            ) from exc
+    strangers = [place for place, text in found.items() if text != token]
+    if strangers:
+        raise InvalidRequestError(
+            f"the store {address.url} is on a disk of this machine that "
+            f"{_some(strangers)} of {engine.name} does not share, so that stages would not find "
+            "each other's objects: pass store= a bucket, or a path on a disk mounted on every host",
+            address.url,
+        )
+
+
+def _reads(path: str) -> str | None:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return None
+
+
+def _some(places: list[str]) -> str:
+    return places[0] + (f" (and {len(places) - 1} more)" if len(places) > 1 else "")

@@ -1,0 +1,55 @@
+"""Fixtures of the engines: one Dask cluster and one Ray cluster for all tests.
+
+What uses one is in the group of its engine, so that of several processes of a test
+run a single one starts it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+GROUPS = {"dask_client": "dask", "ray_cluster": "ray"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what asks for a cluster into the group of its engine."""
+    for item in items:
+        for name in getattr(item, "fixturenames", ()):
+            if name in GROUPS:
+                item.add_marker(pytest.mark.xdist_group(GROUPS[name]))
+
+
+@pytest.fixture(scope="session")
+def dask_client() -> Iterator[Any]:
+    """Give a client of a Dask scheduler with two workers of one thread each."""
+    import distributed
+
+    from runstore.executors._dask_workers import DaskWorkers
+
+    workers = DaskWorkers(2, 1, {"GPU": 1, "parking": 2}, dashboard=True)
+    try:
+        with distributed.Client(workers.start(), set_as_default=False) as client:
+            yield client
+    finally:
+        workers.stop(kill=True)
+
+
+@pytest.fixture
+def dask_cluster(dask_client: Any) -> str:
+    """Give the scheduler's address when both workers are there, also after they were killed."""
+    dask_client.wait_for_workers(2, timeout=60)
+    address: str = dask_client.scheduler.address
+    return address
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """Connect this process to a Ray cluster of two CPUs."""
+    from runstore.executors import open_executor
+
+    options = {"workers": 2, "resources": {"parking": 2}}
+    with open_executor("ray", options) as executor:
+        executor.start({})
+        yield

@@ -1,0 +1,208 @@
+"""What goes wrong on a cluster: workers that die, failures, resources, stores out of reach."""
+
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.engines.stages import workflow
+
+from runstore import ObjectStore, StageError, get_run_context, object_store, run_workflow
+from runstore.errors import (
+    ExecutorUnavailableError,
+    InvalidRequestError,
+    UnsupportedValueError,
+    WorkflowError,
+)
+from runstore.executors import open_executor
+from runstore.workflow import RunEvent
+
+
+def six() -> list[int]:
+    """Give the items, and leave a result that may be lost with its worker."""
+    object_store.put("six", 6)
+    return list(range(6))
+
+
+def die_once(item: int) -> int:
+    """Kill the worker the first time that item 3 is run."""
+    mark = Path(get_run_context().input["mark"])
+    if item == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    object_store.put(f"item/{item}", item)
+    return item * 10
+
+
+def test_loss_of_a_worker(engine: Any, store: ObjectStore, tmp_path: Path) -> None:
+    """A worker killed during a mapped stage costs nothing but time: its calls run elsewhere."""
+    flow = workflow(
+        "loss",
+        [
+            {"name": "six", "target": six},
+            {"name": "die", "target": die_once, "type": "parameterized"},
+            {"name": "sum", "target": sum, "depends_on": "die"},
+        ],
+    )
+    mark = tmp_path / "mark"
+    record = engine(flow, {"mark": str(mark)}, run="r1")
+    assert 150 == record.result
+    assert mark.exists()
+    assert [1, 6, 1] == [stage.attempts for stage in record.stages]
+    assert 6 == len(store.at(namespace="default", run="r1").list("item/"))
+
+
+def die() -> None:
+    """Kill the worker, always."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_stage_that_kills_every_worker(engine: Any) -> None:
+    """A stage that kills each worker it is given to fails, and names what happened."""
+    with pytest.raises(StageError, match=r"stage .die. did not end: the .* died") as caught:
+        engine(workflow("die", [{"name": "die", "target": die}]))
+    assert isinstance(caught.value.__cause__, WorkflowError)
+
+
+def lock() -> Any:
+    """Give something that cannot leave its process."""
+    import threading
+
+    return threading.Lock()
+
+
+def test_result_that_cannot_be_pickled(engine: Any) -> None:
+    """A result that cannot leave its worker fails its own stage, not the one that takes it."""
+    flow = workflow(
+        "w", [{"name": "a", "target": lock}, {"name": "b", "target": str, "depends_on": "a"}]
+    )
+    with pytest.raises(StageError, match=r"stage .a. .* returned a lock") as caught:
+        engine(flow)
+    assert isinstance(caught.value.__cause__, UnsupportedValueError)
+
+
+class Unlucky(Exception):
+    """An error that cannot be rebuilt from its arguments."""
+
+    def __init__(self, *, told: str) -> None:
+        super().__init__(told)
+
+
+def unlucky() -> None:
+    """Raise it."""
+    raise Unlucky(told="x" * 100_000)
+
+
+def test_errors_arrive_whole(engine: Any) -> None:
+    """An error that cannot be rebuilt, and is long, arrives with all it says and its traceback."""
+    with pytest.raises(StageError) as caught:
+        engine(workflow("w", [{"name": "a", "target": unlucky}]))
+    assert "x" * 100_000 in str(caught.value.__cause__)
+    assert 'raise Unlucky(told="x" * 100_000)' in (caught.value.traceback or "")
+
+
+def first_fails(item: int) -> int:
+    """Fail for the first item, leave a trace for the others."""
+    if item == 0:
+        raise ValueError("no")
+    Path(get_run_context().input["folder"], str(item)).touch()
+    return item
+
+
+def many() -> list[int]:
+    """Give many items."""
+    return list(range(300))
+
+
+def test_what_has_not_begun_is_cancelled(engine: Any, tmp_path: Path) -> None:
+    """When an item fails, most of the hundreds that wait are never run."""
+    flow = workflow(
+        "w",
+        [
+            {"name": "many", "target": many},
+            {"name": "fail", "target": first_fails, "type": "parameterized"},
+        ],
+    )
+    folder = tmp_path / "ran"
+    folder.mkdir()
+    with pytest.raises(StageError, match=r"\(item 0\).*ValueError: no"):
+        engine(flow, {"folder": str(folder)})
+    assert len(list(folder.iterdir())) < 299
+
+
+def devices() -> str:
+    """Say what the engine has given."""
+    return get_run_context().executor
+
+
+def test_resources_of_ones_own(engine: Any) -> None:
+    """A resource that the cluster has is counted by the engine, and the stage runs."""
+    stage = {"name": "a", "target": devices, "resources": {"parking": 1, "cpus": 1}}
+    name = engine.keywords["executor"]
+    assert name == engine(workflow("w", [stage])).result
+
+
+@pytest.mark.parametrize("needs", [{"quantum": 1}, {"parking": 3}, {"cpus": 64}])
+def test_resources_that_nobody_has(engine: Any, store: Any, needs: dict[str, float]) -> None:
+    """A stage that no worker can ever run is refused before anything runs, with what there is."""
+    with pytest.raises(InvalidRequestError, match=r"stage 'a' needs .*which no .*parking"):
+        engine(workflow("w", [{"name": "a", "target": devices, "resources": needs}]))
+    assert [] == store.runs()
+
+
+@pytest.mark.xdist_group("dask")
+def test_a_disk_that_is_not_shared(dask_cluster: str, tmp_path: Path) -> None:
+    """A path that means another folder to the workers is refused before anything is written."""
+    with pytest.raises(InvalidRequestError, match="does not share, so that stages would not find"):
+        run_workflow(
+            workflow("w", [{"name": "a", "target": devices}]),
+            store="/proc/self/cwd/store",  # each process's own folder, as a disk is a host's
+            executor="dask",
+            executor_options={"address": dask_cluster},
+        )
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_node_of_this_machine_is_not_asked() -> None:
+    """The node that this process is on shares its disk, so it is not asked."""
+    with open_executor("ray") as executor:
+        assert {} == executor.everywhere(os.getpid)
+
+
+@pytest.mark.xdist_group("dask")
+def test_no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address at which nobody answers is an error that names it, before anything runs."""
+    monkeypatch.setattr("runstore.executors._dask._CONNECT", 0.5)
+    with pytest.raises(ExecutorUnavailableError, match=r"no Dask scheduler answers at 'tcp://1"):
+        run_workflow(
+            workflow("w", [{"name": "a", "target": devices}]),
+            store=tmp_path / "store",
+            executor="dask",
+            executor_options={"address": "tcp://127.0.0.1:9"},
+        )
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_two_rays_in_one_process() -> None:
+    """A process is on one Ray cluster; another address is refused."""
+    with (
+        open_executor("ray", {"address": "127.0.0.1:9"}) as executor,
+        pytest.raises(InvalidRequestError, match="connected to Ray at 127"),
+    ):
+        executor.start({})
+
+
+def test_where_it_runs_is_told(engine: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """The addresses of the engine are an event and a line of the log, with the run."""
+    events: list[RunEvent] = []
+    with caplog.at_level(logging.INFO, "runstore.workflow"):
+        engine(workflow("w", [{"name": "a", "target": devices}]), run="r1", on_event=events.append)
+    (told,) = [event.message for event in events if event.kind == "executor"]
+    name = engine.keywords["executor"]
+    assert told.startswith(f"run default/r1: runs on {name} at ")
+    assert (", dashboard http://127.0.0.1:" in told) == (name == "dask")
+    assert told in caplog.messages
