@@ -124,8 +124,9 @@ def _categories(draw: Any, size: int) -> Any:
         | st.lists(st.integers(-5, 5), unique=True, max_size=5)
         | st.lists(st.dates().map(pd.Timestamp), unique=True, max_size=3)
     )
-    codes = draw(st.lists(st.integers(-1, len(labels) - 1), **_of(size)))
-    return pd.Categorical.from_codes(codes, pd.Index(labels), ordered=draw(st.booleans()))
+    categories = pd.Index(labels).unique()  # to pandas some texts are one up to a NUL
+    codes = draw(st.lists(st.integers(-1, len(categories) - 1), **_of(size)))
+    return pd.Categorical.from_codes(codes, categories, ordered=draw(st.booleans()))
 
 
 _FLAT = [
