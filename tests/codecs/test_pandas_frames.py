@@ -134,6 +134,9 @@ def _left_to_pickle() -> dict[str, Any]:
         "attrs that are no JSON": _attributed(when=dt.date(2024, 1, 1)),
         "attrs with other keys": _attributed(x={1: 2}),
         "subclass": subclass,
+        "no labels, of an Arrow type": pd.DataFrame(
+            index=["a"], columns=pd.Index([], dtype="binary[pyarrow]")
+        ),
     }
 
 

@@ -13,6 +13,7 @@ legacy = pytest.importorskip(
     reason="the wheel has no generator of stored values",
 )
 INDEXES = indices.indices_dict
+SERIES = indices._index_or_series_memory_objs  # also of narrow dtypes, and over each index
 
 
 def _legacy():
@@ -22,6 +23,8 @@ def _legacy():
         for kind, values in legacy.create_pickle_data().items():
             for name, value in (values if isinstance(values, dict) else {"": values}).items():
                 found[f"{kind} {name}".strip()] = value
+        if hasattr(legacy, "create_dataframe_all_types"):
+            found["of all types"] = legacy.create_dataframe_all_types()
         return found
 
 
@@ -64,11 +67,27 @@ def test_indexes(view, name):
     same(index, view.get("x"))
     frame = pd.DataFrame({"a": range(len(index))}, index=index)
     values = [frame, frame["a"], frame.T, index.set_names(["n"] * index.nlevels)]
+    values += [
+        index.to_frame(name=list(range(index.nlevels))),
+        index[:0],
+        frame.iloc[:0],
+        frame[[]],
+    ]
     if index.nlevels == 1:
-        values.append(pd.Series(index))
+        values += [pd.Series(index), pd.Series(index, index=index, name="s")]
     for value in values:
         view.put("x", value)
         same(value, view.get("x"))
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_series(view, name):
+    """Each of pandas' series comes back: alone, and as a column."""
+    value = SERIES[name]
+    values = [value] if isinstance(value, pd.Index) else [value, value.to_frame(), value[::2]]
+    for one in values:
+        view.put("x", one)
+        same(one, view.get("x"))
 
 
 @pytest.mark.parametrize("name", LEGACY)

@@ -1,8 +1,10 @@
 """The pickle policy, above all ``signed``."""
 
 import pickle
+import re
 import sys
 import types
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -305,19 +307,68 @@ def test_settings_know_the_policy(monkeypatch):
     assert "signed" == ObjectStore().address.pickle
 
 
-def test_missing_classes_are_named(loose, monkeypatch):
-    """A class that is gone is named with its module and versions; the pickle can be had."""
+def _gone(what):
+    """Give a value that needs a class of a module that will be gone."""
     module = types.ModuleType("gone_models")
     module.__version__ = "4.2"
     exec("class Model:\n    pass", vars(module))
-    monkeypatch.setitem(sys.modules, "gone_models", module)
-    loose.put("x", module.Model())
-    loose.put("x.pkl", module.Model())
-    monkeypatch.delitem(sys.modules, "gone_models")
-    with pytest.raises(UnsupportedValueError, match=r"'gone_models'.*gone_models 4\.2.*as_type"):
+    model = module.Model()
+    values = {
+        "itself": model,
+        "nested": {"arrays": np.arange(10_000), "models": [(model,)]},
+        "frame": pd.DataFrame({"a": [1.5, 2.5], "m": [model, None]}),
+        "series": pd.Series([model, 1]),
+        "frame in a dict": {"frame": pd.DataFrame({"m": [model]})},
+        "itself.pkl": model,
+    }
+    return module, values[what]
+
+
+@pytest.fixture(params=["itself", "nested", "frame", "series", "frame in a dict", "itself.pkl"])
+def gone(request, loose, monkeypatch):
+    """Give the name of an object whose class is gone."""
+    module, value = _gone(request.param)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "gone_models", module)
+        loose.put(request.param, value)
+    return request.param
+
+
+def test_missing_classes_are_named(loose, gone):
+    """A class that is gone is named with its module, and the versions if the file has them."""
+    versions = r".*" if gone.endswith(".pkl") else r".*runstore .*python .*gone_models 4\.2.*"
+    with pytest.raises(UnsupportedValueError, match=rf"dev/r1/{gone}.*'gone_models'{versions}"):
+        loose.get(gone)
+
+
+def test_pickles_of_missing_classes_can_be_had(loose, gone):
+    """The error says how to get the pickle itself, which no policy minds."""
+    with pytest.raises(UnsupportedValueError) as caught:
+        loose.get(gone)
+    call = re.search(r"get\(name, (.*)as_type=bytes\)", str(caught.value))
+    how = {"columns": ["m"]} if call[1] else {}
+    assert call[1] == ("columns=['m'], " if gone == "frame" else "")
+    for policy in ("allow", "deny", "signed"):
+        assert b"gone_models" in loose.get(gone, as_type=bytes, pickle=policy, **how)
+
+
+def test_frames_without_the_column(loose, monkeypatch):
+    """The other columns of a frame are there without the class of one."""
+    module, frame = _gone("frame")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "gone_models", module)
+        loose.put("x", frame)
+        loose.put("y", frame.assign(n=frame["m"]))
+    assert [1.5, 2.5] == loose.get("x", columns=["a"])["a"].to_list()
+    with pytest.raises(UnsupportedValueError, match=r"column 'm'.*gone_models"):
         loose.get("x")
-    strict = ObjectStore(loose.store.url, pickle="deny").at(namespace="dev", run="r1")
-    for name in ("x", "x.pkl"):
-        with pytest.raises(UnsupportedValueError, match="gone_models"):
-            loose.get(name)
-        assert b"gone_models" in strict.get(name, as_type=bytes)
+    with pytest.raises(UnsupportedValueError, match="gone_models"):  # of two, neither is meant
+        loose.get("y", as_type=bytes, columns=["m", "n"])
+
+
+def test_versions_are_of_what_is_pickled(loose):
+    """The packages that a pickle names are recorded, however deep they are; others are not."""
+    info = loose.put("x", [{"a": {Decimal("1.5")}, "b": [(np.float64(1),)]}])
+    assert np.__version__ == info.versions["numpy"]
+    assert {"runstore", "python", "numpy"} == set(info.versions)
+    assert pd.__version__ == loose.put("y", {pd.Timestamp("2024-01-01")}).versions["pandas"]

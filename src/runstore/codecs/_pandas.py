@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Any, cast
 
@@ -86,14 +87,17 @@ class PandasCodec:
         if table.num_columns < len(kinds):
             raise CorruptObjectError(f"{opened.ref} is damaged: columns are missing", opened.ref)
         index = decode_index(opened, table.columns[len(kinds) :], spec["index"])
-        arrays = [
-            decode_column(opened, table.column(i), kind, pickling) for i, kind in enumerate(kinds)
-        ]
+        labels: Any = decode_labels(spec["labels"]) if spec["kind"] == "frame" else ()
+        arrays = []
+        for i, kind in enumerate(kinds):
+            named = kind["k"] == "pickle" and i < len(labels)
+            with pickling.at_column(labels[i]) if named else nullcontext():
+                arrays.append(decode_column(opened, table.column(i), kind, pickling))
         value: Any
         if spec["kind"] == "series":
             value = _series(arrays[0], index, spec["name"])
         else:
-            value = _frame(arrays, kinds, index, decode_labels(spec["labels"]))
+            value = _frame(arrays, kinds, index, labels)
         if spec.get("attrs"):
             value.attrs = spec["attrs"]
         return value if spec["duplicates"] else value.set_flags(allows_duplicate_labels=False)

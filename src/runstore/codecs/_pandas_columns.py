@@ -28,6 +28,7 @@ __all__ = [
     "encode_column",
     "encode_exactly",
     "is_plain",
+    "pickle_in",
     "whole",
 ]
 
@@ -53,7 +54,7 @@ def encode_column(values: Any, pickling: Pickling, label: str) -> tuple[pa.Array
     encoded = encode_exactly(values)
     if encoded is not None or not len(values):
         return encoded
-    with pickling.at(f"column {label!r}"):
+    with pickling.at_column(label):
         return _pickled(values, pickling), {"k": "pickle"}
 
 
@@ -220,9 +221,14 @@ def _pickled(values: Any, pickling: Pickling) -> pa.Array:
 
 
 def _unpickled(opened: Opened, column: pa.ChunkedArray, pickling: Pickling) -> Any:
+    return pickling.loads(pickle_in(opened, column))
+
+
+def pickle_in(opened: Opened, column: pa.ChunkedArray) -> memoryview:
+    """View the pickle of a column, without loading it."""
     if not len(column) or not column[0].is_valid:
         raise CorruptObjectError(f"{opened.ref} is damaged: a pickled column is empty", opened.ref)
-    return pickling.loads(memoryview(column[0].as_buffer()))
+    return memoryview(column[0].as_buffer())
 
 
 # Extension types -----------------------------------------------------------------------------

@@ -144,7 +144,7 @@ def encode_labels(labels: Any) -> Spec | None:
         return None
     dtype: Any = labels.dtype
     values = labels.tolist()
-    if isinstance(dtype, pd.StringDtype) or dtype.kind == "O":
+    if isinstance(dtype, pd.StringDtype) or dtype == np.dtype(object):
         if set(map(type, values)) - {str} or not is_json(values):
             return None
         kind: Any = "object"

@@ -7,6 +7,8 @@ notebook stored can be read elsewhere.
 """
 
 import pickle
+import re
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -56,8 +58,11 @@ class Pickling:
         self._ref = ref
         self._signed = signed
         self._versions = versions or {}
+        self._part = ""  # what a call of get needs more to give the pickle itself
         self.used = False
         """Whether anything was pickled."""
+        self.packages: dict[str, str] = {}
+        """What was pickled needs these to be loaded: name to version."""
 
     def dumps(self, value: Any, buffers: list[pickle.PickleBuffer] | None = None) -> bytes:
         """Pickle *value*; its large buffers are added to *buffers* if that is given.
@@ -84,6 +89,7 @@ class Pickling:
                 self._ref,
             ) from exc
         self.used = True
+        self.packages |= _packages(stream)
         return stream
 
     def loads(self, stream: Buffer, buffers: Iterable[Buffer] | None = None) -> Any:
@@ -101,7 +107,8 @@ class Pickling:
             raise UnsupportedValueError(
                 f"cannot load {self._ref}: it needs something that is not importable here "
                 f"({exc}). It was stored with {_listed(self._versions)}: install or import the "
-                "package that defines it. get(name, as_type=bytes) gives the pickle itself",
+                f"package that defines it. get(name, {self._part}as_type=bytes) gives the pickle "
+                "itself",
                 self._ref,
             ) from exc
         except (pickle.UnpicklingError, EOFError, IndexError) as exc:
@@ -110,13 +117,14 @@ class Pickling:
             ) from exc
 
     @contextmanager
-    def at(self, part: str) -> Iterator[None]:
-        """Name *part* of the object in the messages of the block."""
-        whole, self._ref = self._ref, f"{self._ref} ({part})"
+    def at_column(self, label: object) -> Iterator[None]:
+        """Name a column of the object in the messages of the block."""
+        whole, self._ref = self._ref, f"{self._ref} (column {label!r})"
+        self._part = f"columns=[{label!r}], "
         try:
             yield
         finally:
-            self._ref = whole
+            self._ref, self._part = whole, ""
 
     def _ask(self, what: str, *value: Any) -> None:
         if self._policy == "allow" or (self._policy == "signed" and self._signed):
@@ -137,6 +145,22 @@ class Pickling:
                 self._ref,
             )
         warnings.warn(PickleWarning(message), stacklevel=2)
+
+
+# How a pickle names the module of a class or function where it first occurs.
+_MODULE = re.compile(rb"\x8c.([A-Za-z_][\w.]*)\x94", re.DOTALL)
+_LOOKED_THROUGH = 1 << 20  # bytes; data follows the first of each class
+
+
+def _packages(stream: bytes) -> dict[str, str]:
+    """Give the versions of the packages that a pickle names; a text of such a name counts, too."""
+    named = {match[1].partition(b".")[0] for match in _MODULE.finditer(stream, 0, _LOOKED_THROUGH)}
+    found = {}
+    for name in sorted(set(map(bytes.decode, named)) - sys.stdlib_module_names):
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if isinstance(version, str):
+            found[name] = version
+    return found
 
 
 def _listed(versions: dict[str, str]) -> str:

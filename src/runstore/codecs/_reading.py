@@ -47,13 +47,29 @@ def decode(
     if as_type is None:
         value = codec.decode(opened, spec, pickling)
         return value if columns is None else selected(value, columns, opened.ref)
-    if codec.name in ("pickle", "bytes") and as_type in (bytes, bytearray, memoryview):
-        blob = blob_in(opened, 0)  # of a pickle the stream, which is only looked at
-        return blob if as_type is memoryview else as_type(blob)
+    if as_type in (bytes, bytearray, memoryview):
+        blob = _blob(codec.name, opened, spec)
+        if blob is not None:
+            return blob if as_type is memoryview else as_type(blob)
     value = codec.decode(opened, spec, pickling)
     if columns is not None:
         value = selected(value, columns, opened.ref)
     return converted(value, as_type, opened.ref)
+
+
+def _blob(codec: str, opened: Opened, spec: Spec) -> memoryview | None:
+    """Give stored bytes, or the stream of a pickle, which is only looked at."""
+    if codec in ("pickle", "bytes"):
+        return blob_in(opened, 0)
+    if codec == "pandas" and _kinds(spec) == [("pickle", 1)]:
+        from runstore.codecs._pandas_columns import pickle_in
+
+        return pickle_in(opened, opened.table().column(0))
+    return None
+
+
+def _kinds(spec: Spec) -> list[tuple[str, int]]:
+    return [(how["k"], count) for how, count in spec.get("columns", ())]
 
 
 def selected(value: Any, columns: list[Any], ref: str) -> Any:

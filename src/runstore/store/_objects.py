@@ -125,7 +125,7 @@ class Objects:
             nbytes=encoded.nbytes,
             workflow=workflow,
             stage=stage,
-            versions=_versions(codec.name, type(value)),
+            versions=_versions(codec.name) | pickling.packages,
             metadata=metadata or {},
         )
         if extension == "parquet":
@@ -172,7 +172,13 @@ class Objects:
             containers.check_file(extension, data, ref, verify=verify, mapped=mapped)
             if as_type is bytes:
                 return bytes(flat(data))  # the file, not what is in it
-            value = file_codec(extension, ref).decode(data, ref, Pickling(policy, ref))
+            codec = file_codec(extension, ref)
+            try:
+                value = codec.decode(data, ref, Pickling(policy, ref))
+            except RunStoreError:
+                raise
+            except _NOT_WHAT_IT_SAYS as exc:
+                raise _not_rebuilt(place, exc) from exc
             value = value if columns is None else codecs.selected(value, columns, ref)
             return value if as_type is None else codecs.converted(value, as_type, ref)
         opened = _open(data, ref, extension, verify, mapped=self.backend.mapped)
@@ -394,11 +400,8 @@ def _rebuilt(
         return _decoded(opened, policy, signed, columns, as_type)
     except RunStoreError:
         raise
-    except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as exc:
-        raise CorruptObjectError(
-            f"{place} cannot be rebuilt from what is stored ({type(exc).__name__}: {exc})",
-            str(place),
-        ) from exc
+    except _NOT_WHAT_IT_SAYS as exc:
+        raise _not_rebuilt(place, exc) from exc
 
 
 def _decoded(
@@ -427,6 +430,16 @@ def _decoded(
         )
     pickling = Pickling(policy, ref, signed=signed, versions=versions)
     return codecs.decode(codec, opened, spec, pickling, columns, as_type)
+
+
+# What codecs, and the functions that a pickle calls, stumble over in what they did not write.
+_NOT_WHAT_IT_SAYS = (LookupError, ValueError, TypeError, AttributeError, RecursionError)
+
+
+def _not_rebuilt(place: Place, exc: Exception) -> CorruptObjectError:
+    return CorruptObjectError(
+        f"{place} cannot be rebuilt from what is stored ({type(exc).__name__}: {exc})", str(place)
+    )
 
 
 def _check_metadata(place: Place, metadata: Any, extension: str) -> None:
@@ -472,18 +485,14 @@ _LIBRARIES = {
 }
 
 
-def _versions(codec: str, kind: type) -> dict[str, str]:
+def _versions(codec: str) -> dict[str, str]:
     found = _version_cache.get(codec)
     if found is None:
         found = {"runstore": __version__, "python": sys.version.partition(" ")[0]}
         for library in _LIBRARIES.get(codec, ()):
             found[library] = packages.version(library)
         _version_cache[codec] = found
-    if codec != "pickle":
-        return found
-    library = kind.__module__.partition(".")[0]
-    version = getattr(sys.modules.get(library), "__version__", None)
-    return found | {library: version} if isinstance(version, str) else found
+    return found
 
 
 _version_cache: dict[str, dict[str, str]] = {}
