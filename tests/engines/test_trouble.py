@@ -209,7 +209,9 @@ def test_a_scheduler_that_goes_away(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
 
         def start(*command: Any) -> subprocess.Popen[bytes]:
-            process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            path = os.pathsep.join(filter(None, sys.path))  # where the stage's module is
+            environment = {**os.environ, "PYTHONPATH": path}
+            process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
             stack.callback(process.wait)
             stack.callback(process.kill)
             return process
