@@ -232,7 +232,8 @@ def _show(found: dict[str, Samples], items: int) -> None:
     print(
         "\nMedians. 'start' of runstore has the end of the workers in it, too. The other columns "
         "are on the same warm\nworkers, but for those of 'processes', which live as long as a run; "
-        "they have all of a run in them: connecting,\nthe record written twice, a context for each call."
+        "they have all of a run in them:\nconnecting, the record written twice, a context for each "
+        "call."
     )
 
 

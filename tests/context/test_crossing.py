@@ -9,6 +9,7 @@ import cloudpickle
 import pytest
 
 from runstore import (
+    ContextProcessPoolExecutor,
     ContextThreadPoolExecutor,
     NoRunContextError,
     ObjectStore,
@@ -120,6 +121,20 @@ def test_the_pool_carries_the_context_of_each_submit():
         with run_context(namespace="dev", run="r1"):
             assert ("dev", "r1", 1) == pool.submit(where, 1).result()
             assert [("dev", "r1", 1), ("dev", "r1", 2)] == list(pool.map(where, [1, 2]))
+        assert pool.submit(where).result() is None
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_the_process_pool_carries_the_context_of_each_submit(method, tmp_path):
+    """ContextProcessPoolExecutor runs each task in the context it was submitted from, or none."""
+    context = multiprocessing.get_context(method)
+    with ContextProcessPoolExecutor(1, mp_context=context) as pool:
+        assert pool.submit(where).result() is None
+        for name in ("r1", "r2"):
+            with run_context(namespace="dev", run=name, store=tmp_path / "store"):
+                assert name == pool.submit(store_and_read, "x").result()
+                assert [("dev", name, 1), ("dev", name, 2)] == list(pool.map(where, [1, 2]))
         assert pool.submit(where).result() is None
 
 

@@ -1,8 +1,15 @@
 """What goes wrong on a cluster: workers that die, failures, resources, stores out of reach."""
 
+import contextlib
+import json
 import logging
 import os
 import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +191,52 @@ def test_no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             executor_options={"address": "tcp://127.0.0.1:9"},
         )
     assert not (tmp_path / "store").exists()
+
+
+def hold(flag: Path) -> None:
+    """Say that it has begun, and go on for longer than the test."""
+    flag.touch()
+    time.sleep(3600)
+
+
+@pytest.mark.slow  # Dask's client looks for its scheduler for a while
+@pytest.mark.xdist_group("dask")
+def test_a_scheduler_that_goes_away(tmp_path: Path) -> None:
+    """If the scheduler dies during a stage the run ends as failed, and says so."""
+    flag, file = tmp_path / "flag", tmp_path / "scheduler.json"
+    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny"]
+    with contextlib.ExitStack() as stack:
+
+        def start(*command: Any) -> subprocess.Popen[bytes]:
+            path = os.pathsep.join(filter(None, sys.path))  # where the stage's module is
+            environment = {**os.environ, "PYTHONPATH": path}
+            process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            return process
+
+        scheduler = start(*dask, "--port", "0", "--no-dashboard", "--scheduler-file", file)
+        while not file.exists():
+            time.sleep(0.05)
+        start(*worker, "--no-dashboard", "--scheduler-file", file)
+
+        def kill() -> None:
+            while not flag.exists():
+                time.sleep(0.05)
+            scheduler.kill()
+
+        threading.Thread(target=kill, daemon=True).start()
+        with pytest.raises(StageError, match="scheduler went away") as caught:
+            run_workflow(
+                workflow("w", [{"name": "a", "target": partial(hold, flag)}]),
+                run="r1",
+                store=tmp_path / "store",
+                executor="dask",
+                executor_options={"address": json.loads(file.read_text())["address"]},
+            )
+    assert isinstance(caught.value.__cause__, ExecutorUnavailableError)
+    assert "failed" == ObjectStore(tmp_path / "store").read_run("r1", namespace="default").state
 
 
 @pytest.mark.usefixtures("ray_cluster")

@@ -1,6 +1,7 @@
 """Many runs on one warm cluster: each in its own context, whatever its worker did before."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,23 @@ def test_interleaved_runs(runs: int, engine: Any, store: ObjectStore) -> None:
             view.get(one) for one in ("item/0", "item/1", "who")
         ]
     assert sorted(names) == sorted(found.name for found in store.runs("default"))
+
+
+FOLDER_FLOW = "{metadata: {name: w}, spec: {stages: [{name: a, target: warm_stages.value}]}}"
+
+
+def test_each_folder_has_its_own_modules(engine: Any, tmp_path: Path) -> None:
+    """Workers that have run one folder's module run another's of that name, and a changed one."""
+    files = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "warm_stages.py").write_text(f"def value():\n    return {name!r}\n")
+        (folder / "flow.yaml").write_text(FOLDER_FLOW)
+        files.append(folder / "flow.yaml")
+    assert ["one", "two", "one", "two"] == [engine(file).result for file in [*files, *files]]
+    (tmp_path / "one" / "warm_stages.py").write_text("def value():\n    return 'one, edited'\n")
+    assert ["one, edited", "two"] == [engine(file).result for file in files]
 
 
 def outside() -> str:

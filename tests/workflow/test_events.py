@@ -51,6 +51,20 @@ def test_story_of_a_failure(threads: Any, flow: Any) -> None:
     assert "ZeroDivisionError: division by zero" in events[3].message
 
 
+def test_items_that_were_left_out_are_counted(threads: Any, flow: Any) -> None:
+    """An item's event says how many have failed so far, in numbers and in words."""
+    events: list[RunEvent] = []
+    skip = {"type": "parameterized", "options": {"on_item_error": "skip"}}
+    threads(
+        flow(a=lambda: [0, 1, 0], b=(lambda n: 1 // n, skip)),
+        on_event=events.append,
+        executor_options={"workers": 1},
+    )
+    items = [event for event in events if event.kind == "item"]
+    assert [1, 1, 2] == [event.failed for event in items]
+    assert items[-1].message.endswith("3 of 3 items done, 2 failed")
+
+
 def test_log_tells_the_same(threads: Any, flow: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Every event is a line of the log, in which namespace, run and stage stand."""
     events: list[RunEvent] = []

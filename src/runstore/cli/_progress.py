@@ -69,6 +69,7 @@ class _Stage:
     done: int = 0
     total: int = 1
     seconds: float | None = None
+    failed: int = 0
     notes: list[str] = field(default_factory=list)
 
 
@@ -115,6 +116,8 @@ class _Live:
             stage = self._stages[event.stage] = _Stage(event.state, time.monotonic())
         stage.state, stage.done, stage.total = event.state, event.done, event.total
         stage.seconds = event.seconds
+        if event.failed:
+            stage.failed = event.failed
         if event.kind == "retry":
             stage.notes = [clean(event.message.partition(": ")[2])]
 
@@ -137,7 +140,9 @@ class _Live:
                 Text(name),
                 Text(_bar(stage) if stage.total != 1 else "", style="cyan"),
                 Text(duration(seconds), style="dim"),
-                Text("; ".join(stage.notes)),
+                Text(
+                    "; ".join([*([f"{stage.failed} failed"] if stage.failed else []), *stage.notes])
+                ),
             )
         return shown
 

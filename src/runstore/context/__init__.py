@@ -18,6 +18,7 @@ from runstore.context._current import (
     run_context,
     use_run_context,
 )
+from runstore.context._logs import RunLogFilter
 from runstore.context._models import (
     Config,
     ConfigSpec,
@@ -45,6 +46,7 @@ __all__ = [
     "ContextThreadPoolExecutor",
     "Metadata",
     "PicklePolicy",
+    "RunLogFilter",
     "RunState",
     "Selector",
     "Stage",

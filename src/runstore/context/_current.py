@@ -98,8 +98,8 @@ def _way_in() -> str:
     else:
         message += "\nContexts do not reach other threads or processes of their own accord:"
     return message + (
-        " pass runstore.bind(fn) to the pool instead of fn, or use "
-        "runstore.ContextThreadPoolExecutor."
+        " pass runstore.bind(fn) instead of fn to the pool, to Dask or to Ray, or use "
+        "runstore.ContextThreadPoolExecutor or ContextProcessPoolExecutor."
     )
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,15 +11,14 @@ from typing import Any
 from runstore.errors import ExecutorUnavailableError, InvalidRequestError, WorkflowError
 from runstore.executors._base import check_count
 from runstore.executors._cluster import ClusterExecutor, Pending
+from runstore.executors._dask_tasks import on_worker, running, stop, topic
 from runstore.executors._dask_workers import DaskWorkers
-from runstore.executors._deadline import GRACE, calm, interrupt
 from runstore.executors._failures import timed_out, unpack
-from runstore.executors._remote import FailedError, Order, perform
+from runstore.executors._remote import FailedError, Order
 
 __all__ = ["DaskExecutor"]
 
 _CONNECT = 10.0  # seconds for a scheduler to answer
-_LAST_WORDS = 0.5  # seconds for a message to leave a worker that is about to die
 
 
 class DaskExecutor(ClusterExecutor):
@@ -42,7 +40,6 @@ class DaskExecutor(ClusterExecutor):
 
     Raises:
         InvalidRequestError: The arguments contradict each other.
-        MissingExtraError: Dask is not installed.
     """
 
     name = "dask"
@@ -118,7 +115,7 @@ class DaskExecutor(ClusterExecutor):
                 "executor_options={'address': 'tcp://host:8786'}",
                 str(address),
             ) from exc
-        client.subscribe_topic(_topic(self._owner), self._expired)
+        client.subscribe_topic(topic(self._owner), self._expired)
         self._client = client
         if self._workers is not None:
             try:
@@ -153,7 +150,7 @@ class DaskExecutor(ClusterExecutor):
     def _send(self, pending: Pending, order: Order, refs: list[Any]) -> None:
         stage = re.sub(r"\W+", "_", order.label.rpartition("stage ")[2]).strip("_") or "call"
         ref = pending.ref = self._client.submit(
-            _on_worker,
+            on_worker,
             order,
             *refs,
             key=f"{stage}-{self._owner}-{order.number}",
@@ -183,7 +180,7 @@ class DaskExecutor(ClusterExecutor):
                 client.cancel(refs)
         if kill and self._workers is None:
             with contextlib.suppress(OSError, TimeoutError):
-                client.run(_stop, self._owner)
+                client.run(stop, self._owner)
 
     async def _expired(self, event: tuple[float, Mapping[str, Any]]) -> None:
         """Hear of a call that is deaf to its timeout: it ends here, and maybe its worker there."""
@@ -199,8 +196,11 @@ class DaskExecutor(ClusterExecutor):
 
     def _let_finish(self) -> None:
         """Wait for calls that were given up while they ran."""
-        while self._workers is None and any(self._client.run(_running, self._owner).values()):
-            time.sleep(0.05)
+        if self._workers is not None:
+            return
+        with contextlib.suppress(OSError, TimeoutError):  # the scheduler is gone
+            while any(self._client.run(running, self._owner).values()):
+                time.sleep(0.05)
 
 
 _RESOURCES = {"cpus": "CPU", "gpus": "GPU", "memory": "MEMORY"}
@@ -219,10 +219,6 @@ def _restrictions(needs: Mapping[str, float]) -> dict[str, float]:
 def _offered(offers: list[dict[str, float]]) -> str:
     shown = {" ".join(f"{key}={value:g}" for key, value in offer.items()) for offer in offers}
     return "; ".join(sorted(shown - {""})) or "declared none"
-
-
-def _topic(owner: str) -> str:
-    return f"runstore-{owner}"
 
 
 def _killed(label: str) -> str:
@@ -259,52 +255,3 @@ def _landed(pending: Pending, ref: Any) -> None:
 def _because(error: WorkflowError, cause: BaseException | None) -> WorkflowError:
     error.__cause__ = cause
     return error
-
-
-# What follows runs on the workers.
-
-_threads: dict[int, str] = {}  # threads that run a call, and whose it is
-_threads_lock = threading.Lock()
-
-
-def _on_worker(order: Order, *values: Any) -> Any:
-    import distributed
-
-    thread = threading.get_ident()
-    with _threads_lock:
-        _threads[thread] = order.owner
-    try:
-        return perform(order, values, partial(_give_up, distributed.get_worker(), order))
-    finally:
-        with _threads_lock:
-            del _threads[thread]
-        calm(thread)
-
-
-def _give_up(worker: Any, order: Order) -> None:
-    """End a call that is deaf to its timeout: say so, and kill the worker if it is brought back."""
-    killed = worker.nanny is not None
-    worker.log_event(_topic(order.owner), {"call": order.number, "killed": killed})
-    if killed:
-        time.sleep(_LAST_WORDS)
-        os._exit(1)
-
-
-def _running(owner: str) -> int:
-    return list(_threads.values()).count(owner)
-
-
-def _stop(owner: str, dask_worker: Any) -> None:
-    """Interrupt the calls of *owner*, and kill the worker if they are deaf to it."""
-    with _threads_lock:
-        for thread, whose in _threads.items():
-            if whose == owner:
-                interrupt(thread)
-    if dask_worker.nanny is not None and _running(owner):
-        threading.Thread(target=_kill_for, args=(owner,), daemon=True).start()
-
-
-def _kill_for(owner: str) -> None:
-    time.sleep(GRACE)
-    if _running(owner):
-        os._exit(1)

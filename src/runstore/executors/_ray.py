@@ -1,17 +1,11 @@
 """Calls on Ray: on a cluster of one's own, or on one that is there already."""
 
-import contextlib
 import logging
 import os
 import pickle
-import shutil
-import sys
-import tempfile
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -25,17 +19,12 @@ from runstore.errors import (
 from runstore.executors._base import check_count
 from runstore.executors._cluster import ClusterExecutor, Pending
 from runstore.executors._failures import Failure, pack, timed_out, unpack
+from runstore.executors._ray_connection import connect, disconnect
 from runstore.executors._remote import FailedError, Order, perform
 
 __all__ = ["RayExecutor"]
 
 _log = logging.getLogger("runstore.executors")
-
-# A process has one connection to Ray; executors that are open at once share it.
-_lock = threading.Lock()
-_users = 0  # executors on a connection that is ours to close
-_folder = ""  # of the cluster of our own
-_loopback = False  # whether Ray was loaded for a cluster that listens on this machine alone
 
 
 class RayExecutor(ClusterExecutor):
@@ -56,7 +45,6 @@ class RayExecutor(ClusterExecutor):
 
     Raises:
         InvalidRequestError: The arguments contradict each other.
-        MissingExtraError: Ray is not installed.
     """
 
     name = "ray"
@@ -114,84 +102,23 @@ class RayExecutor(ClusterExecutor):
         return dict(zip(asked, ray.get(list(asked.values())), strict=True))
 
     def _connect(self) -> None:
-        global _loopback
-        own = self._address is None
-        with _lock, _private() if own else contextlib.nullcontext():
-            _loopback = _loopback or (own and "ray" not in sys.modules)
-            import ray
-
-            if not ray.is_initialized():
-                self._init(ray)
-            else:
-                self._join(ray)
-        self._remote = ray.remote(num_returns=2, max_retries=3)(_on_worker)
-
-    def _init(self, ray: Any) -> None:
-        global _users, _folder
-        own: dict[str, Any] = {}
-        if self._address is None:
-            # Not below TMPDIR: the path of a socket must be short.
-            _folder = tempfile.mkdtemp(prefix="rs-ray-", dir="/tmp")
-            own = {
-                "num_cpus": self._workers,
-                "num_gpus": self._resources.get("gpus"),
-                "_memory": self._resources.get("memory"),
-                "resources": _custom(self._resources),
-                "include_dashboard": self._dashboard,
-                "_temp_dir": _folder,
-            }
-        try:
-            self._about = ray.init(
-                address=self._address or "local", logging_level=logging.ERROR, **own
-            )
-        except (OSError, RuntimeError, ValueError) as exc:  # among them ConnectionError
-            if self._address is None:
-                what = "no Ray cluster could be started on this machine"
-                way = "free memory and processes, or use executor='local'"
-            else:
-                what = f"no Ray cluster answers at {self._address!r}"
-                way = (
-                    "check that it runs and the address, as in "
-                    "executor_options={'address': 'host:6379'}"
-                )
-                if _loopback:
-                    way += ", and use a new process: this one has had a Ray of its own"
-            raise ExecutorUnavailableError(
-                f"{what} ({type(exc).__name__}: {exc}): {way}", self._address
-            ) from exc
-        self._ours = True
-        _users = 1
-
-    def _join(self, ray: Any) -> None:
-        global _users
-        self._about = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR)
-        connected = self._about.address_info["gcs_address"]
-        if self._address not in (None, "auto", connected):
-            self._about = None
-            raise InvalidRequestError(
-                f"this process is connected to Ray at {connected} and cannot be at "
-                f"{self._address!r}, too: leave out address=, or call ray.shutdown() first",
-                self._address,
-            )
-        if _users:
-            self._ours = True
-            _users += 1
-
-    def _disconnect(self, *, kill: bool) -> None:
-        global _users, _folder
+        own = {
+            "num_cpus": self._workers,
+            "num_gpus": self._resources.get("gpus"),
+            "_memory": self._resources.get("memory"),
+            "resources": _custom(self._resources),
+            "include_dashboard": self._dashboard,
+        }
+        self._about, self._ours = connect(self._address, own)
         import ray
 
+        self._remote = ray.remote(num_returns=2, max_retries=3)(_on_worker)
+
+    def _disconnect(self, *, kill: bool) -> None:
         self._remote = None
-        with _lock:
-            if not self._ours:
-                return
+        if self._ours:
             self._ours = False
-            _users -= 1
-            if _users == 0:
-                ray.shutdown()
-                folder, _folder = _folder, ""
-                if folder:
-                    shutil.rmtree(folder, ignore_errors=True)
+            disconnect()
 
     def _check(self, label: str, needs: Mapping[str, float]) -> None:
         import ray
@@ -257,29 +184,6 @@ def _own(values: list[Any]) -> list[Any]:
         pickled, buffers=[bytearray(buffer.raw()) for buffer in buffers]
     )
     return copies
-
-
-@contextlib.contextmanager
-def _private() -> Iterator[None]:
-    """Start Ray so that it talks to nobody beyond this machine, and finds modules as we do."""
-    path = [os.environ.get("PYTHONPATH", ""), *(entry or str(Path.cwd()) for entry in sys.path)]
-    wanted = {
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, path))),
-        "RAY_USAGE_STATS_ENABLED": "0",  # reports to its makers
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # as there, its servers bind 127.0.0.1
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # without it, a warning for everybody
-    }
-    before = {key: os.environ.get(key) for key in wanted}
-    os.environ.update({key: os.environ.get(key, wanted[key]) for key in wanted})
-    os.environ["PYTHONPATH"] = wanted["PYTHONPATH"]
-    try:
-        yield
-    finally:
-        for key, value in before.items():
-            if value is None:
-                del os.environ[key]
-            else:
-                os.environ[key] = value
 
 
 def _landed(pending: Pending, status: "Future[Failure | None]") -> None:

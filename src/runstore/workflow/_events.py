@@ -27,6 +27,7 @@ class RunEvent:
         total: Of how many.
         seconds: How long it took, or None if it still runs.
         message: The same in words, as in the log.
+        failed: How many items of the stage have failed and were left out so far.
     """
 
     kind: Literal["run", "executor", "stage", "item", "retry"]
@@ -37,6 +38,7 @@ class RunEvent:
     total: int
     seconds: float | None
     message: str
+    failed: int = 0
 
 
 OnEvent = Callable[[RunEvent], None]
@@ -84,10 +86,13 @@ class Reporter:
         message = f"{self._at(name)}: {_told(state, seconds, error)}"
         self._tell(RunEvent("stage", self._run.name, name, state, done, total, seconds, message))
 
-    def item(self, name: str, done: int, total: int) -> None:
-        """One more item of a mapped stage is done."""
+    def item(self, name: str, done: int, total: int, failed: int = 0) -> None:
+        """One more item of a mapped stage is done; *failed* of them were left out."""
         message = f"{self._at(name)}: {done} of {total} items done"
-        self._tell(RunEvent("item", self._run.name, name, "running", done, total, None, message))
+        message += f", {failed} failed" if failed else ""
+        self._tell(
+            RunEvent("item", self._run.name, name, "running", done, total, None, message, failed)
+        )
 
     def retry(self, name: str, done: int, total: int, attempt: int, error: str) -> None:
         """A call failed and is made again, for the *attempt*-th time."""

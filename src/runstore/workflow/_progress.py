@@ -44,6 +44,11 @@ class StageProgress:
         """How many of them have ended."""
         return len(self._results) + len(self._failed_items)
 
+    @property
+    def failed(self) -> int:
+        """How many items have failed and were left out."""
+        return len(self._failed_items)
+
     def expect(self, items: int) -> None:
         """Note how many items a mapped stage has."""
         self._items = items

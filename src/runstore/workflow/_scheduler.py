@@ -195,7 +195,7 @@ class Scheduler:
 
     def _advance(self, stage: StageProgress) -> None:
         if stage.planned.map_on is not None:
-            self._reporter.item(stage.name, stage.done, stage.total)
+            self._reporter.item(stage.name, stage.done, stage.total, stage.failed)
         if stage.done == stage.total:
             self._finish(stage)
 

@@ -1,0 +1,30 @@
+"""Log lines that say which run they are of."""
+
+import logging
+
+from runstore.context._current import find_run_context
+
+__all__ = ["RunLogFilter"]
+
+
+class RunLogFilter(logging.Filter):
+    """Adds to every record of a handler which run and stage the code is part of.
+
+    A format may then have ``%(namespace)s``, ``%(run)s`` and ``%(stage)s``; each is ``-``
+    where there is none. In a stage of a mapped item the stage is ``name[index]``. It
+    keeps every record.
+
+        handler.addFilter(RunLogFilter())
+        handler.setFormatter(logging.Formatter("%(namespace)s/%(run)s %(stage)s %(message)s"))
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add the fields."""
+        ctx = find_run_context()
+        record.namespace = "-" if ctx is None else ctx.namespace
+        record.run = "-" if ctx is None else ctx.run.name
+        record.stage = "-"
+        if ctx is not None and (stage := ctx.stage) is not None:
+            index = "" if stage.map_index is None else f"[{stage.map_index}]"
+            record.stage = f"{stage.name}{index}"
+        return True

@@ -1,0 +1,119 @@
+"""The connection to Ray, of which a process has one: made, joined, shared and ended."""
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from runstore.errors import ExecutorUnavailableError, InvalidRequestError
+
+__all__ = ["connect", "disconnect"]
+
+_lock = threading.Lock()
+_users = 0  # executors on a connection that is ours to end
+_folder = ""  # of a cluster of our own
+_loopback = False  # whether Ray was loaded for a cluster that listens on this machine alone
+
+
+def connect(address: str | None, own: Mapping[str, Any]) -> tuple[Any, bool]:
+    """Reach the cluster at *address*, or start one; or use the connection that there is.
+
+    Args:
+        address: None for a cluster of our own.
+        own: What `ray.init` is told of that.
+
+    Returns:
+        What Ray says of the connection, and whether to call `disconnect`.
+
+    Raises:
+        ExecutorUnavailableError: It cannot be reached or started.
+        InvalidRequestError: There is a connection, to another cluster.
+    """
+    global _users, _loopback
+    with _lock, _private() if address is None else contextlib.nullcontext():
+        _loopback = _loopback or (address is None and "ray" not in sys.modules)
+        import ray
+
+        if ray.is_initialized():
+            about, ours = _joined(ray, address), _users > 0
+        else:
+            about, ours = _started(ray, address, own), True
+        _users += ours
+        return about, ours
+
+
+def disconnect() -> None:
+    """Let go of the connection, and end it and a cluster of our own if nobody else uses it."""
+    global _users, _folder
+    import ray
+
+    with _lock:
+        _users -= 1
+        if _users == 0:
+            ray.shutdown()
+            shutil.rmtree(_folder, ignore_errors=True)
+            _folder = ""
+
+
+def _started(ray: Any, address: str | None, own: Mapping[str, Any]) -> Any:
+    global _folder
+    more: dict[str, Any] = {}
+    if address is None:
+        # Not below TMPDIR: the path of a socket must be short.
+        _folder = tempfile.mkdtemp(prefix="rs-ray-", dir="/tmp")
+        more = {"_temp_dir": _folder, **own}
+    try:
+        return ray.init(address=address or "local", logging_level=logging.ERROR, **more)
+    except (OSError, RuntimeError, ValueError) as exc:  # among them ConnectionError
+        shutil.rmtree(_folder, ignore_errors=True)
+        if address is None:
+            what = "no Ray cluster could be started on this machine"
+            way = "free memory and processes, or use executor='local'"
+        else:
+            what = f"no Ray cluster answers at {address!r}"
+            way = "check that it runs and the address, as in executor_options={'address': 'h:6379'}"
+            if _loopback:
+                way += ", and use a new process: this one has had a Ray of its own"
+        told = f"{what} ({type(exc).__name__}: {exc}): {way}"
+        raise ExecutorUnavailableError(told, address) from exc
+
+
+def _joined(ray: Any, address: str | None) -> Any:
+    about = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR)
+    connected = about.address_info["gcs_address"]
+    if address not in (None, "auto", connected):
+        raise InvalidRequestError(
+            f"this process is connected to Ray at {connected} and cannot be at {address!r}, too: "
+            "leave out address=, or call ray.shutdown() first",
+            address,
+        )
+    return about
+
+
+@contextlib.contextmanager
+def _private() -> Iterator[None]:
+    """Start Ray so that it talks to nobody beyond this machine, and finds modules as we do."""
+    path = [os.environ.get("PYTHONPATH", ""), *(entry or str(Path.cwd()) for entry in sys.path)]
+    wanted = {
+        "RAY_USAGE_STATS_ENABLED": "0",  # reports to its makers
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # as there, its servers bind 127.0.0.1
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # without it, a warning for everybody
+    }
+    missing = {key: text for key, text in wanted.items() if key not in os.environ}
+    before = os.environ.get("PYTHONPATH")
+    os.environ.update(missing, PYTHONPATH=os.pathsep.join(dict.fromkeys(filter(None, path))))
+    try:
+        yield
+    finally:
+        for key in missing:
+            del os.environ[key]
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
