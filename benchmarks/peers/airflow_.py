@@ -11,6 +11,7 @@ from airflow.sdk import ObjectStoragePath
 
 requires = (
     "apache-airflow-core==3.3.2",
+    "apache-airflow-providers-amazon==9.39.0",
     "apache-airflow-providers-common-io==1.11.0",
     "pandas==3.1.1",
     "pyarrow==26.0.1",

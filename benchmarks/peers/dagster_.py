@@ -21,7 +21,7 @@ def open_at(root: str) -> Any:
     parts = urlsplit(root)
     s3 = S3Resource(endpoint_url=os.environ["AWS_ENDPOINT_URL"])
     manager = S3PickleIOManager(s3_resource=s3, s3_bucket=parts.netloc, s3_prefix="dagster")
-    return manager.create_io_manager(None), root
+    return manager.inner_io_manager(), root
 
 
 def put(handle: Any, key: str, value: Any) -> None:
@@ -30,7 +30,7 @@ def put(handle: Any, key: str, value: Any) -> None:
 
 def get(handle: Any, key: str) -> Any:
     context = dagster.build_input_context(
-        upstream_output=_output(key), dagster_type=dagster.Any_type()
+        upstream_output=_output(key), dagster_type=dagster.PythonObjectDagsterType(object)
     )
     return handle[0].load_input(context)
 

@@ -1,9 +1,7 @@
 """Flowdapt's cluster memory: a server process that keeps pickles, asked over a Unix socket."""
 
-import atexit
 import multiprocessing
 import time
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +22,8 @@ def open_at(root: str) -> Any:
     path = Path(cluster_memory.SOCKET_PATH)  # one for the whole machine: it cannot be chosen
     path.unlink(missing_ok=True)
     context = multiprocessing.get_context("spawn")
-    server = context.Process(target=_serve, args=(context.Event(),), daemon=True)
+    server = context.Process(target=_serve, daemon=True)
     server.start()
-    atexit.register(server.kill)
     for _ in range(600):
         if path.exists():
             return {"namespace": "benchmarks", "executor": "local", "strategy": _strategy()}
@@ -50,11 +47,13 @@ def _strategy() -> Any:
     return object_store.Strategy.CLUSTER_MEMORY
 
 
-def _serve(ended: Event) -> None:
+def _serve() -> None:
     import asyncio
 
     async def run() -> None:
         await cluster_memory.ClusterMemoryServer(cluster_memory.SOCKET_PATH).start()
-        await asyncio.get_running_loop().run_in_executor(None, ended.wait)
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        await asyncio.to_thread(parent.join)  # it ends with the one that started it
 
     asyncio.run(run())

@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-os.environ["MLFLOW_S3_ENDPOINT_URL"] = os.environ.get("AWS_ENDPOINT_URL", "")
+if "AWS_ENDPOINT_URL" in os.environ:
+    os.environ["MLFLOW_S3_ENDPOINT_URL"] = os.environ["AWS_ENDPOINT_URL"]
 os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
 os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
 
