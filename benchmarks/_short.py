@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks._rounds import Result, child_environment
+from benchmarks._process import child_environment
+from benchmarks._rounds import Result
 
 __all__ = ["SHORT", "run_short"]
 
@@ -57,6 +58,7 @@ def _add(result: Result, seconds: float | None, error: str | None) -> None:
 def _result(case: str, peer: str) -> Result:
     return {
         "case": case,
+        "suite": "headline",
         "peer": peer,
         "label": peer,
         "place": "process",

@@ -1,7 +1,8 @@
-"""One peer in a process of its own: does rounds when told to, and reports times and memory.
+"""A peer's process: does a step when told to, and reports time and memory.
 
-Reads a line of JSON for each round and answers with one; the harness decides
-whose turn it is, so no two peers work at a time.
+Reads a line of JSON for each step and answers with one; the harness decides
+whose turn it is, so no two peers work at a time. Where nobody looks at figures, one
+process is all the peers.
 """
 
 import gc
@@ -9,112 +10,124 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks import values
-from benchmarks.cases import Case, named
-from benchmarks.peers import BLIND, Peer, peer
+from benchmarks._helpers import Helper, made
+from benchmarks._steps import HELPERS, STEPS, Bench
+from benchmarks.cases import named
+from benchmarks.peers import installed, peer
 
-Sample = dict[str, float]
+_CLAIM = 4 * 10**9  # bytes; more would push out the files of the page cache
 
 
 def main() -> None:
-    """Work for the case, peer, place and length given on the command line."""
-    case, name, root, length = named(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+    """Answer until the harness has no more: a task first, then its steps."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not get between the answers
-    try:
-        work = _Work(case, name, root, length)
-        answer: dict[str, Any] = work.description()
-    except Exception as exc:  # noqa: BLE001 - reported, and then there is nothing more to do
-        answer = {"error": _reason(exc)}
-    print(json.dumps(answer), file=answers, flush=True)
+    works: dict[str, _Work] = {}
+    helpers: list[Helper] = []
     for line in sys.stdin:
+        turn = json.loads(line)
         try:
-            answer = work.round(**json.loads(line))
+            if "task" in turn:
+                task = turn["task"]
+                works[task["peer"]] = _Work(task, helpers)
+                answer = works[task["peer"]].description()
+                gc.collect()
+                gc.freeze()  # the collections before measurements need not look at libraries
+            else:
+                answer = works[turn.pop("peer")].do(**turn)
         except Exception as exc:  # noqa: BLE001 - a peer that fails is reported, not dropped
             answer = {"error": _reason(exc)}
         print(json.dumps(answer), file=answers, flush=True)
+    for helper in helpers:
+        helper.close()
+    answers.close()
+    os._exit(0)  # some peers leave threads that never end
 
 
 class _Work:
     """A value to be stored, and a place that is open."""
 
-    def __init__(self, case: Case, name: str, root: str, length: int) -> None:
-        self._case = case
-        self._peer: Peer = peer(name)
-        self._root = root
-        value = case.make(length)
-        self._bytes = values.size_of(value)
-        self._value = values.payload(self._bytes) if name in BLIND else value
-        del value
-        self._handle = self._peer.open_at(root)
-        self._warm_up(case.make(case.tiny), name)
+    def __init__(self, task: dict[str, Any], helpers: list[Helper]) -> None:
+        self._name = task["peer"]
+        os.environ.update(task["environment"])
+        module = peer(self._name)
+        value, self._bytes = made(task["case"], self._name, task["length"])
+        handle = module.open_at(task["root"])
+        self._bench = Bench(self._name, module, handle, value, task["filled"])
+        self._warm_up(task["case"], "names" in task["steps"])
+        if task["fill"]:
+            keys = [f"filled-{i:06}" for i in range(task["filled"])]
+            if keys:
+                STEPS["put_many"](self._bench, keys)
+            if task["runs"]:
+                module.fill_runs(handle, task["runs"], value)
+        if HELPERS.intersection(task["steps"]):
+            count = task["processes"] if "eight_put" in task["steps"] else 1
+            helpers += [Helper() for _ in range(count - len(helpers))]
+            self._bench.helpers = helpers[:count]
+            for helper in self._bench.helpers:
+                helper.prepare(task)
 
     def description(self) -> dict[str, Any]:
         """What the tables say about the peer and the value."""
         started = time.perf_counter()
-        values.touch(self._value)
+        values.touch(self._bench.value)
         return {
-            "label": self._peer.label,
-            "guarantees": self._peer.guarantees,
+            "label": self._bench.peer.label,
+            "guarantees": self._bench.peer.guarantees,
+            "lacks": self._bench.peer.lacks,
+            "versions": installed(self._name),
             "bytes": self._bytes,
             "touch_seconds": time.perf_counter() - started,
         }
 
-    def round(self, number: int, check: bool) -> dict[str, Any]:
-        """Put, get, get and touch, delete; the result is compared, untimed, if *check*."""
-        keys = [f"o{number}-{i}" for i in range(self._case.count)]
-        put, get, handle, value = self._peer.put, self._peer.get, self._handle, self._value
-        before = _stored(self._root)
-        samples = {"put": self._measured(lambda key: put(handle, key, value), keys)}
-        stored = _stored(self._root) - before
-        samples["get"] = self._measured(lambda key: get(handle, key), keys)
-        if self._case.touch:
-            samples["get_touch"] = self._measured(lambda key: values.touch(get(handle, key)), keys)
-        different = self._difference(keys) if check else None
-        for key in keys:
-            self._peer.delete(handle, key)
-        return {"samples": samples, "stored_bytes": stored, "different": different}
+    def do(self, step: str, keys: list[str]) -> dict[str, Any]:
+        """Do a step, timed, or one of the two that are not."""
+        if step == "check":
+            return {"different": self._difference(keys)}
+        if step == "clear":
+            for key in keys:
+                self._bench.peer.delete(self._bench.handle, key)
+            return {}
+        return self._measured(step, keys)
 
-    def _measured(self, do: Callable[[str], Any], keys: list[str]) -> Sample:
-        """Time *do* per key, and how far the process grew above what it was before."""
+    def _measured(self, step: str, keys: list[str]) -> dict[str, float]:
+        """Time a step, and how far the process grew above what it was before."""
         gc.collect()
-        _claim(2 * self._bytes)
-        kept = None
+        _claim(min(2 * self._bytes, _CLAIM))
         before = _reset_peak()
-        started = time.perf_counter()
-        for key in keys:
-            kept = do(key)  # held: the peak counts the last result, its release is not timed
-        seconds = time.perf_counter() - started
+        worked, started = time.process_time(), time.perf_counter()
+        kept = STEPS[step](self._bench, keys)
+        seconds, worked = time.perf_counter() - started, time.process_time() - worked
         peak = _memory("VmHWM") - before
+        if step in HELPERS:
+            worked += kept
         del kept
-        return {"seconds": seconds / len(keys), "peak_bytes": max(0, peak)}
+        return {"seconds": seconds, "cpu_seconds": worked, "peak_bytes": max(0, peak)}
 
     def _difference(self, keys: list[str]) -> str | None:
         try:
             for key in keys:
-                values.equal(self._value, self._peer.get(self._handle, key))
+                values.equal(self._bench.value, self._bench.peer.get(self._bench.handle, key))
         except AssertionError as exc:
             return _reason(exc)
         return None
 
-    def _warm_up(self, tiny: Any, name: str) -> None:
+    def _warm_up(self, case: str, names: bool) -> None:
         """Load what the peer loads late, so that neither time nor memory of it is counted."""
-        tiny = values.payload(values.size_of(tiny)) if name in BLIND else tiny
-        self._peer.put(self._handle, "warm-up", tiny)
-        values.touch(self._peer.get(self._handle, "warm-up"))
-        self._peer.delete(self._handle, "warm-up")
-
-
-def _stored(root: str) -> int:
-    """Bytes in the files of a place; 0 where that cannot be known."""
-    files = Path(root).rglob("*") if "://" not in root else ()
-    return sum(path.stat().st_size for path in files if path.is_file())
+        tiny, _ = made(case, self._name, named(case).tiny)
+        module, handle = self._bench.peer, self._bench.handle
+        module.put(handle, "warm-up", tiny)
+        values.touch(module.get(handle, "warm-up"))
+        if names:
+            module.names(handle)
+        module.delete(handle, "warm-up")
 
 
 def _claim(size: int) -> None:

@@ -1,11 +1,23 @@
 """The values that are stored: made from a seed, compared exactly, and touched all over."""
 
+import pickle
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["blob", "equal", "floats", "mixed", "payload", "size_of", "touch"]
+__all__ = [
+    "array",
+    "blob",
+    "equal",
+    "floats",
+    "forest",
+    "mixed",
+    "payload",
+    "size_of",
+    "touch",
+    "wide",
+]
 
 _SEED = 20130101
 _ZONE = "America/New_York"
@@ -42,6 +54,27 @@ def mixed(rows: int) -> pd.DataFrame:
     return frame
 
 
+def wide(columns: int) -> pd.DataFrame:
+    """Give 1,000 rows of float64, 8 kB a column, in so many columns."""
+    random = np.random.default_rng(_SEED)
+    return pd.DataFrame({f"x{i:05}": random.standard_normal(1000) for i in range(columns)})
+
+
+def array(length: int) -> np.ndarray[Any, Any]:
+    """Give a matrix of float32 in C order, 1,024 columns wide, 4 kB a row."""
+    return np.random.default_rng(_SEED).standard_normal((length, 1024), dtype=np.float32)
+
+
+def forest(trees: int) -> Any:
+    """Give a fitted random forest, about 0.5 MB a tree: many arrays in many Python objects."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    random = np.random.default_rng(_SEED)
+    features = random.standard_normal((4000, 8))
+    target = features.sum(axis=1) + random.standard_normal(4000)
+    return RandomForestRegressor(trees, random_state=_SEED).fit(features, target)
+
+
 def blob(length: int) -> bytes:
     """Give *length* bytes that do not compress."""
     return np.random.default_rng(_SEED).bytes(length)
@@ -56,6 +89,8 @@ def size_of(value: Any) -> int:
     """Give the size of a value's data in memory, in bytes."""
     if isinstance(value, pd.DataFrame):
         return int(value.memory_usage(index=False, deep=True).sum())
+    if _is_model(value):
+        return len(pickle.dumps(value, protocol=5))
     return memoryview(value).nbytes
 
 
@@ -74,7 +109,14 @@ def equal(expected: Any, got: Any) -> None:
             if expected[name].dtype != got[name].dtype or not expected[name].equals(got[name])
         ]
         assert not changed, f"columns differ: {', '.join(changed)}"
+    elif _is_model(expected):
+        assert type(expected) is type(got), f"{type(got).__name__} came back"
+        probe = np.linspace(-2, 2, 80).reshape(10, 8)
+        assert np.array_equal(expected.predict(probe), got.predict(probe)), "it predicts otherwise"
     elif isinstance(expected, np.ndarray):
+        if not isinstance(got, np.ndarray):  # a peer that knows only bytes
+            got = np.frombuffer(got, expected.dtype)
+        assert expected.shape == got.shape, "another shape came back"
         assert np.array_equal(expected, got), "other bytes came back"
     else:
         assert type(expected) is type(got), f"{type(got).__name__} came back"
@@ -86,10 +128,17 @@ def touch(value: Any) -> None:
     if isinstance(value, pd.DataFrame):
         for _, column in value.items():  # noqa: PERF102 - a frame is no dict
             _touch_column(column)
+    elif _is_model(value):
+        value.predict(np.zeros((1, 8)))
     else:
-        data = np.frombuffer(value, np.uint8)
+        flat = value.reshape(-1).view(np.uint8) if isinstance(value, np.ndarray) else value
+        data = np.frombuffer(flat, np.uint8)
         whole = data[: data.size // 8 * 8]
         np.add.reduce(whole.view(np.uint64))
+
+
+def _is_model(value: Any) -> bool:
+    return hasattr(value, "predict")
 
 
 def _touch_column(column: Any) -> None:

@@ -7,6 +7,7 @@ from pyarrow import feather
 
 label = "pyarrow feather"
 guarantees = "not atomic, no digest, some dtypes and labels change, mapped, then copied to pandas"
+lacks = "atomic replace, digest, exact dtypes, writable result, run scope"
 
 
 def open_at(root: str) -> Any:

@@ -7,6 +7,7 @@ import joblib
 
 label = "joblib"
 guarantees = "not atomic, no digest, exact, runs code when read, writable"
+lacks = "atomic replace, digest, loading without code execution, run scope"
 
 
 def open_at(root: str) -> Any:

@@ -10,6 +10,10 @@ guarantees = (
     "not atomic (a file written over breaks its readers), no digest, exact, runs code when read, "
     "NumPy columns mapped and writable"
 )
+lacks = (
+    "atomic replace (a file written over breaks its readers), digest, loading "
+    "without code execution, run scope"
+)
 
 
 def open_at(root: str) -> Any:

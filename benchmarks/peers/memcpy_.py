@@ -6,6 +6,7 @@ import numpy as np
 
 label = "memcpy"
 guarantees = "bytes only; in this process's memory, no digest, a private writable copy"
+lacks = "everything but the bytes"
 
 
 def open_at(root: str) -> Any:

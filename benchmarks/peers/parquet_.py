@@ -7,6 +7,7 @@ import pandas as pd
 
 label = "pandas parquet"
 guarantees = "not atomic, no digest, compressed (snappy), some dtypes and labels change, writable"
+lacks = "atomic replace, exact dtypes and labels, run scope"
 
 
 def open_at(root: str) -> Any:

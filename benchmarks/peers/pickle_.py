@@ -6,6 +6,7 @@ from typing import Any
 
 label = "pickle"
 guarantees = "not atomic, no digest, exact, runs code when read, writable"
+lacks = "atomic replace, digest, loading without code execution, run scope"
 
 
 def open_at(root: str) -> Any:

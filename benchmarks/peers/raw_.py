@@ -11,6 +11,7 @@ import numpy as np
 
 label = "raw write()/read()"
 guarantees = "bytes only; atomic (temporary file and rename), no digest, a private writable copy"
+lacks = "everything but the bytes and atomic replace"
 
 
 def open_at(root: str) -> Any:
@@ -39,3 +40,10 @@ def get(handle: Any, key: str) -> Any:
 
 def delete(handle: Any, key: str) -> None:
     os.unlink(f"{handle}/{key}")  # noqa: PTH108
+
+
+def names(handle: Any) -> Any:
+    found = []
+    for folder, _, files in os.walk(handle):
+        found += [f"{folder}/{name}" for name in files]
+    return found
