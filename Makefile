@@ -11,10 +11,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 
-.PHONY: help demo demo-s3 test test-all check format bench bench-s3 clean
+.PHONY: help demo demo-s3 test test-all check format bench bench-s3 bench-engines clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/.demo ## run the flights example and show what it stored
 	$(BIN)/runstore demo $(ARGS)
@@ -43,6 +43,9 @@ bench: .venv/.bench ## measure put and get beside raw files, parquet, pickle and
 
 bench-s3: .venv/.test .venv/.bench ## the same on S3, beside boto3, s3fs and obstore
 	$(BIN)/python -m benchmarks s3 $(ARGS)
+
+bench-engines: .venv/.test .venv/.bench ## runs on threads, processes, Dask and Ray, beside their own submit
+	$(BIN)/python -m benchmarks engines $(ARGS)
 
 clean: ## delete .venv, caches and built packages; stored objects (.runstore) stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build

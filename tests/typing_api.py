@@ -5,6 +5,7 @@ from typing import assert_type
 import runstore
 from runstore import (
     Config,
+    ContextProcessPoolExecutor,
     ContextThreadPoolExecutor,
     ObjectInfo,
     ObjectStore,
@@ -42,6 +43,8 @@ def notebook() -> None:
         assert_type(bind(stage)(1), str)
         with ContextThreadPoolExecutor() as pool:
             assert_type(pool.submit(stage, 1).result(), str)
+        with ContextProcessPoolExecutor(2) as processes:
+            assert_type(processes.submit(stage, 1).result(), str)
     with use_run_context(ctx):
         stage(2)
 
