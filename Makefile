@@ -12,10 +12,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 
 .PHONY: help demo demo-s3 test test-all check format \
-	bench bench-peers bench-full bench-tables clean
+	bench bench-engines bench-peers bench-full bench-tables clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: .venv/.demo ## run the flights example and show what it stored
 	$(BIN)/runstore demo $(ARGS)
@@ -51,6 +51,9 @@ bench-full: .venv/.bench ## measure everything; writes results, tables and figur
 
 bench-tables: .venv/.bench ## write tables and figures of the results that are here
 	$(BIN)/python -m benchmarks tables
+
+bench-engines: .venv/.test .venv/.bench ## runs on threads, processes, Dask and Ray, beside their own submit
+	$(BIN)/python -m benchmarks engines $(ARGS)
 
 clean: ## delete .venv, caches and built packages; stored objects (.runstore) stay
 	rm -rf .venv .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build

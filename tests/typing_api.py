@@ -7,6 +7,7 @@ import pandas as pd
 import runstore
 from runstore import (
     Config,
+    ContextProcessPoolExecutor,
     ContextThreadPoolExecutor,
     ObjectInfo,
     ObjectStore,
@@ -44,6 +45,8 @@ def notebook() -> None:
         assert_type(bind(stage)(1), str)
         with ContextThreadPoolExecutor() as pool:
             assert_type(pool.submit(stage, 1).result(), str)
+        with ContextProcessPoolExecutor(2) as processes:
+            assert_type(processes.submit(stage, 1).result(), str)
     with use_run_context(ctx):
         stage(2)
 

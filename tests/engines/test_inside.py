@@ -109,3 +109,38 @@ def test_ray_in_a_stage(timeout: int | None, ray_cluster: None, store: ObjectSto
         found = run_workflow(flow, run=name, executor="ray", store=store).result
         assert ("none", "none") == (found["submitted"], found["actor"])
         check(found, name, store)
+
+
+def runs_on_dask(number: int) -> int:
+    """Run a workflow on the cluster that the stage itself runs on."""
+    ctx = get_run_context()
+    inner = run_workflow(
+        workflow("inner", [{"name": "one", "target": "tests.engines.test_inside:seven"}]),
+        run=f"inner-{number}",
+        executor="dask",
+        executor_options={"address": ctx.input["address"]},
+        store=ctx.store,
+    )
+    assert ctx.run.name == get_run_context().run.name
+    return number * int(inner.result)
+
+
+def seven() -> int:
+    """Give a number."""
+    return 7
+
+
+def test_a_run_on_the_cluster_it_is_on(dask_cluster: str, store: ObjectStore) -> None:
+    """Stages on every thread of a Dask cluster can run workflows on that cluster."""
+    stages = [
+        {"name": "numbers", "target": "tests.engines.stages:numbers"},
+        {"name": "inner", "target": runs_on_dask, "type": "parameterized"},
+    ]
+    record = run_workflow(
+        workflow("w", stages),
+        {"address": dask_cluster},
+        executor="dask",
+        executor_options={"address": dask_cluster},
+        store=store,
+    )
+    assert [7, 14, 21] == record.result

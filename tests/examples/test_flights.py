@@ -175,9 +175,14 @@ def test_clusters_report_what_threads_report(executor, run, tmp_path):
     place = str(tmp_path / "store")
     command = f"run {EXAMPLE}/workflow.yaml -c {EXAMPLE}/config.yaml --store {place} --run r1"
     command += f" --executor {executor} --executor-option workers=2"
-    subprocess.run(
-        [sys.executable, "-c", CLI, *shlex.split(command)], stdin=subprocess.DEVNULL, check=True
+    told = subprocess.run(
+        [sys.executable, "-c", CLI, *shlex.split(command)],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
     )
+    assert re.search(rf"^runs on {executor} at \S*127\.0\.0\.1:\d+$", told.stderr, re.MULTILINE)
     kept = ObjectStore(place)
     assert run.result == kept.read_run("r1", namespace="default").result
     assert run.result == kept.at(namespace="default", run="r1").get("report")

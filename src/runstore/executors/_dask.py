@@ -3,8 +3,10 @@
 import contextlib
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError
 from functools import partial
 from typing import Any
 
@@ -75,6 +77,7 @@ class DaskExecutor(ClusterExecutor):
             else None
         )
         self._client: Any = None
+        self._lent: int | None = None  # the thread of a worker's that this runs in
 
     def __repr__(self) -> str:
         return f"DaskExecutor({self._address or 'own workers'})"
@@ -117,6 +120,7 @@ class DaskExecutor(ClusterExecutor):
             ) from exc
         client.subscribe_topic(topic(self._owner), self._expired)
         self._client = client
+        self._lend_thread()
         if self._workers is not None:
             try:
                 self._workers.wait(client)
@@ -130,8 +134,32 @@ class DaskExecutor(ClusterExecutor):
                 self._let_finish()
             client, self._client = self._client, None
             client.close()
+            self._take_thread_back()
         if self._workers is not None:
             self._workers.stop(kill=kill)
+
+    def _lend_thread(self) -> None:
+        """Let the worker that this runs on, if it is one of this cluster, use its thread.
+
+        A stage that runs a workflow where it runs itself would wait for a free thread,
+        and each thread for it.
+        """
+        import distributed
+
+        try:
+            worker = distributed.get_worker()
+        except ValueError:  # no worker's thread
+            return
+        if worker.scheduler.address == self._client.scheduler.address:
+            distributed.secede()
+            self._lent = threading.get_ident()
+
+    def _take_thread_back(self) -> None:
+        import distributed
+
+        if self._lent == threading.get_ident():
+            self._lent = None
+            distributed.rejoin()
 
     def _check(self, label: str, needs: Mapping[str, float]) -> None:
         wanted = _restrictions(needs)
@@ -168,6 +196,11 @@ class DaskExecutor(ClusterExecutor):
             raise unpack(exc.failure) from None
         except KilledWorker as exc:
             raise WorkflowError(_killed("the call whose result was asked for")) from exc
+        except (OSError, CancelledError) as exc:
+            raise ExecutorUnavailableError(
+                f"a result could not be brought from Dask ({type(exc).__name__}: {exc}): the "
+                "scheduler went away, or all workers that had it"
+            ) from exc
         return values
 
     def _revoke(self, pending: Sequence[Pending], *, kill: bool) -> None:

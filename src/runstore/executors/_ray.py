@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import cloudpickle
@@ -13,7 +14,7 @@ import cloudpickle
 from runstore.errors import (
     ExecutorUnavailableError,
     InvalidRequestError,
-    UnsupportedValueError,
+    MissingExtraError,
     WorkflowError,
 )
 from runstore.executors._base import check_count
@@ -45,6 +46,7 @@ class RayExecutor(ClusterExecutor):
 
     Raises:
         InvalidRequestError: The arguments contradict each other.
+        MissingExtraError: The dashboard's packages are not installed.
     """
 
     name = "ray"
@@ -65,6 +67,12 @@ class RayExecutor(ClusterExecutor):
                 f"{address!r} names one that is there: leave one of them out"
             )
         check_count("workers", workers)
+        if dashboard and find_spec("aiohttp_cors") is None:
+            raise MissingExtraError(
+                "executor option dashboard=True of 'ray' needs what Ray's own dashboard does: pip "
+                "install 'ray[default]'",
+                "ray",
+            )
         self._address = address
         self._workers = workers or os.cpu_count() or 1
         self._resources = dict(resources or {})
@@ -199,14 +207,16 @@ def _landed(pending: Pending, status: "Future[Failure | None]") -> None:
             pending.fail(unpack(failure))
         return
     label = pending.call.label
-    told: WorkflowError | UnsupportedValueError
+    told: WorkflowError
     if isinstance(error, (known.WorkerCrashedError, known.OutOfMemoryError)):
         told = WorkflowError(
             f"{label} did not end: the Ray workers that ran it died, one after the other, which is "
             "what the system does when memory runs out; Ray's logs tell more"
         )
     elif isinstance(error, known.RayTaskError):
-        told = UnsupportedValueError(f"{label} could not run on Ray: {error.cause}")
+        told = WorkflowError(
+            f"{label} did not run on Ray: {type(error.cause).__name__}: {error.cause}"
+        )
     else:
         told = ExecutorUnavailableError(f"{label} was lost by Ray: {type(error).__name__}: {error}")
     told.__cause__ = error
