@@ -81,8 +81,12 @@ def blob(length: int) -> bytes:
 
 
 def payload(length: int) -> np.ndarray[Any, Any]:
-    """Give *length* bytes as an array, for the peers that know only bytes."""
-    return np.frombuffer(bytearray(blob(length)), np.uint8)
+    """Give *length* bytes as an array, for the peers that know only bytes.
+
+    A block that does not compress, again and again: 4 GB of random bytes take long to make.
+    """
+    block = np.frombuffer(blob(min(length, 1 << 24)), np.uint8)
+    return np.resize(block, length)
 
 
 def size_of(value: Any) -> int:

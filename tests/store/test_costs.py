@@ -1,0 +1,165 @@
+"""What put and get may cost, in counts: bytes, calls, allocations. Times are for benchmarks."""
+
+import sys
+import tracemalloc
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from runstore import ObjectStore
+
+KIB, MIB = 1 << 10, 1 << 20
+
+_POOLS: list[pa.MemoryPool] = []  # a buffer must not outlive the pool it came from
+
+
+@pytest.fixture
+def local(tmp_path):
+    """Give a view on local disk in which something has been put and got before."""
+    view = ObjectStore(tmp_path / "store").at(namespace="dev", run="r1")
+    for name in ("warm", "warmer"):
+        view.put(name, b"x" * KIB)
+        view.get(name)
+        view.put(name, frame(8))
+        view.get(name)
+    return view
+
+
+def frame(rows):
+    """Give 16 columns of float64, each in one piece."""
+    return pd.DataFrame({f"x{i:02}": np.arange(float(rows)) + i for i in range(16)})
+
+
+@contextmanager
+def io_counted():
+    """Give what the kernel counts meanwhile: bytes and calls of read() and write()."""
+    counted = {}
+    before = _io()
+    yield counted
+    after = _io()
+    counted |= {name: after[name] - before[name] for name in after}
+
+
+def _io():
+    text = Path("/proc/self/io").read_text()
+    return {name: int(n) for name, n in (line.split(": ") for line in text.splitlines())}
+
+
+@contextmanager
+def calls_counted():
+    """Give how often each function of the operating system was called meanwhile, by this thread."""
+    counted = Counter()
+
+    def profile(_, event, called):
+        if event == "c_call" and called.__module__ == "posix":
+            counted[called.__name__] += 1
+
+    sys.setprofile(profile)
+    try:
+        yield counted
+    finally:
+        sys.setprofile(None)
+    for free in ("fspath", "getpid", "urandom"):  # they touch no file
+        counted.pop(free, None)
+
+
+@contextmanager
+def allocations():
+    """Give the peak of what Python, NumPy and Arrow allocate meanwhile, in bytes."""
+    peaks = {}
+    pool, normal = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    _POOLS.append(pool)
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        yield peaks
+        peaks["bytes"] = tracemalloc.get_traced_memory()[1] + (pool.max_memory() or 0)
+    finally:
+        tracemalloc.stop()
+        pa.set_memory_pool(normal)
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="reads Linux's /proc")
+
+
+@needs_proc
+@pytest.mark.parametrize("make", [frame, np.arange], ids=["frame", "array"])
+def test_a_put_writes_each_byte_once(local, make):
+    """What is written is the value and at most 16 KiB; nothing is read back."""
+    value = make(MIB // 2)
+    nbytes = value.memory_usage(index=False).sum() if make is frame else value.nbytes
+    with io_counted() as io:
+        info = local.put("x", value)
+    assert nbytes <= info.size <= nbytes + 16 * KIB
+    assert info.size <= io["wchar"] <= info.size + 4 * KIB
+    assert io["rchar"] <= 64 * KIB
+
+
+@needs_proc
+def test_a_get_of_a_large_object_reads_only_what_describes_it(local):
+    """A frame of 64 MiB is mapped: not its bytes are read, but its footer at most."""
+    local.put("x", frame(MIB // 2))
+    with io_counted() as io:
+        got = local.get("x")
+    assert io["rchar"] <= 64 * KIB
+    assert 0 == io["wchar"]
+    assert MIB // 2 == len(got)
+
+
+def test_a_small_object_takes_few_calls_to_the_system(local):
+    """A put is open, write, time, rename and close, a get open, size, read and close."""
+    value = b"x" * KIB
+    with calls_counted() as put:
+        local.put("x", value)
+    with calls_counted() as get:
+        local.get("x")
+    assert put.total() <= 8, put
+    assert get.total() <= 4, get
+
+
+def test_a_small_object_takes_little_beside_its_bytes(local):
+    """What describes an object of 1 KiB is at most 1.5 KiB."""
+    assert local.put("x", b"x" * KIB).size <= 2.5 * KIB
+
+
+@pytest.mark.parametrize("make", [frame, np.arange], ids=["frame", "array"])
+def test_put_and_get_copy_nothing(local, make):
+    """Moving 64 or 4 MiB allocates no more than 256 KiB."""
+    value = make(MIB // 2)
+    with allocations() as put:
+        local.put("x", value)
+    with allocations() as get:
+        local.get("x")
+    assert put["bytes"] <= 256 * KIB
+    assert get["bytes"] <= 256 * KIB
+
+
+def test_a_small_object_allocates_little(local):
+    """Less than 64 KiB for a put or a get of 1 KiB."""
+    with allocations() as put:
+        local.put("x", b"x" * KIB)
+    with allocations() as get:
+        local.get("x")
+    assert put["bytes"] <= 64 * KIB
+    assert get["bytes"] <= 64 * KIB
+
+
+def test_the_counts_can_fail(tmp_path):
+    """What does copy, read or call is seen to."""
+    path, value = tmp_path / "x", np.zeros(MIB)
+    with calls_counted() as calls:
+        path.write_bytes(value.tobytes())
+        path.stat()
+    assert calls["stat"] == 1
+    with allocations() as peaks:
+        value.copy()
+    assert peaks["bytes"] >= value.nbytes
+    if Path("/proc/self/io").exists():
+        with io_counted() as io:
+            path.read_bytes()
+        assert io["rchar"] >= value.nbytes
