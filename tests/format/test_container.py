@@ -136,8 +136,8 @@ def test_a_large_mapped_file_is_verified_on_request():
 def test_the_footer_alone_tells_header_and_schema(write):
     """Header, digest and schema are read from the file's last bytes."""
     data, digest = written(write=write)
-    read, found = containers.read_footer(footer_of(data), "x")
-    assert ("x", digest) == (read.name, found)
+    read, found, signed = containers.read_footer(footer_of(data), "x")
+    assert ("x", digest, False) == (read.name, found, signed)
     assert TABLE.schema.equals(containers.schema_in(footer_of(data), "x"))
 
 
@@ -146,7 +146,7 @@ def test_a_copy_gets_a_new_place_in_a_footer_of_the_same_length(write):
     """The footer is rewritten for another place; the result is whole and the data the same."""
     data, _ = written(write=write)
     footer = footer_of(data)
-    old, _ = containers.read_footer(footer, "x")
+    old, _, _ = containers.read_footer(footer, "x")
     new = old.at(Place("prod", None, "promoted/x"))
     moved = containers.readdressed(footer, old, new)
     assert len(footer) == len(moved)
