@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata as packages
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from runstore import codecs
 from runstore import format as containers
@@ -20,12 +20,10 @@ from runstore.buffers import Buffer, copied, flat
 from runstore.codecs import Pickling, file_codec, is_json
 from runstore.context import PicklePolicy
 from runstore.errors import (
-    CorruptObjectError,
     InvalidRequestError,
     ObjectNotFoundError,
     PreconditionFailedError,
     RunStoreError,
-    UnsupportedFormatError,
     UnsupportedValueError,
 )
 from runstore.format import Header, Stored, Verify
@@ -39,8 +37,12 @@ from runstore.keys import (
     name_of,
     scope_folder,
 )
+from runstore.store._decoding import check_place, open_object, rebuilt, rebuilt_file
 from runstore.store._info import ObjectInfo, describe
 from runstore.store._signing import check_signature, signing_key
+
+if TYPE_CHECKING:
+    from runstore.format import StoredParquet
 
 __all__ = ["Objects"]
 
@@ -172,21 +174,13 @@ class Objects:
             containers.check_file(extension, data, ref, verify=verify, mapped=mapped)
             if as_type is bytes:
                 return bytes(flat(data))  # the file, not what is in it
-            codec = file_codec(extension, ref)
-            try:
-                value = codec.decode(data, ref, Pickling(policy, ref))
-            except RunStoreError:
-                raise
-            except _NOT_WHAT_IT_SAYS as exc:
-                raise _not_rebuilt(place, exc) from exc
-            value = value if columns is None else codecs.selected(value, columns, ref)
-            return value if as_type is None else codecs.converted(value, as_type, ref)
-        opened = _open(data, ref, extension, verify, mapped=self.backend.mapped)
+            return rebuilt_file(data, place, extension, policy, columns, as_type)
+        opened = open_object(data, ref, extension, verify, mapped=self.backend.mapped)
         pickled = opened.header is not None and opened.header.pickle
         signed = policy == "signed" and pickled and as_type is not bytes
         if signed:
             opened = self._authentic(data, ref, extension, signing_key(ref, "load"), "load")
-        return _rebuilt(opened, place, policy, signed, columns, as_type)
+        return rebuilt(opened, place, policy, signed, columns, as_type)
 
     def _get_part(
         self,
@@ -220,7 +214,7 @@ class Objects:
 
         try:
             opened = containers.open_part(read, entry.size, footer, ref)
-            return _rebuilt(opened, place, policy, False, columns, as_type)
+            return rebuilt(opened, place, policy, False, columns, as_type)
         except RunStoreError as exc:
             if not failed:
                 raise
@@ -288,7 +282,7 @@ class Objects:
         if extension not in _CONTAINERS:
             containers.check_file(extension, data, ref)
             return describe(target, self.backend.put(at, [data], if_absent=if_absent), extension)
-        opened = _open(data, ref, extension)
+        opened = open_object(data, ref, extension)
         if opened.header is None:
             return describe(target, self.backend.put(at, [data], if_absent=if_absent), extension)
         key = self._copying_key(data, opened.header, ref)
@@ -296,7 +290,7 @@ class Objects:
             opened = self._authentic(data, ref, extension, key, "copy")
             data = opened.data
         assert opened.header is not None
-        _check_place(opened.header, source)
+        check_place(opened.header, source)
         view = flat(data)
         start = containers.footer_start(view[-10:], view.nbytes, ref)
         footer, header = bytes(view[start:]), opened.header.at(target)
@@ -312,10 +306,10 @@ class Objects:
 
     def _authentic(
         self, data: Buffer, ref: str, extension: str, key: bytes, doing: str
-    ) -> "Stored | containers.StoredParquet":
+    ) -> "Stored | StoredParquet":
         """Open a signed object on memory that nobody can change once its signature is checked."""
         data = copied(data) if self.backend.mapped else data
-        opened = _open(data, ref, extension, True)
+        opened = open_object(data, ref, extension, True)
         check_signature(data, ref, key, doing)
         return opened
 
@@ -337,7 +331,7 @@ class Objects:
         read = containers.read_footer(footer, str(place))
         if read is None:
             return describe(place, entry, extension, read_schema=schema)
-        _check_place(read[0], place)
+        check_place(read[0], place)
         return describe(place, entry, extension, *read, schema)
 
     def _shortened(
@@ -374,72 +368,8 @@ class Objects:
         return containers.schema_in(self._footer(key, str(place))[0], str(place))
 
 
-def _open(
-    data: Buffer, ref: str, extension: str, verify: Verify = "auto", *, mapped: bool = False
-) -> "Stored | containers.StoredParquet":
-    if extension == "parquet":
-        return containers.open_parquet(data, ref, verify=verify)
-    return containers.open_arrow(data, ref, verify=verify, mapped=mapped)
-
-
 class _Whole(Exception):  # noqa: N818 - not an error, a way on
     """All of an object has to be read."""
-
-
-def _rebuilt(
-    opened: "Stored | containers.StoredParquet",
-    place: Place,
-    policy: PicklePolicy,
-    signed: bool,
-    columns: list[Any] | None,
-    as_type: type | None,
-) -> Any:
-    if opened.header is not None:
-        _check_place(opened.header, place)
-    try:
-        return _decoded(opened, policy, signed, columns, as_type)
-    except RunStoreError:
-        raise
-    except _NOT_WHAT_IT_SAYS as exc:
-        raise _not_rebuilt(place, exc) from exc
-
-
-def _decoded(
-    opened: "Stored | containers.StoredParquet",
-    policy: PicklePolicy,
-    signed: bool,
-    columns: list[Any] | None,
-    as_type: type | None,
-) -> Any:
-    header, ref = opened.header, opened.ref
-    if header is None:  # another program's file
-        name, version, spec, versions = "arrow", 1, {"kind": "table"}, {}
-    else:
-        name, version, spec = header.codec, header.codec_version, header.spec
-        versions = header.versions
-    if as_type is not None and columns is None:
-        stored = codecs.stored_as(name, version, opened, spec, as_type)
-        if stored is not None:
-            return stored
-    codec = codecs.codec_named(name)
-    if version > codec.version:
-        raise UnsupportedFormatError(
-            f"{ref} was written by version {version} of the codec {codec.name!r}, this runstore "
-            f"reads up to {codec.version}: upgrade runstore",
-            ref,
-        )
-    pickling = Pickling(policy, ref, signed=signed, versions=versions)
-    return codecs.decode(codec, opened, spec, pickling, columns, as_type)
-
-
-# What codecs, and the functions that a pickle calls, stumble over in what they did not write.
-_NOT_WHAT_IT_SAYS = (LookupError, ValueError, TypeError, AttributeError, RecursionError)
-
-
-def _not_rebuilt(place: Place, exc: Exception) -> CorruptObjectError:
-    return CorruptObjectError(
-        f"{place} cannot be rebuilt from what is stored ({type(exc).__name__}: {exc})", str(place)
-    )
 
 
 def _check_metadata(place: Place, metadata: Any, extension: str) -> None:
@@ -464,15 +394,6 @@ def _unlike_json(metadata: Any) -> str:
             if not is_json({key: item}):
                 return f"a {codecs.type_name(type(item))} under {str(key)[:40]!r}"
     return f"a {codecs.type_name(type(metadata))}"
-
-
-def _check_place(header: Header, place: Place) -> None:
-    if header.place != place:
-        raise CorruptObjectError(
-            f"at {place} stands an object that was stored as {header.place}: files were swapped, "
-            "moved or renamed outside runstore. Put it back, or use copy()",
-            str(place),
-        )
 
 
 _LIBRARIES = {
