@@ -183,7 +183,8 @@ def run_on_a_cluster(executor, store, **more):
     ).stderr
 
 
-@pytest.mark.parametrize("executor", ["dask", "ray"])
+# By default each engine runs it once: one on disk, the other from a bucket.
+@pytest.mark.parametrize("executor", [pytest.param("dask", marks=pytest.mark.slow), "ray"])
 def test_clusters_report_what_threads_report(executor, run, tmp_path):
     """On a Dask or Ray of its own, from the command line, the report is the same to the byte."""
     told = run_on_a_cluster(executor, tmp_path / "store")
