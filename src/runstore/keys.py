@@ -21,10 +21,9 @@ another's. It holds because
 
 import hashlib
 import re
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import entry_points
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from runstore.errors import InvalidNameError
@@ -67,8 +66,7 @@ _LONGEST_SCOPE = 160  # of a namespace or run, encoded
 _CUT = "%7F"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """An object's full name: which namespace, which run (None for the namespace scope), what.
 
     Attributes:

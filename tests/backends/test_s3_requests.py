@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from tests.backends.s3_ import ENGINES, environment, open_backend, open_store
 
@@ -71,6 +72,16 @@ def test_a_large_object_is_its_parts(counted):
     assert 7 <= up <= 8  # 5 parts of 8 MiB and a little, begun and completed
     down = counted.during(lambda: counted.view.get("a"))
     assert Counter({("GET", "206"): 4}) == down
+
+
+def test_one_column_is_three_requests(counted):
+    """One column of a table of 40 MiB: its footer, its message and the column, not the rest."""
+    view = counted.view
+    view.put("a", pa.table({f"c{i}": np.arange(5 << 16, dtype="f8") for i in range(16)}))
+    got = {}
+    down = counted.during(lambda: got.update(part=view.get("a", columns=["c7"])))
+    assert Counter({("GET", "206"): 3}) == down
+    assert ["c7"] == got["part"].column_names
 
 
 _LIST = """

@@ -15,7 +15,7 @@ import pytest
 
 from runstore import ObjectStore
 from runstore.codecs import PickleWarning, Pickling, encode
-from runstore.codecs._pickle import blob_batch
+from runstore.codecs._cells import blob_batch
 from runstore.errors import CorruptObjectError, UnsafePickleError, UnsupportedValueError
 from runstore.testing import CodecTests, assert_same
 

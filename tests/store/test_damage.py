@@ -18,7 +18,7 @@ import pytest
 
 from runstore import ObjectStore
 from runstore import format as containers
-from runstore.codecs._pickle import blob_batch, blob_schema
+from runstore.codecs._cells import BLOB, blob_batch
 from runstore.errors import CorruptObjectError, RunStoreError
 from runstore.format import Header
 from runstore.testing import assert_same
@@ -132,7 +132,7 @@ def parquet(table):
 
 _BOMB = pickle.dumps(Bomb())
 _CELL = pa.array([_BOMB], pa.large_binary())
-_BLOB = pa.Table.from_batches([blob_batch(_BOMB)], blob_schema())
+_BLOB = pa.Table.from_batches([blob_batch(_BOMB)], BLOB)
 _COLUMN = pa.table({"a": _CELL})
 _FRAME = {
     "kind": "frame",

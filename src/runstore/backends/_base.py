@@ -2,9 +2,8 @@
 
 import builtins
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from runstore.buffers import Buffer
 from runstore.errors import ObjectNotFoundError, RunStoreError
@@ -12,8 +11,7 @@ from runstore.errors import ObjectNotFoundError, RunStoreError
 __all__ = ["Backend", "Entry", "delete_each"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One object as the place knows it.
 
     Attributes:
@@ -82,6 +80,16 @@ class Backend(Protocol):
 
         Raises:
             ObjectNotFoundError: There is none.
+        """
+        ...
+
+    def read(self, key: str, start: int, length: int, version: str) -> Buffer:
+        """Return *length* bytes from *start* on, of this version of an object and no other.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+            PreconditionFailedError: It is another version by now.
+            StorageError: It has no such bytes.
         """
         ...
 

@@ -1,19 +1,19 @@
 """The one place where errors of the operating system and of clients become ours."""
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from runstore.errors import (
     AccessDeniedError,
     BackendUnavailableError,
     ObjectNotFoundError,
+    PreconditionFailedError,
     RunStoreError,
     StorageError,
     StorageFullError,
 )
 
-__all__ = ["not_found", "translated"]
+__all__ = ["check_span", "check_version", "not_found", "translated"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -28,38 +28,74 @@ _AWAY = {
 }
 
 
-@contextmanager
-def translated(
-    ref: str, doing: str, *, missing: type[RunStoreError] = ObjectNotFoundError
-) -> Iterator[None]:
+class translated:  # noqa: N801 - used like a function
     """Turn what the block raises about *ref* into the error tree, cause kept.
+
+    A class, as a generator would cost more than the block in many a place.
 
     Args:
         ref: The object, as a URL.
         doing: What was attempted, as in "cannot *write* …".
         missing: What a missing file means here.
     """
-    try:
-        yield
-    except FileNotFoundError as exc:
-        if missing is ObjectNotFoundError:
-            raise not_found(ref) from exc
-        raise missing(f"cannot {doing} {ref}: {exc}", ref) from exc
-    except (IsADirectoryError, NotADirectoryError, FileExistsError) as exc:
-        raise StorageError(
-            f"cannot {doing} {ref}: a file stands where a folder should be, or the reverse; "
-            "something other than runstore wrote into the store",
-            ref,
-        ) from exc
-    except TimeoutError as exc:
-        raise BackendUnavailableError(f"cannot {doing} {ref}: no answer in time", ref) from exc
-    except OSError as exc:
-        raise _of(exc)(f"cannot {doing} {ref}: {_hint(exc)}", ref) from exc
+
+    __slots__ = ("_doing", "_missing", "_ref")
+
+    def __init__(
+        self, ref: str, doing: str, *, missing: type[RunStoreError] = ObjectNotFoundError
+    ) -> None:
+        self._ref = ref
+        self._doing = doing
+        self._missing = missing
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(exc, OSError):
+            raise self._ours(exc) from exc
+
+    def _ours(self, exc: OSError) -> RunStoreError:
+        ref, cannot = self._ref, f"cannot {self._doing} {self._ref}"
+        if isinstance(exc, FileNotFoundError):
+            if self._missing is ObjectNotFoundError:
+                return not_found(ref)
+            return self._missing(f"{cannot}: {exc}", ref)
+        if isinstance(exc, (IsADirectoryError, NotADirectoryError, FileExistsError)):
+            return StorageError(
+                f"{cannot}: a file stands where a folder should be, or the reverse; something "
+                "other than runstore wrote into the store",
+                ref,
+            )
+        if isinstance(exc, TimeoutError):
+            return BackendUnavailableError(f"{cannot}: no answer in time", ref)
+        return _of(exc)(f"{cannot}: {_hint(exc)}", ref)
 
 
 def not_found(ref: str) -> ObjectNotFoundError:
     """Make the error for an object that is not there."""
     return ObjectNotFoundError(f"nothing is stored at {ref}", ref)
+
+
+def check_version(ref: str, there: str | None, wanted: str) -> None:
+    """Raise PreconditionFailedError unless *there*, None for nothing, is the *wanted* version."""
+    if there != wanted:
+        found = "nothing is there" if there is None else f"it is {there!r}"
+        raise PreconditionFailedError(
+            f"{ref} is not the version {wanted!r} any more: {found}. Read it again and decide anew",
+            ref,
+        )
+
+
+def check_span(ref: str, start: int, length: int, size: int) -> None:
+    """Raise StorageError unless an object of *size* bytes has this range."""
+    if start < 0 or length < 0 or start + length > size:
+        raise StorageError(f"{ref} has {size} bytes, not {length} from {start} on", ref)
 
 
 def _of(exc: OSError) -> type[StorageError]:

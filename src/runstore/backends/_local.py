@@ -18,11 +18,10 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from runstore.backends._base import Entry, delete_each
-from runstore.backends._errors import not_found, translated
+from runstore.backends._errors import check_span, check_version, not_found, translated
 from runstore.buffers import Buffer, flat, map_private
 from runstore.errors import (
     ObjectExistsError,
-    PreconditionFailedError,
     RunStoreError,
     StorageError,
 )
@@ -92,6 +91,13 @@ class LocalBackend:
         with self._opened(key) as (fd, found):
             start = max(0, found.st_size - length)
             return os.pread(fd, found.st_size - start, start), _entry(key, found)
+
+    def read(self, key: str, start: int, length: int, version: str) -> Buffer:
+        """See `runstore.backends.Backend.read`."""
+        with self._opened(key) as (fd, found):
+            check_version(self._ref(key), _version(found), version)
+            check_span(self._ref(key), start, length, found.st_size)
+            return os.pread(fd, length, start)
 
     def head(self, key: str) -> Entry:
         """See `runstore.backends.Backend.head`."""
@@ -195,13 +201,7 @@ class LocalBackend:
                     there = _version(os.stat(target))
                 except FileNotFoundError:
                     there = None
-                if there != if_match:
-                    raise PreconditionFailedError(
-                        f"{self._ref(key)} is not the version {if_match!r} any more: "
-                        f"{'nothing is there' if there is None else f'it is {there!r}'}. "
-                        "Read it again and decide anew",
-                        self._ref(key),
-                    )
+                check_version(self._ref(key), there, if_match)
                 os.replace(temporary, target)
             return
         with _locked(folder, fcntl.LOCK_SH):

@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runstore.backends._base import Entry, delete_each
-from runstore.backends._errors import not_found, translated
+from runstore.backends._errors import check_span, check_version, not_found, translated
 from runstore.buffers import MAP_FROM, Buffer, flat, map_private
-from runstore.errors import ObjectExistsError, PreconditionFailedError, RunStoreError
+from runstore.errors import ObjectExistsError, RunStoreError
 
 __all__ = ["MemoryBackend"]
 
@@ -104,13 +104,9 @@ class MemoryBackend:
                     "if_absent to replace it",
                     self._ref(key),
                 )
-            if if_match is not None and (old is None or old.entry.version != if_match):
-                there = "nothing is there" if old is None else f"it is {old.entry.version!r}"
-                raise PreconditionFailedError(
-                    f"{self._ref(key)} is not the version {if_match!r} any more: {there}. "
-                    "Read it again and decide anew",
-                    self._ref(key),
-                )
+            if if_match is not None:
+                there = None if old is None else old.entry.version
+                check_version(self._ref(key), there, if_match)
             entry = Entry(key, size, datetime.now(UTC), str(next(space.versions)))
             space.objects[key] = _Object(data, entry)
         return entry
@@ -129,6 +125,15 @@ class MemoryBackend:
         if isinstance(found.data, _AnonymousFile):
             return os.pread(found.data.fd, length, start), found.entry
         return found.data[start:], found.entry
+
+    def read(self, key: str, start: int, length: int, version: str) -> Buffer:
+        """See `runstore.backends.Backend.read`."""
+        found = self._find(key)
+        check_version(self._ref(key), found.entry.version, version)
+        check_span(self._ref(key), start, length, found.entry.size)
+        if isinstance(found.data, _AnonymousFile):
+            return os.pread(found.data.fd, length, start)
+        return found.data[start : start + length]
 
     def head(self, key: str) -> Entry:
         """See `runstore.backends.Backend.head`."""

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["Codec", "Encoded", "Opened", "OpenedObject", "Projecting", "type_name"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Encoded:
-    """A value as record batches that share its memory.
+    """A value as record batches that share its memory. Not to be changed.
 
     Attributes:
         schema: The schema of every batch.
@@ -25,6 +25,8 @@ class Encoded:
         spec: What `Codec.decode` needs besides the batches; JSON.
         rows, columns: Of a table; an array's length; else None.
         nbytes: Size of the data, in bytes.
+        cell: What stands in the only row, if there is one column of large text or large
+            binary without nulls: small ones are written without *batches*.
     """
 
     schema: "pa.Schema"
@@ -33,6 +35,7 @@ class Encoded:
     rows: int | None = None
     columns: int | None = None
     nbytes: int = 0
+    cell: Buffer | None = None
 
 
 class Opened(Protocol):
@@ -42,6 +45,11 @@ class Opened(Protocol):
     ref: str
     keeps_nulls: bool
     """Whether the slots of nulls hold what the codec put there."""
+
+    @property
+    def cell(self) -> memoryview | None:
+        """What stands in the only row of a small object of one cell; None for others."""
+        ...
 
     @property
     def schema(self) -> "pa.Schema":

@@ -142,6 +142,7 @@ class _Part:
     def __init__(self, opened: Opened, batch: pa.RecordBatch, columns: range) -> None:
         self.data = opened.data
         self.ref = opened.ref
+        self.cell = None
         self.keeps_nulls = opened.keeps_nulls
         self._opened = opened
         self._batch = batch

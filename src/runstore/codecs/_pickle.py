@@ -12,14 +12,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pyarrow as pa
-
 from runstore.buffers import Buffer, flat
 from runstore.codecs._base import Encoded, Opened
+from runstore.codecs._cells import BLOB, blob_batch, blob_in, encoded_cell
 from runstore.context import PicklePolicy
 from runstore.errors import CorruptObjectError, UnsafePickleError, UnsupportedValueError
 
-__all__ = ["PickleCodec", "PickleWarning", "Pickling", "blob_batch", "blob_schema"]
+__all__ = ["PickleCodec", "PickleWarning", "Pickling"]
 
 _OUT_OF_BAND_FROM = 4096  # bytes; smaller buffers cost more as a blob than as a copy
 
@@ -154,40 +153,18 @@ class PickleCodec:
         """See `runstore.codecs.Codec.encode`."""
         buffers: list[pickle.PickleBuffer] = []
         stream = pickling.dumps(value, buffers)
+        if not buffers:
+            return encoded_cell("data", stream)
         blobs: list[Buffer] = [stream, *(buffer.raw() for buffer in buffers)]
         return Encoded(
-            blob_schema(),
+            BLOB,
             [blob_batch(blob) for blob in blobs],
             nbytes=sum(flat(blob).nbytes for blob in blobs),
         )
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
+        if opened.cell is not None:
+            return pickling.loads(opened.cell)
         stream, *buffers = (blob_in(opened, i) for i in range(opened.num_batches))
         return pickling.loads(stream, buffers)
-
-
-def blob_schema() -> pa.Schema:
-    """Give the schema of files that hold blobs: one per row, one row per batch."""
-    return _BLOB_SCHEMA
-
-
-_BLOB_SCHEMA = pa.schema([pa.field("data", pa.large_binary(), nullable=False)])
-
-
-def blob_batch(blob: Buffer) -> pa.RecordBatch:
-    """Give *blob* as a batch of one row, without copying it."""
-    size = flat(blob).nbytes
-    offsets = pa.py_buffer(bytes(8) + size.to_bytes(8, "little"))
-    array = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(flat(blob))])
-    return pa.RecordBatch.from_arrays([array], schema=_BLOB_SCHEMA)
-
-
-def blob_in(opened: Opened, index: int) -> memoryview:
-    """View the blob of one batch, writable."""
-    column = opened.batch(index).column(0)
-    _, offsets, data = column.buffers()
-    if len(column) != 1 or not pa.types.is_large_binary(column.type):
-        raise CorruptObjectError(f"{opened.ref} is damaged: not one blob per batch", opened.ref)
-    start, end = memoryview(offsets).cast("q")[:2]
-    return memoryview(opened.array(data, "u1", end).data)[start:end]

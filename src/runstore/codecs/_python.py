@@ -3,14 +3,13 @@
 import json
 from typing import Any
 
-import pyarrow as pa
-
 from runstore.codecs._base import Encoded, Opened
-from runstore.codecs._pickle import Pickling, blob_batch, blob_in, blob_schema
-from runstore.errors import CorruptObjectError
+from runstore.codecs._cells import blob_in, encoded_cell, text_in
+from runstore.codecs._pickle import Pickling
 
 __all__ = ["BytesCodec", "JsonCodec", "TextCodec", "is_json", "is_text"]
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
 _DEEPEST = 64
 _LARGEST_INT = 1 << 4096  # python refuses to print much larger ones
 
@@ -24,7 +23,7 @@ class BytesCodec:
     def encode(self, value: bytes | bytearray, pickling: Pickling) -> Encoded:
         """See `runstore.codecs.Codec.encode`."""
         spec = {"type": type(value).__name__}
-        return Encoded(blob_schema(), [blob_batch(value)], spec, nbytes=len(value))
+        return encoded_cell("data", value, spec)
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
@@ -44,11 +43,11 @@ class TextCodec:
             data = value.encode()
         except UnicodeEncodeError:  # lone surrogates are not text to Arrow
             return None
-        return _cell(data, "text")
+        return encoded_cell("text", data)
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> str:
         """See `runstore.codecs.Codec.decode`."""
-        return _cell_of(opened)
+        return text_in(opened)
 
 
 class JsonCodec:
@@ -65,11 +64,11 @@ class JsonCodec:
         """See `runstore.codecs.Codec.encode`."""
         if not is_json(value):
             return None
-        return _cell(json.dumps(value, separators=(",", ":")).encode("ascii"), "json")
+        return encoded_cell("json", _encode(value).encode("ascii"))
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
-        return json.loads(_cell_of(opened))
+        return json.loads(text_in(opened))
 
 
 def is_json(value: Any, depth: int = 0) -> bool:
@@ -102,23 +101,3 @@ def is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _cell(data: bytes, name: str) -> Encoded:
-    offsets = pa.py_buffer(bytes(8) + len(data).to_bytes(8, "little"))
-    cell = pa.Array.from_buffers(pa.large_string(), 1, [None, offsets, pa.py_buffer(data)])
-    schema = _CELLS[name]
-    return Encoded(schema, [pa.RecordBatch.from_arrays([cell], schema=schema)], nbytes=len(data))
-
-
-_CELLS = {
-    name: pa.schema([pa.field(name, pa.large_string(), nullable=False)])
-    for name in ("text", "json")
-}
-
-
-def _cell_of(opened: Opened) -> str:
-    column = opened.batch(0).column(0)
-    if len(column) != 1 or not pa.types.is_large_string(column.type):
-        raise CorruptObjectError(f"{opened.ref} is damaged: not one cell of text", opened.ref)
-    return str(column[0].as_py())

@@ -7,7 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from runstore.codecs._base import Codec, Opened, OpenedObject, Projecting, type_name
-from runstore.codecs._pickle import Pickling, blob_in
+from runstore.codecs._cells import blob_in
+from runstore.codecs._pickle import Pickling
 from runstore.errors import InvalidRequestError, UnsupportedValueError
 
 __all__ = ["converted", "decode", "selected", "stored_as"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.format._footer import read_footer, readdressed, schema_in
 from runstore.format._header import FORMAT_VERSION, Header
+from runstore.format._part import open_part
 from runstore.format._read import Stored, Verify, open_arrow
 from runstore.format._seal import Seal, footer_start, has_signature, signature_at
 from runstore.format._write import Written, arrow_file
@@ -28,6 +29,7 @@ __all__ = [
     "has_signature",
     "open_arrow",
     "open_parquet",
+    "open_part",
     "parquet_file",
     "read_footer",
     "readdressed",

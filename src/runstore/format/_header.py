@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from operator import attrgetter
+from functools import lru_cache
 from typing import Any
 
 from runstore.errors import CorruptObjectError, UnsupportedFormatError
@@ -17,9 +17,9 @@ _SLACK = 64  # at least so many spaces follow the JSON, so that a copy can chang
 _STEP = 128
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would triple the time to make one
 class Header:
-    """The description of one object, as `docs/format.md` specifies it.
+    """The description of one object, as `docs/format.md` specifies it. Not to be changed.
 
     Attributes:
         namespace, run, name: The object's own place; run is None in the namespace scope.
@@ -32,7 +32,7 @@ class Header:
         rows, columns: Of a table; an array's length; else None.
         nbytes: Size of the value in memory, in bytes, as far as its buffers tell.
         created_at: When it was put, UTC.
-        write_id: Random, unique per put.
+        write_id: Random, unique per put; hexadecimal digits.
         versions: The libraries that wrote it.
         metadata: The user's own.
     """
@@ -65,10 +65,21 @@ class Header:
         return replace(self, namespace=place.namespace, run=place.run, name=place.name)
 
     def to_json(self, length: int | None = None) -> bytes | None:
-        """Encode as ASCII JSON, padded with spaces to *length*; None if it is longer than that."""
-        document = dict(zip(_NAMES, _values(self), strict=True))
-        document["created_at"] = self.created_at.isoformat()
-        text = _encode(document).encode("ascii")
+        """Encode as ASCII JSON, padded with spaces to *length*; None if it is longer than that.
+
+        What is not known, or empty, is left out.
+        """
+        scope = _scope(self.namespace, self.run, self.workflow, self.stage)
+        kind = _kind(self.type, self.codec, self.codec_version, tuple(self.versions.items()))
+        document = (
+            f'{{{scope},"name":{_encode(self.name)},{kind},'
+            f'"created_at":"{self.created_at.isoformat()}","write_id":"{self.write_id}"'
+        )
+        for name in _SELDOM:
+            value = getattr(self, name)
+            if value or (value == 0 and value is not False):
+                document += f',"{name}":{value if type(value) is int else _encode(value)}'
+        text = f"{document}}}".encode("ascii")
         if length is None:
             length = -(-(len(text) + _SLACK) // _STEP) * _STEP
         return text.ljust(length) if len(text) <= length else None
@@ -88,19 +99,36 @@ class Header:
                 ref,
             )
         try:
-            document = _decode(text.decode())
-            known = {name: document[name] for name in _NAMES if name in document}
-            created_at = datetime.fromisoformat(known["created_at"])
-            known["created_at"] = (
+            document = _decode(text.decode())[0]
+            if not document.keys() <= _NAMES:
+                document = {name: document[name] for name in document.keys() & _NAMES}
+            created_at = datetime.fromisoformat(document["created_at"])
+            document["created_at"] = (
                 created_at if created_at.tzinfo is UTC else created_at.astimezone(UTC)
             )
-            return cls(**known)
-        except (ValueError, KeyError, TypeError) as exc:
+            document.setdefault("run", None)
+            return cls(**document)
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise CorruptObjectError(f"{ref} has a header that cannot be read: {exc}", ref) from exc
 
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
-_decode = json.JSONDecoder().decode
+# Made once: json.dumps and json.loads make one at each call.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_decode = json.JSONDecoder().raw_decode
 
-_NAMES = tuple(f.name for f in fields(Header))
-_values = attrgetter(*_NAMES)
+_NAMES = {f.name for f in fields(Header)}
+_SELDOM = ("spec", "pickle", "rows", "columns", "nbytes", "metadata")
+
+
+@lru_cache(maxsize=256)
+def _scope(namespace: str, run: str | None, workflow: str | None, stage: str | None) -> str:
+    """Give the members that all objects of a stage have in common, as JSON."""
+    known = {"namespace": namespace, "run": run, "workflow": workflow, "stage": stage}
+    return _encode({name: value for name, value in known.items() if value is not None})[1:-1]
+
+
+@lru_cache(maxsize=256)
+def _kind(kind: str, codec: str, version: int, versions: tuple[tuple[str, str], ...]) -> str:
+    """Give the members that all values of a type have in common, as JSON."""
+    known = {"type": kind, "codec": codec, "codec_version": version, "versions": dict(versions)}
+    return _encode(known)[1:-1]

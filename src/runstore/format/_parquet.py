@@ -16,14 +16,14 @@ from runstore.errors import CorruptObjectError, UnsupportedValueError
 from runstore.format._header import Header
 from runstore.format._read import ARROW_ERRORS, Verify, check_body, header_in
 from runstore.format._seal import footer_start, is_sealed
-from runstore.format._write import Sink, Written
+from runstore.format._write import Sink, Streamed, Written
 
 __all__ = ["StoredParquet", "open_parquet", "parquet_file"]
 
 _ROWS = 1 << 20  # a row group; what is held in memory while writing
 
 
-class _ParquetFile(Written):
+class _ParquetFile(Streamed):
     def __init__(
         self,
         schema: pa.Schema,
@@ -103,6 +103,7 @@ class StoredParquet:
     """One stored Parquet file, opened; to a codec it looks like an Arrow file of one batch."""
 
     num_batches = 1
+    cell = None
     keeps_nulls = False  # Parquet has no slots for them
 
     def __init__(

@@ -1,6 +1,7 @@
 """Bytes to header, schema and record batches; damage is found before anything is built."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -8,7 +9,8 @@ import pyarrow as pa
 
 from runstore.buffers import Buffer, flat
 from runstore.errors import CorruptObjectError
-from runstore.format._header import Header
+from runstore.format._cell import learn_cell, open_cell
+from runstore.format._header import FORMAT_VERSION, Header
 from runstore.format._seal import body_is_intact, footer_start, is_sealed
 
 __all__ = ["ARROW_ERRORS", "Stored", "Verify", "check_body", "header_in", "open_arrow"]
@@ -26,20 +28,43 @@ class Stored:
 
     Attributes:
         header: What the file says about itself; None for one runstore did not write.
-        schema: The schema of the record batches.
         data: The whole file, private and writable.
+        cell: What stands in the only row of a small file of one column; None for others.
         keeps_nulls: Whether the slots of nulls hold what the codec put there.
     """
 
-    def __init__(self, data: Buffer, reader: Any, header: Header | None, ref: str) -> None:
+    def __init__(
+        self,
+        data: Buffer,
+        ref: str,
+        header: Header | None,
+        reader: Any = None,
+        cell: memoryview | None = None,
+    ) -> None:
         self.data = data
-        self.header = header
-        self.schema: pa.Schema = reader.schema
         self.ref = ref
+        self.header = header
+        self.cell = cell
         self.keeps_nulls = header is not None  # Arrow writes buffers as they are
-        self._reader = reader
         self._fields: list[int] | None = None
-        self._base: int = pa.py_buffer(data).address
+        if reader is not None:
+            self._reader = reader
+
+    @cached_property
+    def _reader(self) -> Any:
+        return pa.ipc.RecordBatchFileReader(self._source())
+
+    def _source(self) -> Any:
+        return pa.py_buffer(self.data)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The schema of the record batches."""
+        return self._reader.schema
+
+    @cached_property
+    def _base(self) -> int:
+        return int(pa.py_buffer(self.data).address)
 
     @property
     def num_batches(self) -> int:
@@ -78,8 +103,8 @@ class Stored:
         """Give the same file with these columns alone, in this order; no other is decoded."""
         needed = sorted(set(columns))
         options = pa.ipc.IpcReadOptions(included_fields=needed)  # none stands for all
-        reader = pa.ipc.RecordBatchFileReader(pa.py_buffer(self.data), options=options)
-        projected = Stored(self.data, reader, self.header, self.ref)
+        reader = pa.ipc.RecordBatchFileReader(self._source(), options=options)
+        projected = Stored(self.data, self.ref, self.header, reader)
         fields = [self.schema.field(i) for i in columns]
         projected.schema = pa.schema(fields, self.schema.metadata)
         projected._fields = [needed.index(i) for i in columns]
@@ -123,6 +148,10 @@ def open_arrow(data: Buffer, ref: str, *, verify: Verify = "auto", mapped: bool 
     """
     view = flat(data)
     size = view.nbytes
+    found = open_cell(view) if size <= _VERIFY_UP_TO else None
+    if found is not None:
+        document, cell = found
+        return Stored(data, ref, Header.from_json(document, b"%d" % FORMAT_VERSION, ref), cell=cell)
     start = footer_start(view[-10:], size, ref)
     sealed = is_sealed(bytes(view[start:]), ref)
     if not sealed and verify is True:
@@ -135,10 +164,13 @@ def open_arrow(data: Buffer, ref: str, *, verify: Verify = "auto", mapped: bool 
     except ARROW_ERRORS as exc:
         raise _damaged(ref, exc) from exc
     if not sealed:
-        return Stored(data, reader, None, ref)
+        return Stored(data, ref, None, reader)
     if verify is True or (verify == "auto" and (not mapped or size <= _VERIFY_UP_TO)):
         check_body(data, start, entries, ref)
-    return Stored(data, reader, header_in(entries, ref), ref)
+    header = header_in(entries, ref)
+    if size <= _VERIFY_UP_TO:
+        learn_cell(reader.schema, entries)
+    return Stored(data, ref, header, reader)
 
 
 def check_body(data: Buffer, start: int, entries: dict[bytes, bytes], ref: str) -> None:

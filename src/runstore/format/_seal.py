@@ -30,6 +30,7 @@ from runstore.buffers import Buffer, flat
 from runstore.errors import CorruptObjectError
 
 __all__ = [
+    "DIGEST_PREFIX",
     "Seal",
     "body_is_intact",
     "footer_start",
@@ -39,7 +40,7 @@ __all__ = [
     "signature_at",
 ]
 
-_PREFIX = b"xxh3_128:"
+DIGEST_PREFIX = b"xxh3_128:"
 _DIGEST = re.compile(rb"xxh3_128:([0-9a-f]{32})")
 _ZEROS = b"0" * 32
 _SIGNED = b"hmac-sha256:"
@@ -61,16 +62,17 @@ class Seal:
         self._body = xxhash.xxh3_128()
         self._signed = hmac.new(key, digestmod=hashlib.sha256) if key is not None else None
         self._size = 0
-        self._body_slot = secrets.token_hex(16).encode()
-        self._footer_slot = secrets.token_hex(16).encode()
-        self._signature_slot = secrets.token_hex(32).encode()
+        placeholders = secrets.token_hex(64).encode()
+        self._body_slot = placeholders[:32]
+        self._footer_slot = placeholders[32:64]
+        self._signature_slot = placeholders[64:]
 
     @property
     def slots(self) -> dict[bytes, bytes]:
         """The key-values to put into the footer, still with placeholders."""
         slots = {
-            b"runstore.body": _PREFIX + self._body_slot,
-            b"runstore.digest": _PREFIX + self._footer_slot,
+            b"runstore.body": DIGEST_PREFIX + self._body_slot,
+            b"runstore.digest": DIGEST_PREFIX + self._footer_slot,
         }
         if self._signed is not None:
             slots[b"runstore.signature"] = _SIGNED + self._signature_slot
@@ -102,7 +104,7 @@ class Seal:
             footer = footer.replace(self._signature_slot, _UNSIGNED)
             footer = _with(footer, at, _sign(self._signed, self._size, footer, digest_at, at))
         footer = _with(footer, digest_at, xxhash.xxh3_128_hexdigest(footer).encode())
-        return tail[:start] + footer, _PREFIX.decode() + body
+        return tail[:start] + footer, DIGEST_PREFIX.decode() + body
 
 
 def footer_start(tail: bytes | memoryview, size: int, ref: str) -> int:
@@ -137,14 +139,14 @@ def is_sealed(footer: bytes, ref: str) -> bool:
     """
     if _digest_at(footer) is not None:
         return True
-    if b"runstore." in footer or _PREFIX in footer:
+    if b"runstore." in footer or DIGEST_PREFIX in footer:
         raise CorruptObjectError(f"{ref} is damaged: its footer does not fit its digest", ref)
     return False
 
 
 def body_is_intact(data: Buffer, start: int, digest: str) -> bool:
     """Say whether the bytes of *data* before *start* have this digest."""
-    return _PREFIX.decode() + xxhash.xxh3_128_hexdigest(flat(data)[:start]) == digest
+    return DIGEST_PREFIX.decode() + xxhash.xxh3_128_hexdigest(flat(data)[:start]) == digest
 
 
 def has_signature(footer: bytes) -> bool:

@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from runstore.buffers import Buffer, flat
 from runstore.errors import UnsupportedValueError
+from runstore.format._cell import cell_file
 from runstore.format._header import FORMAT_VERSION, Header
 from runstore.format._seal import Seal
 
-__all__ = ["Sink", "Written", "arrow_file", "footer_entries"]
+__all__ = ["Sink", "Streamed", "Written", "arrow_file", "footer_entries"]
 
 _SMALL = 64 * 1024  # below, the file is put together in memory: one write, no sink calls
 _LARGE = 1 << 20  # below, digesting a part takes less than starting a thread
@@ -32,6 +33,28 @@ class Written(ABC):
         digest: Of the file's body, once the last buffer has been given out.
     """
 
+    size: int = 0
+    digest: str | None = None
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Buffer]: ...
+
+
+class _CellFile(Written):
+    """A file that is whole already."""
+
+    def __init__(self, file: bytes, digest: str) -> None:
+        self._file = file
+        self.size = len(file)
+        self.digest = digest
+
+    def __iter__(self) -> Iterator[Buffer]:
+        return iter((self._file,))
+
+
+class Streamed(Written):
+    """A file that is written while it is given out."""
+
     def __init__(
         self,
         schema: pa.Schema,
@@ -42,10 +65,8 @@ class Written(ABC):
         self._schema = schema
         self._batches = batches
         self._seal = Seal(key)
-        self._footer = footer_entries(header, self._seal)
+        self._footer = footer_entries(header) | self._seal.slots
         self._ref = str(header.place)
-        self.size = 0
-        self.digest: str | None = None
 
     @abstractmethod
     def _steps(self, sink: "Sink") -> Iterator[None]:
@@ -78,7 +99,7 @@ class Written(ABC):
         return tail
 
 
-class _ArrowFile(Written):
+class _ArrowFile(Streamed):
     def __init__(
         self,
         schema: pa.Schema,
@@ -123,6 +144,7 @@ def arrow_file(
     nbytes: int | None = None,
     compression: str | None = None,
     key: bytes | None = None,
+    cell: Buffer | None = None,
 ) -> Written:
     """Encode *batches* as one self-describing Arrow IPC file.
 
@@ -136,21 +158,26 @@ def arrow_file(
         nbytes: About how large the data is, if known.
         compression: ``lz4``, ``zstd`` or None.
         key: To sign the file with; None leaves it unsigned.
+        cell: What stands in the only row, if *schema* is one column of large text or
+            binary without nulls; then *batches* may not be needed.
     """
+    if cell is not None and key is None and compression is None:
+        file = cell_file(schema, cell, footer_entries(header))
+        if file is not None:
+            return _CellFile(*file)
     options = pa.ipc.IpcWriteOptions(compression=compression, unify_dictionaries=True)
     small = nbytes is not None and nbytes < _SMALL
     return _ArrowFile(schema, batches, header, key, options, small)
 
 
-def footer_entries(header: Header, seal: Seal) -> dict[bytes, bytes]:
-    """Give the key-values of a file's footer."""
+def footer_entries(header: Header) -> dict[bytes, bytes]:
+    """Give the key-values of a file's footer, but for the seal."""
     document = header.to_json()
     assert document is not None
-    return {
-        b"runstore.version": str(FORMAT_VERSION).encode(),
-        b"runstore.object": document,
-        **seal.slots,
-    }
+    return {b"runstore.version": _VERSION, b"runstore.object": document}
+
+
+_VERSION = str(FORMAT_VERSION).encode()
 
 
 def _aligning(schema: pa.Schema, batch: pa.RecordBatch, position: int) -> dict[str, str] | None:

@@ -13,7 +13,8 @@ from runstore.store._target import RAISE, Target, missing, place_of
 
 __all__ = ["BulkVerbs"]
 
-_AT_ONCE = 8  # items of a *_many call under way at a time
+# Items of a *_many call under way at a time: on a disk the cores decide, far away the latency.
+_AT_ONCE_NEAR, _AT_ONCE_FAR = 8, 32
 _PAST = {"put": "stored", "get": "read", "delete": "deleted"}
 
 
@@ -50,7 +51,7 @@ class BulkVerbs(ABC):
                 stage=target.stage,
             )
 
-        return _each("put", one, values)
+        return _each("put", one, values, target)
 
     def get_many(
         self,
@@ -82,7 +83,7 @@ class BulkVerbs(ABC):
                     return default
                 raise missing(target.objects, place) from exc
 
-        return _each("get", one, names)
+        return _each("get", one, names, target)
 
     def delete_many(
         self, names: Iterable[str], *, scope: Scope = "run", missing_ok: bool = False
@@ -119,11 +120,14 @@ class BulkVerbs(ABC):
             raise _bulk("delete", names, errors, done)
 
 
-def _each(verb: str, one: Callable[[str], Any], names: Iterable[str]) -> dict[str, Any]:
+def _each(
+    verb: str, one: Callable[[str], Any], names: Iterable[str], target: Target
+) -> dict[str, Any]:
     names = builtins.list(dict.fromkeys(names))
     results: dict[str, Any] = {}
     errors: dict[str, Exception] = {}
-    with ThreadPoolExecutor(max_workers=min(_AT_ONCE, max(1, len(names)))) as pool:
+    at_once = _AT_ONCE_NEAR if target.objects.backend.mapped else _AT_ONCE_FAR
+    with ThreadPoolExecutor(max_workers=min(at_once, max(1, len(names)))) as pool:
         futures = {name: pool.submit(one, name) for name in names}
         for name, future in futures.items():
             try:

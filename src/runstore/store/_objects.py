@@ -6,6 +6,7 @@ Knows no context: every call is given the full place of its object.
 import secrets
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata as packages
@@ -22,6 +23,7 @@ from runstore.errors import (
     CorruptObjectError,
     InvalidRequestError,
     ObjectNotFoundError,
+    PreconditionFailedError,
     RunStoreError,
     UnsupportedFormatError,
     UnsupportedValueError,
@@ -44,6 +46,7 @@ __all__ = ["Objects"]
 
 _CONTAINERS = (ARROW, "parquet")  # formats that keep our header
 
+_WORTH_PARTS = 1 << 20  # bytes of an object; a smaller one is read whole, in one request
 _TAIL = 64 * 1024  # nearly every footer is shorter; a longer one costs a second read
 
 
@@ -140,6 +143,7 @@ class Objects:
                 nbytes=encoded.nbytes,
                 compression=compression,
                 key=signing,
+                cell=encoded.cell,
             )
         entry = self.backend.put(key, written, if_absent=if_absent, if_match=if_match)
         schema = partial(self._schema, key, place)
@@ -157,6 +161,9 @@ class Objects:
         """Read and decode; see `Verbs.get`."""
         ref, extension = str(place), extension_of(place.name)
         policy = self._policy(pickle, ref)
+        if columns is not None and extension in _CONTAINERS and not self.backend.mapped:
+            with suppress(_Whole):
+                return self._get_part(place, verify, columns, as_type, policy)
         data, _ = self.backend.get(key_of(place))
         if extension not in _CONTAINERS:
             if as_type is bytes:
@@ -169,16 +176,47 @@ class Objects:
         signed = policy == "signed" and pickled and as_type is not bytes
         if signed:
             opened = self._authentic(data, ref, extension, signing_key(ref, "load"), "load")
-        if opened.header is not None:
-            _check_place(opened.header, place)
+        return _rebuilt(opened, place, policy, signed, columns, as_type)
+
+    def _get_part(
+        self,
+        place: Place,
+        verify: Verify,
+        columns: list[Any],
+        as_type: type | None,
+        policy: PicklePolicy,
+    ) -> Any:
+        """Read only these columns of a large object far away.
+
+        Raises:
+            _Whole: All of it has to be read.
+        """
+        key, ref = key_of(place), str(place)
+        if verify is True or policy == "signed":
+            raise _Whole
+        footer, entry = self._footer(key, ref)
+        version = entry.version
+        if version is None or entry.size <= _WORTH_PARTS:
+            raise _Whole
+
+        failed: list[RunStoreError] = []  # Arrow reports what a read raises as its own error
+
+        def read(start: int, length: int) -> Buffer:
+            try:
+                return self.backend.read(key, start, length, version)
+            except RunStoreError as exc:
+                failed.append(exc)
+                raise
+
         try:
-            return _decoded(opened, policy, signed, columns, as_type)
-        except RunStoreError:
-            raise
-        except (KeyError, IndexError, ValueError, TypeError, AttributeError) as exc:
-            raise CorruptObjectError(
-                f"{place} cannot be rebuilt from what is stored ({type(exc).__name__}: {exc})", ref
-            ) from exc
+            opened = containers.open_part(read, entry.size, footer, ref)
+            return _rebuilt(opened, place, policy, False, columns, as_type)
+        except RunStoreError as exc:
+            if not failed:
+                raise
+            if isinstance(failed[0], (PreconditionFailedError, ObjectNotFoundError)):
+                raise _Whole from exc  # it was replaced or deleted meanwhile
+            raise failed[0] from exc
 
     def stat(self, place: Place) -> ObjectInfo:
         """Describe from the footer alone; see `Verbs.stat`."""
@@ -331,6 +369,31 @@ def _open(
     if extension == "parquet":
         return containers.open_parquet(data, ref, verify=verify)
     return containers.open_arrow(data, ref, verify=verify, mapped=mapped)
+
+
+class _Whole(Exception):  # noqa: N818 - not an error, a way on
+    """All of an object has to be read."""
+
+
+def _rebuilt(
+    opened: "Stored | containers.StoredParquet",
+    place: Place,
+    policy: PicklePolicy,
+    signed: bool,
+    columns: list[Any] | None,
+    as_type: type | None,
+) -> Any:
+    if opened.header is not None:
+        _check_place(opened.header, place)
+    try:
+        return _decoded(opened, policy, signed, columns, as_type)
+    except RunStoreError:
+        raise
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as exc:
+        raise CorruptObjectError(
+            f"{place} cannot be rebuilt from what is stored ({type(exc).__name__}: {exc})",
+            str(place),
+        ) from exc
 
 
 def _decoded(

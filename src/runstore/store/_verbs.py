@@ -126,7 +126,7 @@ class Verbs(BulkVerbs):
             namespace: Read from this namespace instead of the current one; in the run
                 scope together with *run*.
             columns: Only these columns of a table, in this order; the others are not
-                decoded. Index and dtypes stay.
+                decoded, and on S3 not read. Index and dtypes stay.
             as_type: The type to return, without a copy where the libraries allow: a
                 stored pandas frame as `pyarrow.Table`, say. ``docs/api.md`` has a table.
             pickle: The policy for this call instead of the store's.

@@ -159,6 +159,24 @@ class BackendTests(ABC):
             with pytest.raises(ObjectNotFoundError):
                 verb("a")
 
+    def test_read_gives_a_range_of_one_version(self, backend: Backend) -> None:
+        """read() gives the bytes asked for, of the version asked for, or says that it is gone."""
+        data = bytes(range(256)) * 8
+        version = backend.put("a.arrow", [data]).version
+        assert version is not None
+        for start, length in ((0, 5), (100, 1000), (2040, 8), (7, 0)):
+            assert data[start : start + length] == bytes(
+                flat(backend.read("a.arrow", start, length, version))
+            )
+        with pytest.raises(StorageError):
+            backend.read("a.arrow", 2040, 9, version)
+        backend.put("a.arrow", [data[::-1]])
+        with pytest.raises(PreconditionFailedError, match=r"a\.arrow"):
+            backend.read("a.arrow", 0, 5, version)
+        backend.delete("a.arrow")
+        with pytest.raises(ObjectNotFoundError, match=r"a\.arrow"):
+            backend.read("a.arrow", 0, 5, version)
+
     def test_tail_gives_the_last_bytes(self, backend: Backend) -> None:
         """tail() gives as many of the last bytes as asked for, or all there are."""
         for size in (100, LARGE):

@@ -11,7 +11,7 @@ from typing import Any
 
 from runstore.backends._base import Entry
 from runstore.backends._s3._conditions import HIDDEN, Probe
-from runstore.backends._s3._download import download, ranged
+from runstore.backends._s3._download import download, part, ranged
 from runstore.backends._s3._errors import as_error, translated
 from runstore.backends._s3._options import S3Config, split_options, split_url
 from runstore.backends._s3._retry import Deadline, persist
@@ -121,6 +121,20 @@ class S3Backend:
             client, deadline = self._open()[0], Deadline(self._timeout)
             got = ranged(client, self._name(key), Span(None, length), deadline)
         return got.data, _entry(key, got)
+
+    def read(self, key: str, start: int, length: int, version: str) -> Buffer:
+        """See `runstore.backends.Backend.read`."""
+        ref, span = self._ref(key), Span(start, length)
+        if length == 0:
+            return b""
+        with translated(ref, "read"):
+            client, name = self._open()[0], self._name(key)
+            try:
+                return part(client, name, span, version, self._timeout)
+            except Failure as failure:
+                if failure.condition_failed:
+                    raise _conflict(failure, Condition(False, version), ref) from failure
+                raise
 
     def head(self, key: str) -> Entry:
         """See `runstore.backends.Backend.head`.

@@ -1,14 +1,13 @@
 """One object down: a first range that tells how much there is, then the rest of that version."""
 
 import mmap
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from runstore.backends._s3._retry import Deadline, persist
-from runstore.backends._s3._wire import Failure, Got, S3Client, Span
+from runstore.backends._s3._wire import RANGE_IGNORED, Failure, Got, S3Client, Span
 from runstore.buffers import flat
 
-__all__ = ["FIRST", "download", "ranged"]
+__all__ = ["FIRST", "download", "part", "ranged"]
 
 FIRST = 8 << 20
 """Bytes that are asked for at once; an object that is no larger is one request."""
@@ -63,25 +62,51 @@ def download(client: S3Client, name: str, timeout: float) -> Got:
         return got._replace(data=data)
 
 
+def part(client: S3Client, name: str, span: Span, version: str, timeout: float) -> memoryview:
+    """Read a range of one version, in several requests at a time if it is a long one.
+
+    Raises:
+        Failure: It is another version by now, or not there, or the server failed.
+    """
+    assert span.start is not None
+    data = memoryview(bytearray(span.length))
+    try:
+        _fill(client, name, version, span.start, data, timeout)
+    except Failure as failure:
+        if failure.code != RANGE_IGNORED:
+            raise
+        got = persist(lambda t: client.get(name, None, None, t), Deadline(timeout))
+        data = flat(got.data)[span.start : span.start + span.length]
+        _full(got._replace(data=data), span, version)
+    return data
+
+
 def _rest(client: S3Client, name: str, got: Got, data: memoryview, timeout: float) -> None:
-    """Fill *data* behind the first range; every range is of the same version, or refused."""
+    """Fill *data* behind the first range."""
+    first = flat(got.data).nbytes
+    _fill(client, name, got.version, first, data[first:], timeout)
 
-    def one(start: int) -> Callable[[], None]:
-        def read() -> None:
-            span = Span(start, min(_RANGE, got.size - start))
-            into = data[start : start + span.length]
-            # Progress moves the deadline: what is large may take long, what stalls may not.
-            part = persist(
-                lambda t: _full(client.get(name, span, got.version, t, into), span, got),
-                Deadline(timeout),
-            )
-            assert part.version == got.version
 
-        return read
+def _fill(
+    client: S3Client, name: str, version: str, start: int, data: memoryview, timeout: float
+) -> None:
+    """Fill *data* from *start* on; every range is of the same version, or refused."""
 
-    starts = range(flat(got.data).nbytes, got.size, _RANGE)
+    def one(at: int) -> None:
+        into = data[at : at + _RANGE]
+        span = Span(start + at, into.nbytes)
+        # Progress moves the deadline: what is large may take long, what stalls may not.
+        persist(
+            lambda t: _full(client.get(name, span, version, t, into), span, version),
+            Deadline(timeout),
+        )
+
+    starts = range(0, data.nbytes, _RANGE)
+    if len(starts) == 1:
+        one(0)
+        return
     with ThreadPoolExecutor(min(_AT_ONCE, len(starts)), "runstore-s3-get") as pool:
-        futures = [pool.submit(one(start)) for start in starts]
+        futures = [pool.submit(one, at) for at in starts]
         try:
             for future in futures:
                 future.result()
@@ -90,9 +115,12 @@ def _rest(client: S3Client, name: str, got: Got, data: memoryview, timeout: floa
             raise
 
 
-def _full(part: Got, span: Span, whole: Got) -> Got:
-    if part.version != whole.version or part.size != whole.size:
+def _full(part: Got, span: Span, version: str) -> Got:
+    if part.version != version:
         raise Failure(412, "PreconditionFailed", "another version came")
+    assert span.start is not None
+    if span.start + span.length > part.size:
+        raise Failure(416, "InvalidRange", f"it has {part.size} bytes")
     if flat(part.data).nbytes != span.length:
         raise Failure(0, "", f"{flat(part.data).nbytes} bytes came of {span.length}")
     return part

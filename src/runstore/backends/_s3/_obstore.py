@@ -14,7 +14,17 @@ from urllib.parse import urlsplit
 
 from runstore.backends._s3._options import S3Config
 from runstore.backends._s3._s3fs import S3fsClient
-from runstore.backends._s3._wire import MARK, Condition, Failure, Got, Item, Parts, Span, quoted
+from runstore.backends._s3._wire import (
+    MARK,
+    RANGE_IGNORED,
+    Condition,
+    Failure,
+    Got,
+    Item,
+    Parts,
+    Span,
+    quoted,
+)
 from runstore.errors import MissingExtraError, SettingsError, StorageError
 
 __all__ = ["ObstoreClient", "is_usable"]
@@ -299,7 +309,7 @@ def _failure(exc: Exception) -> Failure:
     if found := _MESSAGE.search(text):
         return Failure(status, code, found[1])
     if "non-partial response" in text:
-        return Failure(416, "InvalidRange", "the whole object came where a range was asked for")
+        return Failure(416, RANGE_IGNORED, "the whole object came where a range was asked for")
     if status:
         return Failure(status, code, "no reason given")
     if any(word in text for word in _UNSENT):

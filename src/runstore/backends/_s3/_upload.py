@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from threading import BoundedSemaphore
 
 from runstore.backends._s3._conditions import Probe
 from runstore.backends._s3._retry import Deadline, persist
@@ -21,6 +22,7 @@ SINGLE = 8 << 20
 _PART = 8 << 20  # of the first parts; S3 takes 10,000 at most, so later ones are larger
 _STREAMED_PART = 8 << 20  # where the engine cuts, all are alike: up to 80 GB
 _AT_ONCE = 4
+_LARGE_AT_ONCE = 2  # objects that go up in parts, each with some in memory
 _LARGEST_PUT = 5 << 30
 _ASK = 0.5  # seconds for the question whether a lost write landed, at least
 
@@ -67,6 +69,7 @@ class Uploader:
         self._client = client
         self._probe = probe
         self._timeout = timeout
+        self._large = BoundedSemaphore(_LARGE_AT_ONCE)
 
     def put(self, name: str, buffers: Iterable[Buffer], condition: Condition) -> tuple[str, int]:
         """Write an object; give its ETag and size.
@@ -79,22 +82,28 @@ class Uploader:
         first = blocks.take(SINGLE + 1)
         if blocks.size <= SINGLE:
             return self._single(name, first, condition), blocks.size
+        with self._large:
+            return self._put_large(name, blocks, first, condition), blocks.size
+
+    def _put_large(
+        self, name: str, blocks: Blocks, first: list[memoryview], condition: Condition
+    ) -> str:
         if not condition and self._client.streams:
             blocks.put_back(first)
-            return self._streamed(name, blocks), blocks.size
+            return self._streamed(name, blocks)
         parts = self._client.parts
         if parts is not None and (
             not condition or self._probe.keeps_in_parts(self._client, condition, self._timeout)
         ):
             blocks.put_back(first)
-            return self._in_parts(name, blocks, condition, parts), blocks.size
+            return self._in_parts(name, blocks, condition, parts)
         # The condition holds for one request alone; S3 takes 5 GiB in one.
         first += blocks.take(_LARGEST_PUT)
         if blocks.size > _LARGEST_PUT:
             raise Failure(
                 400, "EntityTooLarge", "this server keeps conditions only up to 5 GiB", sent=False
             )
-        return self._single(name, first, condition), blocks.size
+        return self._single(name, first, condition)
 
     def _single(self, name: str, body: list[memoryview], condition: Condition) -> str:
         mark = secrets.token_hex(16)

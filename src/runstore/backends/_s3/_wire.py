@@ -10,6 +10,7 @@ from runstore.buffers import Buffer
 
 __all__ = [
     "MARK",
+    "RANGE_IGNORED",
     "Condition",
     "Failure",
     "Got",
@@ -23,6 +24,9 @@ __all__ = [
 
 MARK = "runstore-write"
 """The user metadata that tells one write from another: a lost answer can be looked up."""
+
+RANGE_IGNORED = "RangeIgnored"
+"""Our code for an answer with the whole object to a request for a part, as some servers give."""
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TRANSIENT_CODES = frozenset(

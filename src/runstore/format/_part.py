@@ -1,0 +1,97 @@
+"""A stored file of which only what is needed is read, range by range.
+
+Arrow and Parquet readers ask for the footer, and then for the buffers of the
+columns wanted and no others. The footer is checked, as always; the digest of the
+data needs all of it, so the data is not.
+"""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from runstore.buffers import Buffer, flat
+from runstore.format._footer import read_footer
+from runstore.format._read import Stored
+
+__all__ = ["open_part"]
+
+Read = Callable[[int, int], Buffer]
+"""Gives so many bytes from a place of the file on, always of the same version."""
+
+
+class _Ranges(io.RawIOBase):
+    """A file that is read through a function, but for its footer, which is there."""
+
+    def __init__(self, read: Read, size: int, footer: bytes) -> None:
+        self._read = read
+        self._size = size
+        self._footer = footer
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def size(self) -> int:
+        return self._size
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = base + offset
+        return self._at
+
+    def read(self, size: int | None = -1) -> Any:
+        start, footer_at = self._at, self._size - len(self._footer)
+        end = self._size if size is None or size < 0 else min(self._size, start + size)
+        self._at = max(start, end)
+        if end <= start:
+            return b""
+        if start >= footer_at:
+            return self._footer[start - footer_at : end - footer_at]
+        if end <= footer_at:
+            return flat(self._read(start, end - start))
+        return bytes(flat(self._read(start, footer_at - start))) + self._footer[: end - footer_at]
+
+
+class _StoredPart(Stored):
+    """An Arrow file that is not here."""
+
+    def __init__(self, file: _Ranges, ref: str, header: Any) -> None:
+        super().__init__(b"", ref, header)
+        self._file = file
+
+    def _source(self) -> Any:
+        return pa.PythonFile(self._file, "r")
+
+
+def open_part(read: Read, size: int, footer: bytes, ref: str) -> Any:
+    """Open an Arrow or Parquet file; its `project` reads the columns it is asked for.
+
+    Args:
+        read: Gives a range of the file.
+        size: Of the file, in bytes.
+        footer: Its last bytes, from where the footer begins.
+        ref: What to call it in errors.
+
+    Raises:
+        CorruptObjectError: The footer is damaged.
+        UnsupportedFormatError: It is of a newer format version.
+    """
+    found = read_footer(footer, ref)
+    header = found[0] if found is not None else None
+    file = _Ranges(read, size, footer)
+    if not footer.endswith(b"PAR1"):
+        return _StoredPart(file, ref, header)
+    import pyarrow.parquet as pq
+
+    from runstore.format._parquet import StoredParquet
+
+    parquet = pq.ParquetFile(pa.PythonFile(file, "r"), pre_buffer=True)
+    return StoredParquet(b"", parquet, header, ref)
