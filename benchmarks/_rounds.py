@@ -114,7 +114,8 @@ class _Turn:
     def round(self, number: int) -> None:
         """Do each step once, unless an earlier one failed."""
         keys = [f"o{number}-{i}" for i in range(self.result["count"])]
-        before = self._place.stored() if number == 0 else None
+        writes = bool({*_WRITES} & {*self._case.steps})
+        before = self._place.stored() if number == 0 and writes else None
         for step in self._case.steps:
             if not self._step(step, keys, first=number == 0):
                 return
@@ -125,7 +126,7 @@ class _Turn:
             answer = self._ask({"step": "check", "keys": keys[:_CHECKED]})
             if answer is not None and answer["different"]:
                 self.result |= {"status": "differs", "error": self._clean(answer["different"])}
-        if {*_WRITES} & {*self._case.steps} and "delete" not in self._case.steps:
+        if writes and "delete" not in self._case.steps:
             if "eight_put" in self._case.steps:
                 keys = [f"{key}-{i}" for key in keys for i in range(self._processes)]
             self._ask({"step": "clear", "keys": keys})

@@ -72,6 +72,7 @@ def _bars(pyplot: Any, results: list[Result], panels: tuple[tuple[str, str], ...
         axis.set_title(f"{STEP_NAMES[step]}, {size(shown[0]['bytes'])}", loc="left")
         axis.spines[["top", "right", "bottom"]].set_visible(False)
         axis.tick_params(bottom=False, which="both", labelbottom=False)
+    figure.supxlabel("median time for one object, logarithmic: shorter is better", fontsize=8)
     figure.tight_layout()
     return figure
 
