@@ -164,6 +164,8 @@ def name_of(key: str) -> str | None:
 
     A shortened key's name is inside its object; see `is_shortened`.
     """
+    if len(key) <= _LONGEST_PART and _PLAIN.fullmatch(key):
+        return key[: -len(".arrow")]
     extension = extension_of(key)
     if extension == ARROW:
         if not key.endswith(".arrow"):
@@ -176,6 +178,10 @@ def name_of(key: str) -> str | None:
         return name if _name_key(name) == key else None
     except (UnicodeDecodeError, InvalidNameError):
         return None
+
+
+# Keys that are their name and ".arrow", as nearly all are: listings read them by the thousand.
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+\.arrow")
 
 
 def is_shortened(key: str) -> bool:

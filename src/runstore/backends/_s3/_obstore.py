@@ -180,30 +180,31 @@ class ObstoreClient:
     ) -> Iterator[builtins.list[Item]]:
         """See `S3Client.pages`.
 
-        obstore takes an error document for an empty page, and does not say whether
-        more follow: nothing is believed only when it is said twice, and after a full
-        page s3fs goes on, where it is installed.
+        obstore asks for page after page as long as the server says that more follow. But
+        it takes an error document for an empty page, and the last one. A page that is not
+        full is the end; nothing, or nothing behind a full page, is believed when it is
+        said twice.
         """
-        page = self._page(prefix, after, timeout) or self._page(prefix, after, timeout)
-        while page:
-            yield page
-            if len(page) < _PAGE:
+        doubts = 0
+        while doubts < 2:
+            found = 0
+            for page in self._stream(prefix, after, timeout):
+                yield page
+                found, after = len(page), page[-1].name
+            if 0 < found < _PAGE:
                 return
-            after = page[-1].name
-            if isinstance(self.parts, S3fsClient):
-                yield from self.parts.pages(prefix, after, timeout)
-                return
-            page = self._page(prefix, after, timeout) or self._page(prefix, after, timeout)
+            doubts = 1 if found else doubts + 1
 
-    def _page(self, prefix: str, after: str | None, timeout: float) -> builtins.list[Item]:
+    def _stream(
+        self, prefix: str, after: str | None, timeout: float
+    ) -> Iterator[builtins.list[Item]]:
         with _failures():
             store = self._store(timeout)
-            found = self._api.list(store, prefix or None, offset=after, chunk_size=_PAGE)
-            page = next(found, ())
-        return [
-            Item(o["path"], o["size"], _utc(o["last_modified"]), quoted(o["e_tag"] or ""))
-            for o in page
-        ]
+            for page in self._api.list(store, prefix or None, offset=after, chunk_size=_PAGE):
+                yield [
+                    Item(o["path"], o["size"], _utc(o["last_modified"]), quoted(o["e_tag"] or ""))
+                    for o in page
+                ]
 
     def folders(self, prefix: str, timeout: float) -> builtins.list[str]:
         """See `S3Client.folders`."""
