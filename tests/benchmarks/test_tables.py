@@ -84,7 +84,6 @@ def test_the_budget_says_what_was_not_measured_and_what_was_not_met():
 
 def test_figures_are_drawn_of_results(tmp_path):
     """Each is an SVG, the same for the same results."""
-    pytest.importorskip("matplotlib")
     from benchmarks.plots import draw
 
     growth = [
