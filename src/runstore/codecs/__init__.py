@@ -5,7 +5,7 @@ such a value is met, so nobody pays for libraries not in use.
 """
 
 import sys
-from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -126,17 +126,23 @@ def encode(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
     return codec, encoded
 
 
-def _codecs_for(value: Any) -> Iterator[Codec]:
+def _codecs_for(value: Any) -> tuple[Codec, ...]:
     """Give the codecs for a type, in the order in which they are asked."""
     name = type_name(type(value))
-    names = _BY_TYPE.get(name, "")
+    names = _BY_TYPE.get(name)
+    if names is not None:
+        return _codecs_named(names)
     if name.startswith("pyarrow.lib.") and name.endswith(("Array", "Scalar")):
-        names = "arrow"  # each Arrow type has classes of its own
-    elif name.startswith("numpy.") and isinstance(value, sys.modules["numpy"].generic):
-        names = "nested"
-    yield from map(codec_named, names.split())
-    if not names and (plugin := plugin_for(name, frozenset(_CODECS))) is not None:
-        yield plugin
+        return _codecs_named("arrow")  # each Arrow type has classes of its own
+    if name.startswith("numpy.") and isinstance(value, sys.modules["numpy"].generic):
+        return _codecs_named("nested")
+    plugin = plugin_for(name, frozenset(_CODECS))
+    return () if plugin is None else (plugin,)
+
+
+@cache
+def _codecs_named(names: str) -> tuple[Codec, ...]:
+    return tuple(map(codec_named, names.split()))
 
 
 def codec_named(name: str) -> Codec:

@@ -127,7 +127,7 @@ class Objects:
             nbytes=encoded.nbytes,
             workflow=workflow,
             stage=stage,
-            versions=_versions(codec.name) | pickling.packages,
+            versions=_versions(codec.name, pickling.packages),
             metadata=metadata or {},
         )
         if extension == "parquet":
@@ -406,14 +406,14 @@ _LIBRARIES = {
 }
 
 
-def _versions(codec: str) -> dict[str, str]:
+def _versions(codec: str, more: dict[str, str]) -> dict[str, str]:
     found = _version_cache.get(codec)
     if found is None:
         found = {"runstore": __version__, "python": sys.version.partition(" ")[0]}
         for library in _LIBRARIES.get(codec, ()):
             found[library] = packages.version(library)
         _version_cache[codec] = found
-    return found
+    return found | more if more else found
 
 
 _version_cache: dict[str, dict[str, str]] = {}
