@@ -9,7 +9,7 @@ import pyarrow as pa
 from runstore.codecs._base import Codec, Opened, OpenedObject, Projecting, type_name
 from runstore.codecs._cells import blob_in
 from runstore.codecs._pickle import Pickling
-from runstore.errors import InvalidRequestError, UnsupportedValueError
+from runstore.errors import InvalidRequestError, RunStoreError, UnsupportedValueError
 
 __all__ = ["converted", "decode", "selected", "stored_as"]
 
@@ -138,6 +138,8 @@ def stored_as(codec: str, version: int, opened: Opened, spec: Spec, kind: type) 
     stored = opened.table()
     try:
         return build(stored)
+    except (MemoryError, RunStoreError):
+        raise
     except Exception as exc:  # what a library cannot take, it says in its own way
         raise _inexact(opened.ref, kind, str(exc)) from exc
 
@@ -206,7 +208,9 @@ def converted(value: Any, kind: type, ref: str) -> Any:
     if build is not None:
         try:
             built = build(value)
-        except Exception as exc:
+        except (MemoryError, RunStoreError):
+            raise
+        except Exception as exc:  # likewise
             raise _inexact(ref, kind, str(exc)) from exc
         if built is not None:
             return built
