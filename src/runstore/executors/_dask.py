@@ -106,9 +106,11 @@ class DaskExecutor(ClusterExecutor):
 
         address = self._workers.start() if self._workers is not None else self._address
         try:
-            client = distributed.Client(
-                address, timeout=_CONNECT, set_as_default=False, name="runstore"
-            )
+            connect = partial(distributed.Client, set_as_default=False, name="runstore")
+            try:
+                client = connect(address, timeout=_CONNECT)
+            except AssertionError:  # Dask's own, if a worker joins during its first message
+                client = connect(address, timeout=_CONNECT)
         except (OSError, ValueError, ImportError) as exc:
             if self._workers is not None:
                 self._workers.stop(kill=True)
