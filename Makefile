@@ -11,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 
-.PHONY: help demo demo-s3 test test-all check format \
+.PHONY: help demo demo-s3 test test-all cases check format \
 	bench bench-engines bench-peers bench-full bench-tables clean
 
 help: ## list the targets
@@ -28,6 +28,9 @@ test: .venv/.test ## the tests, but for those that take minutes
 
 test-all: .venv/.test ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m '' $(ARGS)
+
+cases: .venv/.test ## every fault that was found by trying hard, one line each
+	$(BIN)/python -m tests.cases $(ARGS)
 
 check: .venv/.check ## lint, formatting, types, and which layer imports which
 	$(BIN)/ruff check
