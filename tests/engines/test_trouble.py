@@ -102,6 +102,18 @@ def unlucky() -> None:
     raise Unlucky(told="x" * 100_000)
 
 
+def test_failure_by_value(engine: Any, tmp_path: Path) -> None:
+    """A stage that no worker can import fails with its file and line."""
+    file = tmp_path / "notebook.py"
+    file.write_text("def divide():\n    return 1 / 0\n")
+    cell = {"__name__": "__main__"}
+    exec(compile(file.read_text(), str(file), "exec"), cell)
+    with pytest.raises(StageError) as caught:
+        engine(workflow("w", [{"name": "a", "target": cell["divide"]}]))
+    expected = f'File "{file}", line 2, in divide\n    return 1 / 0\n'
+    assert expected in (caught.value.traceback or "")
+
+
 def test_errors_arrive_whole(engine: Any) -> None:
     """An error that cannot be rebuilt, and is long, arrives with all it says and its traceback."""
     with pytest.raises(StageError) as caught:

@@ -275,3 +275,29 @@ def test_record_that_cannot_be_written(
     del runs[:]
     with pytest.raises(BackendUnavailableError):
         threads(flow(a=dict))
+
+
+def test_script_that_fails_on_a_worker(store: Path, tmp_path: Path) -> None:
+    """A stage of __main__, and a function it got from another stage, fail with file and line."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from runstore.errors import StageError\n"
+        "from runstore import run_workflow\n"
+        "def make():\n"
+        "    return lambda x: 1 / x\n"
+        "def use(divide):\n"
+        "    return divide(0)\n"
+        "stages = [{'name': 'make', 'target': make}, "
+        "{'name': 'use', 'target': use, 'depends_on': 'make'}]\n"
+        "try:\n"
+        "    run_workflow({'kind': 'workflow', 'metadata': {'name': 'w'}, "
+        f"'spec': {{'stages': stages}}}}, store={str(store)!r}, "
+        "executor_options={'mode': 'processes'})\n"
+        "except StageError as exc:\n"
+        "    print(exc.traceback)\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True
+    ).stdout
+    assert f'File "{script}", line 6, in use\n    return divide(0)\n' in shown
+    assert f'File "{script}", line 4, in <lambda>\n    return lambda x: 1 / x\n' in shown

@@ -72,7 +72,7 @@ class Pickling:
             UnsupportedValueError: The value cannot be pickled.
         """
         self._ask("can only be stored as a pickle", value)
-        import cloudpickle
+        from runstore import by_value
 
         def aside(buffer: pickle.PickleBuffer) -> bool:
             if buffers is None or buffer.raw().nbytes < _OUT_OF_BAND_FROM:
@@ -81,7 +81,7 @@ class Pickling:
             return False
 
         try:
-            stream: bytes = cloudpickle.dumps(value, protocol=5, buffer_callback=aside)
+            stream: bytes = by_value.dumps(value, protocol=5, buffer_callback=aside)
         except _CANNOT_PICKLE as exc:
             raise UnsupportedValueError(
                 f"cannot store {self._ref}: a {type(value).__module__}.{type(value).__qualname__} "

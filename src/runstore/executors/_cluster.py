@@ -17,8 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-import cloudpickle
-
+from runstore import by_value
 from runstore.errors import InvalidRequestError, UnsupportedValueError
 from runstore.executors._base import Call
 from runstore.executors._folder import state_of
@@ -216,7 +215,7 @@ class ClusterExecutor(ABC):
             return arg
 
         args = tuple(packed(arg) for arg in call.args)
-        payload = cloudpickle.dumps((call.function, args))
+        payload = by_value.dumps((call.function, args))
         return (
             Order(number, call.label, payload, call.timeout, self._folders, self._owner),
             refs,

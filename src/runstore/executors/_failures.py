@@ -6,8 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-import cloudpickle
-
+from runstore import by_value
 from runstore.errors import StageTimeoutError
 
 __all__ = ["Failure", "pack", "timed_out", "traceback_text", "unpack"]
@@ -65,7 +64,7 @@ def pack(error: BaseException) -> Failure:
     reason = "".join(traceback.format_exception_only(error)).strip()
     text = traceback_text(error)
     try:
-        pickled: bytes | None = cloudpickle.dumps(error)
+        pickled: bytes | None = by_value.dumps(error)
     except Exception:  # noqa: BLE001 - the pickling of a user's exception is the user's code
         pickled = None
     return Failure(pickled, reason, text)

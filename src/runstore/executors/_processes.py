@@ -13,8 +13,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
-
+from runstore import by_value
 from runstore.errors import InvalidRequestError, UnsupportedValueError, WorkflowError
 from runstore.executors._base import Call
 from runstore.executors._failures import timed_out, unpack
@@ -57,7 +56,7 @@ class ProcessWorker:
             WorkflowError: The process could not start, or died.
         """
         try:
-            payload = cloudpickle.dumps((call.function, call.args))
+            payload = by_value.dumps((call.function, call.args))
         except Exception as exc:
             raise UnsupportedValueError(
                 f"{call.label} cannot be sent to a process: its function or an argument cannot be "

@@ -9,8 +9,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-import cloudpickle
-
+from runstore import by_value
 from runstore.errors import (
     ExecutorUnavailableError,
     InvalidRequestError,
@@ -187,7 +186,7 @@ def _custom(needs: Mapping[str, float]) -> dict[str, float]:
 def _own(values: list[Any]) -> list[Any]:
     """Copy what lies in Ray's memory, which is read-only and gone with the connection."""
     buffers: list[pickle.PickleBuffer] = []
-    pickled = cloudpickle.dumps(values, protocol=5, buffer_callback=buffers.append)
+    pickled = by_value.dumps(values, protocol=5, buffer_callback=buffers.append)
     copies: list[Any] = pickle.loads(  # noqa: S301 - pickled in the line before
         pickled, buffers=[bytearray(buffer.raw()) for buffer in buffers]
     )

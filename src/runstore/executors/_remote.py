@@ -7,8 +7,7 @@ from contextvars import copy_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cloudpickle
-
+from runstore import by_value
 from runstore.errors import UnsupportedValueError
 from runstore.executors._deadline import ExpiredError, deadline
 from runstore.executors._failures import Failure, pack, timed_out
@@ -128,7 +127,7 @@ def _check_pickles(label: str, result: object) -> None:
     if type(result) in _PLAIN:
         return
     try:
-        pickler = cloudpickle.Pickler(_Nowhere(), protocol=5, buffer_callback=lambda buffer: None)
+        pickler = by_value.Pickler(_Nowhere(), protocol=5, buffer_callback=lambda buffer: None)
         pickler.dump(result)
     except Exception as exc:
         raise UnsupportedValueError(
@@ -140,5 +139,5 @@ def _check_pickles(label: str, result: object) -> None:
 
 def in_brief(items: list[Any]) -> tuple[int, bytes | None]:
     """Say how many items there are and, if they are small, what they are."""
-    pickled = cloudpickle.dumps(items)
+    pickled = by_value.dumps(items)
     return len(items), pickled if len(pickled) <= _BRIEF else None

@@ -14,8 +14,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-import cloudpickle
-
+from runstore import by_value
 from runstore.errors import UnsupportedValueError
 from runstore.executors._failures import pack
 
@@ -78,7 +77,7 @@ def _outcome(payload: bytes, pipe: "Connection[Any, Any]") -> tuple[bytes, bytes
     except BaseException as exc:  # noqa: BLE001 - a stage's own error, raised by the caller
         return FAILED, pickle.dumps(pack(exc))
     try:
-        return DONE, cloudpickle.dumps(result)
+        return DONE, by_value.dumps(result)
     except Exception as exc:  # noqa: BLE001 - the pickling of a user's value is the user's code
         return FAILED, pickle.dumps(pack(_unsendable(result, exc)))
 
