@@ -76,7 +76,7 @@ def _check_scope(what: str, text: str) -> str:
 
 def _check_text(what: str, text: str, longest: int) -> None:
     if not isinstance(text, str):
-        raise InvalidNameError(f"{what} must be a str, not {type(text).__name__}: {text!r}")
+        raise InvalidNameError(f"{what} must be a str, not {type(text).__name__}")
     if not text:
         raise InvalidNameError(f"{what} is empty")
     if len(text) <= longest and _PLAIN.issuperset(text):

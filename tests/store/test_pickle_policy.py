@@ -113,7 +113,7 @@ def test_misspelled_policies_are_refused(loose):
     """A policy that is none is no permission: neither put nor get goes on with it."""
     loose.put("x", PICKLED["model"])
     for act in (lambda: loose.get("x", pickle="denied"), lambda: loose.put("y", 1, pickle="no")):
-        with pytest.raises(InvalidRequestError, match=r"is no policy; there are 'allow', 'warn'"):
+        with pytest.raises(InvalidRequestError, match=r"pickle must be 'allow', 'warn'"):
             act()
     assert not loose.exists("y")
 

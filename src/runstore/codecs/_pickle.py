@@ -25,12 +25,6 @@ __all__ = ["PickleCodec", "PickleWarning", "Pickling"]
 _OUT_OF_BAND_FROM = 4096  # bytes; smaller buffers cost more as a blob than as a copy
 
 
-# What reduce functions raise for what they cannot give away.
-_CANNOT_PICKLE = (
-    *(pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError, BufferError),
-)
-
-
 class PickleWarning(UserWarning):
     """A value was pickled, or unpickled, under the policy ``warn``."""
 
@@ -82,10 +76,12 @@ class Pickling:
 
         try:
             stream: bytes = by_value.dumps(value, protocol=5, buffer_callback=aside)
-        except _CANNOT_PICKLE as exc:
+        except MemoryError:
+            raise
+        except Exception as exc:  # what the value's own __reduce__ and __getstate__ raise
             raise UnsupportedValueError(
                 f"cannot store {self._ref}: a {type(value).__module__}.{type(value).__qualname__} "
-                f"cannot be pickled ({exc}). Store what it is made of instead",
+                f"cannot be pickled ({_told(exc)}). Store what it is made of instead",
                 self._ref,
             ) from exc
         self.used = True
@@ -97,7 +93,8 @@ class Pickling:
 
         Raises:
             UnsafePickleError: The policy forbids it; nothing was executed.
-            UnsupportedValueError: A class or module that the object needs is missing here.
+            UnsupportedValueError: A class or module that the object needs is missing here, or
+                raises something while the object is rebuilt.
             CorruptObjectError: It is not a pickle.
         """
         self._ask("is stored as a pickle, and loading it can execute code")
@@ -114,6 +111,15 @@ class Pickling:
         except (pickle.UnpicklingError, EOFError, IndexError) as exc:
             raise CorruptObjectError(
                 f"{self._ref} holds a damaged pickle: {exc}", self._ref
+            ) from exc
+        except MemoryError:
+            raise
+        except Exception as exc:  # what the value's own __setstate__ and __init__ raise
+            raise UnsupportedValueError(
+                f"cannot load {self._ref}: the pickled classes raised {_told(exc)} while it was "
+                f"rebuilt. It was stored with {_listed(self._versions)}. get(name, {self._part}"
+                "as_type=bytes) gives the pickle itself",
+                self._ref,
             ) from exc
 
     @contextmanager
@@ -161,6 +167,17 @@ def _packages(stream: bytes) -> dict[str, str]:
         if isinstance(version, str):
             found[name] = version
     return found
+
+
+def _told(exc: Exception) -> str:
+    """Return what an error of a user's class says, with its type if it is not pickle's own."""
+    try:
+        message = str(exc)
+    except Exception:  # noqa: BLE001 - the class is the user's, and so is its __str__
+        message = ""
+    if isinstance(exc, (pickle.PicklingError, TypeError, AttributeError)) and message:
+        return message
+    return f"{type(exc).__name__}: {message}" if message else type(exc).__name__
 
 
 def _listed(versions: dict[str, str]) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from runstore.errors import BulkError, InvalidNameError, ObjectNotFoundError, RunStoreError
+from runstore.arguments import check_flag, check_keys, texts
+from runstore.errors import BulkError, InvalidNameError, ObjectNotFoundError
 from runstore.keys import Place, Scope, key_of
 from runstore.store._info import ObjectInfo
-from runstore.store._target import RAISE, Target, missing, place_of
+from runstore.store._target import RAISE, Target, check_scope, missing, place_of
 
 __all__ = ["BulkVerbs"]
 
@@ -40,11 +41,14 @@ class BulkVerbs(ABC):
         Raises:
             BulkError: Some failed; ``errors`` has each reason by name, ``results`` the rest.
         """
+        check_keys("put_many", "values", values)
+        check_flag("put_many", "if_absent", if_absent)
         target = self._target()
+        check_scope("put_many", target, scope, None, None)  # what is wrong for all is said once
 
         def one(name: str) -> ObjectInfo:
             return target.objects.put(
-                place_of(target, name, scope, None, None),
+                place_of("put_many", target, name, scope, None, None),
                 values[name],
                 if_absent=if_absent,
                 workflow=target.workflow,
@@ -72,10 +76,12 @@ class BulkVerbs(ABC):
         Raises:
             BulkError: Some failed; ``errors`` has each reason by name, ``results`` the rest.
         """
+        names = texts("get_many", "names", names)
         target = self._target()
+        check_scope("get_many", target, scope, run, namespace)
 
         def one(name: str) -> Any:
-            place = place_of(target, name, scope, run, namespace)
+            place = place_of("get_many", target, name, scope, run, namespace)
             try:
                 return target.objects.get(place)
             except ObjectNotFoundError as exc:
@@ -97,14 +103,15 @@ class BulkVerbs(ABC):
         Raises:
             BulkError: Some failed; ``errors`` has each reason by name. The others are gone.
         """
+        names = texts("delete_many", "names", names)
+        check_flag("delete_many", "missing_ok", missing_ok)
         target = self._target()
-
-        names = builtins.list(dict.fromkeys(names))
+        check_scope("delete_many", target, scope, None, None)
         errors: dict[str, Exception] = {}
         places: dict[str, Place] = {}
         for name in names:
             try:
-                places[name] = place_of(target, name, scope, None, None)
+                places[name] = place_of("delete_many", target, name, scope, None, None)
                 key_of(places[name])
             except InvalidNameError as exc:
                 places.pop(name, None)
@@ -132,7 +139,7 @@ def _each(
         for name, future in futures.items():
             try:
                 results[name] = future.result()
-            except RunStoreError as exc:
+            except Exception as exc:  # noqa: BLE001 - kept as the outcome of this item alone
                 errors[name] = exc
     if errors:
         raise _bulk(verb, names, errors, results)

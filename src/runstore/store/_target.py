@@ -3,11 +3,17 @@
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from runstore.errors import InvalidRequestError, ObjectNotFoundError
-from runstore.keys import Place, Scope
+from runstore.arguments import check_choice, check_text, unfit
+from runstore.errors import (
+    InvalidNameError,
+    InvalidRequestError,
+    ObjectNotFoundError,
+    RunStoreError,
+)
+from runstore.keys import Place, Scope, key_of
 from runstore.store._objects import Objects
 
-__all__ = ["RAISE", "Target", "missing", "place_of", "run_of"]
+__all__ = ["RAISE", "Target", "check_scope", "missing", "not_a_name", "place_of", "run_of"]
 
 
 class Target(NamedTuple):
@@ -37,28 +43,59 @@ RAISE = _RaiseType()
 
 
 def place_of(
-    target: Target, name: str, scope: Scope, run: str | None, namespace: str | None
+    call: str, target: Target, name: str, scope: Scope, run: str | None, namespace: str | None
 ) -> Place:
+    """Return the place that the arguments of a verb name; it is looked at by nobody yet.
+
+    Args:
+        call: The verb, for messages.
+        target: Where the verb works.
+        name, scope, run, namespace: The verb's arguments.
+
+    Raises:
+        InvalidNameError: *name* is no str.
+        InvalidRequestError: Another argument is of a wrong type, or they contradict each other.
+    """
+    if not isinstance(name, str):
+        raise not_a_name(call, "name", name)
+    check_text(call, "run", run, optional=True)
+    check_text(call, "namespace", namespace, optional=True)
+    check_choice(call, "scope", scope, ("run", "namespace"))
     if scope == "namespace":
         if run is not None:
             raise InvalidRequestError(
-                f"{name!r}: scope='namespace' is shared by all runs, so run={run!r} has no meaning "
-                "there",
+                f"{call}: {name!r}: scope='namespace' is shared by all runs, so run={run!r} has no "
+                "meaning there",
                 name,
             )
-        return Place(namespace or target.namespace, None, name)
-    if scope != "run":
-        raise InvalidRequestError(f"scope must be 'run' or 'namespace', not {scope!r}", name)
+        return Place(target.namespace if namespace is None else namespace, None, name)
     if namespace is not None and namespace != target.namespace and run is None:
         raise InvalidRequestError(
-            f"{name!r}: to read from a run of another namespace ({namespace!r}) give run=, too; "
-            "for what its runs share give scope='namespace'",
+            f"{call}: {name!r}: to read from a run of another namespace ({namespace!r}) give run=, "
+            "too; for what its runs share give scope='namespace'",
             name,
         )
-    return Place(namespace or target.namespace, run_of(run or target.run, name), name)
+    return Place(
+        target.namespace if namespace is None else namespace,
+        run_of(target.run if run is None else run, name),
+        name,
+    )
+
+
+def check_scope(
+    call: str, target: Target, scope: Scope, run: str | None, namespace: str | None
+) -> None:
+    """Raise what `place_of` raises for every name alike, and InvalidNameError for the scope's."""
+    key_of(place_of(call, target, "any", scope, run, namespace))
+
+
+def not_a_name(call: str, argument: str, value: object, hint: str = "") -> RunStoreError:
+    """Return the error for a name that is no text."""
+    return unfit(call, argument, "a str", value, hint, InvalidNameError, by_type=True)
 
 
 def run_of(run: str | None, name: str) -> str:
+    """Return *run*, or raise InvalidRequestError if there is none."""
     if run is None:
         raise InvalidRequestError(
             f"{name!r}: this view has no run; make it with .at(namespace=…, run=…), or use "

@@ -3,12 +3,14 @@
 import builtins
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
+from runstore.arguments import check_choice, check_flag, check_text
 from runstore.context import PicklePolicy
 from runstore.errors import InvalidRequestError, ObjectNotFoundError
 from runstore.keys import Place, Scope
+from runstore.store._arguments import check_get, check_put, column_list
 from runstore.store._bulk import BulkVerbs
 from runstore.store._info import ObjectInfo
-from runstore.store._target import RAISE, missing, place_of, run_of
+from runstore.store._target import RAISE, Target, missing, not_a_name, place_of, run_of
 
 __all__ = ["Verbs"]
 
@@ -75,9 +77,10 @@ class Verbs(BulkVerbs):
             PreconditionFailedError: *if_match* and the object is another by now.
             StorageError: The place failed; the old object is intact.
         """
+        check_put(name, value, if_absent, if_match, compression, pickle)
         target = self._target()
         return target.objects.put(
-            place_of(target, name, scope, None, None),
+            place_of("put", target, name, scope, None, None),
             value,
             metadata=metadata,
             if_absent=if_absent,
@@ -147,8 +150,10 @@ class Verbs(BulkVerbs):
             UnsupportedFormatError: It was written by a newer runstore.
             StorageError: The place failed.
         """
+        check_get(as_type, pickle, verify)
+        columns = column_list(columns)
         target = self._target()
-        place = place_of(target, name, scope, run, namespace)
+        place = place_of("get", target, name, scope, run, namespace)
         try:
             return target.objects.get(
                 place, verify=verify, columns=columns, as_type=as_type, pickle=pickle
@@ -171,7 +176,7 @@ class Verbs(BulkVerbs):
         An outage raises, it is never reported as False.
         """
         target = self._target()
-        return target.objects.exists(place_of(target, name, scope, run, namespace))
+        return target.objects.exists(place_of("exists", target, name, scope, run, namespace))
 
     def stat(
         self,
@@ -186,7 +191,7 @@ class Verbs(BulkVerbs):
         Arguments and errors as for `get`.
         """
         target = self._target()
-        place = place_of(target, name, scope, run, namespace)
+        place = place_of("stat", target, name, scope, run, namespace)
         try:
             return target.objects.stat(place)
         except ObjectNotFoundError as exc:
@@ -211,8 +216,10 @@ class Verbs(BulkVerbs):
             scope, run, namespace: As for `get`.
             details: Read what each object says about itself, too; one more request each.
         """
+        check_text("list", "prefix", prefix)
+        check_flag("list", "details", details)
         target = self._target()
-        at = place_of(target, "any", scope, run, namespace)
+        at = place_of("list", target, "any", scope, run, namespace)
         found = target.objects.list(at.namespace, at.run, prefix, details=details)
         return sorted(found, key=lambda info: info.name)
 
@@ -230,8 +237,9 @@ class Verbs(BulkVerbs):
             ObjectNotFoundError: Nothing is stored there, unless *missing_ok*.
             StorageError: The place failed.
         """
+        check_flag("delete", "missing_ok", missing_ok)
         target = self._target()
-        place = place_of(target, name, scope, None, None)
+        place = place_of("delete", target, name, scope, None, None)
         try:
             target.objects.delete(place)
         except ObjectNotFoundError as exc:
@@ -275,14 +283,11 @@ class Verbs(BulkVerbs):
             CorruptObjectError: The source is damaged; nothing was written.
             StorageError: The place failed; an old target is intact.
         """
+        check_flag("copy", "if_absent", if_absent)
+        check_choice("copy", "to_scope", to_scope, ("run", "namespace", None))
         target = self._target()
-        source = place_of(target, name, scope, run, namespace)
-        into: Scope = to_scope or ("run" if to_run is not None else source.scope)
-        copy = Place(
-            to_namespace or source.namespace,
-            None if into == "namespace" else run_of(to_run or source.run or target.run, name),
-            to_name if to_name is not None else name,
-        )
+        source = place_of("copy", target, name, scope, run, namespace)
+        copy = _copied_to(target, source, to_name, to_scope, to_run, to_namespace)
         if copy == source:
             raise InvalidRequestError(
                 f"copy {source}: source and target are the same; give to_name, to_scope, to_run or "
@@ -293,3 +298,31 @@ class Verbs(BulkVerbs):
             return target.objects.copy(source, copy, if_absent=if_absent)
         except ObjectNotFoundError as exc:
             raise missing(target.objects, source) from exc
+
+
+def _copied_to(
+    target: Target,
+    source: Place,
+    to_name: str | None,
+    to_scope: Scope | None,
+    to_run: str | None,
+    to_namespace: str | None,
+) -> Place:
+    """Return the place that a copy goes to; where nothing is said, it is the source's."""
+    name = source.name if to_name is None else to_name
+    if not isinstance(name, str):
+        raise not_a_name("copy", "to_name", name)
+    check_text("copy", "to_run", to_run, optional=True)
+    check_text("copy", "to_namespace", to_namespace, optional=True)
+    namespace = source.namespace if to_namespace is None else to_namespace
+    scope = to_scope or ("run" if to_run is not None else source.scope)
+    if scope == "namespace":
+        if to_run is not None:
+            raise InvalidRequestError(
+                f"copy: {name!r}: to_scope='namespace' is shared by all runs, so to_run={to_run!r} "
+                "has no meaning there",
+                name,
+            )
+        return Place(namespace, None, name)
+    run = next((run for run in (to_run, source.run, target.run) if run is not None), None)
+    return Place(namespace, run_of(run, name), name)

@@ -1,0 +1,199 @@
+"""Checks of what a caller passes, made before anything is touched, and the one sentence they say.
+
+``put: name must be a str, not DataFrame; did you swap name and value?``: the call, the argument,
+what it must be, what it was, and the way out. A message shows short plain values only. Any other
+value is named by its type: its own ``repr`` might be huge, secret, or fail.
+"""
+
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from runstore.errors import InvalidRequestError, RunStoreError
+
+__all__ = [
+    "LONGEST_WAIT",
+    "check_callable",
+    "check_choice",
+    "check_flag",
+    "check_instance",
+    "check_keys",
+    "check_seconds",
+    "check_text",
+    "shown",
+    "texts",
+    "unfit",
+]
+
+LONGEST_WAIT = 7 * 86_400.0
+"""The longest timeout, in seconds: a week. Clocks of the system fail far beyond it."""
+
+_LONGEST_SHOWN = 40  # characters of a value in a message
+_LARGEST_SHOWN = 10**20
+_TINY = sys.float_info.min
+
+
+def shown(value: object) -> str:
+    """Return a short text that says what *value* is; no code of its class is run."""
+    kind = type(value)
+    if value is None or isinstance(value, (bool, float)):
+        return repr(value) if kind in (bool, float, type(None)) else kind.__name__
+    if isinstance(value, int) and kind is int:
+        return repr(value) if abs(value) < _LARGEST_SHOWN else "a very large int"
+    if isinstance(value, str) and kind is str:
+        text = repr(value[:_LONGEST_SHOWN])
+        text = text if text.isprintable() else ascii(value[:_LONGEST_SHOWN])
+        return text if len(value) <= _LONGEST_SHOWN else f"{text}…"
+    return f"the type {value.__name__}" if isinstance(value, type) else kind.__name__
+
+
+def unfit(
+    call: str,
+    argument: str,
+    expected: str,
+    value: object,
+    hint: str = "",
+    error: type[RunStoreError] = InvalidRequestError,
+    *,
+    by_type: bool = False,
+) -> RunStoreError:
+    """Return the error for an argument that cannot be used.
+
+    Args:
+        call: The function, as its caller writes it.
+        argument: The argument.
+        expected: What it must be.
+        value: What it was.
+        hint: The way out.
+        error: The class of the error.
+        by_type: Name the type of *value* even if it is short: the type is what is wrong.
+    """
+    given = type(value).__name__ if by_type else shown(value)
+    told = f"{call}: {argument} must be {expected}, not {given}"
+    return error(f"{told}; {hint}" if hint else told)
+
+
+def check_text(
+    call: str,
+    argument: str,
+    value: object,
+    *,
+    optional: bool = False,
+    hint: str = "",
+    error: type[RunStoreError] = InvalidRequestError,
+) -> None:
+    """Raise *error* unless *value* is a str, or None if that is *optional*."""
+    if isinstance(value, str) or (value is None and optional):
+        return
+    expected = "a str or None" if optional else "a str"
+    raise unfit(call, argument, expected, value, hint, error, by_type=True)
+
+
+def check_flag(
+    call: str, argument: str, value: object, *, error: type[RunStoreError] = InvalidRequestError
+) -> None:
+    """Raise *error* unless *value* is True or False."""
+    if value is not True and value is not False:
+        raise unfit(call, argument, "True or False", value, error=error)
+
+
+def check_choice(
+    call: str,
+    argument: str,
+    value: object,
+    choices: Collection[object],
+    *,
+    error: type[RunStoreError] = InvalidRequestError,
+) -> None:
+    """Raise *error* unless *value* is one of *choices*: texts, True, False or None."""
+    text = value if isinstance(value, str) else None
+    for choice in choices:
+        if value is choice or (text is not None and text == choice):
+            return
+    *most, last = map(repr, choices)
+    close = get_close_matches((text or "").lower(), [c for c in choices if isinstance(c, str)], 1)
+    hint = f"did you mean {close[0]!r}?" if close else ""
+    raise unfit(call, argument, f"{', '.join(most)} or {last}", value, hint, error)
+
+
+def check_seconds(
+    call: str,
+    argument: str,
+    value: object,
+    *,
+    zero: bool = False,
+    most: float = LONGEST_WAIT,
+    error: type[RunStoreError] = InvalidRequestError,
+) -> None:
+    """Raise *error* unless *value* is a number of seconds above 0 (or 0, too) up to *most*."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and (0 if zero else _TINY) <= value <= most:  # type: ignore[operator]  # NaN is not
+        return
+    least = "from 0" if zero else "above 0"
+    raise unfit(call, argument, f"a number of seconds {least} up to {most:,.0f}", value, "", error)
+
+
+def check_instance(
+    call: str,
+    argument: str,
+    value: object,
+    kinds: type | tuple[type, ...],
+    expected: str,
+    *,
+    hint: str = "",
+    error: type[RunStoreError] = InvalidRequestError,
+) -> None:
+    """Raise *error* unless *value* is of one of the classes *kinds*, called *expected*."""
+    if not isinstance(value, kinds):
+        raise unfit(call, argument, expected, value, hint, error, by_type=True)
+
+
+def check_callable(call: str, argument: str, value: object, *, optional: bool = False) -> None:
+    """Raise InvalidRequestError unless *value* can be called, or is None if that is *optional*."""
+    if not (callable(value) or (value is None and optional)):
+        raise unfit(call, argument, "callable or None" if optional else "callable", value)
+
+
+def check_keys(
+    call: str,
+    argument: str,
+    value: object,
+    *,
+    optional: bool = False,
+    error: type[RunStoreError] = InvalidRequestError,
+) -> None:
+    """Raise *error* unless *value* is a mapping whose keys are str, or None if *optional*."""
+    if value is None and optional:
+        return
+    expected = "a mapping with str as keys"
+    if not isinstance(value, Mapping):
+        raise unfit(call, argument, expected, value, error=error)
+    for key in value:
+        if not isinstance(key, str):
+            raise unfit(call, argument, expected, value, f"it has the key {shown(key)}", error)
+
+
+def texts(call: str, argument: str, value: Iterable[Any]) -> list[str]:
+    """Return the texts that *value* gives, each once, in order.
+
+    Args:
+        call: The function, for the message.
+        argument: The argument, for the message.
+        value: An iterable of str. A str is refused: it would be taken letter by letter.
+
+    Raises:
+        InvalidRequestError: It is not an iterable of str.
+        Exception: Whatever the iterable itself raises.
+    """
+    expected = "an iterable of str"
+    if isinstance(value, (str, bytes, bytearray, memoryview)):
+        raise unfit(call, argument, expected, value, "put a single one into a list")
+    if not isinstance(value, Iterable):
+        raise unfit(call, argument, expected, value)
+    found: dict[str, None] = {}
+    for position, item in enumerate(value):
+        if not isinstance(item, str):
+            raise unfit(call, f"{argument}[{position}]", "a str", item, by_type=True)
+        found[item] = None
+    return list(found)

@@ -1,0 +1,83 @@
+"""What the verbs take besides names and scopes, checked before anything is touched."""
+
+from collections.abc import Iterable, Mapping, Set
+from typing import Any, get_args
+
+from runstore.arguments import check_choice, check_flag, check_text, shown, unfit
+from runstore.context import PicklePolicy
+from runstore.store._target import not_a_name
+
+__all__ = ["check_get", "check_policy", "check_put", "column_list"]
+
+_COMPRESSIONS = ("auto", "lz4", "zstd", None)
+_POLICIES = (*get_args(PicklePolicy), None)
+
+
+def check_put(
+    name: object,
+    value: object,
+    if_absent: object,
+    if_match: object,
+    compression: object,
+    pickle: object,
+) -> None:
+    """Check what `put` takes.
+
+    Raises:
+        InvalidNameError: *name* is no str.
+        InvalidRequestError: Another argument is not what it must be.
+    """
+    if not isinstance(name, str):
+        hint = "did you swap name and value?" if isinstance(value, str) else ""
+        raise not_a_name("put", "name", name, hint)
+    check_flag("put", "if_absent", if_absent)
+    check_text("put", "if_match", if_match, optional=True)
+    check_choice("put", "compression", compression, _COMPRESSIONS)
+    check_policy("put", pickle)
+
+
+def check_get(as_type: object, pickle: object, verify: object) -> None:
+    """Check what `get` takes.
+
+    Raises:
+        InvalidRequestError: An argument is not what it must be.
+    """
+    if as_type is not None and not isinstance(as_type, type):
+        raise unfit("get", "as_type", "a class or None", as_type, _class_meant(as_type))
+    check_policy("get", pickle)
+    check_choice("get", "verify", verify, ("auto", True, False))
+
+
+def check_policy(call: str, pickle: object) -> None:
+    """Raise InvalidRequestError unless *pickle* is a policy or None."""
+    if pickle is not None:
+        check_choice(call, "pickle", pickle, _POLICIES)
+
+
+def column_list(columns: Any) -> list[Any] | None:
+    """Return the labels of *columns* in order; None if that is what it is.
+
+    Raises:
+        InvalidRequestError: It is not a sequence of labels. A str would be taken letter by letter.
+    """
+    if columns is None:
+        return None
+    if isinstance(columns, str):
+        hint = f"write columns=[{shown(columns)}]"
+        raise unfit("get", "columns", "a list of column labels or None", columns, hint)
+    if isinstance(columns, (bytes, bytearray, memoryview, Mapping, Set, type)) or not (
+        isinstance(columns, Iterable) and hasattr(columns, "__len__")
+    ):
+        raise unfit("get", "columns", "a list of column labels or None", columns)
+    labels = list(columns)
+    for position, label in enumerate(labels):
+        if getattr(label, "__hash__", None) is None:
+            raise unfit("get", f"columns[{position}]", "a column label", label)
+    return labels
+
+
+def _class_meant(as_type: object) -> str:
+    origin = getattr(as_type, "__origin__", None)
+    if isinstance(origin, type):
+        return f"write as_type={origin.__name__}"
+    return "pass the class itself, as as_type=list" if isinstance(as_type, str) else ""

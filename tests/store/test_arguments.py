@@ -1,0 +1,144 @@
+"""Arguments of the verbs are checked before anything is touched, and said in one sentence."""
+
+import multiprocessing
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from runstore.errors import (
+    BulkError,
+    InvalidNameError,
+    InvalidRequestError,
+    UnsupportedValueError,
+)
+
+FRAME = pd.DataFrame({"a": [1]})
+
+
+class CannotBeRebuilt:
+    """Pickles, and raises when it is unpickled."""
+
+    def __getstate__(self):
+        return {"a": 1}
+
+    def __setstate__(self, state):
+        raise RuntimeError("no state")
+
+
+class CannotBeReduced:
+    def __reduce__(self):
+        raise OSError("no handle")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda v: v.put(FRAME, "x"), "put: name must be a str, not DataFrame; did you swap name"),
+        (lambda v: v.put(1, 2), "put: name must be a str, not int"),
+        (lambda v: v.put("x", 1, if_absent="no"), "put: if_absent must be True or False, not 'no'"),
+        (lambda v: v.put("x", 1, if_match=1), "put: if_match must be a str or None, not int"),
+        (
+            lambda v: v.put("x", 1, compression="gzip"),
+            "put: compression must be 'auto', 'lz4', 'zstd' or None, not 'gzip'",
+        ),
+        (lambda v: v.put("x", 1, compression=FRAME), "or None, not DataFrame"),
+        (lambda v: v.put("x", 1, pickle="Deny"), r"not 'Deny'; did you mean 'deny'\?"),
+        (lambda v: v.put("x", 1, scope=FRAME), "put: scope must be 'run' or 'namespace', not"),
+        (lambda v: v.get(["a"]), "get: name must be a str, not list"),
+        (lambda v: v.get("x", run=3), "get: run must be a str or None, not int"),
+        (lambda v: v.get("x", run=""), "run is empty"),
+        (lambda v: v.get("x", scope="namespace", namespace=""), "namespace is empty"),
+        (
+            lambda v: v.get("x", as_type="list"),
+            "get: as_type must be a class or None, not 'list'; pass the class itself",
+        ),
+        (lambda v: v.get("x", as_type=list[int]), "write as_type=list"),
+        (lambda v: v.get("x", as_type=42), "not 42"),
+        (lambda v: v.get("x", columns="ab"), r"columns=\['ab'\]"),
+        (lambda v: v.get("x", columns={"a"}), "a list of column labels or None, not set"),
+        (lambda v: v.get("x", columns=[["a"]]), r"columns\[0\] must be a column label, not list"),
+        (lambda v: v.get("x", verify="yes"), "get: verify must be 'auto', True or False, not 'yes"),
+        (lambda v: v.get("x", verify=1), "get: verify must be"),
+        (lambda v: v.exists(None), "exists: name must be a str, not NoneType"),
+        (lambda v: v.stat(b"x"), "stat: name must be a str, not bytes"),
+        (lambda v: v.list(None), "list: prefix must be a str, not NoneType"),
+        (lambda v: v.list("a", details=1), "list: details must be True or False, not 1"),
+        (lambda v: v.delete("x", missing_ok="yes"), "delete: missing_ok must be"),
+        (lambda v: v.copy("x", to_name=1), "copy: to_name must be a str, not int"),
+        (lambda v: v.copy("x", to_scope="all"), "copy: to_scope must be"),
+        (lambda v: v.copy("x", to_run=""), "run is empty"),
+        (lambda v: v.copy("x", to_scope="namespace", to_run="r2"), "has no meaning"),
+        (lambda v: v.get_many("ab"), "get_many: names must be an iterable of str, not 'ab'; put"),
+        (lambda v: v.get_many(None), "get_many: names must be an iterable of str, not None"),
+        (lambda v: v.get_many(["a", 1]), r"get_many: names\[1\] must be a str, not int"),
+        (lambda v: v.get_many([["a"]]), r"names\[0\] must be a str, not list"),
+        (lambda v: v.get_many(["a"], scope="all"), "get_many: scope must be"),
+        (lambda v: v.get_many(["a"], run="a/b"), "run 'a/b'"),
+        (lambda v: v.put_many([("a", 1)]), "put_many: values must be a mapping with str as keys"),
+        (lambda v: v.put_many({1: 2}), "not dict; it has the key 1"),
+        (lambda v: v.delete_many("ab"), "delete_many: names must be an iterable of str"),
+    ],
+)
+def test_a_wrong_argument_is_said_in_one_sentence(view, call, said):
+    """The call, the argument, what it must be and what it was; nothing is touched."""
+    view.put("x", FRAME)
+    before = view.list()
+    with pytest.raises((InvalidRequestError, InvalidNameError), match=said):
+        call(view)
+    assert before == view.list()
+
+
+def test_columns_may_be_any_sequence_of_labels(view):
+    """What `frame.columns` gives, and a tuple, are as good as a list."""
+    view.put("x", pd.DataFrame({"a": [1], "b": [2]}))
+    for columns in (["b"], ("b",), pd.Index(["b"]), np.array(["b"])):
+        assert ["b"] == list(view.get("x", columns=columns).columns)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [CannotBeReduced(), multiprocessing.Lock(), threading.Lock(), (n for n in "ab")],
+    ids=["own", "multiprocessing", "threading", "generator"],
+)
+def test_what_a_value_raises_while_it_is_pickled_is_an_unsupported_value(view, value):
+    """Whatever a ``__reduce__`` raises names the object; the old value stays."""
+    view.put("x", "old")
+    with pytest.raises(UnsupportedValueError, match=r"cannot store dev/r1/x: a .* be pickled \("):
+        view.put("x", value)
+    assert "old" == view.get("x")
+
+
+def test_what_a_value_raises_while_it_is_rebuilt_is_no_damage(view):
+    """Whatever a ``__setstate__`` raises names the object and the way to its bytes."""
+    view.put("x", CannotBeRebuilt())
+    with pytest.raises(UnsupportedValueError, match=r"dev/r1/x: .* RuntimeError: no state while"):
+        view.get("x")
+    assert view.get("x", as_type=bytes)
+
+
+def test_every_item_of_many_has_an_outcome(view):
+    """An item that raises what it likes costs no other item's result."""
+    with pytest.raises(BulkError) as put:
+        view.put_many({"a": 1, "lock": multiprocessing.Lock(), "own": CannotBeReduced(), "b": 2})
+    assert ["a", "b"] == list(put.value.results)
+    assert {"lock": UnsupportedValueError, "own": UnsupportedValueError} == {
+        name: type(error) for name, error in put.value.errors.items()
+    }
+    view.put("c", CannotBeRebuilt())
+    with pytest.raises(BulkError, match="1 of 3") as got:
+        view.get_many(["a", "c", "b"])
+    assert {"a": 1, "b": 2} == got.value.results
+    assert UnsupportedValueError is type(got.value.errors["c"])
+
+
+def test_an_iterable_of_names_raises_its_own_error(view):
+    """What the caller's own iterator raises reaches the caller as it is."""
+
+    def names():
+        yield "a"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        view.get_many(names())
