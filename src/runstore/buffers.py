@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from typing_extensions import Buffer
 
-__all__ = ["MAP_FROM", "Buffer", "allocated", "copied", "flat", "map_private"]
+__all__ = ["MAP_FROM", "Buffer", "allocated", "copied", "flat", "map_private", "pread_whole"]
 
 MAP_FROM = 128 * 1024
 """Bytes from which a file is mapped; below, one read() is cheaper than the page faults."""
@@ -71,12 +71,29 @@ def map_private(fd: int, size: int) -> Buffer:
         _tracked.add(mapped)
         return mapped
     data = bytearray(size)
-    view, filled = memoryview(data), 0
-    while filled < size:
-        count = os.preadv(fd, [view[filled:]], filled)
+    del data[_filled(fd, memoryview(data), 0) :]
+    return data
+
+
+def pread_whole(fd: int, length: int, start: int) -> Buffer:
+    """Read *length* bytes from *start* on, also more than the kernel gives at a time.
+
+    Returns:
+        The bytes; fewer only where the file ends.
+    """
+    data = os.pread(fd, length, start)
+    if len(data) == length or not data:
+        return data
+    view = allocated(length)
+    view[: len(data)] = data
+    return view[: _filled(fd, view, start, len(data))]
+
+
+def _filled(fd: int, view: memoryview, start: int, filled: int = 0) -> int:
+    """Fill *view* from its byte *filled* on, and return where it is filled to."""
+    while filled < view.nbytes:
+        count = os.preadv(fd, [view[filled:]], start + filled)
         if count == 0:
             break
         filled += count
-    view.release()
-    del data[filled:]
-    return data
+    return filled

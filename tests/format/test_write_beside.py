@@ -1,4 +1,4 @@
-"""The digest of large parts is taken beside their writing, and is the one of what was written."""
+"""The signature of a large value is made beside the write, and is the one of what was written."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -8,12 +8,13 @@ import pytest
 
 from runstore import ObjectStore
 
-LARGE = np.arange(3 << 20, dtype=np.int64)  # 24 MB: above what is digested in line
+LARGE = np.arange(3 << 20, dtype=np.int64)  # 24 MB: many pieces
 
 
 @pytest.fixture
-def objects(tmp_path):
-    return ObjectStore(tmp_path).at(namespace="n", run="r")
+def objects(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNSTORE_SIGNING_KEY", "k" * 32)
+    return ObjectStore(tmp_path, pickle="signed").at(namespace="n", run="r")
 
 
 def test_a_large_value_has_the_digest_of_its_bytes(objects):

@@ -17,7 +17,7 @@ from typing import Any
 
 from runstore.backends._base import Entry, delete_each
 from runstore.backends._errors import check_span, check_version, not_found, translated
-from runstore.buffers import MAP_FROM, Buffer, flat, map_private
+from runstore.buffers import MAP_FROM, Buffer, flat, map_private, pread_whole
 from runstore.errors import ObjectExistsError, RunStoreError
 
 __all__ = ["MemoryBackend"]
@@ -28,12 +28,15 @@ _FILES_AT_MOST = 256  # each holds a file descriptor; past these, objects are co
 class _AnonymousFile:
     """Bytes in a file without a name; gone with the last reference."""
 
-    def __init__(self, data: list[memoryview]) -> None:
+    def __init__(self) -> None:
         self.fd = os.memfd_create("runstore", os.MFD_CLOEXEC)
         weakref.finalize(self, os.close, self.fd)
         _files.add(self)
         self.size = 0
-        for view in data:
+
+    def write(self, data: Iterable[Buffer]) -> None:
+        for buffer in data:
+            view = flat(buffer)
             while view.nbytes:
                 done = os.write(self.fd, view[: 1 << 30])
                 self.size += done
@@ -93,7 +96,7 @@ class MemoryBackend:
     ) -> Entry:
         """See `runstore.backends.Backend.put`."""
         with translated(self._ref(key), "write"):
-            data = _kept([flat(buffer) for buffer in buffers])
+            data = _kept(buffers)
         size = data.size if isinstance(data, _AnonymousFile) else len(data)
         space = self._space
         with space.lock:
@@ -123,7 +126,7 @@ class MemoryBackend:
         found = self._find(key)
         start = max(0, found.entry.size - length)
         if isinstance(found.data, _AnonymousFile):
-            return os.pread(found.data.fd, length, start), found.entry
+            return pread_whole(found.data.fd, found.entry.size - start, start), found.entry
         return found.data[start:], found.entry
 
     def read(self, key: str, start: int, length: int, version: str) -> Buffer:
@@ -132,7 +135,7 @@ class MemoryBackend:
         check_version(self._ref(key), found.entry.version, version)
         check_span(self._ref(key), start, length, found.entry.size)
         if isinstance(found.data, _AnonymousFile):
-            return os.pread(found.data.fd, length, start)
+            return pread_whole(found.data.fd, length, start)
         return found.data[start : start + length]
 
     def head(self, key: str) -> Entry:
@@ -177,8 +180,14 @@ class MemoryBackend:
         return f"{self.url}/{key}"
 
 
-def _kept(views: list[memoryview]) -> bytes | _AnonymousFile:
-    large = sum(view.nbytes for view in views) >= MAP_FROM
-    if large and hasattr(os, "memfd_create") and len(_files) < _FILES_AT_MOST:
-        return _AnonymousFile(views)
-    return b"".join(views)
+def _kept(buffers: Iterable[Buffer]) -> bytes | _AnonymousFile:
+    """Keep *buffers*; large ones are written as they come, so that nothing is held twice."""
+    coming, first, size = iter(buffers), builtins.list[Buffer](), 0
+    for buffer in coming:
+        first.append(buffer)
+        size += flat(buffer).nbytes
+        if size >= MAP_FROM and hasattr(os, "memfd_create") and len(_files) < _FILES_AT_MOST:
+            file = _AnonymousFile()
+            file.write(itertools.chain(first, coming))
+            return file
+    return b"".join(first)

@@ -13,21 +13,35 @@ hand, is read on trust. Other formats have no such place: files of theirs have n
 import json
 import re
 import struct
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import xxhash
 
 from runstore.buffers import Buffer, flat
-from runstore.errors import CorruptObjectError, InvalidRequestError
+from runstore.errors import CorruptObjectError, InvalidRequestError, UnsupportedValueError
 from runstore.format._read import VERIFY_UP_TO, Verify
+from runstore.format._write import pieces
 
 __all__ = ["check_file", "with_digest"]
 
 
-def with_digest(extension: str, parts: list[Buffer]) -> list[Buffer]:
-    """Give a file with its digest; as it is if its format has no place for one."""
+def with_digest(extension: str, parts: list[Buffer], ref: str = "value") -> Iterable[Buffer]:
+    """Return a file with its digest; as it is if its format has no place for one.
+
+    Where the digest stands before the data, the data is read twice. Iterating over the
+    result then raises if the data was changed in between.
+
+    Args:
+        extension: Which format it is of.
+        parts: The file, to be written one part after the other.
+        ref: What to call it in errors.
+
+    Raises:
+        UnsupportedValueError: While iterating: another thread changed the value.
+    """
     layout = _LAYOUTS.get(extension)
-    return parts if layout is None else layout.add(parts)
+    return parts if layout is None else layout.add(parts, ref)
 
 
 def check_file(
@@ -77,8 +91,8 @@ class _Layout(Protocol):
     way_out: str
     """How to have an edited file read again, to follow "If it was edited on purpose, "."""
 
-    def add(self, parts: list[Buffer]) -> list[Buffer]:
-        """Give the file with its digest."""
+    def add(self, parts: list[Buffer], ref: str) -> Iterable[Buffer]:
+        """Return the file with its digest; see `with_digest`."""
         ...
 
     def fits(self, view: memoryview, *, data_too: bool) -> bool | None:
@@ -97,7 +111,7 @@ class _Json:
 
     way_out = "delete its first line, which is all blanks and is the digest of what was there"
 
-    def add(self, parts: list[Buffer]) -> list[Buffer]:
+    def add(self, parts: list[Buffer], ref: str) -> Iterable[Buffer]:
         return [_blanks(_digest(*parts)) + b"\n", *parts]
 
     def fits(self, view: memoryview, *, data_too: bool) -> bool | None:
@@ -113,7 +127,7 @@ class _Pickle:
 
     way_out = "write it again with pickle.dump"
 
-    def add(self, parts: list[Buffer]) -> list[Buffer]:
+    def add(self, parts: list[Buffer], ref: str) -> Iterable[Buffer]:
         whole = flat(b"".join(parts) if len(parts) > 1 else parts[0])
         if whole[: len(_PROTO)] != _PROTO:
             return parts
@@ -142,7 +156,7 @@ class _Zip:
 
     way_out = "write it again with skops.io.dump"
 
-    def add(self, parts: list[Buffer]) -> list[Buffer]:
+    def add(self, parts: list[Buffer], ref: str) -> Iterable[Buffer]:
         whole = flat(b"".join(parts) if len(parts) > 1 else parts[0])
         if bytes(whole[-22:-18]) != b"PK\5\6" or bytes(whole[-2:]) != b"\0\0":
             return parts  # has a comment
@@ -171,15 +185,16 @@ class _Npy:
 
     way_out = "write it again: np.save(path, np.load(path))"
 
-    def add(self, parts: list[Buffer]) -> list[Buffer]:
+    def add(self, parts: list[Buffer], ref: str) -> Iterable[Buffer]:
         head = bytes(flat(parts[0]))
         before = _before_text(head)
         text = head[before:].rstrip()
         text += b" " * (-(before + len(text) + 257) % 64)
         size = struct.pack("<H" if before == 10 else "<I", len(text) + 257)
-        head = head[:8] + size + text + _blanks(_digest(*parts[1:]))
+        body = _digest(*parts[1:])
+        head = head[:8] + size + text + _blanks(body)
         last = _blanks(_digest(head, _NO_BLANKS, b"\n"))
-        return [head + last + b"\n", *parts[1:]]
+        return _unchanged(head + last + b"\n", parts[1:], body, ref)
 
     def fits(self, view: memoryview, *, data_too: bool) -> bool | None:
         before = _before_text(view)
@@ -208,14 +223,16 @@ class _Safetensors:
 
     way_out = "save it without the entries runstore.body and runstore.digest of its __metadata__"
 
-    def add(self, parts: list[Buffer]) -> list[Buffer]:
+    def add(self, parts: list[Buffer], ref: str) -> Iterable[Buffer]:
         header = json.loads(bytes(flat(parts[0])[8:]))
-        slots = {_BODY: _PREFIX.decode() + _digest(*parts[1:]), _DIGEST: _EMPTY}
+        body = _digest(*parts[1:])
+        slots = {_BODY: _PREFIX.decode() + body, _DIGEST: _EMPTY}
         header["__metadata__"] |= slots
         text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
         text += b" " * (-(8 + len(text)) % 64)
         head = struct.pack("<Q", len(text)) + text
-        return [_filled(head, xxhash.xxh3_128_hexdigest(head).encode()), *parts[1:]]
+        head = _filled(head, xxhash.xxh3_128_hexdigest(head).encode())
+        return _unchanged(head, parts[1:], body, ref)
 
     def fits(self, view: memoryview, *, data_too: bool) -> bool | None:
         start = 8 + int.from_bytes(view[:8], "little")
@@ -257,6 +274,21 @@ def _digest(*parts: Buffer) -> str:
     for part in parts:
         state.update(flat(part))
     return state.hexdigest()
+
+
+def _unchanged(head: bytes, data: list[Buffer], digest: str, ref: str) -> Iterator[Buffer]:
+    """Return *head* and *data*, and raise if the data that was given out has another digest."""
+    yield head
+    state = xxhash.xxh3_128()
+    for piece in pieces(data):
+        state.update(piece)
+        yield piece
+    if state.hexdigest() != digest:
+        raise UnsupportedValueError(
+            f"cannot store {ref}: it changed while it was being stored. Let no other thread write "
+            "to it meanwhile, or put a copy",
+            ref,
+        )
 
 
 def _blanks(digest: str) -> bytes:

@@ -1,4 +1,8 @@
-"""Record batches to the bytes of one Arrow file, in one pass, without copying the data."""
+"""Record batches to the bytes of one Arrow file, in one pass.
+
+Large data is copied piece by piece, and each piece is digested and passed on. So what is
+stored is what was digested, also if another thread changes the value meanwhile.
+"""
 
 import io
 from abc import ABC, abstractmethod
@@ -15,10 +19,11 @@ from runstore.format._cell import cell_file
 from runstore.format._header import FORMAT_VERSION, Header
 from runstore.format._seal import Seal
 
-__all__ = ["Sink", "Streamed", "Written", "arrow_file", "footer_entries"]
+__all__ = ["Sink", "Streamed", "Written", "arrow_file", "footer_entries", "pieces"]
 
 _SMALL = 64 * 1024  # below, the file is put together in memory: one write, no sink calls
-_LARGE = 1 << 20  # below, digesting a part takes less than starting a thread
+_LARGE = 1 << 20  # below, digesting a piece takes less than handing it to a thread
+_PIECE = 256 << 10  # fits into a core's cache, where copying and digesting cost little
 _ALIGNMENT = 64
 _PAD = "runstore.pad"
 
@@ -26,7 +31,8 @@ _PAD = "runstore.pad"
 class Written(ABC):
     """The bytes of one file, as buffers to be written one after the other.
 
-    To be iterated over once; afterwards ``size`` and ``digest`` are known.
+    The buffers are private: nobody changes them, and they may be kept. To be iterated over
+    once; afterwards ``size`` and ``digest`` are known.
 
     Attributes:
         size: Bytes given out so far.
@@ -65,6 +71,7 @@ class Streamed(Written):
         self._schema = schema
         self._batches = batches
         self._seal = Seal(key)
+        self._signed = key is not None
         self._footer = footer_entries(header) | self._seal.slots
         self._ref = str(header.place)
 
@@ -84,12 +91,14 @@ class Streamed(Written):
 
     def _parts(self) -> Iterator[Buffer]:
         sink = Sink()
+        # A signature takes longer than the write itself, so it is made beside it.
+        size = _LARGE if self._signed else _PIECE
         with _Beside() as beside:
             for _ in self._steps(sink):
-                for part in sink.take():
-                    done = beside.run(partial(self._seal.add, part), flat(part).nbytes)
+                for piece in pieces(sink.take(), size):
+                    done = beside.run(partial(self._seal.add, piece), len(piece))
                     try:
-                        yield part  # written while it is digested
+                        yield piece  # written while it is digested
                     finally:
                         done()
         yield self._sealed(b"".join(sink.take()))
@@ -148,8 +157,8 @@ def arrow_file(
 ) -> Written:
     """Encode *batches* as one self-describing Arrow IPC file.
 
-    The data of the batches is passed on as it is, not copied; with *compression*
-    one batch at a time is compressed.
+    Of the data, one piece at a time is copied; with *compression* one batch at a time
+    is compressed.
 
     Args:
         schema: The schema of every batch.
@@ -205,12 +214,23 @@ def _aligning(schema: pa.Schema, batch: pa.RecordBatch, position: int) -> dict[s
     return {_PAD: " " * (-start % _ALIGNMENT)}
 
 
-class _Beside:
-    """One thread that digests a part while the caller writes it, one part at a time.
+def pieces(parts: Iterable[Buffer], size: int = _PIECE) -> Iterator[bytes]:
+    """Return *parts* as private copies of at most *size* bytes each, made one at a time."""
+    for part in parts:
+        if type(part) is bytes and len(part) <= size:
+            yield part
+            continue
+        view = flat(part)
+        for start in range(0, view.nbytes, size):
+            yield bytes(view[start : start + size])
 
-    The digest of a large value then costs next to nothing where there is a second
-    core. Small parts are digested at once, and so is everything where no thread can
-    be had, as at the end of the interpreter.
+
+class _Beside:
+    """One thread that digests a piece while the caller writes it, one piece at a time.
+
+    A slow digest then costs little where there is a second core. Small pieces are
+    digested at once, and so is everything where no thread can be started, as at the
+    end of the interpreter.
     """
 
     def __init__(self) -> None:

@@ -100,7 +100,7 @@ class Objects:
         pickling = Pickling(policy, str(place), signed=signing is not None)
         if extension not in _CONTAINERS:
             parts = file_codec(extension, str(place)).encode(value, str(place), pickling)
-            data = containers.with_digest(extension, parts)
+            data = containers.with_digest(extension, parts, str(place))
             entry = self.backend.put(key, data, if_absent=if_absent, if_match=if_match)
             return describe(place, entry, extension)
         codec, encoded = codecs.encode(value, pickling)
