@@ -5,10 +5,14 @@ import pytest
 
 from runstore import errors
 
-CLASSES = [getattr(errors, name) for name in errors.__all__]
+CLASSES = [
+    kind
+    for kind in (getattr(errors, name) for name in errors.__all__)
+    if not issubclass(kind, Warning)
+]
 
 
-@pytest.mark.parametrize("kind", CLASSES, ids=errors.__all__)
+@pytest.mark.parametrize("kind", CLASSES)
 def test_every_error_survives_the_way_back_from_a_worker(kind):
     """Each class is rebuilt by pickle with its message, object and details."""
     parameters = list(inspect.signature(kind.__init__).parameters)[1:]
@@ -22,12 +26,22 @@ def test_every_error_survives_the_way_back_from_a_worker(kind):
         assert repr(getattr(error, name)) == repr(getattr(back, name))
 
 
-@pytest.mark.parametrize("kind", CLASSES, ids=errors.__all__)
+@pytest.mark.parametrize("kind", CLASSES)
 def test_every_error_is_in_one_tree(kind):
     """Each class is a RunStoreError, has a docstring, and stands in the module's picture."""
     assert issubclass(kind, errors.RunStoreError)
     assert kind.__doc__
     assert kind.__name__ in errors.__doc__
+
+
+def test_every_warning_is_in_one_tree():
+    """Each warning is a RunStoreWarning, has a docstring, and stands in the module's picture."""
+    warnings = {getattr(errors, name) for name in errors.__all__} - set(CLASSES)
+    for kind in warnings:
+        assert issubclass(kind, errors.RunStoreWarning)
+        assert kind.__doc__
+        assert kind.__name__ in errors.__doc__
+    assert {errors.RunStoreWarning} < warnings
 
 
 def test_all_is_complete_and_sorted():

@@ -27,6 +27,12 @@
         ├── StageError             a stage failed; the run is recorded as failed
         └── StageTimeoutError      the reason inside a StageError
 
+Warnings have a tree of their own:
+
+    RunStoreWarning
+    ├── UnreadableWarning          a listing left out what cannot be read
+    └── AmbiguousYamlWarning       YAML readers do not agree what a word means
+
 Every class can be rebuilt from its positional arguments, so errors survive the
 way back from a worker process. The message names the object and the way out;
 ``ref`` names the object alone, for programs.
@@ -39,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDeniedError",
+    "AmbiguousYamlWarning",
     "BackendUnavailableError",
     "BucketNotFoundError",
     "BulkError",
@@ -55,11 +62,13 @@ __all__ = [
     "ObjectNotFoundError",
     "PreconditionFailedError",
     "RunStoreError",
+    "RunStoreWarning",
     "SettingsError",
     "StageError",
     "StageTimeoutError",
     "StorageError",
     "StorageFullError",
+    "UnreadableWarning",
     "UnsafePickleError",
     "UnsupportedFormatError",
     "UnsupportedValueError",
@@ -223,3 +232,15 @@ class StageError(WorkflowError):
 
 class StageTimeoutError(WorkflowError):
     """A stage ran longer than its ``timeout``; how much of its work was done is unknown."""
+
+
+class RunStoreWarning(UserWarning):
+    """Base of every warning runstore gives."""
+
+
+class UnreadableWarning(RunStoreWarning):
+    """A listing goes on without something that cannot be read; the message names it."""
+
+
+class AmbiguousYamlWarning(RunStoreWarning):
+    """A YAML file has a word that some readers take as text and others as true or false."""

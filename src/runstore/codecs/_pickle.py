@@ -18,14 +18,19 @@ from runstore.buffers import Buffer, flat
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._cells import BLOB, blob_batch, blob_in, encoded_cell
 from runstore.context import PicklePolicy
-from runstore.errors import CorruptObjectError, UnsafePickleError, UnsupportedValueError
+from runstore.errors import (
+    CorruptObjectError,
+    RunStoreWarning,
+    UnsafePickleError,
+    UnsupportedValueError,
+)
 
 __all__ = ["PickleCodec", "PickleWarning", "Pickling"]
 
 _OUT_OF_BAND_FROM = 4096  # bytes; smaller buffers cost more as a blob than as a copy
 
 
-class PickleWarning(UserWarning):
+class PickleWarning(RunStoreWarning):
     """A value was pickled, or unpickled, under the policy ``warn``."""
 
 

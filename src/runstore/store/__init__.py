@@ -146,7 +146,8 @@ class ObjectStore(Verbs):
     def write_run(self, run: WorkflowRun, *, new: bool = False) -> None:
         """Write a run's record, all or nothing.
 
-        A result that is not JSON, or is larger than 64 KiB, is replaced by its type.
+        A result that would come back from JSON as another value, or is larger than 64 KiB,
+        is replaced by its type and the reason. Tuples are kept as lists.
 
         Args:
             run: The record.
@@ -191,12 +192,14 @@ class ObjectStore(Verbs):
     def runs(self, namespace: str | None = None) -> list[WorkflowRun]:
         """Return the records of every run, newest first.
 
+        A record that cannot be read, and a file that is no record, is left out with an
+        `runstore.errors.UnreadableWarning` that names it.
+
         Args:
             namespace: Only of this one.
 
         Raises:
-            CorruptObjectError: One of them cannot be read.
-            StorageError: The place failed.
+            StorageError: The place failed, or refused every record.
         """
         return list_runs(self.backend, namespace)
 

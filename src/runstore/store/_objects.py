@@ -5,6 +5,7 @@ Knows no context: every call is given the full place of its object.
 
 import secrets
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,10 +21,13 @@ from runstore.buffers import Buffer, copied, flat
 from runstore.codecs import Pickling, file_codec, is_json
 from runstore.context import PicklePolicy
 from runstore.errors import (
+    CorruptObjectError,
     InvalidRequestError,
     ObjectNotFoundError,
     PreconditionFailedError,
     RunStoreError,
+    UnreadableWarning,
+    UnsupportedFormatError,
     UnsupportedValueError,
 )
 from runstore.format import Header, Stored, Verify
@@ -263,11 +267,13 @@ class Objects:
             if details:
                 try:
                     yield self._describe(entry.key, place)
+                    continue
                 except ObjectNotFoundError:
                     continue  # deleted while we list
-            else:
-                schema = partial(self._schema, entry.key, place)
-                yield describe(place, entry, extension_of(name), read_schema=schema)
+                except (CorruptObjectError, UnsupportedFormatError) as exc:
+                    _warn(f"listed without details: {exc}")
+            schema = partial(self._schema, entry.key, place)
+            yield describe(place, entry, extension_of(name), read_schema=schema)
 
     def copy(self, source: Place, target: Place, *, if_absent: bool = False) -> ObjectInfo:
         """Copy; the data is checked and not decoded, the header gets the new place."""
@@ -341,9 +347,12 @@ class Objects:
         ref = f"{self.backend.url}/{entry.key}"
         try:
             footer, entry = self._footer(entry.key, ref)
+            read = containers.read_footer(footer, ref)
         except ObjectNotFoundError:
             return  # deleted while we list
-        read = containers.read_footer(footer, ref)
+        except (CorruptObjectError, UnsupportedFormatError) as exc:
+            _warn(f"left out of the list, since its name is inside it: {exc}")
+            return
         if read is None or not read[0].name.startswith(prefix):
             return
         place = Place(namespace, run, read[0].name)
@@ -370,6 +379,10 @@ class Objects:
 
 class _Whole(Exception):  # noqa: N818 - not an error, a way on
     """All of an object has to be read."""
+
+
+def _warn(message: str) -> None:
+    warnings.warn(UnreadableWarning(message), stacklevel=4)  # of whoever called `list`
 
 
 def _check_metadata(place: Place, metadata: Any, extension: str) -> None:

@@ -1,30 +1,32 @@
 """Run records: one small JSON document per run, beside the run's objects."""
 
-import json
-from typing import Any
-
-from pydantic import ValidationError
+import warnings
+from datetime import UTC
 
 from runstore.backends import Backend
 from runstore.buffers import flat
-from runstore.codecs import type_name
 from runstore.context import WorkflowRun
-from runstore.errors import CorruptObjectError, ObjectExistsError, ObjectNotFoundError
+from runstore.errors import (
+    BackendUnavailableError,
+    BucketNotFoundError,
+    CorruptObjectError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    RunStoreError,
+    StorageError,
+    UnreadableWarning,
+)
 from runstore.keys import record_key, scope_of
+from runstore.store._record_file import parsed_record, record_bytes
 
 __all__ = ["delete_record", "list_runs", "read_run", "write_run"]
-
-_LARGEST_RESULT = 64 * 1024  # bytes of JSON; larger results belong into the object store
 
 
 def write_run(backend: Backend, run: WorkflowRun, *, new: bool = False) -> None:
     """Write the record of *run*, all or nothing; see `ObjectStore.write_run`."""
-    document = run.model_dump(mode="json", exclude={"result"})
-    document["result"] = _kept(run.result)
     key = record_key(run.namespace, run.name)
-    data = json.dumps(document, indent=1).encode()
     try:
-        backend.put(key, [data], if_absent=new)
+        backend.put(key, [record_bytes(run)], if_absent=new)
     except ObjectExistsError as exc:
         ref = f"{run.namespace}/{run.name}"
         raise ObjectExistsError(
@@ -37,13 +39,14 @@ def write_run(backend: Backend, run: WorkflowRun, *, new: bool = False) -> None:
 def read_run(backend: Backend, name: str, namespace: str) -> WorkflowRun:
     """Read a record; see `ObjectStore.read_run`."""
     ref = f"{namespace}/{name}"
+    key = record_key(namespace, name)
     try:
-        data, _ = backend.get(record_key(namespace, name))
+        data, _ = backend.get(key)
     except ObjectNotFoundError as exc:
         raise ObjectNotFoundError(
             f"no record of a run {name!r} in namespace {namespace!r} ({backend.url})", ref
         ) from exc
-    return _parsed(flat(data).tobytes(), ref)
+    return parsed_record(flat(data).tobytes(), namespace, name, f"{backend.url}/{key}")
 
 
 def delete_record(backend: Backend, name: str, namespace: str) -> bool:
@@ -61,30 +64,39 @@ def list_runs(backend: Backend, namespace: str | None) -> list[WorkflowRun]:
         names = [scope_of(folder.rstrip("/")) for folder in backend.folders("")]
     else:
         names = [namespace]
-    runs = []
+    runs: list[WorkflowRun] = []
+    left_out: list[RunStoreError] = []
     for name in filter(None, names):
         for entry in backend.list(record_key(name, "")):
             try:
-                data, _ = backend.get(entry.key)
+                runs.append(_listed(backend, name, entry.key))
             except ObjectNotFoundError:
                 continue  # deleted while we list
-            runs.append(_parsed(flat(data).tobytes(), entry.key))
-    return sorted(runs, key=lambda run: (run.started_at is not None, run.started_at), reverse=True)
+            except (BackendUnavailableError, BucketNotFoundError):
+                raise  # it is the place that failed, not this record
+            except (CorruptObjectError, StorageError) as exc:
+                left_out.append(exc)
+    denied = [exc for exc in left_out if isinstance(exc, StorageError)]
+    if denied and not runs:
+        raise denied[0]  # none can be read: that must not look like no runs
+    for error in left_out:
+        warnings.warn(UnreadableWarning(f"left out of the runs: {error}"), stacklevel=3)
+    return sorted(runs, key=_start, reverse=True)
 
 
-def _parsed(data: bytes, ref: str) -> WorkflowRun:
-    try:
-        return WorkflowRun.model_validate_json(data)
-    except ValidationError as exc:
-        raise CorruptObjectError(f"the run record {ref} cannot be read: {exc}", ref) from exc
+def _start(run: WorkflowRun) -> float:
+    """Return when a run started, in seconds; a record written by hand may lack a time or a zone."""
+    at = run.started_at
+    if at is None:
+        return float("-inf")
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
-def _kept(result: Any) -> Any:
-    """Give a result as JSON if it is small enough, else say what it was."""
-    try:
-        text = json.dumps(result)
-    except (TypeError, ValueError, RecursionError):
-        text = None
-    if text is not None and len(text) <= _LARGEST_RESULT:
-        return result
-    return {"type": type_name(type(result)), "kept": False}
+def _listed(backend: Backend, namespace: str, key: str) -> WorkflowRun:
+    """Read the record at *key*; whatever else lies in the folder of records is none."""
+    where = f"{backend.url}/{key}"
+    name = scope_of(key.removeprefix(record_key(namespace, "")).removesuffix(".json"))
+    if name is None or record_key(namespace, name) != key:
+        raise CorruptObjectError(f"{where} is no run record: it has no run's name", where)
+    data, _ = backend.get(key)
+    return parsed_record(flat(data).tobytes(), namespace, name, where)
