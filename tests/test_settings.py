@@ -1,10 +1,13 @@
+import math
 from pathlib import Path
 
 import pytest
 
 from runstore import ObjectStore, run_context
-from runstore.errors import SettingsError
-from runstore.settings import current_settings
+from runstore.context import address_of
+from runstore.errors import InvalidNameError, InvalidRequestError, SettingsError
+from runstore.settings import Settings, current_settings
+from runstore.store import StoreView
 
 
 def test_without_any_setting_there_are_defaults(tmp_path):
@@ -37,10 +40,19 @@ def test_files_are_found_from_a_folder_below(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("runstore.toml", 'urll = "x"', "urll"),
+        ("runstore.toml", 'urll = "x"', r"runstore.toml: 'urll' \(did you mean 'url'\?\) is no"),
+        ("runstore.toml", 'url = ""', "url: String should have at least 1"),
+        ("runstore.toml", 'namespace = "a/b"', "namespace: .*'a/b' is not one plain part"),
+        ("runstore.toml", "timeout = -1", "timeout: Input should be greater than 0"),
+        ("runstore.toml", "timeout = inf", "timeout: Input should be"),
+        ("runstore.toml", "timeout = 1e10", "timeout: Input should be less than"),
+        ("runstore.toml", "timeout = [1]", "timeout"),
         ("runstore.toml", 'pickle = "maybe"', "pickle"),
         ("runstore.toml", "not toml", "TOML"),
         ("pyproject.toml", "[tool.runstore]\ndurable = 'often'", "durable"),
+        ("pyproject.toml", "[tool.runstore]\nnamespce = 'x'", "did you mean 'namespace'"),
+        ("pyproject.toml", "tool = 3", "pyproject.toml: tool must be a table, not int"),
+        ("pyproject.toml", "[tool]\nrunstore = 'x'", "tool.runstore must be a table, not str"),
     ],
 )
 def test_a_wrong_setting_is_told(tmp_path, name, text, said):
@@ -74,3 +86,119 @@ def test_settings_reach_the_default_store(monkeypatch):
     assert ("deny", True) == (ObjectStore().address.pickle, ObjectStore().address.durable)
     assert "allow" == ObjectStore(pickle="allow").address.pickle
     assert Path.cwd().name in ObjectStore().url
+
+
+def test_a_file_that_is_not_text_is_told(tmp_path):
+    """Bytes that are not UTF-8 give SettingsError, naming the file."""
+    (tmp_path / "runstore.toml").write_bytes(b"url = '\xff'")
+    with pytest.raises(SettingsError, match=r"runstore\.toml is not valid TOML"):
+        current_settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("RUNSTORE_NAMESPCE", r"'RUNSTORE_NAMESPCE' \(did you mean 'RUNSTORE_NAMESPACE'\?\)"),
+        ("runstore_ulr", r"'runstore_ulr' \(did you mean 'RUNSTORE_URL'\?\)"),
+        (
+            "RUNSTORE_STORE_PATH",
+            "'RUNSTORE_STORE_PATH'.* is no setting: there are RUNSTORE_DURABLE",
+        ),
+        ("RUNSTORE_XYZ", "'RUNSTORE_XYZ' is no setting"),
+    ],
+)
+def test_a_misspelt_variable_is_refused(monkeypatch, variable, said):
+    """A RUNSTORE_ variable that is no setting is named, with the one perhaps meant."""
+    monkeypatch.setenv(variable, "prod")
+    for use in (current_settings, ObjectStore, lambda: run_context().__enter__()):
+        with pytest.raises(SettingsError, match=said):
+            use()
+
+
+def test_every_setting_can_be_set_in_the_environment(monkeypatch):
+    """No field of Settings is refused as a variable, in upper or lower case."""
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"RUNSTORE_{name}".upper(), "")
+    assert Settings() == current_settings()
+    monkeypatch.delenv("RUNSTORE_NAMESPACE")
+    monkeypatch.setenv("runstore_namespace", "low")
+    assert "low" == current_settings().namespace
+
+
+def test_a_wrong_variable_is_named(monkeypatch):
+    """The message has the variable, and never a value: it may be a secret."""
+    monkeypatch.setenv("RUNSTORE_TIMEOUT", "hunter2")
+    with pytest.raises(SettingsError, match="environment variable RUNSTORE_TIMEOUT") as caught:
+        current_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"pickle": "Deny"}, r"pickle must be .* not 'Deny'; did you mean 'deny'\?"),
+        ({"timeout": -1}, "timeout must be a number of seconds above 0 up to 604,800, not -1"),
+        ({"timeout": math.inf}, "not inf"),
+        ({"timeout": math.nan}, "not nan"),
+        ({"timeout": 1e10}, "not 10000000000.0"),
+        ({"timeout": "x"}, "not 'x'"),
+        ({"timeout": True}, "not True"),
+        ({"durable": "x"}, "durable must be True or False, not 'x'"),
+        ({"durable": 1}, "durable must be True or False, not 1"),
+        ({"engine": 3}, "engine must be a str or None, not int"),
+        ({"pickel": "deny"}, r"takes no storage options, but got pickel; did you mean 'pickle'\?"),
+        ({"url": ""}, "the store's address is empty"),
+        ({"url": 3}, "url must be a str, not int; give a path or a URL"),
+        ({"url": b"x"}, "url must be a str, not bytes"),
+        ({"url": "a\0b"}, "control character '.x00' at position 1"),
+        ({"url": "a\ud800"}, "lone surrogate"),
+        ({"url": "~nobody-at-all/x"}, "no such home directory"),
+    ],
+)
+def test_arguments_of_a_store_are_checked(tmp_path, arguments, said):
+    """A wrong type or value gives SettingsError in one sentence, and no folder."""
+    with pytest.raises(SettingsError, match=said):
+        ObjectStore(**({"url": tmp_path / "store"} | arguments))
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_an_empty_address_never_means_the_default(monkeypatch, tmp_path):
+    """An empty text, as a variable that is not set gives, is refused wherever a store is named."""
+    for use in (ObjectStore, address_of):
+        with pytest.raises(SettingsError, match="is empty"):
+            use("")
+
+
+def test_a_working_directory_that_is_gone_is_told(monkeypatch, tmp_path):
+    """A relative store needs a working directory; an absolute one does not."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert f"file://{tmp_path}/store" == ObjectStore(tmp_path / "store").url
+    with pytest.raises(SettingsError, match="working directory does not exist any more"):
+        ObjectStore("store")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda s: s.at(namespace=1), "at: namespace must be a str, not int"),
+        (lambda s: s.at(namespace=""), "namespace is empty"),
+        (lambda s: s.at(run=["r"]), "at: run must be a str or None, not list"),
+        (lambda s: s.runs(1), "runs: namespace must be a str or None, not int"),
+        (lambda s: s.runs("a/b"), "'a/b' is not one plain part"),
+        (lambda s: s.runs_with_objects(None), "runs_with_objects: namespace must be a str"),
+        (lambda s: s.read_run("", namespace="n"), "run is empty"),
+        (lambda s: s.read_run("r", namespace=None), "read_run: namespace must be a str"),
+        (lambda s: s.write_run({"name": "r"}), "write_run: run must be a WorkflowRun, not dict"),
+        (lambda s: s.delete_run(None, namespace="n"), "delete_run: name must be a str"),
+        (lambda s: s.sweep("1h"), "sweep: older_than must be a number of seconds from 0"),
+        (lambda s: s.sweep(math.nan), "not nan"),
+        (lambda s: ObjectStore.from_address(s.url), "address must be a StoreAddress, not str"),
+        (lambda s: StoreView("x", "n", "r"), "store must be an ObjectStore, not str"),
+    ],
+)
+def test_arguments_of_a_stores_methods_are_checked(store, call, said):
+    """Each method says which of its arguments is wrong, before it asks the place."""
+    with pytest.raises((SettingsError, InvalidNameError, InvalidRequestError), match=said):
+        call(store)

@@ -2,24 +2,32 @@
 
 In order of precedence: ``RUNSTORE_*`` environment variables, ``runstore.toml``,
 ``[tool.runstore]`` in ``pyproject.toml``; both files are looked for in the
-working directory and its parents, as far as the first that exists.
+working directory and its parents, as far as the first that exists. A name that is
+no setting is refused in each of them: a misspelt one would silently not apply.
 """
 
+import os
+import tomllib
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
-    PyprojectTomlConfigSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
+from runstore.arguments import LONGEST_WAIT
 from runstore.errors import SettingsError
+from runstore.names import check_namespace
 
 __all__ = ["Settings", "current_settings"]
+
+_PREFIX = "RUNSTORE_"
 
 
 class Settings(BaseSettings):
@@ -31,24 +39,25 @@ class Settings(BaseSettings):
         namespace: The namespace of runs that name none.
         pickle: The default store's pickle policy.
         durable: Whether the default store waits for the disk on every put.
-        timeout: Seconds the default store waits for a remote place, retries included.
+        timeout: Seconds the default store waits for a remote place, retries included; at
+            most a week.
         signing_key: Secret; signs objects and checks them under the policy ``signed``.
             Better set as ``RUNSTORE_SIGNING_KEY`` than in a file that others read.
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="RUNSTORE_",
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,  # as AWS does: an empty variable is none
         frozen=True,
-        extra="forbid",  # a misspelled key in a file is an error, not silence
-        pyproject_toml_table_header=("tool", "runstore"),
+        extra="forbid",
         hide_input_in_errors=True,  # it may be the signing key
     )
 
-    url: str | None = None
-    namespace: str = "default"
+    url: Annotated[str, Field(min_length=1)] | None = None
+    namespace: Annotated[str, AfterValidator(check_namespace)] = "default"
     pickle: Literal["allow", "warn", "deny", "signed"] = "allow"
     durable: bool = False
-    timeout: float = 60
+    timeout: float = Field(default=60, gt=0, le=LONGEST_WAIT, allow_inf_nan=False)
     signing_key: SecretStr | None = None
 
     @classmethod
@@ -64,8 +73,8 @@ class Settings(BaseSettings):
         return (
             init_settings,
             env_settings,
-            TomlConfigSettingsSource(settings_cls, _nearest("runstore.toml")),
-            PyprojectTomlConfigSettingsSource(settings_cls, _nearest("pyproject.toml")),
+            InitSettingsSource(settings_cls, _table_in("runstore.toml")),
+            InitSettingsSource(settings_cls, _table_in("pyproject.toml", "tool", "runstore")),
         )
 
 
@@ -73,25 +82,75 @@ def current_settings() -> Settings:
     """Return the settings as environment and files give them now.
 
     Raises:
-        SettingsError: A setting has a value of the wrong kind, or a file is not TOML.
+        SettingsError: A name is no setting, a value is of the wrong kind, or a file cannot
+            be read or is not TOML.
     """
+    variables = [name for name in os.environ if name.upper().startswith(_PREFIX)]
+    unknown = [name for name in variables if name.upper() not in _variables()]
+    if unknown:
+        raise SettingsError(
+            f"the environment variable {_strange(unknown, _variables())}. Variables that begin "
+            f"with {_PREFIX} are settings of runstore; rename or unset any other"
+        )
     try:
         return Settings()
     except ValidationError as exc:
-        reasons = "; ".join(
-            f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()
-        )
+        reasons = []
+        for error in exc.errors():
+            name = str(error["loc"][0]) if error["loc"] else "?"
+            told = f"{name}: {error['msg']}"
+            variable = next((v for v in variables if v.upper() == f"{_PREFIX}{name}".upper()), None)
+            reasons.append(f"{told} (environment variable {variable})" if variable else told)
         raise SettingsError(
-            f"runstore's settings are not understood ({reasons}): look at the RUNSTORE_* "
-            "environment variables, runstore.toml and [tool.runstore] in pyproject.toml"
+            f"runstore's settings are not understood ({'; '.join(reasons)}): look at the "
+            f"{_PREFIX}* environment variables, runstore.toml and [tool.runstore] in pyproject.toml"
         ) from exc
-    except ValueError as exc:  # tomllib.TOMLDecodeError
-        raise SettingsError(f"runstore.toml or pyproject.toml is not valid TOML: {exc}") from exc
+
+
+def _variables() -> set[str]:
+    return {f"{_PREFIX}{name}".upper() for name in Settings.model_fields}
+
+
+def _strange(unknown: Iterable[str], known: Iterable[str]) -> str:
+    """Say which names are no settings, and which ones were perhaps meant."""
+    told = []
+    for name in sorted(unknown):
+        by_lower = {one.lower(): one for one in known}
+        close = get_close_matches(name.lower(), by_lower, 1)
+        told.append(f"{name!r}" + (f" (did you mean {by_lower[close[0]]!r}?)" if close else ""))
+    return f"{', '.join(told)} is no setting: there are {', '.join(sorted(known))}"
+
+
+def _table_in(filename: str, *headers: str) -> dict[str, Any]:
+    """Return the settings in the nearest file of that name, or nothing without one."""
+    path = _nearest(filename)
+    if path is None:
+        return {}
+    try:
+        found: Any = tomllib.loads(path.read_bytes().decode())
+    except OSError as exc:
+        raise SettingsError(f"{path} cannot be read: {exc.strerror or exc}", str(path)) from exc
+    except (ValueError, RecursionError) as exc:  # not TOML, or not UTF-8
+        raise SettingsError(f"{path} is not valid TOML: {exc}", str(path)) from exc
+    for depth, header in enumerate(headers):
+        found = found.get(header, {})
+        if not isinstance(found, dict):
+            raise SettingsError(
+                f"{path}: {'.'.join(headers[: depth + 1])} must be a table, not "
+                f"{type(found).__name__}",
+                str(path),
+            )
+    if unknown := set(found) - set(Settings.model_fields):
+        raise SettingsError(f"{path}: {_strange(unknown, Settings.model_fields)}", str(path))
+    return dict(found)
 
 
 def _nearest(filename: str) -> Path | None:
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # the working directory was removed: no file is near
+        return None
     for folder in (here, *here.parents):
-        if (path := folder / filename).is_file():
-            return path
+        if os.path.isfile(folder / filename):  # noqa: PTH113 - False where we may not look
+            return folder / filename
     return None

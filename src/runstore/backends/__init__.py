@@ -1,6 +1,7 @@
 """Where bytes are kept: one small contract, one class per kind of place."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from runstore.backends._base import Backend, Entry
@@ -38,8 +39,13 @@ def open_backend(
     if engine is not None:
         raise SettingsError(f"engine={engine!r} is for S3; {url} takes none", url)
     if options and kind in ("file", "memory"):
+        known = ("engine", "pickle", "durable", "timeout", "cache")
+        close = [one for name in options for one in get_close_matches(name, known, 1)]
+        hint = f"; did you mean {' and '.join(map(repr, close))}?" if close else ""
         raise SettingsError(
-            f"a {kind}:// store takes no storage options, but got {', '.join(sorted(options))}", url
+            f"a {kind}:// store takes no storage options, but got {', '.join(sorted(options))}"
+            f"{hint}",
+            url,
         )
     if kind == "memory":
         from runstore.backends._memory import MemoryBackend

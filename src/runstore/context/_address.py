@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from runstore.arguments import check_text, shown
 from runstore.context._models import StoreAddress
 from runstore.errors import SettingsError
 
@@ -47,28 +48,48 @@ def address_of(store: Any) -> StoreAddress:
     if isinstance(store, StoreAddress):
         return store
     if isinstance(store, (str, os.PathLike)):
-        return default_address(os.fspath(store))
+        return default_address(absolute_url(store))
     address = getattr(store, "address", None)
     if isinstance(address, StoreAddress):
         return address
     raise SettingsError(
-        f"store={store!r} is not a store: pass a URL or path, or a runstore.ObjectStore"
+        f"store must be a URL, a path or a runstore.ObjectStore, not {shown(store)}"
     )
 
 
-def absolute_url(url: str | os.PathLike[str]) -> str:
+def absolute_url(url: str | os.PathLike[str], call: str = "ObjectStore") -> str:
     """Return *url* so that it means the same from any working directory.
 
     Plain paths become ``file://`` URLs; ``~`` is the home directory.
 
+    Args:
+        url: A path or URL.
+        call: Who was given it, for messages.
+
     Raises:
-        SettingsError: It is empty.
+        SettingsError: It is empty, no text, or has a character that no path can have.
     """
-    text = os.fspath(url)
+    text = os.fspath(url) if isinstance(url, os.PathLike) else url
+    check_text(call, "url", text, hint="give a path or a URL", error=SettingsError)
     if not text:
         raise SettingsError("the store's address is empty: give a path or a URL")
+    for position, char in enumerate(text):
+        if char < " " or char == "\x7f" or "\ud800" <= char <= "\udfff":
+            what = "lone surrogate" if char > "\x7f" else "control character"
+            raise SettingsError(
+                f"the store's address has the {what} {char!a} at position {position}"
+            )
     if text.startswith("file://"):
         text = text.removeprefix("file://")
     elif "://" in text:
         return text.rstrip("/") if not text.endswith("://") else text
-    return f"file://{Path(text).expanduser().absolute()}"
+    try:
+        return f"file://{Path(text).expanduser().absolute()}"
+    except FileNotFoundError as exc:
+        raise SettingsError(
+            f"the store {text!r} is relative, and the working directory does not exist any more: "
+            "give an absolute path",
+            text,
+        ) from exc
+    except RuntimeError as exc:  # of expanduser
+        raise SettingsError(f"the store {text!r}: there is no such home directory", text) from exc

@@ -19,6 +19,7 @@ from pydantic import (
     field_serializer,
 )
 
+from runstore.arguments import LONGEST_WAIT
 from runstore.errors import MissingInputError
 from runstore.names import check_namespace, check_run
 
@@ -231,7 +232,7 @@ class StoreAddress(_Value):
     engine: str | None = None
     pickle: PicklePolicy = "allow"
     durable: bool = False
-    timeout: float = 60
+    timeout: float = Field(default=60, gt=0, le=LONGEST_WAIT, allow_inf_nan=False)
     options: dict[str, Any] = {}
     kept: str | None = None
 

@@ -4,6 +4,7 @@ import os
 import secrets
 from typing import Any
 
+from runstore.arguments import check_flag, check_instance, check_seconds, check_text
 from runstore.backends import Backend, open_backend, split_options
 from runstore.context import (
     PicklePolicy,
@@ -13,9 +14,10 @@ from runstore.context import (
     default_address,
 )
 from runstore.context import get_run_context as _current_run
-from runstore.errors import InvalidRequestError, ObjectNotFoundError, SettingsError
+from runstore.errors import InvalidNameError, ObjectNotFoundError, SettingsError
 from runstore.keys import scope_of
 from runstore.names import check_namespace, check_run
+from runstore.store._arguments import check_store
 from runstore.store._info import ObjectInfo, human_size
 from runstore.store._objects import Objects
 from runstore.store._records import delete_record, list_runs, read_run, write_run
@@ -42,7 +44,7 @@ class ObjectStore(Verbs):
         durable: Wait for the disk on every put, so that objects survive a power cut;
             S3 always does its own.
         timeout: Seconds to wait for a remote place, retries included; a large object
-            may take longer while parts of it keep arriving.
+            may take longer while parts of it keep arriving. At most a week.
         cache: Not yet.
         storage_options: For S3, fsspec's: ``endpoint_url``, ``profile``, ``key``,
             ``secret``, ``client_kwargs``… What is secret stays in this process: a
@@ -64,13 +66,15 @@ class ObjectStore(Verbs):
         cache: str | None = None,
         **storage_options: Any,
     ) -> None:
+        at = None if url is None else absolute_url(url)
+        check_store(engine, pickle, durable, timeout)
         given = {"pickle": pickle, "durable": durable, "timeout": timeout}
         changes = {name: value for name, value in given.items() if value is not None}
-        if url is None or len(changes) < len(given):
-            base = default_address(os.fspath(url) if url is not None else None)
+        if at is None or len(changes) < len(given):
+            base = default_address(at)
             address = base.model_copy(update=changes)
         else:
-            address = StoreAddress(url=absolute_url(url), **changes)
+            address = StoreAddress(url=at, **changes)
         self._open(_checked(address, engine, cache, storage_options))
 
     @classmethod
@@ -80,6 +84,10 @@ class ObjectStore(Verbs):
         Raises:
             SettingsError: The address is not understood.
         """
+        check_instance(
+            *("ObjectStore.from_address", "address", address, StoreAddress, "a StoreAddress"),
+            error=SettingsError,
+        )
         known = _opened.get(address.url, ())
         for opened, store in known:
             if opened is address or opened == address:
@@ -130,6 +138,8 @@ class ObjectStore(Verbs):
             from runstore.context import default_namespace
 
             namespace = default_namespace()
+        check_text("at", "namespace", namespace, error=InvalidNameError)
+        check_text("at", "run", run, optional=True, error=InvalidNameError)
         check_namespace(namespace)
         if run is not None:
             check_run(run)
@@ -141,6 +151,7 @@ class ObjectStore(Verbs):
 
     def runs_with_objects(self, namespace: str) -> list[str]:
         """Return the runs of *namespace* that hold objects, recorded or not, sorted."""
+        check_text("runs_with_objects", "namespace", namespace, error=InvalidNameError)
         return _scopes(self.backend.folders(f"{_folder(namespace)}/"))
 
     def write_run(self, run: WorkflowRun, *, new: bool = False) -> None:
@@ -157,6 +168,8 @@ class ObjectStore(Verbs):
             ObjectExistsError: *new* and there is one.
             StorageError: The place failed.
         """
+        check_instance("write_run", "run", run, WorkflowRun, "a WorkflowRun")
+        check_flag("write_run", "new", new)
         write_run(self.backend, run, new=new)
 
     def read_run(self, name: str, *, namespace: str) -> WorkflowRun:
@@ -167,7 +180,9 @@ class ObjectStore(Verbs):
             CorruptObjectError: It cannot be read.
             StorageError: The place failed.
         """
-        return read_run(self.backend, name, namespace)
+        check_text("read_run", "name", name, error=InvalidNameError)
+        check_text("read_run", "namespace", namespace, error=InvalidNameError)
+        return read_run(self.backend, check_run(name), namespace)
 
     def delete_run(self, name: str, *, namespace: str) -> None:
         """Remove every object of a run, then its record.
@@ -181,6 +196,8 @@ class ObjectStore(Verbs):
             BulkError: Some objects could not be removed; the record is kept.
             StorageError: The place failed.
         """
+        check_text("delete_run", "name", name, error=InvalidNameError)
+        check_text("delete_run", "namespace", namespace, error=InvalidNameError)
         view = self.at(namespace=namespace, run=name)
         names = [info.name for info in view.list()]
         view.delete_many(names, missing_ok=True)
@@ -201,6 +218,7 @@ class ObjectStore(Verbs):
         Raises:
             StorageError: The place failed, or refused every record.
         """
+        check_text("runs", "namespace", namespace, optional=True, error=InvalidNameError)
         return list_runs(self.backend, namespace)
 
     def sweep(self, older_than: float = 3600) -> int:
@@ -214,8 +232,7 @@ class ObjectStore(Verbs):
         Raises:
             StorageError: The place failed.
         """
-        if older_than < 0:
-            raise InvalidRequestError(f"older_than is a number of seconds, not {older_than}")
+        check_seconds("sweep", "older_than", older_than, zero=True, most=_OLDEST)
         return self.backend.sweep(older_than)
 
     def __repr__(self) -> str:
@@ -231,6 +248,9 @@ class StoreView(Verbs):
     """The verbs of a store on one namespace and run; what `ObjectStore.at` gives."""
 
     def __init__(self, store: ObjectStore, namespace: str, run: str | None) -> None:
+        check_instance("StoreView", "store", store, ObjectStore, "an ObjectStore")
+        check_text("StoreView", "namespace", namespace, error=InvalidNameError)
+        check_text("StoreView", "run", run, optional=True, error=InvalidNameError)
         self.store = store
         self.namespace = namespace
         self.run = run
@@ -242,6 +262,7 @@ class StoreView(Verbs):
         return f"{self.store!r}.at(namespace={self.namespace!r}, run={self.run!r})"
 
 
+_OLDEST = 100 * 365 * 86_400.0  # seconds; file systems and Python know no older times
 _OPENED_AT_MOST = 8  # addresses of one URL, as with two engines; opening one is not cheap
 _opened: dict[str, tuple[tuple[StoreAddress, ObjectStore], ...]] = {}
 

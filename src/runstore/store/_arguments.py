@@ -3,11 +3,19 @@
 from collections.abc import Iterable, Mapping, Set
 from typing import Any, get_args
 
-from runstore.arguments import check_choice, check_flag, check_text, shown, unfit
+from runstore.arguments import (
+    check_choice,
+    check_flag,
+    check_seconds,
+    check_text,
+    shown,
+    unfit,
+)
 from runstore.context import PicklePolicy
+from runstore.errors import SettingsError
 from runstore.store._target import not_a_name
 
-__all__ = ["check_get", "check_policy", "check_put", "column_list"]
+__all__ = ["check_get", "check_policy", "check_put", "check_store", "column_list"]
 
 _COMPRESSIONS = ("auto", "lz4", "zstd", None)
 _POLICIES = (*get_args(PicklePolicy), None)
@@ -52,6 +60,21 @@ def check_policy(call: str, pickle: object) -> None:
     """Raise InvalidRequestError unless *pickle* is a policy or None."""
     if pickle is not None:
         check_choice(call, "pickle", pickle, _POLICIES)
+
+
+def check_store(engine: object, pickle: object, durable: object, timeout: object) -> None:
+    """Check what `ObjectStore` takes; None is what the settings or defaults say.
+
+    Raises:
+        SettingsError: An argument is not what it must be.
+    """
+    call = "ObjectStore"
+    check_text(call, "engine", engine, optional=True, error=SettingsError)
+    check_choice(call, "pickle", pickle, _POLICIES, error=SettingsError)
+    if durable is not None:
+        check_flag(call, "durable", durable, error=SettingsError)
+    if timeout is not None:
+        check_seconds(call, "timeout", timeout, error=SettingsError)
 
 
 def column_list(columns: Any) -> list[Any] | None:

@@ -17,6 +17,7 @@ from runstore.errors import (
     UnreadableWarning,
 )
 from runstore.keys import record_key, scope_of
+from runstore.names import check_namespace
 from runstore.store._record_file import parsed_record, record_bytes
 
 __all__ = ["delete_record", "list_runs", "read_run", "write_run"]
@@ -63,7 +64,7 @@ def list_runs(backend: Backend, namespace: str | None) -> list[WorkflowRun]:
     if namespace is None:
         names = [scope_of(folder.rstrip("/")) for folder in backend.folders("")]
     else:
-        names = [namespace]
+        names = [check_namespace(namespace)]
     runs: list[WorkflowRun] = []
     left_out: list[RunStoreError] = []
     for name in filter(None, names):
