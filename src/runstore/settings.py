@@ -115,8 +115,8 @@ def _strange(unknown: Iterable[str], known: Iterable[str]) -> str:
     """Say which names are no settings, and which ones were perhaps meant."""
     told = []
     for name in sorted(unknown):
-        by_lower = {one.lower(): one for one in known}
-        close = get_close_matches(name.lower(), by_lower, 1)
+        by_lower = {one.lower().removeprefix(_PREFIX.lower()): one for one in known}
+        close = get_close_matches(name.lower().removeprefix(_PREFIX.lower()), by_lower, 1)
         told.append(f"{name!r}" + (f" (did you mean {by_lower[close[0]]!r}?)" if close else ""))
     return f"{', '.join(told)} is no setting: there are {', '.join(sorted(known))}"
 
