@@ -4,6 +4,7 @@
     ├── NoRunContextError          outside a run
     ├── InvalidNameError           a name, run or namespace that cannot be a key   (ValueError)
     ├── InvalidRequestError        arguments that contradict each other            (ValueError)
+    ├── StoreClosedError           the store was closed
     ├── SettingsError              a setting or store address that is not understood
     ├── ObjectNotFoundError        nothing is stored there                         (KeyError)
     ├── ObjectExistsError          ``if_absent`` and the name is taken
@@ -68,6 +69,7 @@ __all__ = [
     "StageTimeoutError",
     "StorageError",
     "StorageFullError",
+    "StoreClosedError",
     "UnreadableWarning",
     "UnsafePickleError",
     "UnsupportedFormatError",
@@ -103,6 +105,10 @@ class InvalidNameError(RunStoreError, ValueError):
 
 class InvalidRequestError(RunStoreError, ValueError):
     """The arguments of a call contradict each other; nothing was touched."""
+
+
+class StoreClosedError(RunStoreError):
+    """The store was closed before this call; nothing was touched."""
 
 
 class SettingsError(RunStoreError):

@@ -4,15 +4,17 @@ import builtins
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 from runstore.backends._base import Entry
+from runstore.backends._s3._clients import ENGINES, client_of, engine_of, forget_client
 from runstore.backends._s3._conditions import HIDDEN, Probe
 from runstore.backends._s3._download import download, part, ranged
+from runstore.backends._s3._environment import Environment, environment
 from runstore.backends._s3._errors import as_error, translated
+from runstore.backends._s3._loop import wait_for_leaving
 from runstore.backends._s3._options import S3Config, split_options, split_url
 from runstore.backends._s3._retry import Deadline, persist
 from runstore.backends._s3._upload import Uploader
@@ -26,17 +28,26 @@ from runstore.errors import (
     RunStoreError,
     SettingsError,
     StorageError,
+    StoreClosedError,
 )
+from runstore.workers import Workers
 
 __all__ = ["ENGINES", "S3Backend"]
-
-ENGINES = ("obstore", "s3fs")
-"""In the order of preference."""
 
 _LONGEST_NAME = 1024  # bytes; S3's own limit
 _BATCH = 1000
 _AT_ONCE = 16
 _NO_BATCH = frozenset({400, 404, 405, 411, 501})  # what servers without batch delete answer
+
+
+class _Opened(NamedTuple):
+    """What a backend works with, until its process forks or its environment changes."""
+
+    pid: int
+    environment: Environment
+    client: S3Client
+    uploader: Uploader
+    probe: Probe
 
 
 class S3Backend:
@@ -74,8 +85,9 @@ class S3Backend:
         self._options = dict(options or {})
         self._timeout = timeout
         self._forced = engine
-        self.engine = _chosen(engine)
-        self._opened: dict[int, tuple[S3Client, Uploader, Probe]] = {}
+        self.engine = engine_of(engine)
+        self._mine: _Opened | None = None
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"S3Backend({self.url!r}, engine={self.engine!r})"
@@ -94,8 +106,9 @@ class S3Backend:
         """See `runstore.backends.Backend.put`."""
         name, ref = self._name(key), self._ref(key)
         condition = Condition(if_absent, if_match)
-        with translated(ref, "write"):
-            client, uploader, probe = self._open()
+        with self._translated(ref, "write"):
+            opened = self._open()
+            client, uploader, probe = opened.client, opened.uploader, opened.probe
             if condition and not probe.keeps(client, condition, self._timeout):
                 raise StorageError(
                     f"{ref} was not written: the server ignores conditional writes, so "
@@ -111,14 +124,14 @@ class S3Backend:
 
     def get(self, key: str) -> tuple[Buffer, Entry]:
         """See `runstore.backends.Backend.get`."""
-        with translated(self._ref(key), "read"):
-            got = download(self._open()[0], self._name(key), self._timeout)
+        with self._translated(self._ref(key), "read"):
+            got = download(self._open().client, self._name(key), self._timeout)
         return got.data, _entry(key, got)
 
     def tail(self, key: str, length: int) -> tuple[Buffer, Entry]:
         """See `runstore.backends.Backend.tail`."""
-        with translated(self._ref(key), "read"):
-            client, deadline = self._open()[0], Deadline(self._timeout)
+        with self._translated(self._ref(key), "read"):
+            client, deadline = self._open().client, Deadline(self._timeout)
             got = ranged(client, self._name(key), Span(None, length), deadline)
         return got.data, _entry(key, got)
 
@@ -127,8 +140,8 @@ class S3Backend:
         ref, span = self._ref(key), Span(start, length)
         if length == 0:
             return b""
-        with translated(ref, "read"):
-            client, name = self._open()[0], self._name(key)
+        with self._translated(ref, "read"):
+            client, name = self._open().client, self._name(key)
             try:
                 return part(client, name, span, version, self._timeout)
             except Failure as failure:
@@ -142,13 +155,13 @@ class S3Backend:
         It reads one byte: the answer to a HEAD has no body, and so does not tell a
         missing object from a missing bucket.
         """
-        with translated(self._ref(key), "read"):
-            client, deadline = self._open()[0], Deadline(self._timeout)
+        with self._translated(self._ref(key), "read"):
+            client, deadline = self._open().client, Deadline(self._timeout)
             return _entry(key, ranged(client, self._name(key), Span(0, 1), deadline))
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """See `runstore.backends.Backend.list`; a thousand objects a request, none kept."""
-        with translated(self._ref(prefix), "list"):
+        with self._translated(self._ref(prefix), "list"):
             for item in self._items(self._prefix + prefix):
                 key = item.name[len(self._prefix) :]
                 if not key.startswith(".") and "/." not in key and not key.endswith("/"):
@@ -157,16 +170,16 @@ class S3Backend:
     def folders(self, prefix: str) -> builtins.list[str]:
         """See `runstore.backends.Backend.folders`."""
         under = self._prefix + prefix
-        with translated(self._ref(prefix), "list"):
-            client, deadline = self._open()[0], Deadline(self._timeout)
+        with self._translated(self._ref(prefix), "list"):
+            client, deadline = self._open().client, Deadline(self._timeout)
             found = persist(lambda t: client.folders(under, t), deadline)
         return sorted(name for name in found if not name.startswith("."))
 
     def delete(self, key: str) -> None:
         """See `runstore.backends.Backend.delete`; S3 does not tell a miss, so it looks first."""
         self.head(key)
-        with translated(self._ref(key), "delete"):
-            client, name = self._open()[0], self._name(key)
+        with self._translated(self._ref(key), "delete"):
+            client, name = self._open().client, self._name(key)
             persist(lambda t: client.delete(name, t), Deadline(self._timeout))
 
     def delete_many(
@@ -174,15 +187,15 @@ class S3Backend:
     ) -> dict[str, RunStoreError]:
         """See `runstore.backends.Backend.delete_many`; a thousand a request, looks not counted."""
         wanted, errors = builtins.list(dict.fromkeys(keys)), dict[str, RunStoreError]()
-        with ThreadPoolExecutor(_AT_ONCE, "runstore-s3-delete") as pool:
+        with Workers(_AT_ONCE, "runstore-s3-delete") as workers:
             if not missing_ok:
-                found = pool.map(self._look, wanted)
+                found = workers.map(self._look, wanted)
                 errors = {key: exc for key, exc in zip(wanted, found, strict=True) if exc}
                 wanted = [key for key in wanted if key not in errors]
             for start in range(0, len(wanted), _BATCH):
                 batch = wanted[start : start + _BATCH]
                 left = self._delete_batch(batch)
-                for key, exc in zip(left, pool.map(self._remove, left), strict=True):
+                for key, exc in zip(left, workers.map(self._remove, left), strict=True):
                     if exc:
                         errors[key] = exc
         return errors
@@ -190,8 +203,8 @@ class S3Backend:
     def sweep(self, older_than: float) -> int:
         """See `runstore.backends.Backend.sweep`: aborts multipart uploads, removes probes."""
         latest, swept = time.time() - older_than, 0
-        with translated(self.url, "sweep"):
-            client, parts = self._open()[0], self._open()[0].parts
+        with self._translated(self.url, "sweep"):
+            client, parts = self._open().client, self._open().client.parts
             for item in self._items(self._prefix + HIDDEN):
                 if item.modified.timestamp() <= latest:
                     name = item.name
@@ -218,8 +231,8 @@ class S3Backend:
             StorageError: The place failed.
         """
         latest = time.time() - older_than
-        with translated(self.url, "list unfinished uploads of"):
-            parts = self._open()[0].parts
+        with self._translated(self.url, "list unfinished uploads of"):
+            parts = self._open().client.parts
             if parts is None:
                 raise MissingExtraError(
                     "obstore cannot list unfinished uploads: pip install 'runstore[s3]'", self.url
@@ -241,7 +254,7 @@ class S3Backend:
 
     def _items(self, prefix: str) -> Iterator[Item]:
         """Give everything under *prefix*; after a failure go on behind the last one given."""
-        client, after = self._open()[0], None
+        client, after = self._open().client, None
         deadline = Deadline(self._timeout)
         pages = client.pages(prefix, after, deadline.request)
         while True:
@@ -264,7 +277,7 @@ class S3Backend:
     def _delete_batch(self, batch: Sequence[str]) -> builtins.list[str]:
         """Remove a batch in one request; give those that have to be removed one by one."""
         names = {self._name(key): key for key in batch}
-        client = self._open()[0]
+        client = self._open().client
         try:
             refused = persist(
                 lambda t: client.delete_batch(builtins.list(names), t), Deadline(self._timeout)
@@ -283,37 +296,50 @@ class S3Backend:
         return None
 
     def _remove(self, key: str) -> RunStoreError | None:
-        client, name = self._open()[0], self._name(key)
+        client, name = self._open().client, self._name(key)
         try:
             persist(lambda t: client.delete(name, t), Deadline(self._timeout))
         except Failure as failure:
             return as_error(failure, self._ref(key), "delete")
         return None
 
-    def _open(self) -> tuple[S3Client, Uploader, Probe]:
-        pid = os.getpid()
-        found = self._opened.get(pid)
-        if found is None:
-            config = S3Config.resolve(self._options)
-            client = self._client(config)
-            probe = Probe((config.endpoint, self._bucket), self._prefix)
-            # No lock, which a fork might inherit locked: two threads may both come this far.
-            mine = (client, Uploader(client, probe, self._timeout), probe)
-            found = self._opened.setdefault(pid, mine)
-            if found is not mine:
-                client.close()
-        return found
+    def close(self) -> None:
+        """See `runstore.backends.Backend.close`; a client that others use stays open."""
+        self._closed, self._mine = True, None
+        self._options = {}
+        wait_for_leaving()
 
-    def _client(self, config: S3Config) -> S3Client:
-        if self.engine == "obstore":
-            from runstore.backends._s3._obstore import ObstoreClient, is_usable
+    @contextmanager
+    def _translated(self, ref: str, doing: str) -> Iterator[None]:
+        with translated(ref, doing):
+            try:
+                yield
+            except Failure as failure:
+                mine = self._mine
+                if failure.code == "NoCredentials" and mine is not None:
+                    self._mine = None  # the next call looks for them again
+                    forget_client(mine.client)
+                raise
 
-            if is_usable() or self._forced == "obstore" or find_spec("s3fs") is None:
-                return ObstoreClient(self._bucket, config, self._timeout / 3)
-            self.engine = "s3fs"  # forked after obstore was used, which does not survive that
-        from runstore.backends._s3._s3fs import S3fsClient
+    def _open(self) -> _Opened:
+        mine, now = self._mine, environment()
+        if mine is None or mine.environment != now or mine.pid != os.getpid():
+            # No lock, which a request could hold: two threads may both come here.
+            mine = self._mine = self._opened_now(now)
+        return mine
 
-        return S3fsClient(self._bucket, config, self._timeout / 3)
+    def _opened_now(self, now: Environment) -> _Opened:
+        if self._closed:
+            raise StoreClosedError(f"{self.url} was closed: open another store", self.url)
+        config = S3Config.resolve(self._options)
+        longest = self._timeout / 3
+        client = client_of(
+            self.engine, self._forced is not None, self._bucket, config, longest, now
+        )
+        self.engine = client.engine
+        probe = Probe((config.endpoint, self._bucket), self._prefix)
+        uploader = Uploader(client, probe, self._timeout)
+        return _Opened(os.getpid(), now, client, uploader, probe)
 
     def _name(self, key: str) -> str:
         name = self._prefix + key
@@ -331,20 +357,6 @@ class S3Backend:
 
 def _reopened(url: str, engine: str | None, timeout: float, options: dict[str, Any]) -> S3Backend:
     return S3Backend(url, engine=engine, timeout=timeout, options=options)
-
-
-def _chosen(engine: str | None) -> str:
-    if engine is not None and engine not in ENGINES:
-        raise SettingsError(f"engine={engine!r} is not one of {', '.join(ENGINES)}")
-    for name in (engine,) if engine is not None else ENGINES:
-        if find_spec(name) is not None:
-            return name
-    if engine == "obstore":
-        raise MissingExtraError("engine='obstore' needs obstore: pip install 'runstore[s3-fast]'")
-    raise MissingExtraError(
-        "s3:// needs a client that is not installed: pip install 'runstore[s3]', or the faster "
-        "pip install 'runstore[s3-fast]'"
-    )
 
 
 def _conflict(failure: Failure, condition: Condition, ref: str) -> Exception:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from runstore.backends._s3._retry import Deadline, persist
 from runstore.backends._s3._wire import Condition, Failure, S3Client
+from runstore.lifetime import Bounded
 
 __all__ = ["HIDDEN", "Probe"]
 
@@ -17,8 +18,7 @@ _ABSENT = Condition(if_absent=True)
 _OTHER = Condition(if_match='"00000000000000000000000000000000"')
 _UNKNOWN = frozenset({400, 405, 501})  # the server says that it knows no such thing
 
-_known: dict[tuple[object, ...], bool] = {}
-_asking = threading.Lock()
+_known: Bounded[tuple[object, ...], bool] = Bounded(1000)
 
 
 class Probe:
@@ -32,6 +32,7 @@ class Probe:
     def __init__(self, place: tuple[object, ...], prefix: str) -> None:
         self._place = place
         self._prefix = prefix
+        self._asking = threading.Lock()  # a forked child has a probe of its own
 
     def keeps(self, client: S3Client, condition: Condition, timeout: float) -> bool:
         """Say whether a put in one request keeps conditions of this kind: three requests."""
@@ -71,11 +72,11 @@ class Probe:
     ) -> bool:
         found = _known.get((*self._place, *kind))
         if found is None:
-            with _asking:  # many threads may come here at once; one asks
+            with self._asking:  # many threads may come here at once; one asks
                 found = _known.get((*self._place, *kind))
                 if found is None:
                     found = self._ask(client, Deadline(timeout), again)
-                    _known[(*self._place, *kind)] = found
+                    _known.put((*self._place, *kind), found)
         return found
 
     def _ask(

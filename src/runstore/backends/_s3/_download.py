@@ -1,10 +1,9 @@
 """One object down: a first range that tells how much there is, then the rest of that version."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 from runstore.backends._s3._retry import Deadline, persist
 from runstore.backends._s3._wire import RANGE_IGNORED, Failure, Got, S3Client, Span
 from runstore.buffers import allocated, flat
+from runstore.workers import Workers
 
 __all__ = ["FIRST", "download", "part", "ranged"]
 
@@ -101,14 +100,8 @@ def _fill(
     if len(starts) == 1:
         one(0)
         return
-    with ThreadPoolExecutor(min(_AT_ONCE, len(starts)), "runstore-s3-get") as pool:
-        futures = [pool.submit(one, at) for at in starts]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with Workers(min(_AT_ONCE, len(starts)), "runstore-s3-get") as workers:
+        workers.map(one, starts)
 
 
 def _full(part: Got, span: Span, version: str) -> Got:

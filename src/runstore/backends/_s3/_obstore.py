@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from runstore.backends._s3._attended import attended, attended_write
+from runstore.backends._s3._loop import MAYBE, EventLoop
 from runstore.backends._s3._options import S3Config
 from runstore.backends._s3._s3fs import S3fsClient
 from runstore.backends._s3._wire import (
@@ -31,6 +33,7 @@ __all__ = ["ObstoreClient", "is_usable"]
 
 _AT_ONCE = 8  # parts in flight
 _PAGE = 1000
+_SENT_AT_ONCE = 64 << 10  # bytes of a request that the system takes over at once
 _COLLECTED = 32 << 20  # bytes of an answer that are held twice, at most
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([^<]+)</Code>")
@@ -77,6 +80,7 @@ class ObstoreClient:
         self._provider = _credentials(config)
         self._stores: dict[tuple[float, bool, bool], Any] = {}
         self._other: Parts | None = None
+        self._loop: EventLoop | None = None
 
     @property
     def parts(self) -> Parts | None:
@@ -103,32 +107,48 @@ class ObstoreClient:
         elif condition.if_match is not None:
             mode = {"e_tag": condition.if_match}
         data: Any = body[0] if len(body) == 1 else b"".join(body)
-        with _failures():
-            answer = self._api.put(
-                self._store(timeout),
-                name,
-                data,
-                attributes={MARK: mark},
-                mode=mode,
-                use_multipart=False,
-            )
-        return _tag(answer)
+        given: Any = {"attributes": {MARK: mark}, "mode": mode, "use_multipart": False}
+        ref, store = f"s3://{self._bucket}/{name}", self._store(timeout)
+
+        def at_once() -> Any:
+            with _failures():
+                return self._api.put(store, name, data, **given)
+
+        async def in_time() -> Any:
+            with _failures():
+                return await self._api.put_async(store, name, data, **given)
+
+        # A small request is sent as soon as it is begun, so cancelling it prevents nothing.
+        if len(data) <= _SENT_AT_ONCE:
+            return _tag(attended_write(at_once, MAYBE.format(ref)))
+        return _tag(self._event_loop.write(in_time(), None, ref))
 
     def stream(
         self, name: str, blocks: Iterator[memoryview], size: int, mark: str, timeout: float
     ) -> str:
         """See `S3Client.stream`."""
-        with _failures():
-            answer = self._api.put(
-                self._store(timeout, persistent=True),
-                name,
-                blocks,
-                attributes={MARK: mark},
-                use_multipart=True,
-                chunk_size=size,
-                max_concurrency=_AT_ONCE,
-            )
-        return _tag(answer)
+        steps = _Steps(blocks)
+
+        async def upload() -> Any:
+            with _failures():
+                return await self._api.put_async(
+                    self._store(timeout, persistent=True),
+                    name,
+                    steps,
+                    attributes={MARK: mark},
+                    use_multipart=True,
+                    chunk_size=size,
+                    max_concurrency=_AT_ONCE,
+                )
+
+        ref = f"s3://{self._bucket}/{name}"
+        return _tag(self._event_loop.write(upload(), None, ref, steps.stop))
+
+    @property
+    def _event_loop(self) -> EventLoop:
+        if self._loop is None:
+            self._loop = EventLoop.shared()
+        return self._loop
 
     def get(
         self,
@@ -139,6 +159,16 @@ class ObstoreClient:
         into: memoryview | None = None,
     ) -> Got:
         """See `S3Client.get`."""
+        return attended(lambda: self._get(name, span, if_match, timeout, into))
+
+    def _get(
+        self,
+        name: str,
+        span: Span | None,
+        if_match: str | None,
+        timeout: float,
+        into: memoryview | None,
+    ) -> Got:
         options: Any = {}
         if span is not None and span.start is None:
             options["range"] = {"suffix": span.length}
@@ -198,9 +228,13 @@ class ObstoreClient:
     def _stream(
         self, prefix: str, after: str | None, timeout: float
     ) -> Iterator[builtins.list[Item]]:
-        with _failures():
+        def begun() -> Any:
             store = self._store(timeout)
-            for page in self._api.list(store, prefix or None, offset=after, chunk_size=_PAGE):
+            return iter(self._api.list(store, prefix or None, offset=after, chunk_size=_PAGE))
+
+        with _failures():
+            steps = attended(begun)
+            while page := attended(lambda: next(steps, None)):
                 yield [
                     Item(o["path"], o["size"], _utc(o["last_modified"]), quoted(o["e_tag"] or ""))
                     for o in page
@@ -208,29 +242,31 @@ class ObstoreClient:
 
     def folders(self, prefix: str, timeout: float) -> builtins.list[str]:
         """See `S3Client.folders`."""
+        store = self._store(timeout)
         for _ in range(2):  # see pages()
             with _failures():
-                found = self._api.list_with_delimiter(self._store(timeout), prefix or None)
+                found = attended(lambda: self._api.list_with_delimiter(store, prefix or None))
             if found["common_prefixes"]:
                 break
         return [f"{name[len(prefix) :]}/" for name in found["common_prefixes"]]
 
     def delete(self, name: str, timeout: float) -> None:
         """See `S3Client.delete`."""
+        store = self._store(timeout, bulk=False)
         with _failures():
-            self._api.delete(self._store(timeout, bulk=False), name)
+            attended(lambda: self._api.delete(store, name))
 
     def delete_batch(self, names: Sequence[str], timeout: float) -> dict[str, Failure]:
         """See `S3Client.delete_batch`; obstore tells of the first refusal alone."""
+        store = self._store(timeout)
         with _failures():
-            self._api.delete(self._store(timeout), builtins.list(names))
+            attended(lambda: self._api.delete(store, builtins.list(names)))
         return {}
 
-    def close(self) -> None:
-        """See `S3Client.close`."""
-        self._stores.clear()
+    def retire(self) -> None:
+        """See `S3Client.retire`; obstore's own connections are shared with nobody."""
         if isinstance(self._other, S3fsClient):
-            self._other.close()
+            self._other.retire()
 
     def _store(self, timeout: float, *, bulk: bool = True, persistent: bool = False) -> Any:
         """Give a store whose requests end within *timeout*.
@@ -285,6 +321,32 @@ class ObstoreClient:
             )
         except (self._api.exceptions.BaseError, ValueError, TypeError) as exc:
             raise SettingsError(f"obstore does not take these settings: {exc}") from exc
+
+
+class _Steps:
+    """The blocks of an upload; once it is stopped, the next one is an error, which aborts it."""
+
+    def __init__(self, blocks: Iterator[memoryview]) -> None:
+        self._blocks = blocks
+        self._stopped = False
+        self._ended = False
+
+    def __iter__(self) -> Iterator[memoryview]:
+        return self
+
+    def __next__(self) -> memoryview:
+        if self._stopped:
+            raise Failure(0, "", "the upload was interrupted")
+        try:
+            return next(self._blocks)
+        except StopIteration:
+            self._ended = True
+            raise
+
+    def stop(self) -> bool:
+        """Abort the upload; say whether that may be too late."""
+        self._stopped = True
+        return self._ended
 
 
 class _failures:  # noqa: N801 - used as a function; a class costs a request less than a generator

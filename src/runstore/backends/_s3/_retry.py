@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from runstore.backends._s3._wire import Failure
+from runstore.workers import check_stopped, pause
 
 __all__ = ["Deadline", "persist"]
 
@@ -56,15 +57,16 @@ def persist(
         Failure: The last one.
     """
     for attempt in range(_ATTEMPTS):
+        check_stopped()
         try:
             return call(deadline.request)
         except Failure as failure:
             if failed is not None:
                 failed.append(failure)
             # Jitter spreads the clients that one bad moment has brought into step.
-            pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
-            late = deadline.left < pause + _SHORTEST_REQUEST
+            seconds = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
+            late = deadline.left < seconds + _SHORTEST_REQUEST
             if not failure.transient or late or attempt == _ATTEMPTS - 1:
                 raise
-        time.sleep(pause)
+        pause(seconds)
     raise AssertionError("unreachable")

@@ -1,33 +1,82 @@
 """A client on s3fs: its session, options and connections, one botocore call per request.
 
-The requests run on an event loop of our own in a thread of our own: fsspec's is
-shared by the whole process, and neither survives a fork. s3fs' retries, caches
-and translations of errors are left out; ours are above.
+The requests run on an event loop of our own. s3fs' retries, caches and translations of
+errors are left out; ours are above.
 """
 
 import asyncio
 import builtins
-import concurrent.futures
 import os
-import threading
 import weakref
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from runstore.backends._s3._environment import Environment, environment
+from runstore.backends._s3._loop import EventLoop
 from runstore.backends._s3._options import S3Config
 from runstore.backends._s3._wire import MARK, Condition, Failure, Got, Item, Span, Upload, quoted
 from runstore.buffers import Buffer
-from runstore.errors import IndeterminateWriteError, MissingExtraError
+from runstore.errors import MissingExtraError
+from runstore.lifetime import Shared
 
 __all__ = ["S3fsClient"]
 
 T = TypeVar("T")
 
-_GRACE = 10.0  # seconds that an interrupted write is waited for
 _CHUNK = 1 << 20  # bytes of an answer taken at a time, at most
 _CONNECT = 10.0  # seconds for a connection, at most
+
+
+class _Connection:
+    """What every bucket of one configuration shares: s3fs' session and its connections.
+
+    They are closed when nobody holds it any more.
+    """
+
+    def __init__(self, config: S3Config, timeout: float) -> None:
+        try:
+            from s3fs import S3FileSystem
+        except ModuleNotFoundError as exc:
+            raise MissingExtraError(
+                f"s3:// through s3fs needs {exc.name!r}: pip install 'runstore[s3]'"
+            ) from exc
+        self.loop = EventLoop.shared()
+        self.fs = S3FileSystem(
+            **_arguments(config, timeout),
+            asynchronous=True,
+            skip_instance_cache=True,
+            use_listings_cache=False,
+        )
+        self._connecting = asyncio.Lock()
+        self._connected: Any = None
+        self.loop.attend(self)
+        weakref.finalize(self, _close, os.getpid(), self.loop, self.fs).atexit = False
+
+    async def client(self) -> Any:
+        """Return botocore's client, made at the first call."""
+        if self._connected is None:
+            async with self._connecting:
+                self._connected = await self.fs.set_session()
+        return self._connected
+
+    async def leave(self) -> None:
+        """Close the connections."""
+        await _leave(self.fs)
+
+
+async def _leave(fs: Any) -> None:
+    creator = getattr(fs, "_s3creator", None)  # s3fs has one when it was first used
+    if creator is not None:
+        await creator.__aexit__(None, None, None)
+
+
+def _close(pid: int, loop: EventLoop, fs: Any) -> None:
+    if os.getpid() == pid:  # a fork has no right to the connections
+        loop.let_go(_leave(fs))
+
+
+_connections: Shared[tuple[S3Config, float, Environment], _Connection] = Shared()
 
 
 class S3fsClient:
@@ -43,26 +92,10 @@ class S3fsClient:
     streams = False
 
     def __init__(self, bucket: str, config: S3Config, timeout: float) -> None:
-        try:
-            from s3fs import S3FileSystem
-        except ModuleNotFoundError as exc:
-            raise MissingExtraError(
-                f"s3:// through s3fs needs {exc.name!r}: pip install 'runstore[s3]'"
-            ) from exc
         self._bucket = bucket
         self._encryption = dict(config.encryption)
-        self._fs = S3FileSystem(
-            **_arguments(config, timeout),
-            asynchronous=True,
-            skip_instance_cache=True,
-            use_listings_cache=False,
-        )
-        self._loop = asyncio.new_event_loop()
-        self._connected: Any = None
-        self._connecting = asyncio.Lock()
-        thread = threading.Thread(target=self._loop.run_forever, name="runstore-s3", daemon=True)
-        thread.start()
-        self.close = weakref.finalize(self, _close, os.getpid(), self._loop, thread, self._fs)
+        key = config, timeout, environment()
+        self._connection = _connections.get(key, lambda: _Connection(config, timeout))
 
     @property
     def parts(self) -> "S3fsClient":
@@ -131,6 +164,10 @@ class S3fsClient:
             for error in answer.get("Errors", ())
             if error.get("Code") != "NoSuchKey"
         }
+
+    def retire(self) -> None:
+        """See `S3Client.retire`."""
+        _connections.drop(self._connection)
 
     def create(self, name: str, mark: str, timeout: float) -> str:
         """See `Parts.create`."""
@@ -203,9 +240,8 @@ class S3fsClient:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            client = await self._client()
-            operation = getattr(client, method)
-            arguments = self._fs._get_s3_method_kwargs(operation, Bucket=self._bucket, **given)
+            operation, fs = getattr(await self._connection.client(), method), self._connection.fs
+            arguments = fs._get_s3_method_kwargs(operation, Bucket=self._bucket, **given)
             return await operation(**arguments)
         except ClientError as exc:
             error = exc.response.get("Error", {})
@@ -218,52 +254,13 @@ class S3fsClient:
             # aiobotocore reads an error's document outside of its own handling of errors
             raise Failure(0, "", f"the connection failed ({type(exc).__name__})") from exc
 
-    async def _client(self) -> Any:
-        if self._connected is None:
-            async with self._connecting:
-                await self._fs.set_session()
-                self._connected = await self._fs.get_s3(self._bucket)
-        return self._connected
-
     def _write(self, method: str, timeout: float, **given: Any) -> Any:
-        """Call what makes an object visible: when this is left, it has happened or it will not."""
-        future = self._begin(self._call(method, **given), timeout)
-        try:
-            return future.result()
-        except Failure:
-            raise
-        except BaseException as interrupt:
-            try:
-                future.exception(timeout=min(_GRACE, timeout))
-            except concurrent.futures.TimeoutError:
-                future.cancel()
-                raise IndeterminateWriteError(
-                    f"writing s3://{self._bucket}/{given['Key']} was interrupted while the server "
-                    "had it in hand; it may still appear. Look before you write again"
-                ) from interrupt
-            raise
+        """Call what makes an object visible."""
+        ref = f"s3://{self._bucket}/{given['Key']}"
+        return self._connection.loop.write(self._call(method, **given), timeout, ref)
 
     def _run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
-        future = self._begin(work, timeout)
-        try:
-            return future.result()
-        except Failure:
-            raise
-        except BaseException:
-            future.cancel()
-            raise
-
-    def _begin(
-        self, work: Coroutine[Any, Any, T], timeout: float
-    ) -> "concurrent.futures.Future[T]":
-        return asyncio.run_coroutine_threadsafe(_bounded(work, timeout), self._loop)
-
-
-async def _bounded(work: Coroutine[Any, Any, T], timeout: float) -> T:
-    try:
-        return await asyncio.wait_for(work, timeout)
-    except TimeoutError as exc:
-        raise Failure(0, "", f"no answer within {timeout:.1f} s", cut=True) from exc
+        return self._connection.loop.run(work, timeout)
 
 
 async def _chunks(body: Any) -> AsyncIterator[bytes]:
@@ -341,19 +338,3 @@ def _arguments(config: S3Config, timeout: float) -> dict[str, Any]:
         "config_kwargs": settings,
     }
     return given | ({"profile": config.profile} if config.profile and not config.key else {})
-
-
-def _close(pid: int, loop: asyncio.AbstractEventLoop, thread: threading.Thread, fs: Any) -> None:
-    if os.getpid() != pid or not thread.is_alive():
-        return  # a fork has neither the thread nor a right to the connections
-
-    async def leave() -> None:
-        if getattr(fs, "_s3creator", None) is not None:
-            await fs._s3creator.__aexit__(None, None, None)
-
-    with suppress(concurrent.futures.TimeoutError):  # the process ends or goes on without it
-        asyncio.run_coroutine_threadsafe(leave(), loop).result(2)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(2)
-    if not thread.is_alive():
-        loop.close()

@@ -4,7 +4,7 @@ import itertools
 import secrets
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from threading import BoundedSemaphore
 
@@ -13,6 +13,7 @@ from runstore.backends._s3._retry import Deadline, persist
 from runstore.backends._s3._wire import Condition, Failure, Parts, S3Client, Span
 from runstore.buffers import Buffer, flat
 from runstore.errors import IndeterminateWriteError
+from runstore.workers import PATIENCE, Workers, spared
 
 __all__ = ["SINGLE", "Blocks", "Uploader"]
 
@@ -139,8 +140,9 @@ class Uploader:
             )
         except BaseException as exc:  # whatever it was, also Ctrl-C: leave no parts behind
             if not isinstance(exc, IndeterminateWriteError):
-                with suppress(Failure):
-                    parts.abort(name, upload, min(self._timeout / 3, 5))
+                patience = 5 if isinstance(exc, Exception) else PATIENCE / 2
+                with suppress(Failure), spared():
+                    parts.abort(name, upload, min(self._timeout / 3, patience))
             if failed:
                 return self._after(name, mark, failed)
             raise
@@ -155,19 +157,15 @@ class Uploader:
 
         tags: list[str] = []
         under_way: deque[Future[str]] = deque()
-        with ThreadPoolExecutor(_AT_ONCE, "runstore-s3-put") as pool:
-            try:
-                for number in itertools.count(1):
-                    body = blocks.take(_PART * 4 ** (number // 2000))
-                    if not body:
-                        break
-                    if len(under_way) == _AT_ONCE:
-                        tags.append(under_way.popleft().result())
-                    under_way.append(pool.submit(one, number, body))
-                tags.extend(future.result() for future in under_way)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        with Workers(_AT_ONCE, "runstore-s3-put") as workers:
+            for number in itertools.count(1):
+                body = blocks.take(_PART * 4 ** (number // 2000))
+                if not body:
+                    break
+                if len(under_way) == _AT_ONCE:
+                    tags.append(under_way.popleft().result())
+                under_way.append(workers.submit(one, number, body))
+            tags.extend(future.result() for future in under_way)
         return tags
 
     def _after(self, name: str, mark: str, failed: list[Failure]) -> str:

@@ -236,6 +236,9 @@ class S3Client(Protocol):
         """Remove up to a thousand objects in one request; give those that were refused."""
         ...
 
-    def close(self) -> None:
-        """Give back connections and threads."""
+    def retire(self) -> None:
+        """Share connections with no client that is made from now on.
+
+        Connections are closed when nobody holds the last client that has them.
+        """
         ...

@@ -1,0 +1,226 @@
+"""One event loop, in one thread, for every connection of this process.
+
+fsspec has a loop of its own, which is shared by the whole process and does not survive a
+fork. This one ends with its last connection, and a forked child makes its own.
+"""
+
+import asyncio
+import atexit
+import concurrent.futures
+import os
+import selectors
+import threading
+import weakref
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
+
+from runstore.backends._s3._wire import Failure
+from runstore.errors import StoreClosedError
+from runstore.lifetime import Shared, forget_at_fork
+from runstore.workers import PATIENCE, StoppedError, cancelling
+
+__all__ = ["MAYBE", "EventLoop", "wait_for_leaving"]
+
+T = TypeVar("T")
+
+MAYBE = (
+    "Writing {} was interrupted while the server had it in hand: it may still appear. Look "
+    "before you write again."
+)
+"""The note of an interrupt when nobody knows what became of a write."""
+
+_PARTS = (
+    "Writing {} was interrupted. It was not written; parts of it may be left on the server, "
+    "which store.sweep() removes."
+)
+_FAREWELL = 2.0  # seconds that connections have to close at the program's end
+
+
+class _Leaving(Protocol):
+    def leave(self) -> Coroutine[Any, Any, None]: ...
+
+
+class _Selector(selectors.DefaultSelector):
+    """A selector that does nothing in a forked child.
+
+    The kernel's list of sockets is shared with the parent: to take one off in the child,
+    as happens when an inherited connection is freed, would make the parent deaf to it.
+    """
+
+    inherited = False
+
+    def forget(self) -> None:
+        self.close()
+        self.inherited = True
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return {} if self.inherited else super().get_map()
+
+    def get_key(self, fileobj: Any) -> selectors.SelectorKey:
+        if self.inherited:
+            raise KeyError(fileobj)
+        return super().get_key(fileobj)
+
+
+class EventLoop:
+    """A running event loop; it stops when nobody holds it any more.
+
+    What waits for it waits in a way that Ctrl-C ends, as does the end of the call that a
+    thread of `runstore.workers.Workers` works for.
+    """
+
+    def __init__(self) -> None:
+        selector = _Selector()
+        forget_at_fork(selector)
+        self._loop = asyncio.SelectorEventLoop(selector)
+        self._connections: weakref.WeakSet[_Leaving] = weakref.WeakSet()
+        self._thread = threading.Thread(
+            target=_run, args=(self._loop,), name="runstore-s3", daemon=True
+        )
+        self._thread.start()
+        weakref.finalize(self, _stop, os.getpid(), self._loop).atexit = False
+
+    @classmethod
+    def shared(cls) -> "EventLoop":
+        """Return the loop of this process; the caller has to hold it."""
+        return _loops.get(None, cls)
+
+    def attend(self, connection: _Leaving) -> None:
+        """Let *connection* leave at the program's end, if it is there by then."""
+        self._connections.add(connection)
+
+    def let_go(self, leaving: Coroutine[Any, Any, None]) -> None:
+        """Run what closes a connection, before the loop itself can stop. It never waits."""
+
+        async def leave(_loop: EventLoop) -> None:  # which it holds until then
+            await leaving
+
+        if self._loop.is_closed():
+            leaving.close()
+        else:
+            _leaving.add(asyncio.run_coroutine_threadsafe(leave(self), self._loop))
+
+    def run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
+        """Return what *work* gives; cancel it if the wait for it is interrupted.
+
+        Args:
+            work: Made for this call.
+            timeout: Seconds.
+
+        Raises:
+            Failure: It took longer.
+        """
+        future = self._begin(work, timeout)
+        try:
+            with cancelling(future.cancel):
+                return future.result()
+        except concurrent.futures.CancelledError:
+            raise StoppedError from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    def write(
+        self,
+        work: Coroutine[Any, Any, T],
+        timeout: float | None,
+        ref: str,
+        stop: Callable[[], bool] = lambda: True,
+    ) -> T:
+        """Do the same with what makes an object visible, which must not happen later.
+
+        If it is interrupted, it has `PATIENCE` seconds to end, one way or the other. Then it
+        is cancelled, and the interrupt has a note that nobody knows what became of it.
+
+        Args:
+            work: Made for this call.
+            timeout: Seconds, or None.
+            ref: The object, as a URL.
+            stop: Called at an interrupt; says whether the object may still become visible.
+
+        Raises:
+            Failure: It took longer.
+        """
+        future = self._begin(work, timeout)
+
+        def soon() -> None:
+            stop()
+            self._loop.call_soon_threadsafe(self._loop.call_later, PATIENCE / 2, future.cancel)
+
+        try:
+            with cancelling(soon):
+                return future.result()
+        except concurrent.futures.CancelledError:
+            raise StoppedError from None
+        except Exception:
+            raise
+        except BaseException as interrupt:
+            unknown = stop()
+            try:
+                future.exception(PATIENCE)
+            except concurrent.futures.TimeoutError:
+                future.cancel()
+                interrupt.add_note(MAYBE.format(ref) if unknown else _PARTS.format(ref))
+            raise
+
+    def _begin(
+        self, work: Coroutine[Any, Any, T], timeout: float | None
+    ) -> "concurrent.futures.Future[T]":
+        if self._loop.is_closed():
+            work.close()
+            raise StoreClosedError("the program ends; the connections to S3 are closed already")
+        return asyncio.run_coroutine_threadsafe(_bounded(work, timeout), self._loop)
+
+    def end(self) -> None:
+        """Close connections and loop, and wait for them a little; at the program's end."""
+
+        async def leave() -> None:
+            leaving = [one.leave() for one in list(self._connections)]
+            await asyncio.gather(*leaving, return_exceptions=True)
+
+        with suppress(concurrent.futures.TimeoutError):
+            asyncio.run_coroutine_threadsafe(leave(), self._loop).result(_FAREWELL)
+        _stop(os.getpid(), self._loop)
+        self._thread.join(_FAREWELL)
+
+
+async def _bounded(work: Coroutine[Any, Any, T], timeout: float | None) -> T:
+    try:
+        return await asyncio.wait_for(work, timeout)
+    except TimeoutError as exc:
+        raise Failure(0, "", f"no answer within {timeout:.1f} s", cut=True) from exc
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        with suppress(RuntimeError):  # it was stopped a second time
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.close()
+
+
+def _stop(pid: int, loop: asyncio.AbstractEventLoop) -> None:
+    if os.getpid() == pid:  # a forked child has no such thread
+        with suppress(RuntimeError):  # it is closed already
+            loop.call_soon_threadsafe(loop.stop)
+
+
+def wait_for_leaving() -> None:
+    """Wait a moment for the connections that are being closed."""
+    concurrent.futures.wait(list(_leaving), timeout=PATIENCE)
+
+
+_loops: Shared[None, EventLoop] = Shared()
+_leaving: "weakref.WeakSet[concurrent.futures.Future[None]]" = weakref.WeakSet()
+
+
+@atexit.register
+def _at_exit() -> None:
+    loop = _loops.find(None)
+    if loop is not None:
+        loop.end()

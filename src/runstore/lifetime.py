@@ -1,0 +1,156 @@
+"""What lives longer than a call: who owns it, when it ends, and what a forked child makes of it.
+
+Clients, their threads, credentials and caches are kept in a `Shared` or a `Bounded`, and
+nowhere else. A `Shared` lets go of a value when its last user does; a `Bounded` keeps a
+fixed number. There is one hook for forks, so a child finds no lock held by a thread that it
+does not have, and opens what it needs anew.
+"""
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, Protocol, TypeVar
+
+__all__ = ["Bounded", "ForkSafeLock", "Shared", "forget_at_fork"]
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class _Owner(Protocol):
+    def forget(self) -> None: ...
+
+
+_owners: "weakref.WeakSet[_Owner]" = weakref.WeakSet()
+
+
+def forget_at_fork(owner: _Owner) -> None:
+    """Call ``owner.forget()`` in every forked child, for as long as *owner* lives.
+
+    Args:
+        owner: Its ``forget`` must not wait for a lock, nor for a thread: the child has
+            only the thread that forked.
+    """
+    _owners.add(owner)
+
+
+def _in_child() -> None:
+    for owner in list(_owners):
+        owner.forget()
+
+
+os.register_at_fork(after_in_child=_in_child)
+
+
+class ForkSafeLock:
+    """A lock that a forked child finds free, whoever held it: ``with lock.held: …``.
+
+    What it guards must be sound whenever the interpreter switches threads, as a single
+    change of a dict is: the child may see it as it is in the middle of a block.
+
+    Args:
+        kind: `threading.Lock` or `threading.RLock`.
+
+    Attributes:
+        held: The lock itself. Python enters it and notes to leave it in one step, so an
+            interrupt cannot come in between, as it could in a method of ours.
+    """
+
+    __slots__ = ("__weakref__", "_kind", "held")
+
+    def __init__(self, kind: Callable[[], Any] = threading.Lock) -> None:
+        self._kind = kind
+        self.held = kind()
+        forget_at_fork(self)
+
+    def forget(self) -> None:
+        """Make a new lock; in a forked child."""
+        self.held = self._kind()
+
+
+class Shared(Generic[K, V]):
+    """Values that all who ask with an equal key share, for as long as one of them holds it.
+
+    A value ends as Python objects do, with its last reference; what it has to give back, it
+    gives back in a `weakref.finalize` of its own. A forked child has none of its parent's
+    values. They are not freed there either: to free them could change what the two
+    processes share, as sockets are.
+    """
+
+    def __init__(self) -> None:
+        self._values: weakref.WeakValueDictionary[K, V] = weakref.WeakValueDictionary()
+        self._lock = ForkSafeLock(threading.RLock)  # what is freed meanwhile may come back here
+        self._inherited: list[list[V]] = []
+        forget_at_fork(self)
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """Return the value of *key*; the caller has to hold it.
+
+        Args:
+            key: What the value is made from, all of it.
+            make: Makes the value. It may wait; two threads may both come to it, and then
+                one value is dropped.
+        """
+        found = self._values.get(key)
+        if found is None:
+            made = make()
+            with self._lock.held:
+                found = self._values.get(key)
+                if found is None:
+                    found = self._values[key] = made
+        return found
+
+    def find(self, key: K) -> V | None:
+        """Return the value of *key* if somebody holds one."""
+        return self._values.get(key)
+
+    def drop(self, value: V) -> None:
+        """Let nobody else share *value*; those who hold it may go on with it."""
+        with self._lock.held:
+            for key, one in list(self._values.items()):
+                if one is value:
+                    del self._values[key]
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def forget(self) -> None:
+        """Have no values; in a forked child."""
+        self._inherited.append(list(self._values.values()))
+        self._values = weakref.WeakValueDictionary()
+
+
+class Bounded(Generic[K, V]):
+    """A cache of at most *size* values; the oldest goes first. Threads can share it.
+
+    Args:
+        size: How many values are kept.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._values: dict[K, V] = {}
+        self._lock = ForkSafeLock(threading.RLock)  # what is freed meanwhile may come back here
+
+    def get(self, key: K) -> V | None:
+        """Return the value of *key*, or None."""
+        return self._values.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Keep *value*; the oldest other may have to go."""
+        with self._lock.held:
+            self._values.pop(key, None)
+            self._values[key] = value
+            for old in list(self._values)[: -self._size]:
+                self._values.pop(old, None)
+
+    def drop(self, unwanted: Callable[[K, V], bool]) -> None:
+        """Forget every value that *unwanted* is true of."""
+        with self._lock.held:
+            for key, value in list(self._values.items()):
+                if unwanted(key, value):
+                    self._values.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._values)

@@ -1,0 +1,185 @@
+"""Threads for the length of one call. An interrupt ends the call; it does not wait for them.
+
+The threads of `concurrent.futures` are waited for, by the block that made them and once
+more when the program ends. A thread that waits for a silent server would hold up Ctrl-C
+until the store's timeout. These are daemons, and they are told to stop.
+"""
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
+
+__all__ = ["PATIENCE", "StoppedError", "Workers", "cancelling", "check_stopped", "pause", "spared"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+PATIENCE = 1.2
+"""Seconds that an interrupted call waits for what it has under way."""
+
+
+class StoppedError(BaseException):
+    """Raised in a thread of `Workers` whose call has ended; little catches it."""
+
+
+class _Stop:
+    """Whether the call that a thread works for has ended."""
+
+    def __init__(self, outer: "_Stop | None") -> None:
+        self._event = threading.Event()
+        self._within: weakref.WeakSet[_Stop] = weakref.WeakSet()
+        self._cancels: list[Callable[[], object]] = []
+        if outer is not None:
+            outer._within.add(self)
+            if outer._event.is_set():
+                self._event.set()
+
+    def now(self) -> None:
+        self._event.set()
+        for cancel in list(self._cancels):
+            cancel()
+        for inner in list(self._within):
+            inner.now()
+
+    def check(self) -> None:
+        if self._event.is_set():
+            raise StoppedError
+
+    def wait(self, seconds: float) -> None:
+        self._event.wait(seconds)
+        self.check()
+
+
+class _Here(threading.local):
+    stop: _Stop | None = None
+
+
+_here = _Here()  # each thread's own; gone with it
+
+
+def check_stopped() -> None:
+    """Raise `StoppedError` if this thread works for a call that has ended."""
+    if _here.stop is not None:
+        _here.stop.check()
+
+
+def pause(seconds: float) -> None:
+    """Sleep; in a thread of `Workers`, no longer than its call goes on."""
+    if _here.stop is None:
+        time.sleep(seconds)
+    else:
+        _here.stop.wait(seconds)
+
+
+@contextmanager
+def cancelling(cancel: Callable[[], object]) -> Iterator[None]:
+    """Call *cancel*, from another thread, if this thread is told to stop inside the block."""
+    stop = _here.stop
+    if stop is None:
+        yield
+        return
+    stop._cancels.append(cancel)
+    try:
+        stop.check()
+        yield
+    finally:
+        stop._cancels.remove(cancel)
+
+
+@contextmanager
+def spared() -> Iterator[None]:
+    """Let the block, which tidies up, go on in a thread that was told to stop."""
+    stop, _here.stop = _here.stop, None
+    try:
+        yield
+    finally:
+        _here.stop = stop
+
+
+class Workers:
+    """A few daemon threads, for one ``with`` block.
+
+    A block that ends without error waits for them. One that ends by an error, as by
+    Ctrl-C, cancels what has not begun, tells the threads to stop, and waits `PATIENCE`
+    seconds at most. Workers may have workers; these stop with them.
+
+    Args:
+        count: How many there are at most; each starts when it is needed.
+        name: What their names begin with.
+    """
+
+    def __init__(self, count: int, name: str) -> None:
+        self._count = count
+        self._name = name
+        self._stop = _Stop(_here.stop)
+        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._threads: list[threading.Thread] = []
+        self._futures: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
+
+    def submit(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Call *function* in a thread as soon as one is free."""
+        future: Future[R] = Future()
+        self._futures.add(future)
+
+        def task() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    result = function(*args, **kwargs)
+                except BaseException as exc:  # noqa: BLE001 - for the thread that waits for it
+                    future.set_exception(exc)
+                else:
+                    future.set_result(result)
+
+        self._tasks.put(task)
+        if not self._idle.acquire(blocking=False) and len(self._threads) < self._count:
+            name = f"{self._name}-{len(self._threads)}"
+            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return future
+
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """Return what *function* gives for each of *items*, in their order.
+
+        Raises:
+            Exception: What it raised for the first item that failed.
+        """
+        futures = [self.submit(function, item) for item in items]
+        return [future.result() for future in futures]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for _ in self._threads:
+            self._tasks.put(None)
+        if error is None:
+            for thread in self._threads:
+                thread.join()
+            return
+        for future in list(self._futures):
+            future.cancel()
+        self._stop.now()
+        end = time.monotonic() + PATIENCE
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+
+    def _work(self) -> None:
+        _here.stop = self._stop
+        while (task := self._tasks.get()) is not None:
+            task()
+            del task  # an idle thread must not keep values alive
+            self._idle.release()
