@@ -33,7 +33,7 @@ def test_the_engine_is_seen_and_can_be_chosen(moto_server):
 @pytest.mark.parametrize("engine", [*ENGINES, None])
 def test_a_missing_engine_is_told_with_its_pip_line(engine, monkeypatch):
     """Without the engine, opening raises MissingExtraError that says what to install."""
-    import runstore.backends._s3._backend as module
+    import runstore.backends._s3._clients as module
 
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(errors.MissingExtraError, match=r"pip install 'runstore\[s3"):
