@@ -19,6 +19,7 @@ __all__ = [
     "check_flag",
     "check_instance",
     "check_keys",
+    "check_nested",
     "check_seconds",
     "check_text",
     "shown",
@@ -31,6 +32,8 @@ LONGEST_WAIT = 7 * 86_400.0
 
 _LONGEST_SHOWN = 40  # characters of a value in a message
 _LARGEST_SHOWN = 10**20
+_DEEPEST = 100  # levels of dicts and lists
+_LARGEST = 10_000_000  # values
 _TINY = sys.float_info.min
 
 
@@ -172,6 +175,40 @@ def check_keys(
     for key in value:
         if not isinstance(key, str):
             raise unfit(call, argument, expected, value, f"it has the key {shown(key)}", error)
+
+
+def check_nested(call: str, argument: str, value: Mapping[str, Any] | None) -> None:
+    """Raise InvalidRequestError if the dicts and lists in *value* contain themselves or explode.
+
+    Each stage is given a copy of its own, in which what stands in several places is written out.
+    """
+    if value is None:
+        return
+    try:
+        size = _written_out(value if type(value) is dict else dict(value), _DEEPEST, {})
+    except _EndlessError:
+        hint = f"it is nested more than {_DEEPEST} deep, or contains itself"
+        raise unfit(call, argument, "plain data", value, hint) from None
+    if size > _LARGEST:
+        hint = f"written out, it has more than {_LARGEST:,} values"
+        raise unfit(call, argument, "plain data", value, hint)
+
+
+class _EndlessError(Exception):
+    """Data that contains itself, or might as well."""
+
+
+def _written_out(value: Any, deepest: int, known: dict[int, int]) -> int:
+    """Return how many values a dict or list has, each counted as often as it stands in it."""
+    if deepest < 0:
+        raise _EndlessError
+    if id(value) in known:
+        return known[id(value)]
+    size = 1
+    for item in value.values() if type(value) is dict else value:
+        size += _written_out(item, deepest - 1, known) if type(item) in (dict, list) else 1
+    known[id(value)] = size
+    return size
 
 
 def texts(call: str, argument: str, value: Iterable[Any]) -> list[str]:

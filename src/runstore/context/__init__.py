@@ -4,7 +4,12 @@ A value without I/O, but for one thing: entering a run without naming a store or
 namespace reads the settings.
 """
 
-from runstore.context._address import absolute_url, address_of, default_address, default_namespace
+from runstore.context._address import (
+    absolute_url,
+    address_of,
+    default_address,
+    default_namespace,
+)
 from runstore.context._config import merge_configs, selects
 from runstore.context._crossing import (
     ContextProcessPoolExecutor,
@@ -35,6 +40,7 @@ from runstore.context._models import (
     WorkflowRun,
     WorkflowRunContext,
     WorkflowSpec,
+    reasons,
     target_name,
 )
 from runstore.context._runs import new_run, new_run_name, now
@@ -70,6 +76,7 @@ __all__ = [
     "new_run",
     "new_run_name",
     "now",
+    "reasons",
     "run_context",
     "selects",
     "target_name",

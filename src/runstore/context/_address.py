@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from runstore.arguments import check_text, shown
+from runstore.arguments import check_text, unfit
 from runstore.context._models import StoreAddress
 from runstore.errors import SettingsError
 
-__all__ = ["absolute_url", "address_of", "default_address", "default_namespace"]
+__all__ = ["absolute_url", "address_of", "check_store", "default_address", "default_namespace"]
 
 
 def default_namespace() -> str:
@@ -37,8 +37,12 @@ def default_address(url: str | None = None) -> StoreAddress:
     )
 
 
-def address_of(store: Any) -> StoreAddress:
+def address_of(store: Any, call: str = "address_of") -> StoreAddress:
     """Return the address of *store*: None, a URL or path, an address, or a store object.
+
+    Args:
+        store: One of these.
+        call: Who was given it, for messages.
 
     Raises:
         SettingsError: It is none of these.
@@ -49,12 +53,18 @@ def address_of(store: Any) -> StoreAddress:
         return store
     if isinstance(store, (str, os.PathLike)):
         return default_address(absolute_url(store))
-    address = getattr(store, "address", None)
-    if isinstance(address, StoreAddress):
-        return address
-    raise SettingsError(
-        f"store must be a URL, a path or a runstore.ObjectStore, not {shown(store)}"
-    )
+    check_store(call, store)
+    address: StoreAddress = store.address
+    return address
+
+
+def check_store(call: str, store: Any) -> None:
+    """Raise SettingsError unless *store* is None, a URL or path, an address, or a store object."""
+    if store is None or isinstance(store, (str, os.PathLike, StoreAddress)):
+        return
+    if not isinstance(getattr(store, "address", None), StoreAddress):
+        expected = "a URL, a path or a runstore.ObjectStore"
+        raise unfit(call, "store", expected, store, error=SettingsError)
 
 
 def absolute_url(url: str | os.PathLike[str], call: str = "ObjectStore") -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from runstore.arguments import check_callable, check_instance
 from runstore.context._current import entering, find_run_context, get_run_context
 from runstore.context._models import WorkflowRunContext
 
@@ -55,7 +56,11 @@ def bind(fn: Callable[P, R], ctx: WorkflowRunContext | None = None) -> Callable[
 
     Raises:
         NoRunContextError: No *ctx* was given and there is no current one.
+        InvalidRequestError: *fn* cannot be called, or *ctx* is no context.
     """
+    check_callable("bind", "fn", fn)
+    if ctx is not None:
+        check_instance("bind", "ctx", ctx, WorkflowRunContext, "a WorkflowRunContext or None")
     return _Bound(fn, ctx if ctx is not None else get_run_context())
 
 

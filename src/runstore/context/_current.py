@@ -12,13 +12,14 @@ import inspect
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import partial, wraps
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from runstore.context._address import address_of, default_namespace
+from runstore.arguments import check_instance, check_keys, check_nested, check_text, unfit
+from runstore.context._address import address_of, check_store, default_namespace
 from runstore.context._models import (
     Metadata,
     Stage,
@@ -28,7 +29,7 @@ from runstore.context._models import (
     WorkflowSpec,
 )
 from runstore.context._runs import new_run
-from runstore.errors import NoRunContextError
+from runstore.errors import InvalidNameError, NoRunContextError
 from runstore.names import check_namespace, check_run
 
 __all__ = ["entering", "find_run_context", "get_run_context", "run_context", "use_run_context"]
@@ -103,13 +104,21 @@ def _way_in() -> str:
     )
 
 
-@contextmanager
-def use_run_context(ctx: WorkflowRunContext) -> Iterator[WorkflowRunContext]:
+def use_run_context(ctx: WorkflowRunContext) -> AbstractContextManager[WorkflowRunContext]:
     """Make *ctx* the current context inside the block; afterwards it is the outer one again.
 
     Args:
         ctx: An existing context, for instance one that came from another process.
+
+    Raises:
+        InvalidRequestError: *ctx* is no context.
     """
+    check_instance("use_run_context", "ctx", ctx, WorkflowRunContext, "a WorkflowRunContext")
+    return _using(ctx)
+
+
+@contextmanager
+def _using(ctx: WorkflowRunContext) -> Iterator[WorkflowRunContext]:
     entry = _enter(ctx)
     try:
         yield ctx
@@ -139,6 +148,7 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
 
     Raises:
         InvalidNameError: *namespace* or *run* cannot be one.
+        InvalidRequestError: Another argument is of a wrong type.
         SettingsError: The settings or *store* are not understood.
     """
 
@@ -152,10 +162,21 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
         store: Any = None,
         source: str = "manual",
     ) -> None:
+        call = "run_context"
+        check_text(call, "namespace", namespace, optional=True, error=InvalidNameError)
         if namespace is not None:
             check_namespace(namespace)
         if isinstance(run, str):
             check_run(run)
+        elif run is not None and not isinstance(run, WorkflowRun):
+            raise unfit(call, "run", "a str, a WorkflowRun or None", run, by_type=True)
+        for argument, values in (("config", config), ("input", input)):
+            check_keys(call, argument, values, optional=True)
+            check_nested(call, argument, values)
+        if not workflow or not isinstance(workflow, (str, Workflow)):
+            raise unfit(call, "workflow", "a name or a Workflow", workflow)
+        check_text(call, "source", source)
+        check_store(call, store)
         self._namespace = namespace
         self._run = run
         self._config = dict(config or {})

@@ -7,7 +7,7 @@ or the environment.
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -15,12 +15,17 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveFloat,
+    ValidationError,
     field_serializer,
 )
 
 from runstore.arguments import LONGEST_WAIT
-from runstore.errors import MissingInputError
+from runstore.errors import (
+    InvalidRequestError,
+    InvalidWorkflowError,
+    MissingInputError,
+    RunStoreError,
+)
 from runstore.names import check_namespace, check_run
 
 __all__ = [
@@ -50,24 +55,70 @@ Target = str | Callable[..., Any]
 """A stage's code: ``package.module.function``, ``package.module:function`` or a callable."""
 
 
-class _Value(BaseModel):
+if TYPE_CHECKING:
+    _Model = BaseModel
+else:
+
+    class _Making(type(BaseModel)):
+        """Lets what a caller makes fail with an error of ours, as every other call does.
+
+        What is made inside another value is not concerned: pydantic collects all its mistakes.
+        """
+
+        def __call__(cls, *args, **kwargs):
+            try:
+                return super().__call__(*args, **kwargs)
+            except ValidationError as exc:
+                raise cls._refused_as(f"{cls.__name__}: {reasons(exc)}") from exc
+
+    class _Model(BaseModel, metaclass=_Making):
+        """What every value of ours is."""
+
+
+def reasons(exc: ValidationError) -> str:
+    """Return what is wrong, each mistake with the path to it; no value is shown."""
+    told = []
+    for error in exc.errors(include_url=False, include_input=False, include_context=False):
+        path = ".".join(str(step) for step in error["loc"] if step != "[key]")
+        told.append(f"{path}: {error['msg']}" if path else error["msg"])
+    return "; ".join(told)
+
+
+class _Value(_Model):
     """A frozen value in which a misspelled field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    _refused_as: ClassVar[type[RunStoreError]] = InvalidRequestError
 
 
-class Metadata(_Value):
+class _Definition(_Value):
+    """A part of a workflow or config."""
+
+    _refused_as: ClassVar[type[RunStoreError]] = InvalidWorkflowError
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):  # which Python, and pydantic with it, takes as 0 or 1
+        raise ValueError("Input should be a number, not true or false")
+    return value
+
+
+class Metadata(_Definition):
     """What a resource is called, and free annotations that Configs can select by."""
 
     name: str = Field(min_length=1)
     annotations: dict[str, str] = {}
 
 
+_LONGEST_CALL = 366 * 86_400.0  # seconds; clocks of the system fail far beyond it
+_Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
+
+
 def _as_names(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-class StageOptions(_Value):
+class StageOptions(_Definition):
     """How a stage is run.
 
     Attributes:
@@ -81,7 +132,7 @@ class StageOptions(_Value):
     on_item_error: Literal["fail", "skip"] = "fail"
 
 
-class Stage(_Value):
+class Stage(_Definition):
     """One stage of a workflow.
 
     Attributes:
@@ -95,7 +146,7 @@ class Stage(_Value):
         resources: What one call needs, for the engine: ``cpus``, ``gpus``,
             ``memory`` (bytes), or names of the cluster's own.
         retries: How often a failed call is tried again; 0 to 100.
-        timeout: Seconds one call may take, or None.
+        timeout: Seconds one call may take, at most a year, or None.
     """
 
     name: str = Field(min_length=1)
@@ -103,22 +154,22 @@ class Stage(_Value):
     type: Literal["simple", "parameterized"] = "simple"
     depends_on: Annotated[tuple[str, ...], BeforeValidator(_as_names)] = ()
     options: StageOptions = StageOptions()
-    resources: dict[str, float] = {}
-    retries: int = Field(default=0, ge=0, le=100)
-    timeout: PositiveFloat | None = None
+    resources: dict[str, Annotated[_Number, Field(ge=0)]] = {}
+    retries: Annotated[int, BeforeValidator(_number)] = Field(default=0, ge=0, le=100)
+    timeout: Annotated[_Number, Field(gt=0, le=_LONGEST_CALL)] | None = None
 
     @field_serializer("target")
     def _target_by_name(self, target: Target) -> str:
         return target_name(target)
 
 
-class WorkflowSpec(_Value):
+class WorkflowSpec(_Definition):
     """The stages of a workflow, in the order in which they were written down."""
 
     stages: tuple[Stage, ...] = Field(min_length=1)
 
 
-class Workflow(_Value):
+class Workflow(_Definition):
     """A workflow definition; as YAML, as a dict of the same shape, or built in Python."""
 
     kind: Literal["workflow"] = "workflow"
@@ -143,7 +194,7 @@ def target_name(target: Target) -> str:
     return f"{module}:{getattr(inner, '__qualname__', type(inner).__qualname__)}"
 
 
-class Selector(_Value):
+class Selector(_Definition):
     """Which workflows a Config applies to.
 
     ``type: name`` selects the workflow called *value*; ``type: annotation`` those
@@ -154,14 +205,14 @@ class Selector(_Value):
     value: str | dict[str, str]
 
 
-class ConfigSpec(_Value):
+class ConfigSpec(_Definition):
     """What a Config gives, and to whom; without a selector, to every workflow it is passed to."""
 
     selector: Selector | None = None
     data: dict[str, Any] = {}
 
 
-class Config(_Value):
+class Config(_Definition):
     """A configuration resource; see `runstore.context.merge_configs` for how several combine."""
 
     kind: Literal["config"] = "config"

@@ -5,11 +5,13 @@ It knows nothing of workflows, runs or stores. Every executor passes
 """
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from runstore.arguments import check_flag, check_keys, check_text, unfit
 from runstore.errors import InvalidRequestError, MissingExtraError
 from runstore.executors._base import Call, Executor
 from runstore.executors._failures import traceback_text
@@ -72,5 +74,20 @@ def open_executor(
             f"executor {name!r} has no option {', '.join(map(repr, unknown))}: it has "
             f"{', '.join(map(repr, known_options))}"
         )
+    _check_options(given)
     executor: Executor = kind(**given, import_path=import_path)
     return executor
+
+
+def _check_options(given: Mapping[str, Any]) -> None:
+    """Check the options that several engines have; `check_count` checks the numbers."""
+    call = "executor_options"
+    check_text(call, "address", given.get("address"), optional=True)
+    if given.get("dashboard") is not None:
+        check_flag(call, "dashboard", given["dashboard"])
+    resources = given.get("resources")
+    check_keys(call, "resources", resources, optional=True)
+    for name, amount in (resources or {}).items():
+        real = isinstance(amount, (int, float)) and not isinstance(amount, bool)
+        if not real or not 0 <= amount < math.inf:
+            raise unfit(call, f"resources[{name!r}]", "a number from 0", amount)

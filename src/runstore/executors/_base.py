@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from runstore.errors import InvalidRequestError
+from runstore.arguments import unfit
 
 __all__ = ["Call", "Executor", "check_count"]
 
@@ -18,9 +18,7 @@ def check_count(option: str, value: object) -> None:
         InvalidRequestError: It is refused.
     """
     if value is not None and (type(value) is not int or value < 1):
-        raise InvalidRequestError(
-            f"executor option {option}={value!r} must be a whole number from 1"
-        )
+        raise unfit("executor_options", option, "a whole number from 1, or None", value)
 
 
 @dataclass(frozen=True)

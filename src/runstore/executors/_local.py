@@ -9,6 +9,7 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
+from runstore.arguments import check_choice
 from runstore.errors import InvalidRequestError
 from runstore.executors._base import Call, check_count
 from runstore.executors._processes import ProcessWorker
@@ -50,10 +51,7 @@ class LocalExecutor:
         workers: int | None = None,
         import_path: Sequence[str] = (),
     ) -> None:
-        if mode not in ("threads", "processes"):
-            raise InvalidRequestError(
-                f"executor option mode={mode!r} is unknown: it is 'threads' or 'processes'"
-            )
+        check_choice("executor_options", "mode", mode, ("threads", "processes"))
         check_count("workers", workers)
         self._mode = mode
         self._slots = workers or os.cpu_count() or 1

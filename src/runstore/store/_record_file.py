@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from runstore.codecs import type_name
-from runstore.context import StageRecord, WorkflowRun
+from runstore.context import StageRecord, WorkflowRun, reasons
 from runstore.errors import CorruptObjectError
 
 __all__ = ["kept_result", "parsed_record", "record_bytes"]
@@ -70,9 +70,8 @@ def parsed_record(data: bytes, namespace: str, name: str, where: str) -> Workflo
     try:
         run = WorkflowRun.model_validate(_known(document))
     except (ValidationError, RecursionError) as exc:
-        raise CorruptObjectError(
-            f"the run record {where} cannot be read: {_reasons(exc)}", ref
-        ) from exc
+        why = reasons(exc) if isinstance(exc, ValidationError) else str(exc)
+        raise CorruptObjectError(f"the run record {where} cannot be read: {why}", ref) from exc
     if (run.namespace, run.name) != (namespace, name):
         raise CorruptObjectError(
             f"the run record {where} is the record of {run.namespace}/{run.name}: it was copied or "
@@ -157,13 +156,6 @@ def _readable(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_readable(item) for item in value]
     return value
-
-
-def _reasons(exc: Exception) -> str:
-    if not isinstance(exc, ValidationError):
-        return str(exc)
-    errors = exc.errors(include_url=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors[:3])
 
 
 def _known(document: dict[str, Any]) -> dict[str, Any]:

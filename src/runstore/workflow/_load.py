@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runstore.arguments import check_instance, check_keys, unfit
 from runstore.context import Config, Workflow, merge_configs
 from runstore.errors import InvalidWorkflowError
 from runstore.workflow._yaml import Document, read_documents, validated
@@ -37,6 +38,7 @@ def load_workflow(path: str | os.PathLike[str]) -> Workflow:
         InvalidWorkflowError: The file is missing, is not YAML, holds more than one
             document, or has another shape; with file, line and column.
     """
+    _check_path("load_workflow", path)
     return _source_from(path).workflow
 
 
@@ -47,7 +49,12 @@ def load_config(path: str | os.PathLike[str]) -> list[Config]:
         InvalidWorkflowError: The file is missing, is not YAML, or has another shape;
             with file, line and column.
     """
+    _check_path("load_config", path)
     return [validated(Config, doc.data, doc) for doc in read_documents(path)]
+
+
+def _check_path(call: str, path: object) -> None:
+    check_instance(*(call, "path", path, (str, os.PathLike), "a path"), error=InvalidWorkflowError)
 
 
 def as_source(workflow: Any) -> Source:
@@ -62,9 +69,9 @@ def as_source(workflow: Any) -> Source:
         return Source(validated(Workflow, dict(workflow), "workflow"))
     if isinstance(workflow, (str, os.PathLike)):
         return _source_from(workflow)
-    raise InvalidWorkflowError(
-        f"workflow={workflow!r} is not a workflow: pass a runstore.Workflow, a dict of the same "
-        "shape, or the path of a YAML file"
+    raise unfit(
+        *("run_workflow", "workflow", "a Workflow, a dict of the same shape or a path", workflow),
+        error=InvalidWorkflowError,
     )
 
 
@@ -83,14 +90,13 @@ def values_for(workflow: Workflow, config: Any) -> dict[str, Any]:
     if config is None:
         return {}
     if isinstance(config, Mapping):
+        check_keys("run_workflow", "config", config)
         return dict(config)
     if isinstance(config, (Config, str, os.PathLike)):
         config = [config]
-    if not isinstance(config, Sequence):
-        raise InvalidWorkflowError(
-            f"config={config!r} is no config: pass a dict of values, or a list of runstore.Config, "
-            "dicts of the same shape, or paths of YAML files"
-        )
+    if not isinstance(config, Sequence) or isinstance(config, (bytes, bytearray, memoryview)):
+        expected = "a dict of values, or a list of Configs, dicts of that shape and paths"
+        raise unfit("run_workflow", "config", expected, config, error=InvalidWorkflowError)
     return merge_configs(
         (found for position, entry in enumerate(config) for found in _configs(position, entry)),
         workflow,
@@ -104,10 +110,9 @@ def _configs(position: int, entry: Any) -> list[Config]:
         return [validated(Config, dict(entry), f"config[{position}]")]
     if isinstance(entry, (str, os.PathLike)):
         return load_config(entry)
-    raise InvalidWorkflowError(
-        f"config[{position}]={entry!r} is no config: pass a runstore.Config, a dict of the same "
-        "shape, or the path of a YAML file"
-    )
+    expected = "a Config, a dict of the same shape or a path"
+    argument = f"config[{position}]"
+    raise unfit("run_workflow", argument, expected, entry, error=InvalidWorkflowError)
 
 
 def _source_from(path: str | os.PathLike[str]) -> Source:

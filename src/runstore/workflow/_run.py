@@ -5,6 +5,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from runstore.arguments import (
+    check_callable,
+    check_flag,
+    check_keys,
+    check_nested,
+    check_text,
+)
 from runstore.context import (
     Config,
     Workflow,
@@ -14,7 +21,7 @@ from runstore.context import (
     new_run,
     now,
 )
-from runstore.errors import InvalidRequestError, RunStoreError, StageError
+from runstore.errors import InvalidNameError, RunStoreError, StageError
 from runstore.executors import Executor, folder_first, open_executor, traceback_text
 from runstore.workflow._events import Reporter, RunEvent
 from runstore.workflow._load import as_source, values_for
@@ -91,18 +98,27 @@ def run_workflow(
     """
     from runstore.store import ObjectStore  # not needed by a worker process, which comes by here
 
+    check_text("run_workflow", "executor", executor)
+    check_keys("run_workflow", "executor_options", executor_options, optional=True)
+    check_text("run_workflow", "source", source)
+    check_text("run_workflow", "run", run, optional=True, error=InvalidNameError)
+    check_flag("run_workflow", "raise_on_failure", raise_on_failure)
+    check_callable("run_workflow", "on_event", on_event, optional=True)
+    check_keys("run_workflow", "input", input, optional=True)
+    check_nested("run_workflow", "input", input)
     origin = as_source(workflow)
     definition = origin.workflow
     values = values_for(definition, config)
+    check_nested("run_workflow", "config", values)
     record = new_run(definition.metadata.name, namespace=namespace, name=run, source=source)
-    address = address_of(store)
+    address = address_of(store, "run_workflow")
     folders = [str(origin.folder)] if origin.folder else []
     engine = open_executor(executor, executor_options, folders)
     check_shared(address, engine)
     with folder_first(origin.folder, alone=True):
         plan = make_plan(origin)
     ctx = WorkflowRunContext(
-        input=_checked(input),
+        input=dict(input or {}),
         namespace=namespace,
         executor=executor,
         definition=definition.by_name(),
@@ -191,11 +207,3 @@ def _stage_error(failure: StageFailure, record: WorkflowRun) -> StageError:
 def _what(failure: StageFailure) -> str:
     item = "" if failure.index is None else f" (item {failure.index})"
     return f"stage {failure.stage!r}{item}"
-
-
-def _checked(given: Mapping[str, Any] | None) -> dict[str, Any]:
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
-        raise InvalidRequestError(f"input={given!r} must be a dict with strings as keys")
-    return dict(given)
