@@ -6,6 +6,7 @@ that is *private and writable*: an array built on it can be written to, and
 nothing written there reaches the store or another reader.
 """
 
+import errno
 import mmap
 import os
 import sys
@@ -14,10 +15,22 @@ from contextlib import suppress
 
 from typing_extensions import Buffer
 
-__all__ = ["MAP_FROM", "Buffer", "allocated", "copied", "flat", "map_private", "pread_whole"]
+__all__ = [
+    "MAP_FROM",
+    "NO_DESCRIPTORS",
+    "Buffer",
+    "allocated",
+    "copied",
+    "flat",
+    "map_private",
+    "pread_whole",
+]
 
 MAP_FROM = 128 * 1024
 """Bytes from which a file is mapped; below, one read() is cheaper than the page faults."""
+
+NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
+"""The process, or the system, can open no more files."""
 
 _HUGE = 4 << 20  # bytes of memory that are worth huge pages
 
@@ -67,9 +80,14 @@ def map_private(fd: int, size: int) -> Buffer:
     if size >= MAP_FROM and (_UNTRACKED or len(_tracked) < _TRACKED_AT_MOST):
         if sys.version_info >= (3, 13):
             return mmap.mmap(fd, size, access=mmap.ACCESS_COPY, trackfd=False)
-        mapped = mmap.mmap(fd, size, access=mmap.ACCESS_COPY)
-        _tracked.add(mapped)
-        return mapped
+        try:
+            mapped = mmap.mmap(fd, size, access=mmap.ACCESS_COPY)
+        except OSError as exc:
+            if exc.errno not in NO_DESCRIPTORS:
+                raise
+        else:
+            _tracked.add(mapped)
+            return mapped
     data = bytearray(size)
     del data[_filled(fd, memoryview(data), 0) :]
     return data

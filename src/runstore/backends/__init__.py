@@ -17,6 +17,7 @@ def open_backend(
     options: Mapping[str, Any] | None = None,
     engine: str | None = None,
     timeout: float = 60,
+    borrowed: bool = False,
 ) -> Backend:
     """Open the place at *url*. Nothing is created before the first put.
 
@@ -26,6 +27,7 @@ def open_backend(
         options: fsspec's storage options; neither memory nor a local place takes any.
         engine: ``obstore`` or ``s3fs``; for S3.
         timeout: Seconds without an answer, retries included; for S3.
+        borrowed: Whether nobody will close it; for memory, see `MemoryBackend`.
 
     Raises:
         SettingsError: The URL's kind or an option is not known.
@@ -50,7 +52,7 @@ def open_backend(
     if kind == "memory":
         from runstore.backends._memory import MemoryBackend
 
-        return MemoryBackend(rest)
+        return MemoryBackend(rest, borrowed=borrowed)
     if kind == "file":
         from runstore.backends._local import LocalBackend
 

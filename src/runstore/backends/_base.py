@@ -145,6 +145,14 @@ class Backend(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back connections, threads and credentials that nobody else uses.
+
+        It can be called again. Afterwards the backend is not used any more. Buffers that
+        were read stay valid.
+        """
+        ...
+
 
 def delete_each(
     backend: Backend, keys: Iterable[str], missing_ok: bool

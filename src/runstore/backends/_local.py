@@ -154,6 +154,10 @@ class LocalBackend:
                         swept += 1
         return swept
 
+    def close(self) -> None:
+        """See `runstore.backends.Backend.close`; nothing is held between calls."""
+        self._folders.clear()
+
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
 

@@ -17,8 +17,16 @@ from typing import Any
 
 from runstore.backends._base import Entry, delete_each
 from runstore.backends._errors import check_span, check_version, not_found, translated
-from runstore.buffers import MAP_FROM, Buffer, flat, map_private, pread_whole
+from runstore.buffers import (
+    MAP_FROM,
+    NO_DESCRIPTORS,
+    Buffer,
+    flat,
+    map_private,
+    pread_whole,
+)
 from runstore.errors import ObjectExistsError, RunStoreError
+from runstore.lifetime import ForkSafeLock
 
 __all__ = ["MemoryBackend"]
 
@@ -53,38 +61,78 @@ class _Object:
 
 
 class _Space:
-    """What every store of one URL shares."""
+    """What every store of one URL shares.
+
+    Attributes:
+        unclosed: Stores that were opened and not closed. Objects live until there is none.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, _Object] = {}
-        self.lock = threading.Lock()
+        self.lock = ForkSafeLock()
         self.versions = itertools.count(1)
+        self.unclosed = 0
 
 
-_spaces: dict[str, _Space] = {}
-_spaces_lock = threading.Lock()
+class _Memory:
+    """The spaces of this process. A forked child goes on with a copy of them."""
+
+    def __init__(self) -> None:
+        self._lock = ForkSafeLock(threading.RLock)
+        self._lasting: dict[str, _Space] = {}
+        self._known: weakref.WeakValueDictionary[str, _Space] = weakref.WeakValueDictionary()
+
+    def open(self, name: str, borrowed: bool) -> tuple[_Space, bool]:
+        """Return the space of *name*, and whether it counts on being closed."""
+        with self._lock.held:
+            space = self._known.get(name)
+            if space is None:
+                space = self._known[name] = _Space()
+            counted = not borrowed or space.unclosed == 0
+            if counted:
+                space.unclosed += 1
+                self._lasting[name] = space
+        return space, counted
+
+    def close(self, name: str, space: _Space) -> None:
+        """Take back one opening; with the last one the objects go."""
+        with self._lock.held:
+            space.unclosed -= 1
+            if space.unclosed > 0:
+                return
+            self._lasting.pop(name, None)
+            objects, space.objects = space.objects, {}
+        objects.clear()
+
+
+_memory = _Memory()
 
 
 class MemoryBackend:
-    """Objects in memory; gone with the process, and unknown to any other.
+    """Objects in memory, unknown to any other process.
+
+    They live until every store that was opened under the name has been closed, or as long as
+    the process, if one of them never is.
 
     Args:
         name: Stores of the same name share their objects.
+        borrowed: Whether nobody will close it. It does not count then, if another store of
+            the name is open.
     """
 
     shared = False
     mapped = True
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "", *, borrowed: bool = False) -> None:
+        self._name = name
         self.url = f"memory://{name}"
-        with _spaces_lock:
-            self._space = _spaces.setdefault(name, _Space())
+        self._space, self._counted = _memory.open(name, borrowed)
 
     def __repr__(self) -> str:
         return f"MemoryBackend({self.url!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:  # as its name; another process has another memory
-        return MemoryBackend, (self.url.removeprefix("memory://"),)
+        return _reopened, (self._name,)
 
     def put(
         self,
@@ -99,7 +147,7 @@ class MemoryBackend:
             data = _kept(buffers)
         size = data.size if isinstance(data, _AnonymousFile) else len(data)
         space = self._space
-        with space.lock:
+        with space.lock.held:
             old = space.objects.get(key)
             if if_absent and old is not None:
                 raise ObjectExistsError(
@@ -118,7 +166,8 @@ class MemoryBackend:
         """See `runstore.backends.Backend.get`."""
         found = self._find(key)
         if isinstance(found.data, _AnonymousFile):
-            return map_private(found.data.fd, found.data.size), found.entry
+            with translated(self._ref(key), "read"):
+                return map_private(found.data.fd, found.data.size), found.entry
         return bytearray(found.data), found.entry
 
     def tail(self, key: str, length: int) -> tuple[Buffer, Entry]:
@@ -144,19 +193,19 @@ class MemoryBackend:
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """See `runstore.backends.Backend.list`."""
-        with self._space.lock:
+        with self._space.lock.held:
             found = [o.entry for key, o in self._space.objects.items() if key.startswith(prefix)]
         yield from sorted(found, key=lambda entry: entry.key)
 
     def folders(self, prefix: str) -> builtins.list[str]:
         """See `runstore.backends.Backend.folders`."""
-        with self._space.lock:
+        with self._space.lock.held:
             rests = [key[len(prefix) :] for key in self._space.objects if key.startswith(prefix)]
         return sorted({f"{rest.partition('/')[0]}/" for rest in rests if "/" in rest})
 
     def delete(self, key: str) -> None:
         """See `runstore.backends.Backend.delete`."""
-        with self._space.lock:
+        with self._space.lock.held:
             if self._space.objects.pop(key, None) is None:
                 raise not_found(self._ref(key))
 
@@ -170,6 +219,12 @@ class MemoryBackend:
         """See `runstore.backends.Backend.sweep`; memory has no leftovers."""
         return 0
 
+    def close(self) -> None:
+        """See `runstore.backends.Backend.close`; the last one to close ends the objects."""
+        counted, self._counted = self._counted, False
+        if counted:
+            _memory.close(self._name, self._space)
+
     def _find(self, key: str) -> _Object:
         found = self._space.objects.get(key)
         if found is None:
@@ -180,14 +235,29 @@ class MemoryBackend:
         return f"{self.url}/{key}"
 
 
+def _reopened(name: str) -> MemoryBackend:
+    return MemoryBackend(name, borrowed=True)
+
+
 def _kept(buffers: Iterable[Buffer]) -> bytes | _AnonymousFile:
     """Keep *buffers*; large ones are written as they come, so that nothing is held twice."""
     coming, first, size = iter(buffers), builtins.list[Buffer](), 0
     for buffer in coming:
         first.append(buffer)
         size += flat(buffer).nbytes
-        if size >= MAP_FROM and hasattr(os, "memfd_create") and len(_files) < _FILES_AT_MOST:
-            file = _AnonymousFile()
+        if size >= MAP_FROM and (file := _anonymous_file()) is not None:
             file.write(itertools.chain(first, coming))
             return file
     return b"".join(first)
+
+
+def _anonymous_file() -> _AnonymousFile | None:
+    """Return a new file; None where there are none, or the process has too many files open."""
+    if not hasattr(os, "memfd_create") or len(_files) >= _FILES_AT_MOST:
+        return None
+    try:
+        return _AnonymousFile()
+    except OSError as exc:
+        if exc.errno not in NO_DESCRIPTORS:
+            raise
+        return None

@@ -11,6 +11,7 @@ from runstore.context._address import (
     default_namespace,
 )
 from runstore.context._config import merge_configs, selects
+from runstore.context._credentials import CredentialsKey, is_of_this_process, known_key
 from runstore.context._crossing import (
     ContextProcessPoolExecutor,
     ContextThreadPoolExecutor,
@@ -50,6 +51,7 @@ __all__ = [
     "ConfigSpec",
     "ContextProcessPoolExecutor",
     "ContextThreadPoolExecutor",
+    "CredentialsKey",
     "Metadata",
     "PicklePolicy",
     "RunLogFilter",
@@ -72,6 +74,8 @@ __all__ = [
     "entering",
     "find_run_context",
     "get_run_context",
+    "is_of_this_process",
+    "known_key",
     "merge_configs",
     "new_run",
     "new_run_name",

@@ -275,8 +275,8 @@ class StoreAddress(_Value):
         url: Absolute; ``memory://name``, ``file:///path``, ``s3://bucket/prefix``…
         options: Non-secret storage options only. Secrets come from the environment
             of the process that opens the store.
-        kept: Random; under it the process that was given secret options keeps them.
-            It means nothing to any other.
+        kept: Key of the credentials that the process which was given them keeps in memory.
+            Useless in any other process.
     """
 
     url: str

@@ -1,25 +1,36 @@
 """Where objects go: the store, its verbs, and what it says about what it keeps."""
 
 import os
-import secrets
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from runstore.arguments import check_flag, check_instance, check_seconds, check_text
-from runstore.backends import Backend, open_backend, split_options
+from runstore.backends import Backend
 from runstore.context import (
     PicklePolicy,
     StoreAddress,
     WorkflowRun,
-    absolute_url,
-    default_address,
 )
 from runstore.context import get_run_context as _current_run
-from runstore.errors import InvalidNameError, ObjectNotFoundError, SettingsError
+from runstore.errors import (
+    InvalidNameError,
+    ObjectNotFoundError,
+    SettingsError,
+    StoreClosedError,
+)
 from runstore.keys import scope_of
 from runstore.names import check_namespace, check_run
 from runstore.store._arguments import check_store
 from runstore.store._info import ObjectInfo, human_size
 from runstore.store._objects import Objects
+from runstore.store._opening import (
+    address_for,
+    backend_at,
+    drop_credentials,
+    opened,
+    remember,
+    unremember,
+)
 from runstore.store._records import delete_record, list_runs, read_run, write_run
 from runstore.store._target import Target
 from runstore.store._verbs import Verbs
@@ -30,13 +41,15 @@ __all__ = ["ObjectInfo", "ObjectStore", "StoreView", "Target", "Verbs", "human_s
 class ObjectStore(Verbs):
     """A place where objects are kept. Its verbs work in the current run.
 
-    Nothing is opened or created before the first use. A store pickles as its
-    address, so it can be sent to another process.
+    Nothing is opened or created before the first use. A store is a context manager: it is
+    closed at the end of the block, or by `close`. It pickles as its address, so it can be
+    sent to another process.
 
     Args:
-        url: A path, ``file://…``, ``memory://name`` or ``s3://bucket/prefix``; by
-            default ``RUNSTORE_URL``, else ``.runstore`` under the working directory.
-            Made absolute here.
+        url: A path, ``file://…``, ``memory://name`` or ``s3://bucket/prefix``, made
+            absolute here; or the address of a store, as ``ctx.store``. By default the
+            store of the current run; outside a run ``RUNSTORE_URL``, else ``.runstore``
+            under the working directory.
         engine: For S3: ``obstore`` or ``s3fs``; by default the first that is installed.
         pickle: What to do with values only pickle can hold: ``allow``; ``warn``;
             ``deny`` neither writes nor loads any; ``signed`` signs every object with
@@ -57,7 +70,7 @@ class ObjectStore(Verbs):
 
     def __init__(
         self,
-        url: str | os.PathLike[str] | None = None,
+        url: str | os.PathLike[str] | StoreAddress | None = None,
         *,
         engine: str | None = None,
         pickle: PicklePolicy | None = None,
@@ -66,16 +79,17 @@ class ObjectStore(Verbs):
         cache: str | None = None,
         **storage_options: Any,
     ) -> None:
-        at = None if url is None else absolute_url(url)
         check_store(engine, pickle, durable, timeout)
+        if cache is not None:
+            raise SettingsError(
+                f"cache={cache!r}: this version of runstore keeps no cache; leave it away"
+            )
         given = {"pickle": pickle, "durable": durable, "timeout": timeout}
         changes = {name: value for name, value in given.items() if value is not None}
-        if at is None or len(changes) < len(given):
-            base = default_address(at)
-            address = base.model_copy(update=changes)
-        else:
-            address = StoreAddress(url=at, **changes)
-        self._open(_checked(address, engine, cache, storage_options))
+        address = address_for(url, changes, engine, storage_options)
+        base = url.kept if isinstance(url, StoreAddress) else None
+        self._brought_credentials = address.kept is not None and address.kept is not base
+        self._open(address)
 
     @classmethod
     def from_address(cls, address: StoreAddress) -> "ObjectStore":
@@ -88,26 +102,50 @@ class ObjectStore(Verbs):
             *("ObjectStore.from_address", "address", address, StoreAddress, "a StoreAddress"),
             error=SettingsError,
         )
-        known = _opened.get(address.url, ())
-        for opened, store in known:
-            if opened is address or opened == address:
-                return store
-        store = cls.__new__(cls)
-        store._open(address)
-        _opened[address.url] = ((address, store), *known[: _OPENED_AT_MOST - 1])
-        return store
+        found = opened(address)
+        if found is None:
+            found = cls.__new__(cls)
+            found._brought_credentials = False
+            found._open(address, borrowed=True)
+            remember(address, found)
+        return found
 
-    def _open(self, address: StoreAddress) -> None:
+    def _open(self, address: StoreAddress, *, borrowed: bool = False) -> None:
         self.address = address
         """Where this store is and how it behaves, without secrets."""
-        backend = open_backend(
-            address.url,
-            durable=address.durable,
-            options=address.options | _secrets.get(address.kept or "", {}),
-            engine=address.engine,
-            timeout=address.timeout,
-        )
-        self._objects = Objects(backend, address.pickle)
+        self._now: Objects | None = Objects(backend_at(address, borrowed=borrowed), address.pickle)
+
+    def close(self) -> None:
+        """Give back connections, threads, and the credentials it was made with.
+
+        Other stores of the same configuration go on. What is stored stays, except for
+        ``memory://name``: those objects end when every store that was opened under the name
+        has been closed. It can be called again; every verb afterwards raises.
+        """
+        now, self._now = self._now, None
+        if now is not None:
+            unremember(self.address)
+            if self._brought_credentials:
+                drop_credentials(self.address)
+            now.backend.close()
+
+    def __enter__(self) -> Self:
+        self._objects  # noqa: B018 - raises if it is closed
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def _objects(self) -> Objects:
+        if self._now is None:
+            raise StoreClosedError(f"the store {self.url} was closed: open another", self.url)
+        return self._now
 
     @property
     def url(self) -> str:
@@ -236,6 +274,8 @@ class ObjectStore(Verbs):
         return self.backend.sweep(older_than)
 
     def __repr__(self) -> str:
+        if self._now is None:
+            return f"ObjectStore({self.url!r}, closed)"
         engine = getattr(self.backend, "engine", None)
         via = f" via {engine}" if engine else ""
         return f"ObjectStore({self.url!r}, {type(self.backend).__name__}{via})"
@@ -263,31 +303,6 @@ class StoreView(Verbs):
 
 
 _OLDEST = 100 * 365 * 86_400.0  # seconds; file systems and Python know no older times
-_OPENED_AT_MOST = 8  # addresses of one URL, as with two engines; opening one is not cheap
-_opened: dict[str, tuple[tuple[StoreAddress, ObjectStore], ...]] = {}
-
-# Secret options by StoreAddress.kept. They never leave this process (or a fork of it), and
-# stay while it lives: a context that names the store may outlive the store object.
-_secrets: dict[str, dict[str, Any]] = {}
-
-
-def _checked(
-    address: StoreAddress, engine: str | None, cache: str | None, options: dict[str, Any]
-) -> StoreAddress:
-    if cache is not None:
-        raise SettingsError(
-            f"cache={cache!r}: this version of runstore keeps no cache; leave it away", address.url
-        )
-    if engine is not None:
-        address = address.model_copy(update={"engine": engine})
-    if not options:
-        return address
-    public, secret = split_options(address.url, options)
-    if not secret:
-        return address.model_copy(update={"options": public})
-    kept = secrets.token_hex(16)
-    _secrets[kept] = secret
-    return address.model_copy(update={"options": public, "kept": kept})
 
 
 def _folder(namespace: str) -> str:

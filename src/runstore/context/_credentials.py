@@ -1,0 +1,54 @@
+"""The key by which an address names credentials that stay in this process.
+
+A context may outlive the store that it was made with, so the credentials live as long as any
+address that names them. They are not here: this room holds no secret, just the key.
+"""
+
+import secrets
+import weakref
+from typing import Any
+
+__all__ = ["CredentialsKey", "is_of_this_process", "known_key"]
+
+_MARK = secrets.token_hex(8)  # of this process and its forks
+_known: "weakref.WeakValueDictionary[str, CredentialsKey]" = weakref.WeakValueDictionary()
+
+
+class CredentialsKey(str):
+    """A random text that is one object within a process; whatever it stands for ends with it.
+
+    Copied or pickled and back it is the same object; in another process it is plain text, and
+    stands for nothing.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    @classmethod
+    def new(cls) -> "CredentialsKey":
+        """Return a key that nobody has."""
+        key = cls(f"{_MARK}{secrets.token_hex(16)}")
+        _known[str(key)] = key
+        return key
+
+    def __copy__(self) -> "CredentialsKey":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "CredentialsKey":
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, (str(self),)
+
+
+def _arrived(text: str) -> str:
+    return _known.get(text, text)
+
+
+def known_key(text: str) -> CredentialsKey | None:
+    """Return the key that *text* is, if anybody has it."""
+    return _known.get(text)
+
+
+def is_of_this_process(key: str) -> bool:
+    """Say whether *key* was made by this process, or by one that it was forked from."""
+    return key.startswith(_MARK)

@@ -1,0 +1,127 @@
+"""How a store is opened: by what address, with which credentials, and which is opened already."""
+
+import os
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from runstore.backends import Backend, open_backend, split_options
+from runstore.context import (
+    CredentialsKey,
+    StoreAddress,
+    absolute_url,
+    default_address,
+    find_run_context,
+    is_of_this_process,
+    known_key,
+)
+from runstore.errors import StoreClosedError
+from runstore.lifetime import Bounded
+
+if TYPE_CHECKING:
+    from runstore.store import ObjectStore
+
+__all__ = ["address_for", "backend_at", "drop_credentials", "opened", "remember", "unremember"]
+
+_URLS_AT_MOST, _OF_ONE_URL_AT_MOST = 16, 4  # as with two engines; to open one is not cheap
+
+_opened: "Bounded[str, tuple[tuple[StoreAddress, ObjectStore], ...]]" = Bounded(_URLS_AT_MOST)
+
+# Secret options by StoreAddress.kept, for as long as an address has that key. They never
+# leave this process, or a fork of it.
+_credentials: "weakref.WeakKeyDictionary[CredentialsKey, dict[str, Any]]" = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def address_for(
+    where: str | os.PathLike[str] | StoreAddress | None,
+    behaviour: dict[str, Any],
+    engine: str | None,
+    options: dict[str, Any],
+) -> StoreAddress:
+    """Return the address of a store that is made with these arguments, all of them checked.
+
+    Without *where* it is the store of the current run, else the default store.
+
+    Args:
+        where: A path, a URL, an address, or None.
+        behaviour: ``pickle``, ``durable`` and ``timeout``, those that were given.
+        engine: For S3.
+        options: Storage options, secret ones, too: these are kept here.
+
+    Raises:
+        SettingsError: The URL or an option is not understood.
+    """
+    base = _base(where, complete=len(behaviour) == 3)
+    changes = behaviour | ({"engine": engine} if engine is not None else {})
+    if options:
+        public, secret = split_options(base.url, options)
+        changes["options"] = base.options | public
+        if secret:
+            changes["kept"] = key = CredentialsKey.new()
+            _credentials[key] = secret
+    return base.model_copy(update=changes) if changes else base
+
+
+def _base(where: str | os.PathLike[str] | StoreAddress | None, complete: bool) -> StoreAddress:
+    if isinstance(where, StoreAddress):
+        return where
+    if where is None:
+        ctx = find_run_context()
+        return ctx.store if ctx is not None else default_address()
+    url = absolute_url(where)
+    return StoreAddress(url=url) if complete else default_address(url)
+
+
+def backend_at(address: StoreAddress, *, borrowed: bool = False) -> Backend:
+    """Open the place of *address*.
+
+    Args:
+        address: It may name credentials that are kept here.
+        borrowed: Whether nobody will close it.
+
+    Raises:
+        StoreClosedError: It names credentials that this process had and has given up.
+    """
+    key = known_key(address.kept) if address.kept is not None else None
+    secret = _credentials.get(key, {}) if key is not None else {}
+    if not secret and address.kept is not None and is_of_this_process(address.kept):
+        raise StoreClosedError(
+            f"the store {address.url} was closed, and the credentials it was made with were given "
+            "up: make it anew with key= and secret=",
+            address.url,
+        )
+    return open_backend(
+        address.url,
+        durable=address.durable,
+        options=address.options | secret,
+        engine=address.engine,
+        timeout=address.timeout,
+        borrowed=borrowed,
+    )
+
+
+def drop_credentials(address: StoreAddress) -> None:
+    """Forget the credentials that *address* names; those who still have it cannot open it."""
+    key = known_key(address.kept) if address.kept is not None else None
+    if key is not None:
+        _credentials.pop(key, None)
+
+
+def opened(address: StoreAddress) -> "ObjectStore | None":
+    """Return the store that was opened for *address*, if it is one of the latest."""
+    for known, store in _opened.get(address.url) or ():
+        if known is address or known == address:
+            return store
+    return None
+
+
+def remember(address: StoreAddress, store: "ObjectStore") -> None:
+    """Let *store* be found by its address."""
+    others = (_opened.get(address.url) or ())[: _OF_ONE_URL_AT_MOST - 1]
+    _opened.put(address.url, ((address, store), *others))
+
+
+def unremember(address: StoreAddress) -> None:
+    """Let no store be found by *address*; the next one is opened anew."""
+    _opened.drop(lambda url, stores: any(known == address for known, _ in stores))
