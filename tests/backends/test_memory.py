@@ -1,9 +1,9 @@
 import os
+import resource
 
 import pytest
 
 from runstore.backends import open_backend
-from runstore.backends._memory import _spaces
 from runstore.testing import BackendTests
 
 
@@ -15,7 +15,7 @@ class TestMemory(BackendTests):
         return open_backend(f"memory://{request.node.nodeid}")
 
     def raw_read(self, backend, key):
-        data = _spaces[backend.url.removeprefix("memory://")].objects[key].data
+        data = backend._space.objects[key].data
         return data if isinstance(data, bytes) else os.pread(data.fd, data.size, 0)
 
 
@@ -47,3 +47,50 @@ def test_many_large_objects_do_not_use_up_file_descriptors():
     assert [i % 256 for i in range(600)] == [memoryview(data)[-1] for data in read]
     for i in range(600):
         backend.delete(f"{i}.arrow")
+
+
+def test_without_descriptors_large_objects_are_kept_and_read_all_the_same():
+    """A process that can open no more files puts and gets large objects in memory."""
+    backend = open_backend("memory://no-descriptors")
+    backend.put("before.arrow", [b"b" * 300_000])
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    next_one = os.dup(0)
+    os.close(next_one)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_one, limits[1]))
+    try:
+        backend.put("after.arrow", [b"a" * 300_000])
+        before, after = backend.get("before.arrow")[0], backend.get("after.arrow")[0]
+        tail = backend.tail("after.arrow", 10)[0]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert (b"b" * 300_000, b"a" * 300_000) == (bytes(before), bytes(after))
+    assert b"a" * 10 == bytes(tail)
+
+
+def test_objects_end_when_every_backend_of_their_name_is_closed():
+    """Closing one of two keeps the objects, closing both ends them; closing twice counts once."""
+    one, two = open_backend("memory://ends"), open_backend("memory://ends")
+    one.put("a.arrow", [b"x"])
+    one.close()
+    one.close()
+    assert b"x" == bytes(two.get("a.arrow")[0])
+    two.close()
+    assert [] == list(open_backend("memory://ends").list(""))
+
+
+def test_a_borrowed_backend_keeps_nothing_that_others_close():
+    """What a context opened beside a store does not outlive the store's objects."""
+    store = open_backend("memory://lent")
+    borrowed = open_backend("memory://lent", borrowed=True)
+    borrowed.put("a.arrow", [b"x"])
+    store.close()
+    assert [] == list(borrowed.list(""))
+
+
+def test_a_backend_that_was_opened_by_borrowing_alone_keeps_its_objects():
+    """A run that was given the URL alone leaves its objects to be found later."""
+    open_backend("memory://alone", borrowed=True).put("a.arrow", [b"x"])
+    with_store = open_backend("memory://alone")
+    assert b"x" == bytes(with_store.get("a.arrow")[0])
+    with_store.close()
+    assert b"x" == bytes(open_backend("memory://alone").get("a.arrow")[0])
