@@ -66,3 +66,53 @@ def integer_keys(here: Path) -> None:
     result = store.read_run("r", namespace="n").result
     assert result["kept"] is False, result
     assert "key of type int" in result["reason"], result
+
+
+def _refused(here: Path, text: str, said: str) -> None:
+    from runstore.errors import InvalidWorkflowError
+    from runstore.workflow import load_config, load_workflow
+
+    path = here / "flow.yaml"
+    path.write_text(text)
+    for load in (load_workflow, load_config):
+        with pytest.raises(InvalidWorkflowError, match=said):
+            load(path)
+
+
+@case("D6", "A YAML alias bomb, and YAML that contains itself, are refused at once.", seconds=30)
+def yaml_bombs(here: Path) -> None:
+    lines = ["metadata: {name: x}", "a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
+    _refused(here, "\n".join(lines), "values when aliases are written out")
+    _refused(here, "metadata: &m {name: x, annotations: *m}\n", "contains itself")
+
+
+@case("D6", "`retries: 010` and `timeout: 1:30` are refused, `name: on` is remarked and refused.")
+def ambiguous_yaml(here: Path) -> None:
+    from runstore.errors import AmbiguousYamlWarning, InvalidWorkflowError
+    from runstore.workflow import load_workflow
+
+    stage = "metadata: {{name: x}}\nspec: {{stages: [{{name: {0}, target: m.f, {1}}}]}}\n"
+    _refused(here, stage.format("a", "retries: 010"), "octal")
+    _refused(here, stage.format("a", "timeout: 1:30"), "base 60")
+    path = here / "flow.yaml"
+    path.write_text(stage.format("on", "retries: 1"))
+    with (
+        pytest.warns(AmbiguousYamlWarning, match="flow.yaml:2:24"),
+        pytest.raises(InvalidWorkflowError, match="not true or false"),
+    ):
+        load_workflow(path)
+
+
+@case("D6", "A stage cannot need a negative amount of anything.")
+def negative_resources(here: Path) -> None:
+    from runstore.errors import InvalidWorkflowError
+    from runstore.workflow import load_workflow
+
+    path = here / "flow.yaml"
+    path.write_text(
+        "metadata: {name: x}\nspec:\n  stages:\n"
+        "    - {name: a, target: m.f, resources: {cpus: -1}}\n"
+    )
+    with pytest.raises(InvalidWorkflowError, match=r"flow.yaml:4:.*resources\.cpus: .* equal to 0"):
+        load_workflow(path)

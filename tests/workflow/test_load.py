@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from runstore.context import Config, Workflow
-from runstore.errors import InvalidWorkflowError
+from runstore.errors import AmbiguousYamlWarning, InvalidWorkflowError
 from runstore.workflow import load_config, load_workflow
 
 GOOD = """\
@@ -161,3 +161,89 @@ def test_aliases(tmp_path: Path) -> None:
         "    - {<<: *base, name: b}\n"
     )
     assert [("a", 3), ("b", 3)] == [(s.name, s.retries) for s in load_workflow(path).spec.stages]
+
+
+def bomb(levels: int) -> str:
+    """Give a document that would be ten to the power of *levels* values."""
+    lines = [
+        "metadata: {name: x}",
+        "spec:",
+        "  data:",
+        "    a0: &a0 [x, x, x, x, x, x, x, x, x, x]",
+    ]
+    lines += [f"    a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, levels)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (bomb(9), "flow.yaml:9:9: this part has more than 1,000,000 values when aliases are"),
+        ("a: &a [*a]\n", "flow.yaml:1:4: this part contains itself by an alias"),
+        ("&a {b: {c: *a}}\n", "flow.yaml:1:1: this part contains itself"),
+        ("a: &a\n  <<: *a\n", "flow.yaml:1:4: this part contains itself"),
+        ("? &a [*a]\n: 1\n", "flow.yaml:1:3: this part contains itself"),
+        ("[" * 5000, "flow.yaml: it is nested too deep"),
+        ("a: !!bool maybe\n", "flow.yaml: not valid YAML: a tag does not fit its value (KeyError"),
+        ("a: !!int ''\n", "flow.yaml: not valid YAML: a tag does not fit"),
+        ("a: !!timestamp x\n", "flow.yaml: not valid YAML: a tag does not fit"),
+        ("a: " + "9" * 5000, "flow.yaml: not valid YAML"),
+        ("a: " + "x" * 10_000_000, "flow.yaml is larger than 10,000,000 bytes"),
+        ("a: 010\n", "flow.yaml:1:4: 010 is an octal number to some readers"),
+        ("a: [-0_7]\n", "flow.yaml:1:5: -0_7 is an octal number"),
+        ("a: 1:30\n", "flow.yaml:1:4: 1:30 is a number to base 60 to some readers"),
+        ("a: 12:30:45.5\n", "flow.yaml:1:4: 12:30:45.5 is a number to base 60"),
+    ],
+    ids=lambda value: value[:24] if value.isprintable() else "text",
+)
+def test_yaml_that_explodes_or_means_two_things_is_refused(
+    text: str, told: str, refused: Any
+) -> None:
+    """With its place, before any value is built: in workflows and configs alike."""
+    assert refused(text).startswith(told)
+    assert refused(text, load_config).startswith(told)
+
+
+@pytest.mark.parametrize("word", ["on", "Off", "yes", "NO"])
+def test_a_word_that_is_a_flag_to_some_is_remarked(tmp_path: Path, word: str) -> None:
+    """It keeps its value, as in any YAML 1.1, and a warning has its place and the ways out."""
+    path = tmp_path / "config.yaml"
+    path.write_text(f"metadata: {{name: a}}\nspec: {{data: {{x: {word}, y: '{word}', z: true}}}}\n")
+    with pytest.warns(AmbiguousYamlWarning, match=f"config.yaml:2:18: {word} is read as") as told:
+        (config,) = load_config(path)
+    assert 1 == len(told)
+    assert {"x": word.lower() in ("on", "yes"), "y": word, "z": True} == config.spec.data
+
+
+def test_a_name_that_is_a_flag_is_told_to_be_put_in_quotes(refused: Any) -> None:
+    """``name: on`` is remarked and refused, with the reason."""
+    with pytest.warns(AmbiguousYamlWarning):
+        told = refused(GOOD.replace("name: fit", "name: on"))
+    assert (
+        "9:13: spec.stages.1.name: Input should be a valid string, not true or false: put" in told
+    )
+
+
+@pytest.mark.parametrize("number", ["0", "-7", "0x1f", "1_000", "0.5", "1e3", "0b11", "00.5"])
+def test_numbers_that_mean_one_thing_pass(tmp_path: Path, number: str) -> None:
+    """Only numbers on which readers differ are refused."""
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        f"metadata: {{name: a}}\nspec: {{data: {{x: {number}, t: '1:30', o: '010'}}}}\n"
+    )
+    (config,) = load_config(path)
+    assert ("1:30", "010") == (config.spec.data["t"], config.spec.data["o"])
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", b"flow.yaml", 3, None])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    """A path is a text or a path object, not empty, without a zero byte."""
+    for load in (load_workflow, load_config):
+        with pytest.raises(InvalidWorkflowError, match=r"is no path|must be a path"):
+            load(path)
+
+
+def test_a_device_is_not_read_for_ever() -> None:
+    """Reading ends at the largest size, also where there is no end."""
+    with pytest.raises(InvalidWorkflowError, match="larger than"):
+        load_workflow("/dev/zero")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runstore.arguments import check_instance, check_keys, unfit
+from runstore.arguments import check_instance, check_keys, check_nested, unfit
 from runstore.context import Config, Workflow, merge_configs
 from runstore.errors import InvalidWorkflowError
 from runstore.workflow._yaml import Document, read_documents, validated
@@ -104,10 +104,11 @@ def values_for(workflow: Workflow, config: Any) -> dict[str, Any]:
 
 
 def _configs(position: int, entry: Any) -> list[Config]:
-    if isinstance(entry, Config):
+    if isinstance(entry, (Config, Mapping)):
+        if not isinstance(entry, Config):
+            entry = validated(Config, dict(entry), f"config[{position}]")
+        check_nested("run_workflow", f"config[{position}]", entry.spec.data)
         return [entry]
-    if isinstance(entry, Mapping):
-        return [validated(Config, dict(entry), f"config[{position}]")]
     if isinstance(entry, (str, os.PathLike)):
         return load_config(entry)
     expected = "a Config, a dict of the same shape or a path"

@@ -21,11 +21,14 @@ from runstore.context import (
     WorkflowSpec,
 )
 from runstore.errors import InvalidWorkflowError
+from runstore.workflow._yaml_nodes import check_nodes, mark_of
 
 __all__ = ["Document", "read_documents", "validated"]
 
 M = TypeVar("M", bound=BaseModel)
 _Loc = Sequence[str | int]
+
+_LARGEST_FILE = 10_000_000  # bytes
 
 _FIELDS = sorted(
     {
@@ -60,8 +63,7 @@ class Document:
             if child is None:
                 break
             found, node = child if of_key else (child[1], child[1])
-        mark = found.start_mark
-        return f"{self.path}:{mark.line + 1}:{mark.column + 1}"
+        return f"{self.path}:{mark_of(found)}"
 
 
 def read_documents(path: str | os.PathLike[str]) -> list[Document]:
@@ -69,19 +71,11 @@ def read_documents(path: str | os.PathLike[str]) -> list[Document]:
 
     Raises:
         InvalidWorkflowError: There is no such file, it cannot be read, is not YAML,
-            is empty, or has a key twice.
+            is empty or too large, contains itself, or has a key twice or a number that
+            readers of YAML do not agree on.
     """
-    file = Path(path)
-    try:
-        text = file.read_bytes()
-    except FileNotFoundError as exc:
-        raise InvalidWorkflowError(
-            f"there is no file {str(file)!r} (in {Path.cwd()})", str(file)
-        ) from exc
-    except OSError as exc:
-        raise InvalidWorkflowError(
-            f"{str(file)!r} cannot be read: {exc.strerror or exc}", str(file)
-        ) from exc
+    file = _path(path)
+    text = _text_in(file)
     try:
         documents = list(_documents(file, text))
     except yaml.MarkedYAMLError as exc:
@@ -89,11 +83,46 @@ def read_documents(path: str | os.PathLike[str]) -> list[Document]:
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
         reason = ", ".join(part for part in (exc.context, exc.problem) if part)
         raise InvalidWorkflowError(f"{place}: not valid YAML: {reason}", str(file)) from exc
+    except RecursionError as exc:
+        raise InvalidWorkflowError(f"{file}: it is nested too deep", str(file)) from exc
     except (yaml.YAMLError, ValueError) as exc:  # ValueError: a date like 2024-02-31
         raise InvalidWorkflowError(f"{file}: not valid YAML: {exc}", str(file)) from exc
     if not documents:
         raise InvalidWorkflowError(f"{file} is empty", str(file))
     return documents
+
+
+def _path(path: str | os.PathLike[str]) -> Path:
+    text = os.fspath(path)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidWorkflowError(f"{text!r} is no path of a file: name a YAML file")
+    return Path(text)
+
+
+def _text_in(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:  # no more than that: a device never ends
+            text = opened.read(_LARGEST_FILE + 1)
+    except FileNotFoundError as exc:
+        here = "" if file.is_absolute() else f" (in {_here()})"
+        raise InvalidWorkflowError(f"there is no file {str(file)!r}{here}", str(file)) from exc
+    except OSError as exc:
+        raise InvalidWorkflowError(
+            f"{str(file)!r} cannot be read: {exc.strerror or exc}", str(file)
+        ) from exc
+    if len(text) > _LARGEST_FILE:
+        raise InvalidWorkflowError(
+            f"{file} is larger than {_LARGEST_FILE:,} bytes: put data into the store instead",
+            str(file),
+        )
+    return text
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return "a working directory that does not exist any more"
 
 
 def validated(model: type[M], data: Any, where: str | Document) -> M:
@@ -128,35 +157,20 @@ def _documents(file: Path, text: bytes) -> Iterator[Document]:
             node = loader.get_node()
             if node is None:
                 continue
-            _refuse_twins(node, file, set())
-            data = loader.construct_document(node)
+            check_nodes(node, str(file))
+            data = _built(loader, node)
             if data is not None:
                 yield Document(file, data, node)
     finally:
         loader.dispose()
 
 
-def _refuse_twins(node: yaml.Node, file: Path, seen: set[int]) -> None:
-    """Refuse a key given twice, of which YAML readers silently keep the last."""
-    if id(node) in seen:
-        return  # an alias, perhaps to a part that contains it
-    seen.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_twins(item, file, seen)
-    elif isinstance(node, yaml.MappingNode):
-        keys: set[tuple[str, str]] = set()
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                if (key.tag, key.value) in keys:
-                    mark = key.start_mark
-                    raise InvalidWorkflowError(
-                        f"{file}:{mark.line + 1}:{mark.column + 1}: the key {key.value!r} is "
-                        "given twice",
-                        str(file),
-                    )
-                keys.add((key.tag, key.value))
-            _refuse_twins(value, file, seen)
+def _built(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    try:
+        return loader.construct_document(node)
+    except (LookupError, AttributeError, TypeError, OverflowError) as exc:
+        # What PyYAML stumbles over in a tag that does not fit its text: !!bool maybe.
+        raise yaml.YAMLError(f"a tag does not fit its value ({type(exc).__name__}: {exc})") from exc
 
 
 def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
@@ -178,6 +192,8 @@ def _told(error: Mapping[str, Any], where: str | Document) -> str:
     reason = "this field is unknown" if unknown else error["msg"]
     if error["type"] in ("string_type", "callable_type") and shown[-1:] == ["target"]:
         reason = "write the function as package.module.function"
+    if error["type"] == "string_type" and isinstance(error.get("input"), bool):
+        reason += ", not true or false: put words like on and no in quotes"
     if error["type"] == "missing":
         reason = "this field is missing"
     close = difflib.get_close_matches(str(loc[-1]), _FIELDS, 1) if unknown else []
