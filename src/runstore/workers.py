@@ -175,7 +175,8 @@ class Workers:
         self._stop.now()
         end = time.monotonic() + PATIENCE
         for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
+            if thread.is_alive():  # the interrupt may have come before it started
+                thread.join(max(0.0, end - time.monotonic()))
 
     def _work(self) -> None:
         _here.stop = self._stop

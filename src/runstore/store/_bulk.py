@@ -3,7 +3,7 @@
 import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 from runstore.arguments import check_flag, check_keys, texts
@@ -11,6 +11,7 @@ from runstore.errors import BulkError, InvalidNameError, ObjectNotFoundError
 from runstore.keys import Place, Scope, key_of
 from runstore.store._info import ObjectInfo
 from runstore.store._target import RAISE, Target, check_scope, missing, place_of
+from runstore.workers import StoppedError, Workers
 
 __all__ = ["BulkVerbs"]
 
@@ -134,16 +135,33 @@ def _each(
     results: dict[str, Any] = {}
     errors: dict[str, Exception] = {}
     at_once = _AT_ONCE_NEAR if target.objects.backend.mapped else _AT_ONCE_FAR
-    with ThreadPoolExecutor(max_workers=min(at_once, max(1, len(names)))) as pool:
-        futures = {name: pool.submit(one, name) for name in names}
-        for name, future in futures.items():
-            try:
-                results[name] = future.result()
-            except Exception as exc:  # noqa: BLE001 - kept as the outcome of this item alone
-                errors[name] = exc
+    futures: dict[str, Future[Any]] = {}
+    try:
+        with Workers(min(at_once, max(1, len(names))), f"runstore-{verb}") as workers:
+            for name in names:
+                futures[name] = workers.submit(one, name)
+            for name, future in futures.items():
+                try:
+                    results[name] = future.result()
+                except Exception as exc:  # noqa: BLE001 - kept as the outcome of this item alone
+                    errors[name] = exc
+    except BaseException as interrupt:
+        if verb == "put" and (unknown := [name for name in futures if _unknown(futures[name])]):
+            interrupt.add_note(
+                f"{', '.join(map(repr, unknown))} were being put when that was interrupted: they "
+                "may still appear. Look before you put them again."
+            )
+        raise
     if errors:
         raise _bulk(verb, names, errors, results)
     return results
+
+
+def _unknown(future: "Future[Any]") -> bool:
+    """Say whether an interrupted call goes on, or was given up by its thread half-way."""
+    if not future.done():
+        return True
+    return not future.cancelled() and isinstance(future.exception(), StoppedError)
 
 
 def _bulk(

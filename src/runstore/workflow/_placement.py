@@ -14,20 +14,26 @@ __all__ = ["check_placement", "check_shared"]
 
 
 def check_shared(address: StoreAddress, engine: Executor) -> None:
-    """Refuse a store in memory for stages that run in other processes.
+    """Refuse a store that stages in other processes cannot reach: one in memory, or locked.
 
     Raises:
-        InvalidRequestError: It is one.
+        InvalidRequestError: It is in memory, or was made with credentials that stay here.
     """
-    if address.url.startswith("memory:") and not engine.in_process:
-        other = (
-            "use the mode 'threads'"
-            if engine.name == "local"
-            else "use executor='local' in threads"
-        )
+    if engine.in_process:
+        return
+    other = "use the mode 'threads'" if engine.name == "local" else "use executor='local'"
+    if address.url.startswith("memory:"):
+        other = other if engine.name == "local" else f"{other} in threads"
         raise InvalidRequestError(
             f"the store {address.url} is in the memory of this process, where stages that run in "
             f"other processes cannot reach it: pass store= a path or a bucket, or {other}",
+            address.url,
+        )
+    if address.kept is not None:
+        raise InvalidRequestError(
+            f"the store {address.url} was made with key= and secret= (or token=), which stay in "
+            "this process, and stages run in others: give the credentials in the environment of "
+            f"the workers (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or as profile=, or {other}",
             address.url,
         )
 

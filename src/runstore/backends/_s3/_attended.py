@@ -26,16 +26,25 @@ class _Outcome:
 
     def __init__(self, call: Callable[[], Any]) -> None:
         self.call = call
+        self.given = False
+        self.done = False
         self.value: Any = None
         self.error: BaseException | None = None
-        self.open = threading.Lock()
-        self.open.acquire()
+        self._open = threading.Lock()
+        self._open.acquire()
 
     def carry_out(self) -> None:
         try:
             self.value = self.call()
         except BaseException as exc:  # noqa: BLE001 - for the thread that waits for it
             self.error = exc
+
+    def end(self) -> None:
+        self.done = True
+        self._open.release()
+
+    def wait(self, seconds: float = -1) -> bool:
+        return self.done or self._open.acquire(timeout=seconds)
 
     def result(self) -> Any:
         if self.error is not None:
@@ -50,18 +59,17 @@ class _Hand(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="runstore-s3-call", daemon=True)
         self.calls: SimpleQueue[_Outcome] = SimpleQueue()
-        self.start()
 
     def run(self) -> None:
         while (outcome := self._next()) is not None:
             outcome.carry_out()
-            if not _idle.hands:  # one waits; a second is only there after an interrupt
+            last = bool(_idle.hands)  # one waits; a second is only there after an interrupt
+            if not last:
                 _idle.hands.append(self)
-                outcome.open.release()
-            else:
-                outcome.open.release()
-                return
+            outcome.end()
             del outcome  # an idle thread must not keep values alive
+            if last:
+                return
 
     def _next(self) -> _Outcome | None:
         try:
@@ -84,14 +92,16 @@ class _Idle:
     def forget(self) -> None:
         self.hands = []
 
-    def begin(self, call: Callable[[], Any]) -> _Outcome:
-        outcome = _Outcome(call)
+    def give(self, outcome: _Outcome) -> None:
+        outcome.given = True
         try:
             hand = self.hands.pop()
         except IndexError:
             hand = _Hand()
-        hand.calls.put(outcome)
-        return outcome
+            hand.calls.put(outcome)
+            hand.start()
+        else:
+            hand.calls.put(outcome)
 
 
 _idle = _Idle()
@@ -101,8 +111,9 @@ def attended(call: Callable[[], T]) -> T:
     """Return what *call* gives. An interrupt ends the wait; the call goes on by itself."""
     if threading.current_thread() is not threading.main_thread():
         return call()
-    outcome = _idle.begin(call)
-    outcome.open.acquire()
+    outcome = _Outcome(call)
+    _idle.give(outcome)
+    outcome.wait()
     result: T = outcome.result()
     return result
 
@@ -116,11 +127,12 @@ def attended_write(call: Callable[[], T], note: str) -> T:
     """
     if threading.current_thread() is not threading.main_thread():
         return call()
-    outcome = _idle.begin(call)
+    outcome = _Outcome(call)
     try:
-        outcome.open.acquire()
+        _idle.give(outcome)
+        outcome.wait()
     except BaseException as interrupt:
-        if not outcome.open.acquire(timeout=PATIENCE):
+        if outcome.given and not outcome.wait(PATIENCE):
             interrupt.add_note(note)
         raise
     result: T = outcome.result()

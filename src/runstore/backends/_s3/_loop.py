@@ -78,8 +78,9 @@ class EventLoop:
         self._thread = threading.Thread(
             target=_run, args=(self._loop,), name="runstore-s3", daemon=True
         )
-        self._thread.start()
+        # First, as an interrupt may come while the thread starts.
         weakref.finalize(self, _stop, os.getpid(), self._loop).atexit = False
+        self._thread.start()
 
     @classmethod
     def shared(cls) -> "EventLoop":
