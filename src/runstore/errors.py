@@ -2,6 +2,8 @@
 
     RunStoreError
     ├── NoRunContextError          outside a run
+    ├── StaleRunError              the run has ended, or its attempt was given up: no more writes
+    ├── RunActiveError             the run still goes on, so it is not deleted
     ├── InvalidNameError           a name, run or namespace that cannot be a key   (ValueError)
     ├── InvalidRequestError        arguments that contradict each other            (ValueError)
     ├── StoreClosedError           the store was closed
@@ -62,11 +64,13 @@ __all__ = [
     "ObjectExistsError",
     "ObjectNotFoundError",
     "PreconditionFailedError",
+    "RunActiveError",
     "RunStoreError",
     "RunStoreWarning",
     "SettingsError",
     "StageError",
     "StageTimeoutError",
+    "StaleRunError",
     "StorageError",
     "StorageFullError",
     "StoreClosedError",
@@ -97,6 +101,14 @@ class RunStoreError(Exception):
 
 class NoRunContextError(RunStoreError):
     """The code runs outside any run, so there is no scope to read or write."""
+
+
+class StaleRunError(RunStoreError):
+    """This context may no longer write: its run has ended, or its attempt was given up."""
+
+
+class RunActiveError(RunStoreError):
+    """The run still goes on as far as its record says, so it was not deleted."""
 
 
 class InvalidNameError(RunStoreError, ValueError):

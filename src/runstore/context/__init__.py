@@ -24,6 +24,7 @@ from runstore.context._current import (
     run_context,
     use_run_context,
 )
+from runstore.context._lease import Lease, revoke
 from runstore.context._logs import RunLogFilter
 from runstore.context._models import (
     Config,
@@ -52,6 +53,7 @@ __all__ = [
     "ContextProcessPoolExecutor",
     "ContextThreadPoolExecutor",
     "CredentialsKey",
+    "Lease",
     "Metadata",
     "PicklePolicy",
     "RunLogFilter",
@@ -81,6 +83,7 @@ __all__ = [
     "new_run_name",
     "now",
     "reasons",
+    "revoke",
     "run_context",
     "selects",
     "target_name",

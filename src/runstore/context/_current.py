@@ -217,7 +217,7 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
             address = outer.store
         else:
             address = address_of(self._store)
-        return WorkflowRunContext(
+        ctx = WorkflowRunContext(
             input=self._input,
             namespace=namespace,
             definition=self._workflow,
@@ -225,6 +225,8 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
             config=self._config,
             store=address,
         )
+        # Entered by a stage it is part of the stage's attempt, and is given up with it.
+        return ctx if outer is None or outer.lease is None else ctx.leased(outer.lease)
 
 
 def _definition(workflow: str | Workflow) -> Workflow:

@@ -15,11 +15,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     field_serializer,
 )
 
 from runstore.arguments import LONGEST_WAIT
+from runstore.context._lease import Lease
 from runstore.errors import (
     InvalidRequestError,
     InvalidWorkflowError,
@@ -335,8 +337,22 @@ class WorkflowRunContext(_Value):
     store: StoreAddress
     stage: StageScope | None = None
 
+    _lease: Lease | None = PrivateAttr(None)
+
+    @property
+    def lease(self) -> Lease | None:
+        """What lets it write; None if it always may, as a run that was entered by hand."""
+        private = self.__pydantic_private__  # by its own name, pydantic takes a microsecond
+        return None if private is None else private["_lease"]
+
+    def leased(self, lease: Lease | None) -> Self:
+        """Return the same context, which may write as long as *lease* lets it."""
+        copied = self.model_copy()
+        copied._lease = lease
+        return copied
+
     def at_stage(self, name: str, attempt: int = 1, map_index: int | None = None) -> Self:
-        """Give the same context at a stage, with input and config of its own to change.
+        """Return the same context at a stage, with input and config of its own to change.
 
         Dicts and lists in them are copied, so that a stage that writes to one
         behaves alike in a thread and in a process; what they hold is shared.

@@ -14,7 +14,7 @@ from typing import Any
 from runstore.arguments import check_flag, check_keys, check_text, unfit
 from runstore.errors import InvalidRequestError, MissingExtraError
 from runstore.executors._base import Call, Executor
-from runstore.executors._failures import traceback_text
+from runstore.executors._failures import given_up, traceback_text
 from runstore.executors._folder import folder_first
 from runstore.executors._local import LocalExecutor
 
@@ -23,6 +23,7 @@ __all__ = [
     "Executor",
     "LocalExecutor",
     "folder_first",
+    "given_up",
     "open_executor",
     "traceback_text",
 ]

@@ -1,12 +1,13 @@
 """The seam between a workflow and what runs its calls: `Call` in, future out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from runstore.arguments import unfit
+from runstore.context import Lease
 
 __all__ = ["Call", "Executor", "check_count"]
 
@@ -34,6 +35,8 @@ class Call:
         label: What it is called in messages: ``stage 'train'``.
         timeout: Seconds from when the function starts, or None.
         resources: What the call needs; engines without such a notion ignore it.
+        lease: Revoked, where the call runs, when it fails or is given up: what it left
+            running can then no longer write.
     """
 
     function: Callable[..., Any]
@@ -41,6 +44,7 @@ class Call:
     label: str = "the call"
     timeout: float | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
+    lease: Lease | None = None
 
 
 class Executor(Protocol):
@@ -129,6 +133,13 @@ class Executor(Protocol):
         Returns:
             A future of the items, each of which may be an argument of a call. It ends
             with the error that *listed* raised.
+        """
+        ...
+
+    def revoke(self, leases: Sequence[Lease], reason: str) -> None:
+        """Revoke *leases* in workers that outlive the executor; who is gone needs no telling.
+
+        For calls that were cancelled while they ran, and for a run that has ended.
         """
         ...
 

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from runstore import by_value
+from runstore.context import Lease
 from runstore.errors import InvalidRequestError, UnsupportedValueError
 from runstore.executors._base import Call
 from runstore.executors._folder import state_of
@@ -163,6 +164,9 @@ class ClusterExecutor(ABC):
         ).start()
         return future
 
+    def revoke(self, leases: Sequence[Lease], reason: str) -> None:
+        """See `Executor.revoke`."""
+
     def close(self, *, kill: bool = False) -> None:
         """See `Executor.close`."""
         with self._lock:
@@ -217,7 +221,10 @@ class ClusterExecutor(ABC):
         args = tuple(packed(arg) for arg in call.args)
         payload = by_value.dumps((call.function, args))
         return (
-            Order(number, call.label, payload, call.timeout, self._folders, self._owner),
+            Order(
+                *(number, call.label, payload, call.timeout, self._folders, self._owner),
+                call.lease,
+            ),
             refs,
         )
 

@@ -10,6 +10,7 @@ from concurrent.futures import CancelledError
 from functools import partial
 from typing import Any
 
+from runstore.context import Lease, revoke
 from runstore.errors import ExecutorUnavailableError, InvalidRequestError, WorkflowError
 from runstore.executors._base import check_count
 from runstore.executors._cluster import ClusterExecutor, Pending
@@ -228,6 +229,12 @@ class DaskExecutor(ClusterExecutor):
         )
         pending.fail(timed_out(pending.call.label, pending.call.timeout, after))
         await self._client.cancel([ref], asynchronous=True)
+
+    def revoke(self, leases: Sequence[Lease], reason: str) -> None:
+        """See `Executor.revoke`."""
+        if self._client is not None and leases:
+            with contextlib.suppress(OSError, TimeoutError):  # the scheduler is gone
+                self._client.run(revoke, [lease.key for lease in leases], reason)
 
     def _let_finish(self) -> None:
         """Wait for calls that were given up while they ran."""

@@ -71,10 +71,17 @@ class deadline(AbstractContextManager["deadline"]):  # noqa: N801 - used like a 
     Args:
         seconds: From now on.
         give_up: Called in another thread if the block goes on nevertheless.
+        first: Called in another thread when the time is up, before anything is raised.
     """
 
-    def __init__(self, seconds: float, give_up: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        give_up: Callable[[], None],
+        first: Callable[[], None] = lambda: None,
+    ) -> None:
         self._seconds = seconds
+        self._first = first
         self._give_up = give_up
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -107,6 +114,10 @@ class deadline(AbstractContextManager["deadline"]):  # noqa: N801 - used like a 
             if self._ended.is_set():
                 return
             self._expired = True
+        self._first()
+        with self._lock:
+            if self._ended.is_set():
+                return
             self._code.interrupt()
         if not self._ended.wait(GRACE):
             self._give_up()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from runstore import by_value
 from runstore.errors import StageTimeoutError
 
-__all__ = ["Failure", "pack", "timed_out", "traceback_text", "unpack"]
+__all__ = ["Failure", "given_up", "pack", "timed_out", "traceback_text", "unpack"]
 
 _HERE = str(Path(__file__).parents[1])
 _SUITES = str(Path(__file__).parents[1] / "testing")
@@ -82,6 +82,12 @@ def unpack(failure: Failure) -> BaseException:
         error = RuntimeError(f"{failure.reason} (a stand-in: the error itself cannot be pickled)")
     error.__cause__ = RemoteTraceback(failure.text)
     return error
+
+
+def given_up(error: BaseException) -> str:
+    """Say why a call that ended with *error* can no longer write."""
+    how = "took longer than its timeout" if isinstance(error, StageTimeoutError) else "failed"
+    return f"it {how} and was given up"
 
 
 def timed_out(label: str, timeout: float, aftermath: str) -> StageTimeoutError:

@@ -10,8 +10,10 @@ from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
 from runstore.arguments import check_choice
+from runstore.context import Lease
 from runstore.errors import InvalidRequestError
 from runstore.executors._base import Call, check_count
+from runstore.executors._failures import given_up
 from runstore.executors._processes import ProcessWorker
 from runstore.executors._threads import ThreadWorker
 
@@ -110,6 +112,9 @@ class LocalExecutor:
             future.set_exception(exc)
         return future
 
+    def revoke(self, leases: Sequence[Lease], reason: str) -> None:
+        """Nothing to do: threads see the caller's leases, and processes end with the executor."""
+
     def close(self, *, kill: bool = False) -> None:
         """Let go of every worker; can be repeated.
 
@@ -162,6 +167,8 @@ class LocalExecutor:
                 try:
                     result = worker.run(call)
                 except BaseException as exc:  # noqa: BLE001 - a stage's own error, for who waits
+                    if call.lease is not None:
+                        call.lease.revoke(given_up(exc))
                     self._settled()
                     future.set_exception(exc)
                 else:

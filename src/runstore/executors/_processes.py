@@ -56,7 +56,7 @@ class ProcessWorker:
             WorkflowError: The process could not start, or died.
         """
         try:
-            payload = by_value.dumps((call.function, call.args))
+            payload = by_value.dumps((call.lease, call.function, call.args))
         except Exception as exc:
             raise UnsupportedValueError(
                 f"{call.label} cannot be sent to a process: its function or an argument cannot be "

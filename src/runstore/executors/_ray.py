@@ -120,9 +120,11 @@ class RayExecutor(ClusterExecutor):
         import ray
 
         self._remote = ray.remote(num_returns=2, max_retries=3)(_on_worker)
+        _mark_run(self._owner)
 
     def _disconnect(self, *, kill: bool) -> None:
         self._remote = None
+        _unmark_run(self._owner)
         if self._ours:
             self._ours = False
             disconnect()
@@ -231,9 +233,12 @@ def _on_worker(order: Order, *values: Any) -> tuple[Failure | None, Any]:
     if order.timeout is not None and _noted(key):
         return pack(timed_out(order.label, order.timeout, "its worker was killed")), None
     try:
-        return None, perform(order, values, partial(_give_up, key))
+        result = perform(order, values, partial(_give_up, key))
     except FailedError as exc:
         return exc.failure, None
+    if order.lease is not None:  # what the call left running asks from now on
+        order.lease.probe = partial(_over, order.owner)
+    return None, result
 
 
 def _give_up(key: str) -> None:
@@ -251,3 +256,27 @@ def _noted(key: str) -> bool:
         return False
     _internal_kv_del(key)
     return True
+
+
+# The workers of a connection that others use, too, outlive the executor, and Ray has no way to
+# tell all of them something. So it is noted that a run goes on; who is left behind looks.
+
+
+def _mark_run(owner: str) -> None:
+    from ray.experimental.internal_kv import _internal_kv_put
+
+    _internal_kv_put(f"runstore-{owner}", b"goes on")
+
+
+def _unmark_run(owner: str) -> None:
+    import ray
+    from ray.experimental.internal_kv import _internal_kv_del
+
+    if ray.is_initialized():
+        _internal_kv_del(f"runstore-{owner}")
+
+
+def _over(owner: str) -> str | None:
+    from ray.experimental.internal_kv import _internal_kv_exists
+
+    return None if _internal_kv_exists(f"runstore-{owner}") else "its run has ended"

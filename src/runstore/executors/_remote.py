@@ -4,13 +4,15 @@ import contextlib
 import pickle
 from collections.abc import Callable
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from runstore import by_value
+from runstore.context import Lease
 from runstore.errors import UnsupportedValueError
 from runstore.executors._deadline import ExpiredError, deadline
-from runstore.executors._failures import Failure, pack, timed_out
+from runstore.executors._failures import Failure, given_up, pack, timed_out
 from runstore.executors._folder import folder_first, forget_changed
 
 __all__ = ["FailedError", "Order", "Slot", "in_brief", "perform"]
@@ -36,6 +38,7 @@ class Order:
         timeout: float | None,
         folders: tuple[tuple[str, str], ...],
         owner: str,
+        lease: Lease | None = None,
     ) -> None:
         self.number = number
         self.label = label
@@ -43,6 +46,7 @@ class Order:
         self.timeout = timeout
         self.folders = folders
         self.owner = owner
+        self.lease = lease
 
     def __repr__(self) -> str:
         return f"<{self.label}>"
@@ -75,6 +79,8 @@ def perform(order: Order, values: tuple[Any, ...], give_up: Callable[[], None]) 
         # copy, since engines keep there what lets a task submit further ones.
         return copy_context().run(_perform, order, values, give_up)
     except BaseException as exc:  # noqa: BLE001 - a stage's own error, raised by the caller
+        if order.lease is not None:
+            order.lease.revoke(given_up(exc))
         failure = pack(exc)
     raise FailedError(failure)
 
@@ -96,12 +102,18 @@ def _perform(order: Order, values: tuple[Any, ...], give_up: Callable[[], None])
             result = function(*args)
         else:
             try:
-                with deadline(order.timeout, give_up):
+                with deadline(order.timeout, give_up, partial(_no_more_writes, order)):
                     result = function(*args)
             except ExpiredError:
                 raise timed_out(order.label, order.timeout, "it was told to stop") from None
         _check_pickles(order.label, result)
     return result
+
+
+def _no_more_writes(order: Order) -> None:
+    """Note that the time of a call is up, before it is told to stop."""
+    if order.lease is not None:
+        order.lease.revoke("it took longer than its timeout and was given up")
 
 
 def _filled(arg: Any, values: tuple[Any, ...]) -> Any:

@@ -15,8 +15,9 @@ from queue import SimpleQueue
 from typing import Any
 
 from runstore import by_value
+from runstore.context import Lease
 from runstore.errors import UnsupportedValueError
-from runstore.executors._failures import pack
+from runstore.executors._failures import given_up, pack
 
 __all__ = ["BEGUN", "DONE", "FAILED", "READY", "serve"]
 
@@ -68,13 +69,16 @@ def _receive(
 
 
 def _outcome(payload: bytes, pipe: "Connection[Any, Any]") -> tuple[bytes, bytes]:
+    lease: Lease | None = None
     try:
         try:
-            function, args = pickle.loads(payload)  # noqa: S301 - from our own parent
+            lease, function, args = pickle.loads(payload)  # noqa: S301 - from our own parent
         finally:
             pipe.send_bytes(BEGUN)  # a timeout does not count the imports of a new process
         result = function(*args)
     except BaseException as exc:  # noqa: BLE001 - a stage's own error, raised by the caller
+        if lease is not None:
+            lease.revoke(given_up(exc))
         return FAILED, pickle.dumps(pack(exc))
     try:
         return DONE, by_value.dumps(result)

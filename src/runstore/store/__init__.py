@@ -10,6 +10,7 @@ from runstore.context import (
     PicklePolicy,
     StoreAddress,
     WorkflowRun,
+    find_run_context,
 )
 from runstore.context import get_run_context as _current_run
 from runstore.errors import (
@@ -160,7 +161,8 @@ class ObjectStore(Verbs):
     def _target(self) -> Target:
         ctx = _current_run()
         stage = ctx.stage.name if ctx.stage is not None else None
-        return Target(self._objects, ctx.namespace, ctx.run.name, ctx.run.workflow, stage)
+        run = ctx.run
+        return Target(self._objects, ctx.namespace, run.name, run.workflow, stage, ctx.lease)
 
     def at(self, *, namespace: str | None = None, run: str | None = None) -> "StoreView":
         """Give the same verbs on one scope, with no run context: for notebooks and dashboards.
@@ -296,7 +298,9 @@ class StoreView(Verbs):
         self.run = run
 
     def _target(self) -> Target:
-        return Target(self.store._objects, self.namespace, self.run)
+        ctx = find_run_context()  # code of a given-up attempt writes nowhere, however it asks
+        lease = None if ctx is None else ctx.lease
+        return Target(self.store._objects, self.namespace, self.run, lease=lease)
 
     def __repr__(self) -> str:
         return f"{self.store!r}.at(namespace={self.namespace!r}, run={self.run!r})"

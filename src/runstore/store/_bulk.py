@@ -47,8 +47,10 @@ class BulkVerbs(ABC):
         target = self._target()
         check_scope("put_many", target, scope, None, None)  # what is wrong for all is said once
 
+        objects = target.writable()
+
         def one(name: str) -> ObjectInfo:
-            return target.objects.put(
+            return objects.put(
                 place_of("put_many", target, name, scope, None, None),
                 values[name],
                 if_absent=if_absent,
@@ -117,7 +119,7 @@ class BulkVerbs(ABC):
             except InvalidNameError as exc:
                 places.pop(name, None)
                 errors[name] = exc
-        failed = target.objects.delete_many(places.values(), missing_ok=missing_ok)
+        failed = target.writable().delete_many(places.values(), missing_ok=missing_ok)
         for name, place in places.items():
             if isinstance(failed.get(place), ObjectNotFoundError):
                 errors[name] = missing(target.objects, place)

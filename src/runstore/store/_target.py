@@ -4,6 +4,7 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from runstore.arguments import check_choice, check_text, unfit
+from runstore.context import Lease
 from runstore.errors import (
     InvalidNameError,
     InvalidRequestError,
@@ -11,6 +12,7 @@ from runstore.errors import (
     RunStoreError,
 )
 from runstore.keys import Place, Scope, key_of
+from runstore.store._leased import leased
 from runstore.store._objects import Objects
 
 __all__ = ["RAISE", "Target", "check_scope", "missing", "not_a_name", "place_of", "run_of"]
@@ -24,6 +26,7 @@ class Target(NamedTuple):
         namespace: The scope's namespace.
         run: The scope's run; None if there is none, then only the namespace scope works.
         workflow, stage: Who is putting, where known.
+        lease: What lets this code write; None if it always may.
     """
 
     objects: Objects
@@ -31,6 +34,15 @@ class Target(NamedTuple):
     run: str | None
     workflow: str | None = None
     stage: str | None = None
+    lease: Lease | None = None
+
+    def writable(self) -> Objects:
+        """Return the objects, to be written to.
+
+        Raises:
+            StaleRunError: The run of this code has ended, or its attempt was given up.
+        """
+        return self.objects if self.lease is None else leased(self.objects, self.lease)
 
 
 class _RaiseType:

@@ -79,7 +79,7 @@ class Verbs(BulkVerbs):
         """
         check_put(name, value, if_absent, if_match, compression, pickle)
         target = self._target()
-        return target.objects.put(
+        return target.writable().put(
             place_of("put", target, name, scope, None, None),
             value,
             metadata=metadata,
@@ -241,7 +241,7 @@ class Verbs(BulkVerbs):
         target = self._target()
         place = place_of("delete", target, name, scope, None, None)
         try:
-            target.objects.delete(place)
+            target.writable().delete(place)
         except ObjectNotFoundError as exc:
             if not missing_ok:
                 raise missing(target.objects, place) from exc
@@ -295,7 +295,7 @@ class Verbs(BulkVerbs):
                 str(source),
             )
         try:
-            return target.objects.copy(source, copy, if_absent=if_absent)
+            return target.writable().copy(source, copy, if_absent=if_absent)
         except ObjectNotFoundError as exc:
             raise missing(target.objects, source) from exc
 

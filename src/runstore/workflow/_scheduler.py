@@ -7,8 +7,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from runstore.context import StageRecord, WorkflowRunContext, bind
-from runstore.executors import Call, Executor
+from runstore.context import Lease, StageRecord, WorkflowRunContext, bind
+from runstore.executors import Call, Executor, given_up
 from runstore.workflow._events import Reporter
 from runstore.workflow._plan import Plan
 from runstore.workflow._progress import StageProgress, reason_of
@@ -32,6 +32,7 @@ class _Attempt:
     index: int | None
     args: tuple[Any, ...]
     number: int = 1
+    lease: Lease | None = None  # as soon as it is sent
 
 
 class Scheduler:
@@ -157,16 +158,18 @@ class Scheduler:
             self._start(stage)
         stage.attempt()
         definition = stage.planned.stage
-        ctx = self._ctx.at_stage(attempt.stage, attempt.number, attempt.index)
+        lease = self._lease_of(attempt)
+        ctx = self._ctx.at_stage(attempt.stage, attempt.number, attempt.index).leased(lease)
         call = Call(
             bind(partial(run_stage, stage.planned.function), ctx),
             attempt.args,
             _label(attempt.stage, attempt.index),
             definition.timeout,
             definition.resources,
+            lease,
         )
         future = self._executor.submit(call)
-        self._flying[future] = attempt
+        self._flying[future] = replace(attempt, lease=lease)
         future.add_done_callback(self._landed.put)
 
     def _land(self, future: "Future[Any]") -> None:
@@ -175,6 +178,8 @@ class Scheduler:
         if stage.state != "running":
             return  # another item has failed the stage meanwhile
         error = future.exception()
+        if error is not None and attempt.lease is not None:
+            attempt.lease.revoke(given_up(error))  # before it is tried again
         if error is None:
             self._keep(stage, attempt, future.result())
         elif attempt.number <= stage.planned.stage.retries:
@@ -220,11 +225,31 @@ class Scheduler:
         self._waiting = deque(
             other for other in self._waiting if self._stages[other.stage].state == "running"
         )
-        for future, other in self._flying.items():
-            if other.stage == attempt.stage:
-                future.cancel()
+        self._cancel_items(attempt.stage)
         self._reporter.stage(
             stage.name, "failed", stage.done, stage.total, stage.seconds, stage.error
+        )
+
+    def _cancel_items(self, stage: str) -> None:
+        """Let go of a stage's other items, as far as they can be cancelled."""
+        cancelled = [
+            other.lease
+            for future, other in self._flying.items()
+            if other.stage == stage and future.cancel() and other.lease is not None
+        ]
+        reason = "another item of its stage has failed, and it was cancelled"
+        for lease in cancelled:
+            lease.revoke(reason)
+        self._executor.revoke(cancelled, reason)
+
+    def _lease_of(self, attempt: _Attempt) -> Lease:
+        name, run = attempt.stage, self._ctx.run
+        index = "" if attempt.index is None else f"[{attempt.index}]"
+        return Lease(
+            f"{run.uid}/{name}{index}/{attempt.number}",
+            f"attempt {attempt.number} of {_label(name, attempt.index)} of run "
+            f"'{run.namespace}/{run.name}'",
+            self._ctx.lease,
         )
 
     def _skip_dependents(self) -> None:

@@ -1,0 +1,178 @@
+"""Whether a context may still write: every run and every attempt of a stage has a lease.
+
+A lease is revoked when its attempt is given up, or when its run has ended or was
+deleted. Contexts hold their lease, so asking costs a look at two attributes. In one
+process all contexts of an attempt hold the same lease, also those that were
+pickled and came back: leases are found again by their key as long as anything
+refers to them. Another process has a lease of its own under the same key, which
+whoever runs the call there revokes.
+"""
+
+import os
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+from weakref import WeakValueDictionary
+
+from runstore.errors import StaleRunError
+
+__all__ = ["Lease", "revoke"]
+
+_PATIENCE = 2.0  # seconds to wait for a write that is being published
+_REMEMBERED = 1024  # revoked leases that are kept although nothing else refers to them
+
+
+class Lease:
+    """What lets the contexts of one run, or of one attempt of a stage, write.
+
+    Args:
+        key: The same in every process; unique for ever.
+        label: What it is the lease of, for messages: ``attempt 1 of stage 'train' of
+            run 'default/r'``.
+        parent: The lease that this one ends with: an attempt's run, a nested run's stage.
+    """
+
+    __slots__ = ("__weakref__", "_home", "_reason", "_writes", "key", "label", "parent", "probe")
+
+    def __init__(self, key: str, label: str, parent: "Lease | None" = None) -> None:
+        self.key = key
+        self.label = label
+        self.parent = parent
+        self.probe: Callable[[], str | None] | None = None
+        """Asked before each write, where nobody else would tell: a reason to refuse it."""
+        self._home = _known.home
+        self._reason: str | None = None
+        self._writes: set[object] = set()  # those that are being published
+        _known.add(self)
+
+    @property
+    def revoked(self) -> str | None:
+        """Why its contexts can no longer write, or None if they can."""
+        lease: Lease | None = self
+        while lease is not None:
+            if lease._reason is not None:
+                return lease._reason
+            if lease.probe is not None and (reason := lease.probe()) is not None:
+                return reason
+            lease = lease.parent
+        return None
+
+    def check(self) -> None:
+        """Return if its contexts may write.
+
+        Raises:
+            StaleRunError: They may not.
+        """
+        if (reason := self.revoked) is not None:
+            raise StaleRunError(
+                f"{self.label} can no longer write: {reason}. What it left running is refused "
+                "every put, delete and copy; reads go on. To write to this run on purpose, use "
+                "ObjectStore(…).at(namespace=…, run=…) outside of its context",
+                self.label,
+            )
+
+    def begin(self, write: object) -> None:
+        """Let *write* be published; until `end`, whoever revokes the lease waits for it.
+
+        Raises:
+            StaleRunError: It must not be.
+        """
+        for lease in self._line():  # first this, then the check: `revoke` does it the other way
+            lease._writes.add(write)
+        try:
+            self.check()
+        except BaseException:
+            self.end(write)
+            raise
+
+    def end(self, write: object) -> None:
+        """Note that *write* has been published, or has failed."""
+        for lease in self._line():
+            lease._writes.discard(write)
+
+    def revoke(self, reason: str, patience: float = _PATIENCE) -> None:
+        """Let nothing be written any more under this lease, nor under those that end with it.
+
+        Waits up to *patience* seconds for writes that are being published, so that
+        afterwards none of this process appears; the first *reason* stays.
+        """
+        if self._reason is None:
+            self._reason = reason
+            _known.remember(self)
+        until = time.monotonic() + patience
+        while self._writes and time.monotonic() < until:
+            time.sleep(0.002)
+
+    def _line(self) -> "Iterable[Lease]":
+        lease: Lease | None = self
+        while lease is not None:
+            yield lease
+            lease = lease.parent
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lease) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"Lease({self.label}{', revoked' if self.revoked else ''})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Lease._again, (self.key, self.label, self.parent, self._home)
+
+    @classmethod
+    def _again(cls, key: str, label: str, parent: "Lease | None", home: str) -> Self:
+        """Return the lease of *key* in this process."""
+        with _known.lock:
+            known = _known.leases.get(key)
+            if isinstance(known, cls):
+                return known
+            lease = cls(key, label, parent)
+            lease._home = home
+        if home == _known.home and parent is None:  # a run that goes on is known where it began
+            lease._reason = "its run has ended"
+        return lease
+
+
+class _Known:
+    """The leases of this process, as long as something refers to them.
+
+    Of the revoked ones the last are kept, so that a context that comes back from
+    elsewhere is refused, too.
+    """
+
+    def __init__(self) -> None:
+        self.leases: WeakValueDictionary[str, Lease] = WeakValueDictionary()
+        self._revoked: deque[Lease] = deque(maxlen=_REMEMBERED)
+        self.in_new_process()
+
+    def in_new_process(self) -> None:
+        """Start anew in a forked child: another home, no lock held, no write under way."""
+        self.lock = threading.RLock()
+        self.home = secrets.token_hex(8)
+        for lease in list(self.leases.values()):
+            lease._writes = set()
+
+    def add(self, lease: Lease) -> None:
+        with self.lock:
+            self.leases[lease.key] = lease
+
+    def remember(self, lease: Lease) -> None:
+        self._revoked.append(lease)
+
+
+_known = _Known()
+os.register_at_fork(after_in_child=_known.in_new_process)
+
+
+def revoke(keys: Iterable[str], reason: str) -> None:
+    """Revoke the leases of these keys that this process knows."""
+    for key in keys:
+        with _known.lock:
+            lease = _known.leases.get(key)
+        if lease is not None:
+            lease.revoke(reason)

@@ -1,0 +1,92 @@
+"""Writing under a lease: refused once it is revoked, up to the last instant before publishing."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from runstore.backends import Backend, Entry
+from runstore.buffers import Buffer
+from runstore.context import Lease
+from runstore.errors import RunStoreError
+from runstore.store._objects import Objects
+
+__all__ = ["LeasedBackend", "leased"]
+
+
+class LeasedBackend:
+    """A backend whose writes need a lease; everything else is the backend's own.
+
+    The last look at the lease comes when all bytes have been produced: on a disk they
+    are in the temporary file and the rename follows; on S3 the one request, or the one
+    that completes the parts, follows. Whoever revokes the lease waits for a write that
+    is past this point.
+
+    Args:
+        backend: Where the bytes are kept.
+        lease: What lets them be written.
+    """
+
+    def __init__(self, backend: Backend, lease: Lease) -> None:
+        self._backend = backend
+        self._lease = lease
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def put(
+        self,
+        key: str,
+        buffers: Iterable[Buffer],
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> Entry:
+        """See `runstore.backends.Backend.put`."""
+        write = object()
+        try:
+            return self._backend.put(
+                key,
+                itertools.chain(buffers, self._last_look(write)),
+                if_absent=if_absent,
+                if_match=if_match,
+            )
+        finally:
+            self._lease.end(write)
+
+    def delete(self, key: str) -> None:
+        """See `runstore.backends.Backend.delete`."""
+        write = object()
+        self._lease.begin(write)
+        try:
+            self._backend.delete(key)
+        finally:
+            self._lease.end(write)
+
+    def delete_many(
+        self, keys: Iterable[str], *, missing_ok: bool = False
+    ) -> dict[str, RunStoreError]:
+        """See `runstore.backends.Backend.delete_many`."""
+        write = object()
+        self._lease.begin(write)
+        try:
+            return self._backend.delete_many(keys, missing_ok=missing_ok)
+        finally:
+            self._lease.end(write)
+
+    def _last_look(self, write: object) -> Iterator[Buffer]:
+        """Yield nothing; raise where a write must not be published."""
+        self._lease.begin(write)
+        yield from ()
+
+
+def leased(objects: Objects, lease: Lease) -> Objects:
+    """Return *objects* so that what they write needs *lease*.
+
+    Raises:
+        StaleRunError: It is revoked already.
+    """
+    lease.check()
+    twin = Objects.__new__(Objects)
+    twin.__dict__.update(objects.__dict__)
+    twin.backend = cast("Backend", LeasedBackend(objects.backend, lease))
+    return twin
