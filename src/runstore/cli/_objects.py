@@ -62,6 +62,9 @@ def rm(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask; needed where nobody can answer.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also a run that is still running.")
+    ] = False,
     as_json: JsonOption = False,
     store: StoreOption = None,
     debug: DebugOption = False,
@@ -90,7 +93,7 @@ def rm(
         say("nothing was removed")
         return
     if whole and at.run is not None:
-        place.delete_run(at.run, namespace=at.namespace)
+        place.delete_run(at.run, namespace=at.namespace, force=force)
     else:
         names = [info.name for info in found]
         at.view(place).delete_many(names, scope=at.scope, missing_ok=True)

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Self
+from typing import Any
 from weakref import WeakValueDictionary
 
 from runstore.errors import StaleRunError
@@ -122,17 +122,17 @@ class Lease:
         return f"Lease({self.label}{', revoked' if self.revoked else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Lease._again, (self.key, self.label, self.parent, self._home)
+        return _again, (self.key, self.label, self.parent, self._home)
 
-    @classmethod
-    def _again(cls, key: str, label: str, parent: "Lease | None", home: str) -> Self:
-        """Return the lease of *key* in this process."""
-        with _known.lock:
-            known = _known.leases.get(key)
-            if isinstance(known, cls):
-                return known
-            lease = cls(key, label, parent)
-            lease._home = home
+
+def _again(key: str, label: str, parent: Lease | None, home: str) -> Lease:
+    """Return the lease of *key* in this process."""
+    with _known.lock:
+        known = _known.leases.get(key)
+        if known is not None:
+            return known
+        lease = Lease(key, label, parent)
+        lease._home = home
         if home == _known.home and parent is None:  # a run that goes on is known where it began
             lease._reason = "its run has ended"
         return lease

@@ -35,6 +35,7 @@ __all__ = [
     "ConfigSpec",
     "Metadata",
     "PicklePolicy",
+    "RunProcess",
     "RunState",
     "Selector",
     "Stage",
@@ -51,7 +52,8 @@ __all__ = [
 PicklePolicy = Literal["allow", "warn", "deny", "signed"]
 """What a store does with values that only pickle can hold; see `runstore.ObjectStore`."""
 
-RunState = Literal["pending", "running", "finished", "failed"]
+RunState = Literal["pending", "running", "finished", "failed", "lost"]
+"""``lost`` is what others see of a run that says ``running`` and whose process is gone."""
 
 Target = str | Callable[..., Any]
 """A stage's code: ``package.module.function``, ``package.module:function`` or a callable."""
@@ -243,6 +245,23 @@ class StageRecord(_Value):
     error: str | None = None
 
 
+class RunProcess(_Value):
+    """The process that carries a run out, so that others on its host can see that it is gone.
+
+    Attributes:
+        host: The name of its machine.
+        space: The boot and the container in which *pid* has its meaning; None where
+            that is unknown, and then nobody looks.
+        pid: Its number.
+        started: When it started, in ticks since the boot: numbers are used again.
+    """
+
+    host: str
+    space: str | None = None
+    pid: int
+    started: int | None = None
+
+
 class WorkflowRun(_Value):
     """The record of one run.
 
@@ -251,10 +270,11 @@ class WorkflowRun(_Value):
         name: The run's scope in the store; unique in its namespace.
         workflow: The name of its workflow.
         source: What triggered it: ``manual``, ``cli``, ``schedule``…
-        state: pending, running, finished or failed.
+        state: pending, running, finished or failed; as seen by others also lost.
         result: What the last stage returned.
         error: Why it failed: stage, type and message.
         stages: What became of each stage, in the order of the definition.
+        runner: The process that carries it out, if `runstore.run_workflow` does.
     """
 
     uid: str
@@ -268,6 +288,7 @@ class WorkflowRun(_Value):
     result: Any = None
     error: str | None = None
     stages: tuple[StageRecord, ...] = ()
+    runner: RunProcess | None = None
 
 
 class StoreAddress(_Value):

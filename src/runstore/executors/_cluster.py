@@ -165,7 +165,8 @@ class ClusterExecutor(ABC):
         return future
 
     def revoke(self, leases: Sequence[Lease], reason: str) -> None:
-        """See `Executor.revoke`."""
+        """See `Executor.revoke`; by default the engine ends whoever would have to be told."""
+        return
 
     def close(self, *, kill: bool = False) -> None:
         """See `Executor.close`."""

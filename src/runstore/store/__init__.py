@@ -1,6 +1,7 @@
 """Where objects go: the store, its verbs, and what it says about what it keeps."""
 
 import os
+from contextvars import Context
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,11 +33,20 @@ from runstore.store._opening import (
     remember,
     unremember,
 )
-from runstore.store._records import delete_record, list_runs, read_run, write_run
+from runstore.store._records import ask_to_delete, delete_record, list_runs, read_run, write_run
+from runstore.store._runner import this_process
 from runstore.store._target import Target
 from runstore.store._verbs import Verbs
 
-__all__ = ["ObjectInfo", "ObjectStore", "StoreView", "Target", "Verbs", "human_size"]
+__all__ = [
+    "ObjectInfo",
+    "ObjectStore",
+    "StoreView",
+    "Target",
+    "Verbs",
+    "human_size",
+    "this_process",
+]
 
 
 class ObjectStore(Verbs):
@@ -224,23 +234,35 @@ class ObjectStore(Verbs):
         check_text("read_run", "namespace", namespace, error=InvalidNameError)
         return read_run(self.backend, check_run(name), namespace)
 
-    def delete_run(self, name: str, *, namespace: str) -> None:
+    def delete_run(self, name: str, *, namespace: str, force: bool = False) -> None:
         """Remove every object of a run, then its record.
 
         Not all or nothing: if it stops half-way the record is still there, and so is
         what was not reached; call it again. Other runs and what the namespace's runs
         share stay as they are.
 
+        Args:
+            name: The run.
+            namespace: Where it is.
+            force: Also a run that goes on. If this process carries it out, it can write
+                nothing from now on. Another process finds out when its next stage ends:
+                the run fails there and its record is not written again, but what its
+                stages put until then stays; delete the run once more.
+
         Raises:
+            RunActiveError: Its record says that it is running, without *force*.
             ObjectNotFoundError: There is neither an object nor a record of it.
             BulkError: Some objects could not be removed; the record is kept.
             StorageError: The place failed.
         """
         check_text("delete_run", "name", name, error=InvalidNameError)
         check_text("delete_run", "namespace", namespace, error=InvalidNameError)
+        check_flag("delete_run", "force", force)
         view = self.at(namespace=namespace, run=name)
+        view._target().writable()  # code of a given-up attempt deletes no runs either
+        ask_to_delete(self.backend, name, namespace, force=force)
         names = [info.name for info in view.list()]
-        view.delete_many(names, missing_ok=True)
+        Context().run(view.delete_many, names, missing_ok=True)  # it may be the run of this code
         if not delete_record(self.backend, name, namespace) and not names:
             raise ObjectNotFoundError(
                 f"no run {name!r} in namespace {namespace!r} ({self.url})", f"{namespace}/{name}"

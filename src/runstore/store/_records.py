@@ -5,13 +5,14 @@ from datetime import UTC
 
 from runstore.backends import Backend
 from runstore.buffers import flat
-from runstore.context import WorkflowRun
+from runstore.context import WorkflowRun, revoke
 from runstore.errors import (
     BackendUnavailableError,
     BucketNotFoundError,
     CorruptObjectError,
     ObjectExistsError,
     ObjectNotFoundError,
+    RunActiveError,
     RunStoreError,
     StorageError,
     UnreadableWarning,
@@ -19,8 +20,9 @@ from runstore.errors import (
 from runstore.keys import record_key, scope_of
 from runstore.names import check_namespace
 from runstore.store._record_file import parsed_record, record_bytes
+from runstore.store._runner import seen_from_here
 
-__all__ = ["delete_record", "list_runs", "read_run", "write_run"]
+__all__ = ["ask_to_delete", "delete_record", "list_runs", "read_run", "write_run"]
 
 
 def write_run(backend: Backend, run: WorkflowRun, *, new: bool = False) -> None:
@@ -47,7 +49,8 @@ def read_run(backend: Backend, name: str, namespace: str) -> WorkflowRun:
         raise ObjectNotFoundError(
             f"no record of a run {name!r} in namespace {namespace!r} ({backend.url})", ref
         ) from exc
-    return parsed_record(flat(data).tobytes(), namespace, name, f"{backend.url}/{key}")
+    record = parsed_record(flat(data).tobytes(), namespace, name, f"{backend.url}/{key}")
+    return seen_from_here(record)
 
 
 def delete_record(backend: Backend, name: str, namespace: str) -> bool:
@@ -57,6 +60,29 @@ def delete_record(backend: Backend, name: str, namespace: str) -> bool:
     except ObjectNotFoundError:
         return False
     return True
+
+
+def ask_to_delete(backend: Backend, name: str, namespace: str, *, force: bool) -> None:
+    """Refuse to delete a run that goes on, or with *force* let it write no more.
+
+    Raises:
+        RunActiveError: It goes on, as far as its record says.
+    """
+    try:
+        run = read_run(backend, name, namespace)
+    except (ObjectNotFoundError, CorruptObjectError):
+        return  # nothing says that it goes on
+    if run.state != "running":
+        return
+    ref = f"{namespace}/{name}"
+    if not force:
+        raise RunActiveError(
+            f"run {ref!r} is not deleted: its record says that it is running. Wait until it has "
+            "ended, or stop it. If it was killed on another host, or must go at once: "
+            "delete_run(…, force=True), in a shell `runstore rm --force`",
+            ref,
+        )
+    revoke([run.uid], "its run was deleted")
 
 
 def list_runs(backend: Backend, namespace: str | None) -> list[WorkflowRun]:
@@ -100,4 +126,4 @@ def _listed(backend: Backend, namespace: str, key: str) -> WorkflowRun:
     if name is None or record_key(namespace, name) != key:
         raise CorruptObjectError(f"{where} is no run record: it has no run's name", where)
     data, _ = backend.get(key)
-    return parsed_record(flat(data).tobytes(), namespace, name, where)
+    return seen_from_here(parsed_record(flat(data).tobytes(), namespace, name, where))

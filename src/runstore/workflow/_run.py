@@ -14,10 +14,13 @@ from runstore.arguments import (
 )
 from runstore.context import (
     Config,
+    Lease,
     Workflow,
     WorkflowRun,
     WorkflowRunContext,
     address_of,
+    default_namespace,
+    find_run_context,
     new_run,
     now,
 )
@@ -28,7 +31,9 @@ from runstore.workflow._load import as_source, values_for
 from runstore.workflow._placement import check_placement, check_shared
 from runstore.workflow._plan import Plan, make_plan
 from runstore.workflow._progress import reason_of
+from runstore.workflow._run_record import RunRecord
 from runstore.workflow._scheduler import Scheduler, StageFailure
+from runstore.workflow._signals import TerminatedError, terminable
 
 if TYPE_CHECKING:
     from runstore.store import ObjectStore
@@ -39,7 +44,7 @@ __all__ = ["run_workflow"]
 def run_workflow(
     workflow: Workflow | Mapping[str, Any] | str | os.PathLike[str],
     input: Mapping[str, Any] | None = None,  # noqa: A002 - the context's field
-    namespace: str = "default",
+    namespace: str | None = None,
     executor: str = "local",
     executor_options: Mapping[str, Any] | None = None,
     config: Mapping[str, Any]
@@ -56,13 +61,19 @@ def run_workflow(
     What can be known to be wrong is found before anything runs or is written. The
     record is in the store when the run starts and when it ends, however it ends.
     Stages that do not depend on each other run side by side. Once a stage has
-    failed, those that run are let finish and no others are started.
+    failed, those that run are let finish and no others are started. A call that
+    failed, was cancelled or took longer than its timeout can no longer write, whatever
+    it left running; nor can anything of the run once it has ended.
+
+    In the main thread SIGTERM and SIGHUP end the run as Ctrl-C does, and then the
+    process; handlers of the program's own are left alone.
 
     Args:
         workflow: A `Workflow`, a dict of the same shape, or the path of a YAML file;
             modules beside that file can be its targets.
         input: What stages find in ``get_run_context().input``.
-        namespace: What stages store is shared within it at most.
+        namespace: What stages store is shared within it at most; by default the setting
+            ``RUNSTORE_NAMESPACE``, else ``default``.
         executor: ``local``, ``dask`` or ``ray``.
         executor_options: For ``local``: ``mode``, ``threads`` (default) or
             ``processes``, and ``workers``, by default one per CPU. For ``dask`` and
@@ -93,10 +104,12 @@ def run_workflow(
         MissingExtraError: The engine is not installed.
         ExecutorUnavailableError: The engine could not be started or reached.
         ObjectExistsError: There is a run of this name already.
+        StaleRunError: The run was deleted while it went on; no record is written.
         StageError: A stage failed; ``__cause__`` is its own error and ``run`` the record.
         StorageError: The record could not be written.
     """
-    from runstore.store import ObjectStore  # not needed by a worker process, which comes by here
+    # Not needed by a worker process, which comes by here.
+    from runstore.store import ObjectStore, this_process
 
     check_text("run_workflow", "executor", executor)
     check_keys("run_workflow", "executor_options", executor_options, optional=True)
@@ -110,7 +123,10 @@ def run_workflow(
     definition = origin.workflow
     values = values_for(definition, config)
     check_nested("run_workflow", "config", values)
+    if namespace is None:
+        namespace = default_namespace()
     record = new_run(definition.metadata.name, namespace=namespace, name=run, source=source)
+    record = record.model_copy(update={"runner": this_process()})
     address = address_of(store, "run_workflow")
     folders = [str(origin.folder)] if origin.folder else []
     engine = open_executor(executor, executor_options, folders)
@@ -125,9 +141,9 @@ def run_workflow(
         run=record,
         config=values,
         store=address,
-    )
+    ).leased(_lease_of(record))
     objects = ObjectStore.from_address(address)
-    with engine:
+    with terminable(), engine:
         engine.start(plan.needs())
         check_placement(address, engine)
         objects.write_run(record, new=run is not None)
@@ -146,7 +162,8 @@ def _carry_out(
     objects: "ObjectStore",
 ) -> tuple[WorkflowRun, StageFailure | None]:
     begun, total = time.monotonic(), len(plan.stages)
-    scheduler = Scheduler(plan, ctx, engine, reporter)
+    run_record = RunRecord(objects, ctx.run)
+    scheduler = Scheduler(plan, ctx, engine, reporter, run_record.check)
 
     def end(error: str | None = None) -> WorkflowRun:
         state: Literal["finished", "failed"] = "finished" if error is None else "failed"
@@ -167,23 +184,42 @@ def _carry_out(
         if engine.location is not None:
             reporter.executor(engine.location, total)
         scheduler.run()
+        _no_more_writes(ctx, engine)
+        engine.close()  # before the record says that the run has ended, nothing of it is left
+        run_record.check()
     except BaseException as exc:
+        _no_more_writes(ctx, engine)
         engine.close(kill=True)
-        stopped = isinstance(exc, (KeyboardInterrupt, SystemExit))
+        stopped = isinstance(exc, (KeyboardInterrupt, SystemExit, TerminatedError))
         reason = "interrupted" if stopped else reason_of(exc)
         scheduler.interrupt(reason)
-        _write(objects, end(reason), exc)
+        record = end(reason)
+        if not run_record.is_gone():
+            _write(run_record, record, exc)
         raise
     failure = scheduler.failure
     record = end(f"{_what(failure)}: {reason_of(failure.error)}" if failure else None)
-    _write(objects, record, _stage_error(failure, record) if failure else None)
+    _write(run_record, record, _stage_error(failure, record) if failure else None)
     return record, failure
 
 
-def _write(objects: "ObjectStore", record: WorkflowRun, error: BaseException | None) -> None:
+def _lease_of(run: WorkflowRun) -> Lease:
+    """Return the lease of a new run; one that a stage starts ends with the stage's attempt."""
+    outer = find_run_context()
+    label = f"run '{run.namespace}/{run.name}'"
+    return Lease(run.uid, label, None if outer is None else outer.lease)
+
+
+def _no_more_writes(ctx: WorkflowRunContext, engine: Executor) -> None:
+    if ctx.lease is not None:
+        ctx.lease.revoke("its run has ended")
+        engine.revoke([ctx.lease], "its run has ended")
+
+
+def _write(run_record: RunRecord, record: WorkflowRun, error: BaseException | None) -> None:
     """Write the record; if that fails, *error* still comes first, with a note."""
     try:
-        objects.write_run(record)
+        run_record.write(record)
     except RunStoreError as exc:
         if error is None:
             raise

@@ -1,6 +1,7 @@
 """Which call is made next: stages in the order of the graph, items side by side."""
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -47,11 +48,18 @@ class Scheduler:
         ctx: The context of the run; every call gets its own, at its stage.
         executor: Where calls run.
         reporter: Who is told.
+        at_stage_end: Called when a stage has ended well; what it raises ends the run.
     """
 
     def __init__(
-        self, plan: Plan, ctx: WorkflowRunContext, executor: Executor, reporter: Reporter
+        self,
+        plan: Plan,
+        ctx: WorkflowRunContext,
+        executor: Executor,
+        reporter: Reporter,
+        at_stage_end: Callable[[], None] = lambda: None,
     ) -> None:
+        self._at_stage_end = at_stage_end
         self.failure: StageFailure | None = None
         self.result: Any = None
         self._plan = plan
@@ -87,6 +95,8 @@ class Scheduler:
             if not self._flying and not self._dividing:
                 break
             landed = self._landed.get()
+            if self._ctx.lease is not None:
+                self._ctx.lease.check()  # the run may have been deleted, or given up as a whole
             if landed in self._dividing:
                 self._divided(self._dividing.pop(landed), landed)
             else:
@@ -216,6 +226,7 @@ class Scheduler:
                 self._held.pop(other, None)  # nobody needs it any more, and it may be large
         self._sorter.done(stage.name)
         self._reporter.stage(stage.name, "finished", stage.done, stage.total, stage.seconds)
+        self._at_stage_end()
 
     def _fail(self, attempt: _Attempt, error: BaseException) -> None:
         stage = self._stages[attempt.stage]

@@ -1,0 +1,58 @@
+"""Which process carries a run out, and whether it is still there."""
+
+import os
+import socket
+from pathlib import Path
+
+from runstore.context import RunProcess, WorkflowRun
+
+__all__ = ["seen_from_here", "this_process"]
+
+
+def this_process() -> RunProcess:
+    """Describe this process, for the record of a run that it carries out."""
+    pid = os.getpid()
+    return RunProcess(host=socket.gethostname(), space=_space(), pid=pid, started=_started(pid))
+
+
+def seen_from_here(run: WorkflowRun) -> WorkflowRun:
+    """Return *run*, as ``lost`` if it says ``running`` and its process of this host is gone.
+
+    Of another host, another container or a time before the last boot nothing is known,
+    and the record is taken at its word.
+    """
+    runner = run.runner
+    if run.state != "running" or runner is None or runner.space is None:
+        return run
+    if (runner.host, runner.space) != (socket.gethostname(), _space()) or _lives(runner):
+        return run
+    return run.model_copy(update={"state": "lost"})
+
+
+def _lives(runner: RunProcess) -> bool:
+    try:
+        os.kill(runner.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # it is somebody else's, and there
+    started = _started(runner.pid)
+    return started is None or started == runner.started  # a process number is used again
+
+
+def _space() -> str | None:
+    """Name the boot and the container in which process numbers have their meaning."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:  # not Linux
+        return None
+
+
+def _started(pid: int) -> int | None:
+    """Return when a process started, in ticks since the boot; 0 if it has ended, unreaped."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return 0 if fields[0] in "ZX" else int(fields[19])

@@ -1,0 +1,56 @@
+"""The record of a run while this process carries the run out."""
+
+from typing import TYPE_CHECKING
+
+from runstore.context import WorkflowRun
+from runstore.errors import ObjectNotFoundError, RunStoreError, StaleRunError
+
+if TYPE_CHECKING:
+    from runstore.store import ObjectStore
+
+__all__ = ["RunRecord"]
+
+
+class RunRecord:
+    """The record of a run, which is not made again once somebody has deleted it.
+
+    Args:
+        objects: Where it is.
+        run: The run.
+    """
+
+    def __init__(self, objects: "ObjectStore", run: WorkflowRun) -> None:
+        self._objects = objects
+        self._run = run
+
+    def is_gone(self) -> bool:
+        """Say whether it was deleted, or is another run's by now; False if nobody can tell."""
+        run = self._run
+        try:
+            return self._objects.read_run(run.name, namespace=run.namespace).uid != run.uid
+        except ObjectNotFoundError:
+            return True
+        except RunStoreError:
+            return False  # an outage is no deletion
+
+    def check(self) -> None:
+        """Return if it is still there, as far as can be told.
+
+        Raises:
+            StaleRunError: It is gone.
+        """
+        if self.is_gone():
+            ref = f"{self._run.namespace}/{self._run.name}"
+            raise StaleRunError(
+                f"run {ref!r} was deleted while it went on, so it was stopped and no record of it "
+                "is written",
+                ref,
+            )
+
+    def write(self, run: WorkflowRun) -> None:
+        """Write it as *run*.
+
+        Raises:
+            StorageError: The place failed.
+        """
+        self._objects.write_run(run)

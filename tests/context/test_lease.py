@@ -1,0 +1,248 @@
+"""Whether a context may still write: leases, in this process and across others."""
+
+import gc
+import os
+import pickle
+import threading
+
+import pytest
+
+from runstore import bind, object_store, run_context
+from runstore.context import Lease, get_run_context, revoke
+from runstore.errors import StaleRunError
+
+
+@pytest.fixture
+def run():
+    """Make the lease of a run."""
+    return Lease(os.urandom(8).hex(), "run 'ns/r'")
+
+
+def attempt(run, number=1):
+    """Make the lease of an attempt of the run's only stage."""
+    return Lease(f"{run.key}/{number}", f"attempt {number} of stage 's' of run 'ns/r'", run)
+
+
+@pytest.fixture
+def leased(run, tmp_path):
+    """Make the context of an attempt."""
+    with run_context(namespace="ns", run="r", store=tmp_path / "store") as ctx:
+        return ctx.at_stage("s").leased(attempt(run))
+
+
+def test_a_revoked_lease_names_attempt_and_reason(run):
+    """The error says whose lease it was, why it is over, and what to do."""
+    lease = attempt(run)
+    lease.check()
+    lease.revoke("it failed and was given up")
+    with pytest.raises(StaleRunError, match=r"attempt 1 of stage 's' of run 'ns/r' can no longer"):
+        lease.check()
+    with pytest.raises(StaleRunError, match=r"it failed and was given up\. .*ObjectStore\(…\)\.at"):
+        lease.check()
+
+
+def test_attempts_end_with_their_run_and_not_with_each_other(run):
+    """Revoking an attempt leaves the next one alone; revoking the run ends both."""
+    first, second = attempt(run, 1), attempt(run, 2)
+    first.revoke("it failed")
+    assert ("it failed", None) == (first.revoked, second.revoked)
+    run.revoke("its run has ended")
+    assert "its run has ended" == second.revoked
+
+
+def test_the_first_reason_stays(run):
+    """A lease that is revoked twice says why it was the first time."""
+    run.revoke("it was deleted")
+    run.revoke("its run has ended")
+    assert "it was deleted" == run.revoked
+
+
+def test_a_lease_that_comes_back_is_the_same(run):
+    """Pickled and unpickled in its process, a lease is the very same, revoked or not."""
+    lease = attempt(run)
+    assert lease is pickle.loads(pickle.dumps(lease))
+    lease.revoke("it failed")
+    assert "it failed" == pickle.loads(pickle.dumps(lease)).revoked
+
+
+def test_a_lease_that_comes_back_too_late_is_over(run):
+    """Once nothing here refers to a run any more, what was pickled of it is refused."""
+    key, pickled = run.key, pickle.dumps(attempt(run))
+    del run
+    gc.collect()
+    # the fixture's own reference is gone with its last user, so look by another key
+    other = pickled.replace(key.encode(), os.urandom(8).hex().encode())
+    assert "its run has ended" == pickle.loads(other).revoked
+
+
+def test_a_revoked_attempt_is_remembered(run):
+    """A pickled attempt that was given up stays so although nothing refers to it meanwhile."""
+    pickled = pickle.dumps(attempt(run))
+    revoke([f"{run.key}/1"], "unknown by now: nobody refers to it")
+    lease = pickle.loads(pickled)
+    assert lease.revoked is None
+    lease.revoke("it failed")
+    del lease
+    gc.collect()
+    assert "it failed" == pickle.loads(pickled).revoked
+
+
+def test_unknown_leases_do_not_pile_up(run):
+    """Leases are kept as long as something refers to them, and no longer."""
+    from runstore.context._lease import _known
+
+    gc.collect()
+    before = len(_known.leases)
+    kept = [attempt(run, number) for number in range(500)]
+    assert before + 500 == len(_known.leases)
+    del kept
+    gc.collect()
+    assert before == len(_known.leases)
+
+
+def test_revoked_leases_are_bounded(run):
+    """Of revoked leases the last thousand are remembered."""
+    from runstore.context._lease import _known
+
+    for number in range(3000):
+        attempt(run, number).revoke("it failed")
+    gc.collect()
+    assert 1024 == len(_known._revoked)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_has_leases_of_its_own(run):
+    """In a child the lock is free, and what is revoked there says nothing about the parent."""
+    from runstore.context._lease import _known
+
+    lease = attempt(run)
+    with _known.lock:
+        pid = os.fork()
+        if pid == 0:
+            revoke([lease.key], "in the child")
+            os._exit(7 if pickle.loads(pickle.dumps(lease)).revoked == "in the child" else 1)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert 7 == code
+    assert lease.revoked is None
+
+
+VERBS = [
+    lambda: object_store.put("x", 2),
+    lambda: object_store.put("x", 2, scope="namespace"),
+    lambda: object_store.put("x.txt", "two"),
+    lambda: object_store.put("x.parquet", None),
+    lambda: object_store.put_many({"x": 2}),
+    lambda: object_store.delete("x"),
+    lambda: object_store.delete("nothing", missing_ok=True),
+    lambda: object_store.delete_many(["x"]),
+    lambda: object_store.copy("x", to_name="y"),
+    lambda: object_store.copy("x", to_scope="namespace"),
+]
+
+
+@pytest.mark.parametrize("verb", range(len(VERBS)))
+def test_no_verb_writes_under_a_revoked_lease(verb, leased):
+    """Whatever would change something is refused; reads go on."""
+    write = bind(VERBS[verb], leased)
+    bind(object_store.put, leased)("x", 1)
+    leased.lease.revoke("it failed")
+    with pytest.raises(StaleRunError):
+        write()
+    assert 1 == bind(object_store.get, leased)("x")
+    assert ["x"] == [info.name for info in bind(object_store.list, leased)()]
+    assert [] == bind(object_store.list, leased)(scope="namespace")
+
+
+def test_a_view_is_no_way_round(leased):
+    """Code in a context that is over cannot write through a store or view of its own either."""
+    from runstore import ObjectStore
+
+    view = ObjectStore.from_address(leased.store).at(namespace="ns", run="other")
+    leased.lease.revoke("it failed")
+    with pytest.raises(StaleRunError):
+        bind(view.put, leased)("x", 1)
+    view.put("x", 2)  # outside of it, on purpose
+    assert 2 == view.get("x")
+
+
+def test_a_run_entered_inside_is_over_too(leased):
+    """A run that an attempt enters by hand is part of the attempt."""
+
+    def nested():
+        with run_context(run="inner"):
+            object_store.put("x", 1)
+
+    bind(nested, leased)()
+    leased.lease.revoke("it failed")
+    with pytest.raises(StaleRunError):
+        bind(nested, leased)()
+
+
+def test_a_run_by_hand_has_no_lease(tmp_path):
+    """A context of run_context() may be used again whenever its user likes."""
+    with run_context(store=tmp_path / "store") as ctx:
+        assert ctx.lease is None
+    bind(object_store.put, ctx)("x", 1)
+    assert 1 == bind(object_store.get, ctx)("x")
+
+
+class Slow:
+    """A value whose pickling tells when it begins, and waits until it is let go on."""
+
+    begun, go_on = threading.Event(), threading.Event()
+
+    def __reduce__(self):
+        self.begun.set()
+        assert self.go_on.wait(60)
+        return Slow, ()
+
+
+def test_a_write_under_way_is_not_published(leased):
+    """A put that had begun before the lease was revoked leaves the old object in its place."""
+    put = bind(object_store.put, leased)
+    put("x", 1)
+    failed = []
+
+    def write():
+        try:
+            put("x", Slow())
+        except StaleRunError as exc:
+            failed.append(exc)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert Slow.begun.wait(60)
+    leased.lease.revoke("it took longer than its timeout")
+    Slow.go_on.set()
+    thread.join()
+    assert 1 == len(failed)
+    assert 1 == bind(object_store.get, leased)("x")
+
+
+def test_revoking_waits_for_a_write_past_the_last_look(run):
+    """When revoke() returns, a write that could no longer be stopped has been published."""
+    lease, write, order = attempt(run), object(), []
+    lease.begin(write)
+    thread = threading.Thread(target=lambda: (run.revoke("its run has ended", 60), order.append(2)))
+    thread.start()
+    while run._reason is None:
+        pass
+    order.append(1)
+    lease.end(write)
+    thread.join()
+    assert [1, 2] == order
+
+
+def test_revoking_does_not_wait_for_ever(run):
+    """A write that hangs holds up who revokes for the given time only."""
+    lease = attempt(run)
+    lease.begin(object())
+    lease.revoke("it failed", patience=0.01)
+    assert "it failed" == lease.revoked
+
+
+def test_the_context_of_the_stage_carries_the_lease(leased):
+    """The lease goes along with copies and pickles of the context."""
+    for ctx in (leased.model_copy(), leased.at_stage("t"), pickle.loads(pickle.dumps(leased))):
+        assert leased.lease is ctx.lease
+    assert leased == bind(get_run_context, leased)()
