@@ -46,8 +46,8 @@ def run(where: Where, store: ObjectStore, flow: dict[str, Any], **more: Any) -> 
 
 
 def told(record: WorkflowRun) -> dict[str, Any]:
-    """What a record says, but for times and random names."""
-    said = record.model_dump(exclude={"uid", "started_at", "finished_at"})
+    """What a record says, but for times, random names and the process."""
+    said = record.model_dump(exclude={"uid", "started_at", "finished_at", "runner"})
     for stage in said["stages"]:
         del stage["started_at"], stage["finished_at"]
     return said
