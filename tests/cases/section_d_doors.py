@@ -116,3 +116,29 @@ def negative_resources(here: Path) -> None:
     )
     with pytest.raises(InvalidWorkflowError, match=r"flow.yaml:4:.*resources\.cpus: .* equal to 0"):
         load_workflow(path)
+
+
+@case("D6", "Terminal escapes in column names, and in a swapped header, are written out.")
+def terminal_escapes(here: Path) -> None:
+    import subprocess
+    import sys
+
+    import pyarrow as pa
+
+    from runstore import ObjectStore
+
+    view = ObjectStore(here / "store").at(namespace="n", run="r")
+    view.put("table", pa.table({"\x1b[31mred\x1b]0;owned\x07\u202e": [1]}))
+    folder = here / "store" / "n" / "r"
+    view.put("a\u202e\u2066b", 1)
+    (swapped,) = folder.glob("a*")
+    shutil.copy(swapped, folder / "x.arrow")
+    for words in (["show", "n/r/table"], ["show", "n/r/x"], ["ls", "--details", "n/r"]):
+        ended = subprocess.run(
+            [sys.executable, "-m", "runstore", "--store", "store", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        shown = ended.stdout + ended.stderr
+        assert shown.replace("\n", "").isprintable(), shown.encode()

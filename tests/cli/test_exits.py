@@ -17,7 +17,7 @@ CODES = {
     for code, names in {
         1: "RunStoreError WorkflowError StageError StageTimeoutError",
         2: "NoRunContextError InvalidNameError InvalidRequestError SettingsError "
-        "InvalidWorkflowError MissingInputError",
+        "InvalidWorkflowError MissingInputError StoreClosedError",
         3: "ObjectNotFoundError",
         4: "ObjectExistsError PreconditionFailedError",
         5: "StorageError AccessDeniedError StorageFullError BucketNotFoundError "

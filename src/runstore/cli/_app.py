@@ -3,8 +3,9 @@
 import contextlib
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Annotated
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -12,8 +13,8 @@ from runstore import __version__
 from runstore.cli import _browse, _demo, _get, _objects, _run, _show
 from runstore.cli._exits import BUG, INTERRUPTED, MEANINGS, OK, code_of
 from runstore.cli._options import DebugOption, Given, StoreOption
-from runstore.cli._output import say, say_error
-from runstore.errors import RunStoreError, StageError
+from runstore.cli._output import emit, say, say_error
+from runstore.errors import RunStoreError, RunStoreWarning, StageError
 
 __all__ = ["app", "main"]
 
@@ -38,7 +39,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        print(f"runstore {__version__}")
+        emit(f"runstore {__version__}")
         raise typer.Exit
 
 
@@ -80,6 +81,11 @@ def main(args: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError):  # names in an ASCII terminal must not fail
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     given = Given()
+    with _warnings_told():
+        return _ended(args, given)
+
+
+def _ended(args: Sequence[str] | None, given: Given) -> int:
     try:
         ended = app(
             args=list(args) if args is not None else None,
@@ -94,7 +100,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as exc:  # noqa: BLE001 - shown whole, not hidden
         # typer's errors are click's, which it has under several names; they know their code.
         if not hasattr(exc, "format_message") or not hasattr(exc, "exit_code"):
-            traceback.print_exc()
+            say(traceback.format_exc())
             say_error("this is a bug in runstore, please report it with the traceback above")
             return BUG
         _tell_usage(exc)
@@ -104,9 +110,35 @@ def main(args: Sequence[str] | None = None) -> int:
     return ended if isinstance(ended, int) else OK
 
 
+@contextlib.contextmanager
+def _warnings_told() -> Iterator[None]:
+    """Say runstore's own warnings in a sentence, each once, and others as Python does."""
+    told: set[str] = set()
+
+    def tell(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: Any = None,
+        line: str | None = None,
+    ) -> None:
+        text = warnings.formatwarning(message, category, filename, lineno, line).rstrip()
+        if issubclass(category, RunStoreWarning):
+            text = f"warning: {message}"
+        if text not in told:
+            told.add(text)
+            say(text)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", RunStoreWarning)
+        warnings.showwarning = tell
+        yield
+
+
 def _told(error: RunStoreError, debug: bool) -> int:
     if debug:
-        traceback.print_exception(error)
+        say("".join(traceback.format_exception(error)))
     elif isinstance(error, StageError) and error.traceback:
         say(error.traceback.rstrip() + "\n")  # the user's own code, which they need to see
     say_error(str(error))

@@ -37,6 +37,7 @@ EXIT_CODES: dict[type[errors.RunStoreError], int] = {
     errors.InvalidNameError: USAGE,
     errors.InvalidRequestError: USAGE,
     errors.SettingsError: USAGE,
+    errors.StoreClosedError: USAGE,
     errors.ObjectNotFoundError: NOT_FOUND,
     errors.ObjectExistsError: TAKEN,
     errors.PreconditionFailedError: TAKEN,

@@ -23,7 +23,7 @@ from runstore.errors import (
 __all__ = ["extensions_for", "new_file", "read_value", "write_value"]
 
 _TABLES = ("parquet", "csv", "arrow", "json")
-_READ = (pa.ArrowException, OSError, ValueError, UnicodeDecodeError)
+_READ = (pa.ArrowException, OSError, ValueError, RecursionError)
 
 
 def extensions_for(value: Any) -> tuple[str, ...]:

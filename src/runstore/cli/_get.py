@@ -1,5 +1,6 @@
 """`get`: a stored value as a file."""
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
-from runstore.cli._output import emit_json, say, size, to_stdout
+from runstore.cli._output import emit, emit_json, say, size, to_stdout
 from runstore.cli._refs import object_place
 from runstore.errors import InvalidRequestError
 
@@ -72,6 +73,11 @@ def _to_stdout(value: Any, ref: str) -> None:
     extension = next(iter(extensions_for(value)), "txt")
     if extension == "npy":
         raise InvalidRequestError(f"{ref} is an array, not text: write it with -o FILE.npy", ref)
+    if sys.stdout.isatty():  # a terminal, and not a pipe, is steered by what is printed
+        shown = io.BytesIO()
+        write_value(value, extension, shown, ref)
+        emit(shown.getvalue().decode(errors="backslashreplace").removesuffix("\n"))
+        return
     with to_stdout():
         write_value(value, extension, sys.stdout.buffer, ref)
         sys.stdout.buffer.flush()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
-from runstore.cli._output import describe_info, emit_json, say, size
+from runstore.cli._output import asked, describe_info, emit_json, say, size
 from runstore.cli._refs import object_place, parse_ref, resolved
-from runstore.errors import InvalidRequestError, ObjectNotFoundError
+from runstore.errors import CorruptObjectError, InvalidRequestError, ObjectNotFoundError
 from runstore.keys import SHARED
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ def _state(store: "ObjectStore", at: "Ref") -> str | None:
         return store.read_run(at.run, namespace=at.namespace).state
     except ObjectNotFoundError:
         return None
+    except CorruptObjectError:
+        return "unreadable"  # it can be removed all the same
 
 
 def _agreed(store: "ObjectStore", at: "Ref", found: "list[ObjectInfo]") -> bool:
@@ -128,7 +130,7 @@ def _agreed(store: "ObjectStore", at: "Ref", found: "list[ObjectInfo]") -> bool:
         raise InvalidRequestError(f"this would remove {what}: add --yes to do it", str(at))
     if state == "running":
         say("its record says that this run is not over")
-    return typer.confirm(f"Remove {what}?", err=True)
+    return asked(f"Remove {what}?")
 
 
 def _report(refs: list[str], as_json: bool) -> None:

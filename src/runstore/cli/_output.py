@@ -1,4 +1,9 @@
-"""What is printed: tables for people, one JSON document for programs, messages beside both."""
+"""What is printed: tables for people, one JSON document for programs, messages beside both.
+
+This is the only place of the command line that writes to the terminal. Names, values, errors and
+warnings may hold control characters, which could steer it, or marks that turn the direction of
+text; all of them are written out here, always.
+"""
 
 import json
 import math
@@ -9,13 +14,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+import typer
+
 from runstore.cli._exits import PIPE_CLOSED
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from runstore.store import ObjectInfo
 
 __all__ = [
     "Column",
+    "asked",
     "clean",
     "describe_info",
     "duration",
@@ -28,6 +38,7 @@ __all__ = [
     "shape",
     "short_type",
     "size",
+    "styled",
     "table",
     "to_stdout",
 ]
@@ -57,20 +68,32 @@ def to_stdout() -> Iterator[IO[str]]:
 def emit(text: str) -> None:
     """Print data to stdout."""
     with to_stdout() as out:
-        out.write(text + "\n")
+        out.write(clean(text, lines=True) + "\n")
 
 
 def say(text: str) -> None:
     """Print a message to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(clean(text, lines=True), file=sys.stderr, flush=True)
+
+
+def asked(question: str) -> bool:
+    """Ask on stderr, and say whether the answer was yes."""
+    return typer.confirm(clean(question), err=True)
+
+
+def styled(text: str, style: str = "") -> "Text":
+    """Return *text* for a rich display."""
+    from rich.text import Text
+
+    return Text(clean(text), style=style)
 
 
 def say_error(text: str) -> None:
     """Print why a command failed to stderr."""
-    text = clean(text, lines=True)
     if not sys.stderr.isatty():
         say(f"error: {text}")
         return
+    text = clean(text, lines=True)
     from rich.console import Console
     from rich.text import Text
 
@@ -84,6 +107,7 @@ def emit_json(document: Any) -> None:
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, head: bool = True) -> None:
     """Print rows: with rich on a terminal, aligned and complete elsewhere."""
+    columns = [Column(clean(column.title), column.right) for column in columns]
     cells = [[clean(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _rich_table(columns, cells, head)
@@ -103,20 +127,23 @@ def fields(pairs: dict[str, str | None]) -> None:
     there = [(label, value) for label, value in pairs.items() if value is not None]
     width = max((len(label) for label, _ in there), default=0)
     for label, value in there:
-        first, *others = clean(value, lines=True).split("\n")
+        first, *others = map(clean, value.split("\n"))
         _field(label.ljust(width), first)
         for other in others:
             _field(" " * width, other)
 
 
 def clean(text: str, *, lines: bool = False) -> str:
-    """Write control characters out, so that stored data cannot steer a terminal."""
+    """Write control and format characters out, but for ends of lines and tabs where *lines* may be.
+
+    Format characters are what `str.isprintable` refuses, too: marks of direction, joiners, lone
+    surrogates.
+    """
     if text.isprintable():
         return text
-    return "".join(
-        c if c.isprintable() or (lines and c == "\n") else c.encode("unicode_escape").decode()
-        for c in text
-    )
+    if lines:
+        return "\n".join("\t".join(map(clean, line.split("\t"))) for line in text.split("\n"))
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def size(nbytes: int | None) -> str:
@@ -188,20 +215,19 @@ def describe_info(info: "ObjectInfo") -> dict[str, Any]:
 def _rich_table(columns: Sequence[Column], cells: list[list[str]], head: bool) -> None:
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     shown = Table(
         box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=head
     )
     for column in columns:
         shown.add_column(
-            column.title,
+            styled(column.title),
             justify="right" if column.right else "left",
             no_wrap=column.right,
             overflow="fold",
         )
     for row in cells:
-        shown.add_row(*(Text(cell, style=_STATES.get(cell, "")) for cell in row))
+        shown.add_row(*(styled(cell, _STATES.get(cell, "")) for cell in row))
     Console().print(shown)
 
 

@@ -70,7 +70,7 @@ def print_preview(shown: Preview) -> None:
     """Print it; of a wide table on a terminal, as many columns as fit."""
     if shown.columns is None or shown.rows is None:
         for line in shown.text.split("\n"):
-            emit(clean(line))
+            emit(line)
         return
     cells = [[_cell(item) for item in row] for row in shown.rows]
     lines = [
@@ -95,7 +95,7 @@ def print_preview(shown: Preview) -> None:
     if hidden := [f"{name} ({kind})" for name, kind in shown.columns[fit:]]:
         left.append(f"{len(hidden)} more columns: {', '.join(hidden)}")
     for line in left:
-        emit(clean(f"… {line}"))
+        emit(f"… {line}")
 
 
 def _fitting(lines: list[list[str]]) -> int:

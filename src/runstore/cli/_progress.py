@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from runstore.cli._output import clean, duration, say
+from runstore.cli._output import duration, say, styled
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -59,7 +59,7 @@ class _Lines:
         ):
             return
         # The message begins with run and stage, which the first line has said.
-        say(f"{event.stage}: {clean(event.message.partition(f'stage {event.stage}: ')[2])}")
+        say(f"{event.stage}: {event.message.partition(f'stage {event.stage}: ')[2]}")
 
 
 @dataclass
@@ -108,7 +108,7 @@ class _Live:
 
     def __call__(self, event: "RunEvent") -> None:
         if event.kind == "executor":
-            self._live.console.print(_place(event), markup=False, highlight=False, soft_wrap=True)
+            self._live.console.print(styled(_place(event)), soft_wrap=True)
         if event.stage is None:
             return
         stage = self._stages.get(event.stage)
@@ -119,11 +119,10 @@ class _Live:
         if event.failed:
             stage.failed = event.failed
         if event.kind == "retry":
-            stage.notes = [clean(event.message.partition(": ")[2])]
+            stage.notes = [event.message.partition(": ")[2]]
 
     def _drawn(self) -> "Table":
         from rich.table import Table
-        from rich.text import Text
 
         shown = Table.grid(padding=(0, 2, 0, 0))
         for _ in range(3):
@@ -136,11 +135,11 @@ class _Live:
             if seconds is None and stage.state == "running":
                 seconds = time.monotonic() - stage.begun
             shown.add_row(
-                Text.from_markup(mark) if mark else self._spinner,
-                Text(name),
-                Text(_bar(stage) if stage.total != 1 else "", style="cyan"),
-                Text(duration(seconds), style="dim"),
-                Text(
+                styled(*mark) if mark else self._spinner,
+                styled(name),
+                styled(_bar(stage) if stage.total != 1 else "", "cyan"),
+                styled(duration(seconds), "dim"),
+                styled(
                     "; ".join([*([f"{stage.failed} failed"] if stage.failed else []), *stage.notes])
                 ),
             )
@@ -148,16 +147,16 @@ class _Live:
 
 
 _MARKS = {
-    "finished": "[green]✓[/]",
-    "failed": "[red]✗[/]",
-    "skipped": "[dim]–[/]",
-    "stopped": "[red]–[/]",
+    "finished": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "skipped": ("–", "dim"),
+    "stopped": ("–", "red"),
 }
 
 
 def _place(event: "RunEvent") -> str:
     """Say where stages run: after the run's name, which has been said."""
-    return clean(event.message.partition(": ")[2])
+    return event.message.partition(": ")[2]
 
 
 def _bar(stage: _Stage, width: int = 16) -> str:

@@ -146,7 +146,7 @@ def pairs(option: str, given: list[str] | None) -> dict[str, Any]:
             raise InvalidRequestError(f"{option} {key}: given twice", key)
         try:
             found[key] = json.loads(text, parse_constant=_refuse_constant)
-        except ValueError:
+        except (ValueError, RecursionError):
             found[key] = text
     return found
 

@@ -68,7 +68,7 @@ def parsed_record(data: bytes, namespace: str, name: str, where: str) -> Workflo
             ref,
         )
     try:
-        run = WorkflowRun.model_validate(_known(document))
+        run = WorkflowRun.model_validate(_readable(_known(document)))
     except (ValidationError, RecursionError) as exc:
         why = reasons(exc) if isinstance(exc, ValidationError) else str(exc)
         raise CorruptObjectError(f"the run record {where} cannot be read: {why}", ref) from exc
