@@ -87,4 +87,6 @@ def typed() -> None:
     assert_type(view.get("a", as_type=Model, default=0), Model | int)
     assert_type(view.get("a"), Any)
     assert_type(view.get("a", default=None, scope="namespace"), Any)
+    assert_type(view.get_with_info("a"), tuple[Any, ObjectInfo])
+    assert_type(object_store.get_with_info("a", as_type=str, run="r"), tuple[str, ObjectInfo])
     view.put("a", 1, pickle="deny")

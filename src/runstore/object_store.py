@@ -25,6 +25,7 @@ __all__ = [
     "exists",
     "get",
     "get_many",
+    "get_with_info",
     "list",
     "put",
     "put_many",
@@ -51,6 +52,7 @@ delete_many = _current.delete_many
 exists = _current.exists
 get = _current.get
 get_many = _current.get_many
+get_with_info = _current.get_with_info
 list = _current.list  # noqa: A001 - the verb
 put = _current.put
 put_many = _current.put_many

@@ -167,24 +167,53 @@ class Objects:
         pickle: PicklePolicy | None = None,
     ) -> Any:
         """Read and decode; see `Verbs.get`."""
+        return self._get(place, verify, columns, as_type, pickle)[0]
+
+    def get_with_info(
+        self,
+        place: Place,
+        *,
+        verify: Verify = "auto",
+        columns: list[Any] | None = None,
+        as_type: type | None = None,
+        pickle: PicklePolicy | None = None,
+    ) -> tuple[Any, ObjectInfo]:
+        """Read, decode and describe one version; see `Verbs.get_with_info`."""
+        value, entry, read = self._get(place, verify, columns, as_type, pickle)
+        extension = extension_of(place.name)
+        if extension not in _CONTAINERS:
+            return value, describe(place, entry, extension)
+        view = flat(read)
+        start = containers.footer_start(view[-10:], entry.size, str(place)) - entry.size
+        return value, self._described(place, entry, bytes(view[start:]))
+
+    def _get(
+        self,
+        place: Place,
+        verify: Verify,
+        columns: list[Any] | None,
+        as_type: type | None,
+        pickle: PicklePolicy | None,
+    ) -> tuple[Any, Entry, Buffer]:
+        """Return the value, what the place says of it, and what was read, its footer at least."""
         ref, extension = str(place), extension_of(place.name)
         policy = self._policy(pickle, ref)
         if columns is not None and extension in _CONTAINERS and not self.backend.mapped:
             with suppress(_Whole):
                 return self._get_part(place, verify, columns, as_type, policy)
-        data, _ = self.backend.get(key_of(place))
+        data, entry = self.backend.get(key_of(place))
         if extension not in _CONTAINERS:
             mapped = self.backend.mapped
             containers.check_file(extension, data, ref, verify=verify, mapped=mapped)
             if as_type is bytes:
-                return bytes(flat(data))  # the file, not what is in it
-            return rebuilt_file(data, place, extension, policy, columns, as_type)
+                return bytes(flat(data)), entry, data  # the file, not what is in it
+            return rebuilt_file(data, place, extension, policy, columns, as_type), entry, data
         opened = open_object(data, ref, extension, verify, mapped=self.backend.mapped)
         pickled = opened.header is not None and opened.header.pickle
         signed = policy == "signed" and pickled and as_type is not bytes
         if signed:
             opened = self._authentic(data, ref, extension, signing_key(ref, "load"), "load")
-        return rebuilt(opened, place, policy, signed, columns, as_type)
+        return rebuilt(opened, place, policy, signed, columns, as_type), entry, data
 
     def _get_part(
         self,
@@ -193,7 +222,7 @@ class Objects:
         columns: list[Any],
         as_type: type | None,
         policy: PicklePolicy,
-    ) -> Any:
+    ) -> tuple[Any, Entry, Buffer]:
         """Read only these columns of a large object far away.
 
         Raises:
@@ -218,7 +247,7 @@ class Objects:
 
         try:
             opened = containers.open_part(read, entry.size, footer, ref)
-            return rebuilt(opened, place, policy, False, columns, as_type)
+            return rebuilt(opened, place, policy, False, columns, as_type), entry, footer
         except RunStoreError as exc:
             if not failed:
                 raise
@@ -288,9 +317,10 @@ class Objects:
         if extension not in _CONTAINERS:
             containers.check_file(extension, data, ref)
             return describe(target, self.backend.put(at, [data], if_absent=if_absent), extension)
-        opened = open_object(data, ref, extension)
+        opened, schema = open_object(data, ref, extension), partial(self._schema, at, target)
         if opened.header is None:
-            return describe(target, self.backend.put(at, [data], if_absent=if_absent), extension)
+            entry = self.backend.put(at, [data], if_absent=if_absent)
+            return describe(target, entry, extension, read_schema=schema)
         key = self._copying_key(data, opened.header, ref)
         if key is not None:
             opened = self._authentic(data, ref, extension, key, "copy")
@@ -302,13 +332,14 @@ class Objects:
         footer, header = bytes(view[start:]), opened.header.at(target)
         readdressed = containers.readdressed(footer, opened.header, header, view[:start], key)
         if readdressed is not None:
-            self.backend.put(at, [view[:start], readdressed], if_absent=if_absent)
-        else:  # the new name is much longer than the old one
-            batches = [opened.batch(i) for i in range(opened.num_batches)]
-            write = containers.parquet_file if extension == "parquet" else containers.arrow_file
-            written = write(opened.schema, batches, header, key=key)
-            self.backend.put(at, written, if_absent=if_absent)
-        return self.stat(target)
+            entry = self.backend.put(at, [view[:start], readdressed], if_absent=if_absent)
+            return self._described(target, entry, readdressed)
+        # The new name is much longer than the old one.
+        batches = [opened.batch(i) for i in range(opened.num_batches)]
+        write = containers.parquet_file if extension == "parquet" else containers.arrow_file
+        written = write(opened.schema, batches, header, key=key)
+        entry = self.backend.put(at, written, if_absent=if_absent)
+        return describe(target, entry, extension, header, written.digest, key is not None, schema)
 
     def _authentic(
         self, data: Buffer, ref: str, extension: str, key: bytes, doing: str
@@ -333,7 +364,11 @@ class Objects:
         if extension not in _CONTAINERS:
             return describe(place, self.backend.head(key), extension)
         footer, entry = self._footer(key, str(place))
-        schema = partial(self._schema, key, place)
+        return self._described(place, entry, footer)
+
+    def _described(self, place: Place, entry: Entry, footer: bytes) -> ObjectInfo:
+        """Put together what the place and the footer of an object say."""
+        extension, schema = extension_of(place.name), partial(self._schema, entry.key, place)
         read = containers.read_footer(footer, str(place))
         if read is None:
             return describe(place, entry, extension, read_schema=schema)

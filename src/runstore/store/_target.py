@@ -123,7 +123,9 @@ def missing(objects: Objects, place: Place) -> ObjectNotFoundError:
     message = f"no object {place.name!r} in {where} {place.namespace!r} ({objects.backend.url})"
     if objects.backend.mapped:  # a look around costs nothing there
         there = [info.name for info in objects.list(place.namespace, place.run)]
-        if close := get_close_matches(place.name, there, n=3):
+        if place.name in there:
+            message += "; it was stored just now, after it was looked for: try again"
+        elif close := get_close_matches(place.name, there, n=3):
             message += f"; did you mean {' or '.join(map(repr, close))}?"
         elif place.run and objects.exists(Place(place.namespace, None, place.name)):
             message += "; there is one with scope='namespace'"

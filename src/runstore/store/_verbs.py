@@ -76,6 +76,7 @@ class Verbs(BulkVerbs):
             ObjectExistsError: *if_absent* and the name is taken.
             PreconditionFailedError: *if_match* and the object is another by now.
             StorageError: The place failed; the old object is intact.
+            IndeterminateWriteError: Nobody can say whether it was written, or is kept.
         """
         check_put(name, value, if_absent, if_match, compression, pickle)
         target = self._target()
@@ -161,6 +162,47 @@ class Verbs(BulkVerbs):
         except ObjectNotFoundError as exc:
             if default is not RAISE:
                 return default
+            raise missing(target.objects, place) from exc
+
+    @overload
+    def get_with_info(
+        self, name: str, *, as_type: type[T], **how: Unpack[Reading]
+    ) -> tuple[T, ObjectInfo]: ...
+
+    @overload
+    def get_with_info(
+        self, name: str, *, as_type: None = None, **how: Unpack[Reading]
+    ) -> tuple[Any, ObjectInfo]: ...
+
+    def get_with_info(
+        self,
+        name: str,
+        *,
+        scope: Scope = "run",
+        run: str | None = None,
+        namespace: str | None = None,
+        columns: "builtins.list[Any] | None" = None,
+        as_type: type | None = None,
+        pickle: PicklePolicy | None = None,
+        verify: Literal["auto"] | bool = "auto",
+    ) -> tuple[Any, ObjectInfo]:
+        """Return the value stored under *name* and its description, both of one version.
+
+        Nothing can be written between the two, as it could between `stat` and `get`. So
+        ``put(name, changed, if_match=info.version)`` replaces exactly the value that was
+        read, or raises PreconditionFailedError. It costs what `get` costs.
+
+        Arguments and errors as for `get`.
+        """
+        check_get(as_type, pickle, verify)
+        columns = column_list(columns)
+        target = self._target()
+        place = place_of("get_with_info", target, name, scope, run, namespace)
+        try:
+            return target.objects.get_with_info(
+                place, verify=verify, columns=columns, as_type=as_type, pickle=pickle
+            )
+        except ObjectNotFoundError as exc:
             raise missing(target.objects, place) from exc
 
     def exists(
@@ -274,7 +316,7 @@ class Verbs(BulkVerbs):
             if_absent: Fail instead of replacing.
 
         Returns:
-            The copy.
+            The copy, as this call wrote it.
 
         Raises:
             InvalidRequestError: Source and target are the same.
@@ -282,6 +324,7 @@ class Verbs(BulkVerbs):
             ObjectExistsError: *if_absent* and the target is taken.
             CorruptObjectError: The source is damaged; nothing was written.
             StorageError: The place failed; an old target is intact.
+            IndeterminateWriteError: Nobody can say whether the copy was written.
         """
         check_flag("copy", "if_absent", if_absent)
         check_choice("copy", "to_scope", to_scope, ("run", "namespace", None))
