@@ -54,6 +54,10 @@ def open_backend(
 
         return MemoryBackend(rest, borrowed=borrowed)
     if kind == "file":
+        if not rest.startswith("/"):
+            raise SettingsError(
+                f"{url} has no absolute path: write file:///path, or open it by ObjectStore", url
+            )
         from runstore.backends._local import LocalBackend
 
         return LocalBackend(rest, durable=durable)

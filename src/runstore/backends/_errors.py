@@ -1,11 +1,13 @@
 """The one place where errors of the operating system and of clients become ours."""
 
 import errno
+import stat
 from types import TracebackType
 
 from runstore.errors import (
     AccessDeniedError,
     BackendUnavailableError,
+    ObjectExistsError,
     ObjectNotFoundError,
     PreconditionFailedError,
     RunStoreError,
@@ -13,7 +15,15 @@ from runstore.errors import (
     StorageFullError,
 )
 
-__all__ = ["check_span", "check_version", "not_found", "translated"]
+__all__ = [
+    "check_span",
+    "check_version",
+    "exists_already",
+    "irregular",
+    "kind_of",
+    "not_found",
+    "translated",
+]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -21,8 +31,11 @@ _AWAY = {
     errno.ETIMEDOUT,
     errno.ECONNREFUSED,
     errno.ECONNRESET,
+    errno.EHOSTDOWN,
     errno.EHOSTUNREACH,
     errno.ENETUNREACH,
+    errno.ENOTCONN,  # the process behind a FUSE mount is gone
+    errno.EREMOTEIO,
     errno.ESTALE,
     errno.EIO,
 }
@@ -82,6 +95,45 @@ def not_found(ref: str) -> ObjectNotFoundError:
     return ObjectNotFoundError(f"nothing is stored at {ref}", ref)
 
 
+def exists_already(ref: str) -> ObjectExistsError:
+    """Return the error for an object that is there, and must not be."""
+    return ObjectExistsError(
+        f"{ref} exists already: choose another name, or put without if_absent to replace it", ref
+    )
+
+
+def irregular(ref: str, mode: int) -> RunStoreError:
+    """Return the error for what stands in an object's place and is no file.
+
+    Args:
+        ref: The object.
+        mode: ``st_mode`` of what is there. A folder is a miss: it may hold objects.
+    """
+    if stat.S_ISDIR(mode):
+        return not_found(ref)
+    return StorageError(
+        f"{ref} is {kind_of(mode)}, not a file: something other than runstore put it into the "
+        "store. Move it away",
+        ref,
+    )
+
+
+def kind_of(mode: int) -> str:
+    """Say in words what a file of this ``st_mode`` is."""
+    return _KINDS.get(stat.S_IFMT(mode), "no file")
+
+
+_KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
 def check_version(ref: str, there: str | None, wanted: str) -> None:
     """Raise PreconditionFailedError unless *there*, None for nothing, is the *wanted* version."""
     if there != wanted:
@@ -115,4 +167,15 @@ def _hint(exc: OSError) -> str:
         return f"{reason}. The old object is intact; free some space and try again"
     if kind is AccessDeniedError:
         return f"{reason}. Check who owns the store and which user this process runs as"
+    if exc.errno in _HINTS:
+        return f"{reason}: {_HINTS[exc.errno]}"
     return reason
+
+
+_HINTS = {
+    errno.ELOOP: "symbolic links lead round in a circle. Move them away",
+    errno.ENXIO: "it is a socket or a device, not a file. Move it away",
+    errno.ENODEV: "it is a device, not a file. Move it away",
+    errno.EXDEV: "a folder of the store is a link or a mount of another disk, and an object "
+    "cannot be moved there in one step. Make it a store of its own",
+}

@@ -1,35 +1,40 @@
 """A folder on a local or mounted disk: atomic by rename, read by mapping.
 
-A write goes to a hidden folder of the same tree, so that the final rename stays
-within one file system, and becomes visible with that rename alone. Plain puts
-share a lock on the target's folder that a conditional put holds alone, so
-nothing is written between its look at the version and its rename.
+A write goes to a hidden folder of the same tree, so that the final rename stays within one
+file system, and becomes visible with that rename alone: see `_local_write`. Conditional
+puts hold a lock meanwhile: see `_local_lock`.
 """
 
 import builtins
-import errno
-import fcntl
 import os
-import secrets
 import stat
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from runstore.backends._base import Entry, delete_each
-from runstore.backends._errors import check_span, check_version, not_found, translated
-from runstore.buffers import Buffer, flat, map_private
-from runstore.errors import (
-    ObjectExistsError,
-    RunStoreError,
-    StorageError,
+from runstore.backends._descriptor import Descriptor
+from runstore.backends._errors import (
+    check_span,
+    check_version,
+    irregular,
+    kind_of,
+    translated,
 )
+from runstore.backends._local_lock import KeyLock
+from runstore.backends._local_sweep import sweep
+from runstore.backends._local_write import TEMPORARY, LocalWrite, sync_folder, version_of
+from runstore.buffers import Buffer, map_private, pread_whole
+from runstore.errors import ObjectNotFoundError, RunStoreError, StorageError, UnreadableWarning
 
 __all__ = ["LocalBackend"]
 
-_TEMPORARY = ".runstore-tmp"
-_WRITE_AT_MOST = 1 << 30  # bytes per call; the kernel's limit is just under 2 GiB
+# Opening a named pipe would wait for a writer; a terminal must not become the process's own.
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+
+T = TypeVar("T")
 
 
 class LocalBackend:
@@ -47,7 +52,6 @@ class LocalBackend:
         self._root = path.rstrip("/") or "/"
         self._durable = durable
         self.url = f"file://{self._root}"
-        self._folders: set[str] = set()  # known to exist; a put that fails looks again
 
     def __repr__(self) -> str:
         return f"LocalBackend({self._root!r})"
@@ -61,60 +65,59 @@ class LocalBackend:
         if_match: str | None = None,
     ) -> Entry:
         """See `runstore.backends.Backend.put`."""
-        target = self._path(key)
-        with translated(self._ref(key), "write", missing=StorageError):
-            temporary, fd = self._open_temporary()
+        doing = self._translated(key, "write", missing=StorageError)
+        write = LocalWrite(self._root, key, self._ref(key), self._durable)
+        try:
             try:
-                _write_all(fd, buffers)
-                # The kernel's own clock ticks in milliseconds; versions must differ by write.
-                now = time.time_ns()
-                os.utime(fd, ns=(now, now))
-                if self._durable:
-                    os.fsync(fd)
-                found = os.fstat(fd)
-                self._publish(temporary, target, key, if_absent, if_match)
-            except BaseException:  # whatever happened, also Ctrl-C: leave nothing behind
-                with suppress(FileNotFoundError):
-                    os.unlink(temporary)
-                raise
+                with doing:
+                    write.begin()
+                for buffer in buffers:  # what this raises is not the disk's
+                    with doing:
+                        write.add(buffer)
+                with doing:
+                    found = write.finish()
+                    write.publish(if_absent, if_match)
             finally:
-                os.close(fd)
+                write.end()
+        finally:
+            write.end()
         return _entry(key, found)
 
     def get(self, key: str) -> tuple[Buffer, Entry]:
         """See `runstore.backends.Backend.get`."""
-        with self._opened(key) as (fd, found):
-            return map_private(fd, found.st_size), _entry(key, found)
+        return self._read(key, lambda fd, at: (map_private(fd, at.st_size), _entry(key, at)))
 
     def tail(self, key: str, length: int) -> tuple[Buffer, Entry]:
         """See `runstore.backends.Backend.tail`."""
-        with self._opened(key) as (fd, found):
+
+        def last(fd: int, found: os.stat_result) -> tuple[Buffer, Entry]:
             start = max(0, found.st_size - length)
-            return os.pread(fd, found.st_size - start, start), _entry(key, found)
+            return pread_whole(fd, found.st_size - start, start), _entry(key, found)
+
+        return self._read(key, last)
 
     def read(self, key: str, start: int, length: int, version: str) -> Buffer:
         """See `runstore.backends.Backend.read`."""
-        with self._opened(key) as (fd, found):
-            check_version(self._ref(key), _version(found), version)
+
+        def span(fd: int, found: os.stat_result) -> Buffer:
+            check_version(self._ref(key), version_of(found), version)
             check_span(self._ref(key), start, length, found.st_size)
-            return os.pread(fd, length, start)
+            return pread_whole(fd, length, start)
+
+        return self._read(key, span)
 
     def head(self, key: str) -> Entry:
         """See `runstore.backends.Backend.head`."""
-        with translated(self._ref(key), "read"):
-            found = os.stat(self._path(key))
-        if not stat.S_ISREG(found.st_mode):
-            raise not_found(self._ref(key))
-        return _entry(key, found)
+        return _entry(key, self._stat(key, "read"))
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """See `runstore.backends.Backend.list`."""
-        with translated(self._ref(prefix), "list"):
+        with self._translated(prefix, "list"):
             yield from self._walk(prefix)
 
     def folders(self, prefix: str) -> builtins.list[str]:
         """See `runstore.backends.Backend.folders`."""
-        with translated(self._ref(prefix), "list"):
+        with self._translated(prefix, "list"):
             return [
                 name
                 for name, is_folder in self._scan(prefix)
@@ -123,14 +126,19 @@ class LocalBackend:
 
     def delete(self, key: str) -> None:
         """See `runstore.backends.Backend.delete`."""
-        target = self._path(key)
-        with translated(self._ref(key), "delete"):
-            if not os.path.isfile(target):
-                raise not_found(self._ref(key))
-            with _locked(os.path.dirname(target), fcntl.LOCK_SH):
-                os.unlink(target)
-                if self._durable:
-                    _sync_folder(os.path.dirname(target))
+        target, lock = self._path(key), KeyLock(self._root, key)
+        self._stat(key, "delete")
+        try:
+            try:
+                with self._translated(key, "delete"):
+                    lock.take(alone=False)
+                    os.unlink(target)
+            finally:
+                lock.release()
+        finally:
+            lock.release()
+        if self._durable:
+            sync_folder(os.path.dirname(target), self._ref(key), "deleted")
 
     def delete_many(
         self, keys: Iterable[str], *, missing_ok: bool = False
@@ -140,23 +148,12 @@ class LocalBackend:
 
     def sweep(self, older_than: float) -> int:
         """See `runstore.backends.Backend.sweep`."""
-        folder, oldest, swept = self._path(_TEMPORARY), time.time() - older_than, 0
-        with translated(self.url, "sweep"):
-            try:
-                names = os.listdir(folder)
-            except FileNotFoundError:
-                return 0
-            for name in names:
-                path = os.path.join(folder, name)
-                with suppress(FileNotFoundError):  # another sweeper was quicker
-                    if os.stat(path).st_mtime <= oldest and _is_abandoned(path):
-                        os.unlink(path)
-                        swept += 1
-        return swept
+        with suppress(ObjectNotFoundError), self._translated(TEMPORARY, "sweep"):
+            return sweep(self._path(TEMPORARY), older_than)
+        return 0  # nothing has been put yet
 
     def close(self) -> None:
         """See `runstore.backends.Backend.close`; nothing is held between calls."""
-        self._folders.clear()
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
@@ -164,148 +161,126 @@ class LocalBackend:
     def _ref(self, key: str) -> str:
         return f"{self.url}/{key}"
 
-    def _open_temporary(self) -> tuple[str, int]:
-        path = self._path(f"{_TEMPORARY}/{secrets.token_hex(16)}")
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+    def _translated(
+        self, key: str, doing: str, *, missing: type[RunStoreError] = ObjectNotFoundError
+    ) -> translated:
+        return _Translated(self._root, self._ref(key), doing, missing)
+
+    def _read(self, key: str, use: Callable[[int, os.stat_result], T]) -> T:
+        """Open an object and return what *use* makes of its descriptor."""
+        file = Descriptor()
         try:
-            fd = os.open(path, flags, 0o666)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            fd = os.open(path, flags, 0o666)
-        _lock(fd, fcntl.LOCK_SH)  # until it is closed: a sweeper sees that the writer lives
-        return path, fd
-
-    def _publish(
-        self, temporary: str, target: str, key: str, if_absent: bool, if_match: str | None
-    ) -> None:
-        folder = os.path.dirname(target)
-        if folder not in self._folders:
-            os.makedirs(folder, exist_ok=True)
-            self._folders.add(folder)
-        try:
-            self._rename(temporary, target, folder, key, if_absent, if_match)
-        except FileNotFoundError:  # somebody removed the folder since we made it
-            os.makedirs(folder, exist_ok=True)
-            self._rename(temporary, target, folder, key, if_absent, if_match)
-        if self._durable:
-            _sync_folder(folder)
-
-    def _rename(
-        self,
-        temporary: str,
-        target: str,
-        folder: str,
-        key: str,
-        if_absent: bool,
-        if_match: str | None,
-    ) -> None:
-        if if_match is not None:
-            with _locked(folder, fcntl.LOCK_EX):
-                try:
-                    there = _version(os.stat(target))
-                except FileNotFoundError:
-                    there = None
-                check_version(self._ref(key), there, if_match)
-                os.replace(temporary, target)
-            return
-        with _locked(folder, fcntl.LOCK_SH):
-            if not if_absent:
-                os.replace(temporary, target)
-                return
             try:
-                os.link(temporary, target)
-            except FileExistsError as exc:
-                raise ObjectExistsError(
-                    f"{self._ref(key)} exists already: choose another name, or put without "
-                    "if_absent to replace it",
-                    self._ref(key),
-                ) from exc
-            os.unlink(temporary)
-
-    @contextmanager
-    def _opened(self, key: str) -> Iterator[tuple[int, os.stat_result]]:
-        with translated(self._ref(key), "read"):
-            fd = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                found = os.fstat(fd)
-                if not stat.S_ISREG(found.st_mode):
-                    raise not_found(self._ref(key))
-                yield fd, found
+                with self._translated(key, "read"):
+                    fd = file.open(self._path(key), _READ)
+                    found = os.fstat(fd)
+                    if not stat.S_ISREG(found.st_mode):
+                        raise irregular(self._ref(key), found.st_mode)
+                    return use(fd, found)
             finally:
-                os.close(fd)
+                file.close()
+        finally:
+            file.close()
+
+    def _stat(self, key: str, doing: str) -> os.stat_result:
+        with self._translated(key, doing):
+            found = os.stat(self._path(key))
+        if not stat.S_ISREG(found.st_mode):
+            raise irregular(self._ref(key), found.st_mode)
+        return found
 
     def _scan(self, prefix: str) -> builtins.list[tuple[str, bool]]:
-        """Names directly under *prefix*, folders with a slash, in the order of their keys."""
+        """Return the names directly under *prefix*, folders with a slash, in the order of keys."""
         try:
             with os.scandir(self._path(prefix)) as found:
                 names = [
-                    (f"{e.name}/", True) if e.is_dir() else (e.name, False)
+                    (f"{e.name}/", True) if self._is_folder(prefix, e) else (e.name, False)
                     for e in found
                     if not e.name.startswith(".")
                 ]
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError) as exc:
+            if (fault := _fault_of_root(self._root)) is not None:
+                raise StorageError(f"cannot list {self._ref(prefix)}: {fault}", self.url) from exc
             return []  # nothing put there yet, or removed while we walk
         return sorted(names)
+
+    def _is_folder(self, prefix: str, entry: "os.DirEntry[str]") -> bool:
+        """Say whether *entry* is a folder to look into; links to one above it are not."""
+        try:
+            if not entry.is_dir():
+                return False
+            if not entry.is_symlink():
+                return True
+            inside, above = entry.stat(), prefix
+            while not os.path.samestat(inside, os.stat(self._path(above))):
+                if not above:
+                    return True
+                above = above[: above.rstrip("/").rfind("/") + 1]
+        except OSError:
+            return False  # _walk() looks closer
+        return False
 
     def _walk(self, prefix: str) -> Iterator[Entry]:
         for name, is_folder in self._scan(prefix):
             if is_folder:
                 yield from self._walk(prefix + name)
-            else:
-                with suppress(FileNotFoundError):  # deleted while we walk
-                    yield _entry(prefix + name, os.stat(self._path(prefix + name)))
+                continue
+            path = self._path(prefix + name)
+            try:
+                found = os.stat(path)
+            except FileNotFoundError:
+                continue  # deleted while we walk
+            except OSError as exc:
+                if not os.path.islink(path):
+                    raise
+                _warn_left_out(path, f"a symbolic link that cannot be followed ({exc.strerror})")
+                continue
+            if stat.S_ISREG(found.st_mode):
+                yield _entry(prefix + name, found)
+            elif not stat.S_ISDIR(found.st_mode):
+                _warn_left_out(path, kind_of(found.st_mode))
+            elif os.path.islink(path):
+                _warn_left_out(path, "a symbolic link to a folder that it lies in")
 
 
-def _write_all(fd: int, buffers: Iterable[Buffer]) -> None:
-    """Write every byte of *buffers*; a short write goes on where it stopped."""
-    for buffer in buffers:
-        view = flat(buffer)
-        while view.nbytes:
-            view = view[os.write(fd, view[:_WRITE_AT_MOST]) :]
+class _Translated(translated):
+    """Says also when the trouble is the root of the store."""
+
+    __slots__ = ("_root",)
+
+    def __init__(self, root: str, ref: str, doing: str, missing: type[RunStoreError]) -> None:
+        super().__init__(ref, doing, missing=missing)
+        self._root = root
+
+    def _ours(self, exc: OSError) -> RunStoreError:
+        if isinstance(exc, (FileNotFoundError, NotADirectoryError, FileExistsError)):
+            fault = _fault_of_root(self._root)
+            if fault is not None:
+                return StorageError(f"cannot {self._doing} {self._ref}: {fault}", self._ref)
+        return super()._ours(exc)
 
 
-@contextmanager
-def _locked(folder: str, how: int) -> Iterator[None]:
-    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        _lock(fd, how)
-        yield
-    finally:
-        os.close(fd)
+def _fault_of_root(root: str) -> str | None:
+    """Say what is wrong with the root of a store, if it is there and no folder."""
+    path = root
+    while path != "/":
+        try:
+            if os.path.isdir(path):
+                return None
+            mode = os.lstat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            path = os.path.dirname(path)
+            continue
+        what = "a symbolic link to nothing" if stat.S_ISLNK(mode) else kind_of(mode)
+        return f"{path} is {what}, not a folder. Check the address of the store"
+    return None
 
 
-def _lock(fd: int, how: int) -> None:
-    try:
-        fcntl.flock(fd, how)
-    except OSError as exc:  # a mount without locks: only `if_match` can race there
-        if exc.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.EBADF):
-            raise
-
-
-def _is_abandoned(path: str) -> bool:
-    """Say whether nobody writes to a temporary file any more, whatever its age."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(fd)
-    return True
-
-
-def _sync_folder(folder: str) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _version(found: os.stat_result) -> str:
-    return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
+def _warn_left_out(path: str, what: str) -> None:
+    message = f"{path} is {what}, not an object: it is left out. Move it out of the store"
+    warnings.warn(UnreadableWarning(message), stacklevel=2)
 
 
 def _entry(key: str, found: os.stat_result) -> Entry:
     modified = datetime.fromtimestamp(found.st_mtime, UTC)
-    return Entry(key, found.st_size, modified, _version(found))
+    return Entry(key, found.st_size, modified, version_of(found))

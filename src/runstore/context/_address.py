@@ -70,14 +70,16 @@ def check_store(call: str, store: Any) -> None:
 def absolute_url(url: str | os.PathLike[str], call: str = "ObjectStore") -> str:
     """Return *url* so that it means the same from any working directory.
 
-    Plain paths become ``file://`` URLs; ``~`` is the home directory.
+    Plain paths become ``file://`` URLs; ``~`` is the home directory. In a ``file:`` URL the
+    path is taken as it is, without percent-decoding.
 
     Args:
         url: A path or URL.
         call: Who was given it, for messages.
 
     Raises:
-        SettingsError: It is empty, no text, or has a character that no path can have.
+        SettingsError: It is empty, no text, has a character that no path can have, or is a
+            ``file:`` URL of another host.
     """
     text = os.fspath(url) if isinstance(url, os.PathLike) else url
     check_text(call, "url", text, hint="give a path or a URL", error=SettingsError)
@@ -89,8 +91,8 @@ def absolute_url(url: str | os.PathLike[str], call: str = "ObjectStore") -> str:
             raise SettingsError(
                 f"the store's address has the {what} {char!a} at position {position}"
             )
-    if text.startswith("file://"):
-        text = text.removeprefix("file://")
+    if text[:5].lower() == "file:":
+        text = _path_in(text)
     elif "://" in text:
         return text.rstrip("/") if not text.endswith("://") else text
     try:
@@ -103,3 +105,28 @@ def absolute_url(url: str | os.PathLike[str], call: str = "ObjectStore") -> str:
         ) from exc
     except RuntimeError as exc:  # of expanduser
         raise SettingsError(f"the store {text!r}: there is no such home directory", text) from exc
+
+
+def _path_in(url: str) -> str:
+    """Return the path in a ``file:`` URL, as RFC 8089 has it."""
+    rest = url[5:]
+    if not rest.startswith("//"):
+        if rest.startswith("/"):
+            return rest
+        raise SettingsError(
+            f"the store {url!r}: a file: URL has an absolute path, as in file:///data/store; give "
+            "a relative path without file:",
+            url,
+        )
+    host, slash, path = rest[2:].partition("/")
+    if host.lower() in ("", "localhost"):
+        if not slash:
+            raise SettingsError(f"the store {url!r} has no path: write file:///data/store", url)
+        return f"/{path}"
+    if host in (".", "..") or host.startswith("~"):
+        return rest[2:]  # cannot be a host
+    raise SettingsError(
+        f"the store {url!r} names the host {host!r}, whose files cannot be reached so. Write "
+        f"file:///{host}/{path} for the absolute path, or {host}/{path} for the relative one",
+        url,
+    )

@@ -1,0 +1,64 @@
+"""File descriptors that an interrupt does not lose and a forked child does not keep."""
+
+import os
+
+__all__ = ["Descriptor"]
+
+
+class Descriptor:
+    """At most one open file descriptor.
+
+    A signal handler may raise between any two steps of Python code, also between the return
+    of ``os.open()`` and the assignment of its result: the descriptor would stay open for
+    ever. Here opening and keeping are one call into C, and so are forgetting and closing.
+    Close it twice, in two nested ``finally``, so that an interrupt of the first is harmless.
+
+    Args:
+        inherited: Whether a forked child keeps it. A child that kept a locked one would hold
+            the lock for as long as it lives.
+    """
+
+    __slots__ = ("_fds", "_inherited")
+
+    def __init__(self, *, inherited: bool = True) -> None:
+        self._fds: list[int] = []
+        self._inherited = inherited
+
+    @property
+    def number(self) -> int | None:
+        """The descriptor; None if none is open."""
+        return self._fds[0] if self._fds else None
+
+    def open(self, path: str, flags: int, mode: int = 0o666) -> int:
+        """Open *path* and return the descriptor.
+
+        Raises:
+            OSError: Whatever ``os.open`` raises.
+        """
+        if not self._inherited:
+            _not_inherited.add(self)
+        self._fds.extend(map(os.open, (path,), (flags | os.O_CLOEXEC,), (mode,)))
+        return self._fds[0]
+
+    def close(self) -> None:
+        """Close it; nothing if it is closed. What the system says to it is not of interest."""
+        if self._fds:
+            try:  # noqa: SIM105 - on the path of every read and write
+                any(map(os.close, map(self._fds.pop, (0,))))
+            except OSError:
+                pass
+        if not self._inherited:
+            _not_inherited.discard(self)
+
+
+# Those that are open in this process, as many as there are writes under way.
+_not_inherited: set[Descriptor] = set()
+
+
+def _drop_in_child() -> None:
+    """Close the parent's descriptors. The locks stay the parent's: it has them open, too."""
+    for descriptor in list(_not_inherited):
+        descriptor.close()
+
+
+os.register_at_fork(after_in_child=_drop_in_child)
