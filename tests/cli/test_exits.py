@@ -19,7 +19,7 @@ CODES = {
         2: "NoRunContextError InvalidNameError InvalidRequestError SettingsError "
         "InvalidWorkflowError MissingInputError StoreClosedError",
         3: "ObjectNotFoundError",
-        4: "ObjectExistsError PreconditionFailedError",
+        4: "ObjectExistsError PreconditionFailedError RunActiveError StaleRunError",
         5: "StorageError AccessDeniedError StorageFullError BucketNotFoundError "
         "BackendUnavailableError IndeterminateWriteError BulkError ExecutorUnavailableError",
         6: "CorruptObjectError UnsupportedFormatError",

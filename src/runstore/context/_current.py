@@ -173,7 +173,7 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
         for argument, values in (("config", config), ("input", input)):
             check_keys(call, argument, values, optional=True)
             check_nested(call, argument, values)
-        if not workflow or not isinstance(workflow, (str, Workflow)):
+        if not isinstance(workflow, (str, Workflow)) or workflow == "":
             raise unfit(call, "workflow", "a name or a Workflow", workflow)
         check_text(call, "source", source)
         check_store(call, store)

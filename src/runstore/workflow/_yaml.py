@@ -94,9 +94,12 @@ def read_documents(path: str | os.PathLike[str]) -> list[Document]:
 
 def _path(path: str | os.PathLike[str]) -> Path:
     text = os.fspath(path)
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise InvalidWorkflowError(f"{text!r} is no path of a file: name a YAML file")
-    return Path(text)
+    try:
+        if isinstance(text, str) and text and b"\0" not in os.fsencode(text):
+            return Path(text)
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+        pass
+    raise InvalidWorkflowError(f"{text!a} is no path of a file: name a YAML file")
 
 
 def _text_in(file: Path) -> bytes:

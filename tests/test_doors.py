@@ -1,0 +1,240 @@
+"""Every public function, called with wrong types and values: only errors of ours, nothing touched.
+
+The functions and their parameters are found by introspection, so a new one is tested from its
+first day. What a parameter takes is what its annotation says.
+"""
+
+import collections.abc
+import inspect
+import os
+import types
+import typing
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import runstore
+from runstore import ObjectStore, object_store, run_context
+from runstore.context import new_run
+from runstore.errors import BulkError, RunStoreError
+from runstore.store import StoreView
+from runstore.workflow import load_config, load_workflow
+
+
+class Evil:
+    """Raises whatever is asked of it, but for what every object can do."""
+
+    __hash__ = None
+
+    def _raise(self, *_):
+        raise ZeroDivisionError("a check has called code of a wrong argument")
+
+    __eq__ = __bool__ = __repr__ = __str__ = __len__ = __format__ = __lt__ = _raise
+
+
+def a_function():
+    return 1
+
+
+def cyclic_list():
+    value = ["x"]
+    value.append(value)
+    return value
+
+
+def cyclic_dict():
+    value = {"x": 1}
+    value["self"] = value
+    return value
+
+
+WRONG = {
+    **{ascii(value): lambda value=value: value for value in (
+        None, True, 0, 1, -1, 1.5, -0.5, float("nan"), float("inf"), 1e10, 10**400, 1j, ...,
+        "", "x", "y/z", "a/../b", "a//b", "/", "_x", "x\0", "\n", "\ud800", "Deny", "gzip", "yes",
+        "run", "all", "1:30", "~nobody-at-all/x", "nope://x", "memory://", "é" * 700, "no.yaml",
+        b"x", b"", (), ("x",), [], ["x"], ["x", 1], [["x"]], {}, {"x": 1}, {1: 2}, {"x": {1: 2}},
+        {"metadata": 1}, {"x"}, frozenset(), range(3), list, int, list[int], Literal["x"],
+    )},
+    "object": object,
+    "evil": Evil,
+    "function": lambda: a_function,
+    "generator": lambda: (name for name in ["x", 2]),
+    "frame": lambda: pd.DataFrame({"x": [1]}),
+    "array": lambda: np.array(["x", "y"]),
+    "path": lambda: Path("x"),
+    "cyclic list": cyclic_list,
+    "cyclic dict": cyclic_dict,
+    "run record": lambda: new_run("w", namespace="n", name="r3"),
+    "module": lambda: os,
+}  # fmt: skip
+"""What the parameters are given, made anew for each call."""
+
+WORKFLOW = {"metadata": {"name": "w"}, "spec": {"stages": [{"name": "s", "target": a_function}]}}
+
+
+class Scene:
+    """A store with an object and a run in it, and what is right for each required parameter."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = ObjectStore(folder / "store")
+        self.view = self.store.at(namespace="n", run="r")
+        self.view.put("x", pd.DataFrame({"x": [1]}))
+        self.store.write_run(new_run("w", namespace="n", name="r2"))
+        self.context = run_context(namespace="n", run="r", store=self.store)
+        with self.context as ctx:
+            self.ctx = ctx
+        (folder / "flow.yaml").write_text(
+            "metadata: {name: w}\nspec: {stages: [{name: s, target: m.f}]}\n"
+        )
+        (folder / "config.yaml").write_text("metadata: {name: c}\nspec: {}\n")
+
+    def right(self, function: str, parameter: str) -> Any:
+        """Return an argument with which the call would go on."""
+        if (function, parameter) == ("load_config", "path"):
+            return self.folder / "config.yaml"
+        known = {
+            "name": "x", "names": ["x"], "value": 1, "values": {"x": 1}, "to_name": "z",
+            "fn": a_function, "ctx": self.ctx, "workflow": WORKFLOW, "namespace": "n", "run": "r",
+            "path": self.folder / "flow.yaml", "store": self.store, "address": self.store.address,
+        }  # fmt: skip
+        if function.endswith("write_run") and parameter == "run":
+            return new_run("w", namespace="n", name="r2")
+        return known[parameter]
+
+    def files(self) -> dict[str, bytes]:
+        """Return every file there is, with its contents."""
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for path in self.folder.rglob("*")
+            if path.is_file()
+        }
+
+
+def public() -> dict[str, Any]:
+    """Give every public function by name, as a function of the scene that returns it."""
+    found: dict[str, Any] = {}
+    for name in object_store.__all__:
+        found[f"object_store.{name}"] = lambda scene, name=name: getattr(object_store, name)
+    for kind, of in ((ObjectStore, "store"), (StoreView, "view")):
+        for name, _ in inspect.getmembers(kind, inspect.isroutine):
+            if not name.startswith("_"):
+                found[f"{kind.__name__}.{name}"] = lambda scene, of=of, name=name: getattr(
+                    getattr(scene, of), name
+                )
+    for function in (load_config, load_workflow, StoreView):
+        found[function.__name__] = lambda scene, function=function: function
+    for name in runstore.__all__:
+        value = getattr(runstore, name)
+        described = inspect.isfunction(value) or value in (ObjectStore, run_context)
+        if described:
+            found[name] = lambda scene, value=value: value
+    return found
+
+
+PUBLIC = public()
+
+
+def test_the_public_functions_are_found():
+    """Introspection sees the verbs, the store's own methods and the functions of the package."""
+    expected = (
+        "object_store.put StoreView.get_many ObjectStore.at ObjectStore.runs ObjectStore bind "
+        "run_context use_run_context run_workflow load_config get_run_context"
+    )
+    assert set(expected.split()) <= set(PUBLIC)
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Say whether *value* is what the annotation *hint* says."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any or isinstance(hint, (typing.TypeVar, typing.ParamSpec)):
+        return True
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, one) for one in arguments)
+    if origin is Literal:
+        return any(value is one or (type(value) is str and value == one) for one in arguments)
+    if hint in (None, type(None)):
+        return value is None
+    if hint is type or origin is type:
+        return isinstance(value, type)
+    if origin is collections.abc.Callable:
+        return callable(value)
+    if origin in (Mapping, dict):
+        return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+    if origin in (list, collections.abc.Sequence):  # any sequence of labels will do
+        return hasattr(type(value), "__iter__") and not isinstance(value, (str, bytes, Evil))
+    if origin is collections.abc.Iterable:
+        if isinstance(value, (str, bytes, types.GeneratorType)):
+            return False  # the generator has a number in it
+        return isinstance(value, collections.abc.Iterable) and all(
+            fits(item, arguments[0]) for item in value
+        )
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, origin or hint)
+
+
+def parameters(function: Any) -> dict[str, tuple[inspect.Parameter, Any]]:
+    """Give each parameter of *function* with what it takes."""
+    described = function.__init__ if isinstance(function, type) else function
+    hints = typing.get_type_hints(described)
+    return {
+        name: (parameter, hints.get(name, Any))
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """Give a function that returns the scene as it was in the beginning."""
+    last: list[tuple[Scene, dict[str, bytes]]] = []
+
+    def scene() -> Scene:
+        if not last or last[0][1] != last[0][0].files() or "closed" in repr(last[0][0].store):
+            new = Scene(tmp_path_factory.mktemp("scene"))
+            last[:] = [(new, new.files())]
+        return last[0][0]
+
+    return scene
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+@given(data=st.data())
+def test_wrong_arguments_get_an_error_of_ours_and_touch_nothing(name, scenes, data):
+    """What does not fit its annotation is refused; only RunStoreErrors come out."""
+    scene = scenes()
+    function = PUBLIC[name](scene)
+    takes = parameters(function)
+    spoilt: dict[str, str] = {}
+    if takes:
+        names = st.lists(st.sampled_from(sorted(takes)), min_size=1, max_size=3, unique=True)
+        spoilt = {one: data.draw(st.sampled_from(sorted(WRONG)), one) for one in data.draw(names)}
+    made = {one: WRONG[what]() for one, what in spoilt.items()}
+    # Looked at on twins: a generator can be read once only.
+    unfit = [one for one, what in spoilt.items() if not fits(WRONG[what](), takes[one][1])]
+    for one, (parameter, _) in takes.items():
+        if one not in made and parameter.default is parameter.empty:
+            made[one] = scene.right(name, one)
+    before = scene.files()
+    with warnings.catch_warnings(), scene.context:
+        warnings.simplefilter("ignore")  # of the policy "warn"
+        try:
+            made = function(**made)
+            if isinstance(made, run_context):
+                with made:
+                    pass
+        except RunStoreError as exc:
+            str(exc).encode(errors="surrogatepass")
+            if unfit or not isinstance(exc, BulkError):
+                assert before == scene.files()
+        else:
+            assert [] == unfit
