@@ -13,10 +13,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -43,6 +44,14 @@ class Settings(BaseSettings):
             most a week.
         signing_key: Secret; signs objects and checks them under the policy ``signed``.
             Better set as ``RUNSTORE_SIGNING_KEY`` than in a file that others read.
+        signing_keys_old: Secret; further keys whose signatures are accepted, separated by
+            blanks or as a list. Nothing is signed with them.
+        signing_scope: Part of every signature: what was signed under another one is not
+            accepted. Tells stores apart that share a key, as ``staging`` and ``prod``.
+            Where the key is in the environment, old keys and scope are looked for there alone.
+        max_decoded: How many times its stored size an object may take in memory; 1,000 by
+            default, and 100 where the writer is not trusted (``deny``; what is not signed
+            under ``signed``). 1 GiB, or 32 MiB there, is always allowed.
     """
 
     model_config = SettingsConfigDict(
@@ -59,6 +68,14 @@ class Settings(BaseSettings):
     durable: bool = False
     timeout: float = Field(default=60, gt=0, le=LONGEST_WAIT, allow_inf_nan=False)
     signing_key: SecretStr | None = None
+    signing_keys_old: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    signing_scope: str | None = None
+    max_decoded: float | None = Field(None, ge=1, allow_inf_nan=False)
+
+    @field_validator("signing_keys_old", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return value.split() if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(

@@ -271,12 +271,11 @@ def test_the_signature_can_be_checked_by_hand(write):
     start = containers.footer_start(data[-10:], len(data), "x")
     footer = data[start:]
     (signature,) = re.findall(rb"hmac-sha256:([0-9a-f]{64})", footer)
-    entries = containers.read_footer(footer, "x")
     at = footer.index(signature)
     (digest_at,) = [
         match.start(1)
         for match in re.finditer(rb"xxh3_128:([0-9a-f]{32})", footer)
-        if match[1] not in entries[1].encode()
+        if match[1].decode() == xxhash.xxh3_128_hexdigest(footer.replace(match[1], b"0" * 32))
     ]
     zeroed = footer[:at] + b"0" * 64 + footer[at + 64 :]
     zeroed = zeroed[:digest_at] + b"0" * 32 + zeroed[digest_at + 32 :]

@@ -84,10 +84,28 @@ def test_unsigned_pickles_are_refused(signed, loose, name):
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_unsigned_data_is_read(signed, loose, name):
-    """What holds no pickle needs no signature."""
+def test_unsigned_data_is_refused(signed, loose, name):
+    """Whoever replaces a signed frame by an unsigned one is found out; 'deny' reads it."""
+    signed.put(name, PLAIN[name])
     loose.put(name, PLAIN[name])
-    assert_same(PLAIN[name], signed.get(name))
+    for read in (signed.get, lambda name: signed.get(name, as_type=bytes)):
+        with pytest.raises(UnsafePickleError, match=r"not signed.*pickle='deny'"):
+            read(name)
+    assert_same(PLAIN[name], signed.get(name, pickle="deny"))
+
+
+@pytest.mark.parametrize("name", ["x.json", "x.csv", "x.npy", "x.safetensors"])
+def test_files_without_room_for_a_signature_are_read(signed, loose, name):
+    """What can neither be signed nor run anything is written and read under the policy."""
+    values = {
+        "x.json": [1],
+        "x.csv": pd.DataFrame({"a": [1]}),
+        "x.npy": np.arange(3),
+        "x.safetensors": {"a": np.arange(3)},
+    }
+    for view in (signed, loose):
+        view.put(name, values[name])
+        assert_same(values[name], signed.get(name))
 
 
 def test_another_key_is_refused(signed, monkeypatch):
@@ -99,14 +117,14 @@ def test_another_key_is_refused(signed, monkeypatch):
 
 
 def test_no_key_is_refused(signed, monkeypatch):
-    """Without a key nothing is stored, no pickle is loaded, and plain data is read."""
+    """Without a key nothing is stored or loaded, and 'deny' reads what is no pickle."""
     signed.put("x", PICKLED["model"])
     signed.put("y", 1)
     monkeypatch.delenv("RUNSTORE_SIGNING_KEY")
-    for act in (lambda: signed.get("x"), lambda: signed.put("y", 2)):
+    for act in (lambda: signed.get("x"), lambda: signed.get("y"), lambda: signed.put("y", 2)):
         with pytest.raises(UnsafePickleError, match="RUNSTORE_SIGNING_KEY"):
             act()
-    assert 1 == signed.get("y")
+    assert 1 == signed.get("y", pickle="deny")
 
 
 def test_misspelled_policies_are_refused(loose):
@@ -141,6 +159,48 @@ def test_files_without_a_header_are_not_known_to_be_signed(loose):
     """A file without our header has no signature to speak of."""
     assert loose.put("x.json", 1).signed is None
     assert loose.stat("x.json").signed is None
+
+
+def test_keys_are_renewed(signed, monkeypatch):
+    """With the old key among the old ones, what it signed is read; what is written has the new."""
+    old, new = KEY, KEY[::-1]
+    signed.put("x", PICKLED["model"])
+    monkeypatch.setenv("RUNSTORE_SIGNING_KEY", new)
+    monkeypatch.setenv("RUNSTORE_SIGNING_KEYS_OLD", f"{'k' * 32} {old}")
+    assert_same(PICKLED["model"], signed.get("x"))
+    signed.copy("x", to_name="copied")
+    signed.copy("x", to_name="a/" + "long" * 40 + "/y")
+    signed.put("again", signed.get("x"))
+    monkeypatch.delenv("RUNSTORE_SIGNING_KEYS_OLD")
+    for name in ("copied", "again", "a/" + "long" * 40 + "/y"):
+        assert_same(PICKLED["model"], signed.get(name))
+    with pytest.raises(UnsafePickleError, match=r"another key.*RUNSTORE_SIGNING_KEYS_OLD"):
+        signed.get("x")
+
+
+def test_old_keys_from_a_file(signed, monkeypatch, tmp_path):
+    """Old keys and the scope may stand beside the key in runstore.toml, as a list."""
+    signed.put("x", PICKLED["model"])
+    monkeypatch.delenv("RUNSTORE_SIGNING_KEY")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runstore.toml").write_text(
+        f'signing_key = "{KEY[::-1]}"\nsigning_keys_old = ["{KEY}"]'
+    )
+    assert_same(PICKLED["model"], signed.get("x"))
+    assert KEY not in repr(current_settings())
+
+
+def test_scopes_of_signing_are_apart(signed, monkeypatch):
+    """What was signed for staging is not accepted in prod, though both have one key."""
+    monkeypatch.setenv("RUNSTORE_SIGNING_SCOPE", "staging")
+    signed.put("x", {"a": {1}})
+    signed.put("y", PLAIN["x"])
+    assert {"a": {1}} == signed.get("x")
+    for scope in ("prod", ""):
+        monkeypatch.setenv("RUNSTORE_SIGNING_SCOPE", scope)
+        for name in ("x", "y"):
+            with pytest.raises(UnsafePickleError, match="another signing scope"):
+                signed.get(name)
 
 
 def test_short_keys_are_refused(signed, monkeypatch):
@@ -261,13 +321,12 @@ def test_copies_are_signed(signed, name, to):
 
 
 def test_copying_signs_nothing_of_others(signed, loose, monkeypatch):
-    """An unsigned or foreign pickle is not made a signed one, and plain data is copied as it is."""
+    """What is unsigned, or signed by others, is not made a signed copy."""
     loose.put("x", PICKLED["model"])
     loose.put("y", 1)
-    with pytest.raises(UnsafePickleError, match=r"copy.*not signed"):
-        signed.copy("x", to_name="z")
-    signed.copy("y", to_name="z")
-    assert 1 == signed.get("z")
+    for name in ("x", "y"):
+        with pytest.raises(UnsafePickleError, match=r"copy.*not signed"):
+            signed.copy(name, to_name="z")
     signed.put("x", PICKLED["model"])
     monkeypatch.setenv("RUNSTORE_SIGNING_KEY", KEY[::-1])
     with pytest.raises(UnsafePickleError, match="does not fit"):
@@ -342,13 +401,13 @@ def test_missing_classes_are_named(loose, gone):
 
 
 def test_pickles_of_missing_classes_can_be_had(loose, gone):
-    """The error says how to get the pickle itself, which no policy minds."""
+    """The error says how to get the pickle itself, for which no pickle has to be loaded."""
     with pytest.raises(UnsupportedValueError) as caught:
         loose.get(gone)
     call = re.search(r"get\(name, (.*)as_type=bytes\)", str(caught.value))
     how = {"columns": ["m"]} if call[1] else {}
     assert call[1] == ("columns=['m'], " if gone == "frame" else "")
-    for policy in ("allow", "deny", "signed"):
+    for policy in ("allow", "deny"):
         assert b"gone_models" in loose.get(gone, as_type=bytes, pickle=policy, **how)
 
 

@@ -10,7 +10,7 @@ import pickle
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,6 +43,8 @@ class Pickling:
         signed: Whether the object is being signed, or its signature has been checked;
             under the policy ``signed`` no pickle is written or loaded otherwise.
         versions: What the object was written with, for messages.
+        check_decoded: Called by what decompresses with the bytes that takes and those stored;
+            raises if that is too much.
     """
 
     def __init__(
@@ -52,7 +54,9 @@ class Pickling:
         *,
         signed: bool = False,
         versions: dict[str, str] | None = None,
+        check_decoded: Callable[[int, int], None] | None = None,
     ) -> None:
+        self._check_decoded = check_decoded
         self._policy = policy
         self._ref = ref
         self._signed = signed
@@ -126,6 +130,11 @@ class Pickling:
                 "as_type=bytes) gives the pickle itself",
                 self._ref,
             ) from exc
+
+    def check_decoded(self, decoded: int, stored: int) -> None:
+        """Raise UnsupportedFormatError if so many bytes in memory are too much for a file."""
+        if self._check_decoded is not None:
+            self._check_decoded(decoded, stored)
 
     @contextmanager
     def at_column(self, label: object) -> Iterator[None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore.format._file_digest import check_file, with_digest
 from runstore.format._footer import read_footer, readdressed, schema_in
+from runstore.format._guard import Guard
 from runstore.format._header import FORMAT_VERSION, Header
 from runstore.format._part import open_part
 from runstore.format._read import Stored, Verify, open_arrow
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT_VERSION",
+    "Guard",
     "Header",
     "Seal",
     "Stored",

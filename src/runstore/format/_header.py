@@ -92,7 +92,7 @@ class Header:
             UnsupportedFormatError: *version* is newer than this runstore's.
             CorruptObjectError: It is not such a document.
         """
-        if not version.isdigit() or int(version) > FORMAT_VERSION:
+        if not version.isdigit() or len(version) > 4 or int(version) > FORMAT_VERSION:
             raise UnsupportedFormatError(
                 f"{ref} is in format version {version.decode(errors='replace')}, this runstore "
                 f"reads up to {FORMAT_VERSION}: upgrade runstore",
@@ -102,6 +102,11 @@ class Header:
             document = _decode(text.decode())[0]
             if not document.keys() <= _NAMES:
                 document = {name: document[name] for name in document.keys() & _NAMES}
+            for name, value in document.items():
+                if type(value) not in _TYPES[name]:
+                    raise TypeError(f"{name} is {type(value).__name__}")
+            if not all(type(text) is str for text in document.get("versions", {}).values()):
+                raise TypeError("a version is no text")
             created_at = datetime.fromisoformat(document["created_at"])
             document["created_at"] = (
                 created_at if created_at.tzinfo is UTC else created_at.astimezone(UTC)
@@ -117,6 +122,15 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 _decode = json.JSONDecoder().raw_decode
 
 _NAMES = {f.name for f in fields(Header)}
+_NONE = type(None)
+_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("namespace", "name", "type", "codec", "created_at", "write_id"), (str,)),
+    **dict.fromkeys(("run", "workflow", "stage"), (str, _NONE)),
+    **dict.fromkeys(("rows", "columns", "nbytes"), (int, _NONE)),
+    **dict.fromkeys(("spec", "versions", "metadata"), (dict,)),
+    "codec_version": (int,),
+    "pickle": (bool,),
+}
 _SELDOM = ("spec", "pickle", "rows", "columns", "nbytes", "metadata")
 
 

@@ -13,9 +13,14 @@ import pyarrow.parquet as pq
 
 from runstore.buffers import Buffer, flat
 from runstore.errors import CorruptObjectError, UnsupportedValueError
+from runstore.format._footer import check_extensions
+from runstore.format._guard import Guard
 from runstore.format._header import Header
-from runstore.format._read import ARROW_ERRORS, Verify, check_body, header_in
-from runstore.format._seal import footer_start, is_sealed
+from runstore.format._layout import Layout
+from runstore.format._parquet_size import check_size
+from runstore.format._read import ARROW_ERRORS, Verify, check_body, header_in, unreadable
+from runstore.format._seal import Seal, footer_start, is_sealed
+from runstore.format._validate import validate
 from runstore.format._write import Sink, Streamed, Written
 
 __all__ = ["StoredParquet", "open_parquet", "parquet_file"]
@@ -32,7 +37,7 @@ class _ParquetFile(Streamed):
         key: bytes | None,
         compression: str | None,
     ) -> None:
-        super().__init__(schema, batches, header, key)
+        super().__init__(schema, batches, header, Seal(key))
         self._compression = compression
 
     def _steps(self, sink: Sink) -> Iterator[None]:
@@ -113,6 +118,7 @@ class StoredParquet:
         header: Header | None,
         ref: str,
         columns: Sequence[int] | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.data = data
         self.header = header
@@ -123,11 +129,15 @@ class StoredParquet:
         self.schema: pa.Schema = pa.schema(fields, kept or None)
         self._file = file
         self._columns = columns
+        self._guard = guard
         self._table: pa.Table | None = None
 
     def project(self, columns: Sequence[int]) -> "StoredParquet":
         """Give the same file with these columns alone, in this order; no other is decoded."""
-        return StoredParquet(self.data, self._file, self.header, self.ref, columns)
+        return StoredParquet(self.data, self._file, self.header, self.ref, columns, self._guard)
+
+    def check_all(self) -> None:
+        """All of it has been verified: a Parquet file is read whole."""
 
     def table(self) -> pa.Table:
         """Give the columns as a table.
@@ -136,8 +146,11 @@ class StoredParquet:
             CorruptObjectError: They cannot be decoded.
         """
         if self._table is None:
+            if self._guard is not None:
+                check_size(self._file.metadata, flat(self.data), self._guard, self.ref)
             try:
                 table = self._read()
+                validate(table, Layout(table.schema))
             except ARROW_ERRORS as exc:
                 raise CorruptObjectError(f"{self.ref} is damaged: {exc}", self.ref) from exc
             self._table = table.replace_schema_metadata(self.schema.metadata)
@@ -168,27 +181,34 @@ class StoredParquet:
         return np.frombuffer(memoryview(buffer), dtype, count).copy()
 
 
-def open_parquet(data: Buffer, ref: str, *, verify: Verify = "auto") -> StoredParquet:
-    """Open the bytes of a Parquet file, runstore's or another's.
+def open_parquet(
+    data: Buffer, ref: str, *, verify: Verify = "auto", guard: Guard | None = None
+) -> StoredParquet:
+    """Open the bytes of a Parquet file, runstore's or another's; arguments as for `open_arrow`.
 
     Raises:
         CorruptObjectError: A digest does not fit, or it is not a whole Parquet file.
-        UnsupportedFormatError: It is of a newer format version.
+        UnsafePickleError: *guard* does not accept its extension types.
+        UnsupportedFormatError: It is of a newer format version, or of a kind that this
+            Arrow cannot read.
     """
     view = flat(data)
     start = footer_start(view[-10:], view.nbytes, ref)
-    sealed = is_sealed(bytes(view[start:]), ref)
+    footer = bytes(view[start:])
+    sealed = is_sealed(footer, ref)
     if not sealed and verify is True:
         raise CorruptObjectError(
             f"{ref} has no digest, it was not written by runstore: read it without verify=True", ref
         )
+    if guard is not None:
+        check_extensions(footer, ref, guard)
+    header = None
     try:
         file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(data)), page_checksum_verification=True)
-        header = None
-        if sealed:
-            entries = file.metadata.metadata or {}
-            check_body(data, start, entries, ref)
-            header = header_in(entries, ref)
+        entries = file.metadata.metadata or {}
     except ARROW_ERRORS as exc:
-        raise CorruptObjectError(f"{ref} is damaged: {exc}", ref) from exc
-    return StoredParquet(data, file, header, ref)
+        raise unreadable(ref, None, exc) from exc
+    if sealed:
+        check_body(data, start, entries, ref)
+        header = header_in(entries, ref)
+    return StoredParquet(data, file, header, ref, guard=guard)

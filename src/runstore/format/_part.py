@@ -1,8 +1,8 @@
 """A stored file of which only what is needed is read, range by range.
 
 Arrow and Parquet readers ask for the footer, and then for the buffers of the
-columns wanted and no others. The footer is checked, as always; the digest of the
-data needs all of it, so the data is not.
+columns wanted and no others. The footer is checked, as always. The digests of the
+data need all of it, so only its structure is validated.
 """
 
 import io
@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from runstore.buffers import Buffer, flat
-from runstore.format._footer import read_footer
+from runstore.format._footer import check_extensions, read_footer
+from runstore.format._guard import Guard
 from runstore.format._read import Stored
 
 __all__ = ["open_part"]
@@ -71,7 +72,7 @@ class _StoredPart(Stored):
         return pa.PythonFile(self._file, "r")
 
 
-def open_part(read: Read, size: int, footer: bytes, ref: str) -> Any:
+def open_part(read: Read, size: int, footer: bytes, ref: str, guard: Guard | None = None) -> Any:
     """Open an Arrow or Parquet file; its `project` reads the columns it is asked for.
 
     Args:
@@ -79,12 +80,16 @@ def open_part(read: Read, size: int, footer: bytes, ref: str) -> Any:
         size: Of the file, in bytes.
         footer: Its last bytes, from where the footer begins.
         ref: What to call it in errors.
+        guard: What else is accepted; anything if None.
 
     Raises:
         CorruptObjectError: The footer is damaged.
+        UnsafePickleError: *guard* does not accept its extension types.
         UnsupportedFormatError: It is of a newer format version.
     """
-    found = read_footer(footer, ref)
+    found = read_footer(footer, ref, guard)
+    if guard is not None:
+        check_extensions(footer, ref, guard)
     header = found[0] if found is not None else None
     file = _Ranges(read, size, footer)
     if not footer.endswith(b"PAR1"):

@@ -8,12 +8,33 @@ import numpy as np
 import pyarrow as pa
 
 from runstore.buffers import Buffer, flat
-from runstore.errors import CorruptObjectError
+from runstore.errors import CorruptObjectError, RunStoreError, UnsupportedFormatError
 from runstore.format._cell import learn_cell, open_cell
+from runstore.format._flatbuffer import MalformedError
+from runstore.format._guard import Guard
 from runstore.format._header import FORMAT_VERSION, Header
-from runstore.format._seal import body_is_intact, footer_start, is_sealed
+from runstore.format._layout import Layout
+from runstore.format._messages import (
+    Footer,
+    has_compression,
+    message_at,
+    parse_batch,
+    parse_footer,
+)
+from runstore.format._seal import DIGEST_PREFIX, body_is_intact, footer_start, is_sealed
+from runstore.format._structure import StructureDigest
+from runstore.format._validate import validate
 
-__all__ = ["ARROW_ERRORS", "Stored", "Verify", "check_body", "header_in", "open_arrow"]
+__all__ = [
+    "ARROW_ERRORS",
+    "Stored",
+    "Verify",
+    "check_body",
+    "footer_of",
+    "header_in",
+    "open_arrow",
+    "unreadable",
+]
 
 Verify = Literal["auto"] | bool
 
@@ -31,6 +52,7 @@ class Stored:
         data: The whole file, private and writable.
         cell: What stands in the only row of a small file of one column; None for others.
         keeps_nulls: Whether the slots of nulls hold what the codec put there.
+        verified: Whether all of it has been found to fit its digest; None if it has none.
     """
 
     def __init__(
@@ -40,13 +62,17 @@ class Stored:
         header: Header | None,
         reader: Any = None,
         cell: memoryview | None = None,
+        *,
+        verified: bool | None = None,
     ) -> None:
         self.data = data
         self.ref = ref
         self.header = header
         self.cell = cell
         self.keeps_nulls = header is not None  # Arrow writes buffers as they are
+        self.verified = verified
         self._fields: list[int] | None = None
+        self._valid: dict[int, pa.RecordBatch] = {}
         if reader is not None:
             self._reader = reader
 
@@ -71,17 +97,39 @@ class Stored:
         """How many record batches the file has."""
         return int(self._reader.num_record_batches)
 
+    @cached_property
+    def layout(self) -> Layout:
+        """The buffers of the record batches that are read."""
+        return Layout(self.schema)
+
     def batch(self, index: int) -> pa.RecordBatch:
         """Open one record batch, without copying its data.
 
         Raises:
             CorruptObjectError: Its structure is damaged.
         """
-        try:
-            batch = self._reader.get_batch(index)
-            return batch if self._fields is None else batch.select(self._fields)
-        except ARROW_ERRORS as exc:
-            raise _damaged(self.ref, exc) from exc
+        batch = self._valid.get(index)
+        if batch is None:
+            try:
+                batch = self._reader.get_batch(index)
+                if self._fields is not None:
+                    batch = batch.select(self._fields)
+                validate(batch, self.layout)
+            except ARROW_ERRORS as exc:
+                raise _damaged(self.ref, exc) from exc
+            self._valid[index] = batch
+        return batch
+
+    def check_all(self) -> None:
+        """Verify all of the file, unless that is done; a file without a digest is as it is.
+
+        Raises:
+            CorruptObjectError: It does not fit its digest.
+        """
+        if self.verified is False:
+            start, footer = _footer(self.data, self.ref)
+            check_body(self.data, start, footer_of(footer, self.ref).entries, self.ref)
+            self.verified = True
 
     def table(self) -> pa.Table:
         """Open all record batches as one table, without copying the data.
@@ -90,21 +138,18 @@ class Stored:
             CorruptObjectError: Their structure is damaged.
         """
         try:
-            table = pa.Table.from_batches(
+            return pa.Table.from_batches(
                 [self.batch(i) for i in range(self.num_batches)], self.schema
             )
-            # In full for what others wrote: Arrow itself takes a file's offsets on trust.
-            table.validate(full=self.header is None)
         except ARROW_ERRORS as exc:
             raise _damaged(self.ref, exc) from exc
-        return table
 
     def project(self, columns: Sequence[int]) -> "Stored":
         """Give the same file with these columns alone, in this order; no other is decoded."""
         needed = sorted(set(columns))
         options = pa.ipc.IpcReadOptions(included_fields=needed)  # none stands for all
         reader = pa.ipc.RecordBatchFileReader(self._source(), options=options)
-        projected = Stored(self.data, self.ref, self.header, reader)
+        projected = Stored(self.data, self.ref, self.header, reader, verified=self.verified)
         fields = [self.schema.field(i) for i in columns]
         projected.schema = pa.schema(fields, self.schema.metadata)
         projected._fields = [needed.index(i) for i in columns]
@@ -130,47 +175,133 @@ class Stored:
         return np.frombuffer(memoryview(buffer), dtype, count).copy()
 
 
-def open_arrow(data: Buffer, ref: str, *, verify: Verify = "auto", mapped: bool = False) -> Stored:
+def open_arrow(
+    data: Buffer,
+    ref: str,
+    *,
+    verify: Verify = "auto",
+    mapped: bool = False,
+    guard: Guard | None = None,
+) -> Stored:
     """Open the bytes of an Arrow file, runstore's or another's.
 
-    The footer, and with it schema and structure, is always checked. The data is
-    too, unless it is a large mapped file and *verify* is ``auto``.
+    All of it is checked, unless it is a large mapped file and *verify* is ``auto``: then
+    all but the numbers in its columns is.
 
     Args:
         data: The whole file; arrays will be built on it, and are written to.
         ref: What to call it in errors.
-        verify: Whether to check the digest of the data.
+        verify: Whether to check the digest of all data.
         mapped: Whether reading all of *data* would read it from a disk.
+        guard: What else is accepted; anything if None.
 
     Raises:
         CorruptObjectError: A digest does not fit, or it is not a whole Arrow file.
-        UnsupportedFormatError: It is of a newer format version.
+        UnsafePickleError: *guard* does not accept its extension types.
+        UnsupportedFormatError: It is of a newer format version, or of a kind that this
+            Arrow cannot read, or *guard* does not accept its size in memory.
     """
     view = flat(data)
     size = view.nbytes
     found = open_cell(view) if size <= VERIFY_UP_TO else None
     if found is not None:
         document, cell = found
-        return Stored(data, ref, Header.from_json(document, b"%d" % FORMAT_VERSION, ref), cell=cell)
-    start = footer_start(view[-10:], size, ref)
-    sealed = is_sealed(bytes(view[start:]), ref)
+        described = Header.from_json(document, b"%d" % FORMAT_VERSION, ref)
+        return Stored(data, ref, described, cell=cell, verified=True)
+    start, footer = _footer(data, ref)
+    sealed = is_sealed(footer, ref)
     if not sealed and verify is True:
         raise CorruptObjectError(
             f"{ref} has no digest, it was not written by runstore: read it without verify=True", ref
         )
+    whole = verify is True or (verify == "auto" and (not mapped or size <= VERIFY_UP_TO))
+    trusted = guard is None or guard.trusted
+    if not trusted:
+        assert guard is not None
+        guard.check_extensions(footer_of(footer, ref).extensions, ref)
+    header = None
     try:
         reader = pa.ipc.RecordBatchFileReader(pa.py_buffer(data))
         entries = reader.metadata or {}
     except ARROW_ERRORS as exc:
+        raise unreadable(ref, header, exc) from exc
+    if sealed:
+        header = header_in(entries, ref)
+        if whole:
+            check_body(data, start, entries, ref)
+    opened = Stored(data, ref, header, reader, verified=whole if sealed else None)
+    try:
+        compressed = has_compression(footer, view[:start])
+        if guard is not None and (compressed or not trusted):
+            guard.check_decoded(_decoded(view[:start], footer, opened.layout), size, ref)
+        if sealed and not whole:
+            _check_structure(opened, entries, start, compressed)
+    except MalformedError as exc:
         raise _damaged(ref, exc) from exc
-    if not sealed:
-        return Stored(data, ref, None, reader)
-    if verify is True or (verify == "auto" and (not mapped or size <= VERIFY_UP_TO)):
-        check_body(data, start, entries, ref)
-    header = header_in(entries, ref)
-    if size <= VERIFY_UP_TO:
+    if sealed and size <= VERIFY_UP_TO:
         learn_cell(reader.schema, entries)
-    return Stored(data, ref, header, reader)
+    return opened
+
+
+def _footer(data: Buffer, ref: str) -> tuple[int, bytes]:
+    view = flat(data)
+    start = footer_start(view[-10:], view.nbytes, ref)
+    return start, bytes(view[start:])
+
+
+def footer_of(footer: bytes, ref: str) -> Footer:
+    """Parse the footer of an Arrow file, up to the end of the file.
+
+    Raises:
+        CorruptObjectError: It is none.
+    """
+    try:
+        return parse_footer(footer)
+    except MalformedError as exc:
+        raise _damaged(ref, exc) from exc
+
+
+def _decoded(body: memoryview, footer: bytes, layout: Layout) -> int:
+    """Return how many bytes the batches of a file take besides those that are mapped.
+
+    Raises:
+        MalformedError: Not all batches and buffers lie in the file.
+    """
+    parsed, decoded = parse_footer(footer), 0
+    for start, length, size in parsed.dictionaries + parsed.batches:
+        message = message_at(body, start)
+        batch = None if message is None else parse_batch(message)
+        if batch is None or batch.body != size or start + length + size > body.nbytes:
+            raise MalformedError(f"there is no batch at {start}")
+        decoded += _ITEM * layout.claimed(batch)
+        if batch.compressed:
+            data = body[start + length :]
+            for at, stored in batch.buffers.tolist():
+                claimed = int.from_bytes(data[at : at + 8], "little", signed=True)
+                decoded += stored if claimed < 0 or stored < 8 else claimed
+    return decoded
+
+
+_ITEM = 8  # bytes that an item takes in memory that takes none in the file
+
+
+def _check_structure(
+    opened: Stored, entries: dict[bytes, bytes], start: int, compressed: bool
+) -> None:
+    """Check all of a large mapped file that is not numbers; all of it if it is read whole."""
+    expected = entries.get(b"runstore.structure")
+    if opened.layout.plain and expected is None and not compressed:
+        return  # an old file of numbers, which are validated
+    if expected is None or compressed:
+        opened.check_all()
+        return
+    digest = StructureDigest(opened.layout)
+    digest.add(flat(opened.data)[:start])
+    if DIGEST_PREFIX + digest.hexdigest().encode() != expected:
+        raise CorruptObjectError(
+            f"{opened.ref} is damaged: what describes its data does not fit its digest. {_RESTORE}",
+            opened.ref,
+        )
 
 
 def check_body(data: Buffer, start: int, entries: dict[bytes, bytes], ref: str) -> None:
@@ -178,10 +309,11 @@ def check_body(data: Buffer, start: int, entries: dict[bytes, bytes], ref: str) 
     digest = entries.get(b"runstore.body", b"").decode(errors="replace")
     if not body_is_intact(data, start, digest):
         raise CorruptObjectError(
-            f"{ref} is damaged: its data does not fit its digest. Restore it from a copy, or run "
-            "again the stage that made it",
-            ref,
+            f"{ref} is damaged: its data does not fit its digest. {_RESTORE}", ref
         )
+
+
+_RESTORE = "Restore it from a copy, or run again the stage that made it"
 
 
 def header_in(entries: dict[bytes, bytes], ref: str) -> Header:
@@ -190,6 +322,20 @@ def header_in(entries: dict[bytes, bytes], ref: str) -> Header:
         return Header.from_json(entries[b"runstore.object"], entries[b"runstore.version"], ref)
     except KeyError as exc:
         raise CorruptObjectError(f"{ref} has no header", ref) from exc
+
+
+def unreadable(ref: str, header: Header | None, exc: BaseException) -> RunStoreError:
+    """Return the error for what Arrow raised: the bytes are wrong, or it is an older Arrow."""
+    new = isinstance(exc, NotImplementedError) or "unrecognized" in str(exc).lower()
+    if not new:
+        return _damaged(ref, exc)
+    versions = {} if header is None else header.versions
+    wrote = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return UnsupportedFormatError(
+        f"{ref} cannot be read here: pyarrow {pa.__version__} does not know something in it "
+        f"({exc}). It was written by {wrote or 'unknown versions'}",
+        ref,
+    )
 
 
 def _damaged(ref: str, exc: BaseException) -> CorruptObjectError:

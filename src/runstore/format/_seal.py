@@ -11,8 +11,10 @@ Together they cover every byte of the file. The second covers the first, so the
 structure of a large file can be checked without reading its data, and a copy
 can get a new key by rewriting the footer alone.
 
-A third slot is there only in files written with a key:
+Two more slots are there only in large Arrow files, and in files written with a key:
 
+    runstore.structure xxh3_128:<32 hex digits>       of every byte before the footer that is not
+                                                      in a buffer of numbers
     runstore.signature hmac-sha256:<64 hex digits>    of the whole file, with its own digits and
                                                       those of runstore.digest as zeros, and of
                                                       where these stand
@@ -23,11 +25,16 @@ import hmac
 import re
 import secrets
 import struct
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import xxhash
 
 from runstore.buffers import Buffer, flat
 from runstore.errors import CorruptObjectError
+
+if TYPE_CHECKING:
+    from runstore.format._structure import StructureDigest
 
 __all__ = [
     "DIGEST_PREFIX",
@@ -41,11 +48,13 @@ __all__ = [
 ]
 
 DIGEST_PREFIX = b"xxh3_128:"
-_DIGEST = re.compile(rb"xxh3_128:([0-9a-f]{32})")
+# Both formats put the length of a text in front of it: here 41 or 76, in one byte or in four.
+_DIGEST = re.compile(rb"\)(?:\0\0\0)?xxh3_128:([0-9a-f]{32})")
 _ZEROS = b"0" * 32
 _SIGNED = b"hmac-sha256:"
-_SIGNATURE = re.compile(rb"hmac-sha256:([0-9a-f]{64})")
+_SIGNATURE = re.compile(rb"L(?:\0\0\0)?hmac-sha256:([0-9a-f]{64})")
 _UNSIGNED = b"0" * 64
+_CANDIDATES = 64  # texts of a footer that may be its digest; each costs a digest of the footer
 
 # The magic at the end, and how many bytes the length and the magic take together.
 _ENDINGS = ((b"ARROW1", 10), (b"PAR1", 8))
@@ -56,16 +65,26 @@ class Seal:
 
     Args:
         key: To sign it with; None for a file without a signature.
+        structure: To digest what is not numbers with; None for a file without this digest.
     """
 
-    def __init__(self, key: bytes | None = None) -> None:
+    def __init__(
+        self, key: bytes | None = None, structure: "StructureDigest | None" = None
+    ) -> None:
         self._body = xxhash.xxh3_128()
         self._signed = hmac.new(key, digestmod=hashlib.sha256) if key is not None else None
         self._size = 0
-        placeholders = secrets.token_hex(64).encode()
+        self._structure = structure
+        placeholders = secrets.token_hex(80).encode()
         self._body_slot = placeholders[:32]
         self._footer_slot = placeholders[32:64]
-        self._signature_slot = placeholders[64:]
+        self._structure_slot = placeholders[64:96]
+        self._signature_slot = placeholders[96:]
+
+    @property
+    def signs(self) -> bool:
+        """Whether the file is signed, which takes longer than writing it."""
+        return self._signed is not None
 
     @property
     def slots(self) -> dict[bytes, bytes]:
@@ -74,6 +93,8 @@ class Seal:
             b"runstore.body": DIGEST_PREFIX + self._body_slot,
             b"runstore.digest": DIGEST_PREFIX + self._footer_slot,
         }
+        if self._structure is not None:
+            slots[b"runstore.structure"] = DIGEST_PREFIX + self._structure_slot
         if self._signed is not None:
             slots[b"runstore.signature"] = _SIGNED + self._signature_slot
         return slots
@@ -83,6 +104,8 @@ class Seal:
         view = flat(data)
         self._body.update(view)
         self._size += view.nbytes
+        if self._structure is not None:
+            self._structure.add(view)
         if self._signed is not None:
             self._signed.update(view)
 
@@ -97,6 +120,9 @@ class Seal:
         self.add(tail[:start])
         body = self._body.hexdigest()
         footer = tail[start:].replace(self._body_slot, body.encode())
+        if self._structure is not None:
+            structure = self._structure.hexdigest().encode()
+            footer = footer.replace(self._structure_slot, structure)
         digest_at = footer.index(self._footer_slot)
         footer = footer.replace(self._footer_slot, _ZEROS)
         if self._signed is not None:
@@ -155,7 +181,7 @@ def has_signature(footer: bytes) -> bool:
 
 
 def signature_at(body: Buffer, footer: bytes, key: bytes) -> int | None:
-    """Give where in *footer* the signature of the whole file stands; None if none fits *key*.
+    """Return where in *footer* the signature of the whole file stands; None if none fits *key*.
 
     Compared in constant time. Every byte is read.
     """
@@ -164,7 +190,7 @@ def signature_at(body: Buffer, footer: bytes, key: bytes) -> int | None:
         return None
     zeroed = _with(footer, digest_at, _ZEROS)
     over_body = hmac.new(key, flat(body), hashlib.sha256)
-    for match in _SIGNATURE.finditer(footer):
+    for match in islice(_SIGNATURE.finditer(footer), _CANDIDATES):
         at = match.start(1)
         expected = _sign(over_body, flat(body).nbytes, _with(zeroed, at, _UNSIGNED), digest_at, at)
         if hmac.compare_digest(expected, match[1]):
@@ -173,18 +199,24 @@ def signature_at(body: Buffer, footer: bytes, key: bytes) -> int | None:
 
 
 def reseal(
-    footer: bytes, old: bytes, new: bytes, body: Buffer = b"", key: bytes | None = None
+    footer: bytes,
+    old: bytes,
+    new: bytes,
+    body: Buffer = b"",
+    key: bytes | None = None,
+    signed_with: bytes | None = None,
 ) -> bytes:
     """Replace *old* by *new*, of the same length, in a sealed footer, and seal it again.
 
-    With *key*, which has to be the one that it is signed with, it is signed again, too.
+    With *key* it is signed again, too; *signed_with* is the key that it is signed with, if
+    that is another.
     """
     digest_at = _digest_at(footer)
     if digest_at is None:
         raise CorruptObjectError("the footer to be changed is not sealed")
     changed = _with(footer, digest_at, _ZEROS).replace(old, new)
     if key is not None:
-        at = signature_at(body, footer, key)
+        at = signature_at(body, footer, signed_with or key)
         if at is None:
             raise CorruptObjectError("the footer to be changed is not signed with this key")
         changed = _with(changed, at, _UNSIGNED)
@@ -195,7 +227,7 @@ def reseal(
 
 def _digest_at(footer: bytes) -> int | None:
     """Find the 32 digits that are the digest of all else in *footer*."""
-    for match in _DIGEST.finditer(footer):
+    for match in islice(_DIGEST.finditer(footer), _CANDIDATES):
         at = match.start(1)
         if xxhash.xxh3_128_hexdigest(_with(footer, at, _ZEROS)).encode() == match[1]:
             return at

@@ -17,7 +17,9 @@ from runstore.buffers import Buffer, flat
 from runstore.errors import UnsupportedValueError
 from runstore.format._cell import cell_file
 from runstore.format._header import FORMAT_VERSION, Header
+from runstore.format._layout import Layout
 from runstore.format._seal import Seal
+from runstore.format._structure import StructureDigest
 
 __all__ = ["Sink", "Streamed", "Written", "arrow_file", "footer_entries", "pieces"]
 
@@ -66,12 +68,11 @@ class Streamed(Written):
         schema: pa.Schema,
         batches: Iterable[pa.RecordBatch],
         header: Header,
-        key: bytes | None,
+        seal: Seal,
     ) -> None:
         self._schema = schema
         self._batches = batches
-        self._seal = Seal(key)
-        self._signed = key is not None
+        self._seal = seal
         self._footer = footer_entries(header) | self._seal.slots
         self._ref = str(header.place)
 
@@ -92,7 +93,7 @@ class Streamed(Written):
     def _parts(self) -> Iterator[Buffer]:
         sink = Sink()
         # A signature takes longer than the write itself, so it is made beside it.
-        size = _LARGE if self._signed else _PIECE
+        size = _LARGE if self._seal.signs else _PIECE
         with _Beside() as beside:
             for _ in self._steps(sink):
                 for piece in pieces(sink.take(), size):
@@ -118,7 +119,10 @@ class _ArrowFile(Streamed):
         options: Any,
         small: bool,
     ) -> None:
-        super().__init__(schema, batches, header, key)
+        # What is compressed, or small, is verified whole whenever it is read.
+        mapped = not small and options.compression is None
+        seal = Seal(key, StructureDigest(Layout(schema)) if mapped else None)
+        super().__init__(schema, batches, header, seal)
         self._options = options
         self._small = small
 

@@ -1,29 +1,71 @@
 """Bytes that were read to the value they stand for: by the codec they name, under the policy."""
 
+import os
+import sys
+from functools import partial
+from importlib import metadata as packages
 from typing import TYPE_CHECKING, Any
 
 from runstore import codecs
 from runstore import format as containers
+from runstore._version import __version__
 from runstore.buffers import Buffer
 from runstore.codecs import Pickling, file_codec
 from runstore.context import PicklePolicy
-from runstore.errors import CorruptObjectError, RunStoreError, UnsupportedFormatError
-from runstore.format import Header, Stored, Verify
+from runstore.errors import (
+    CorruptObjectError,
+    RunStoreError,
+    SettingsError,
+    UnsupportedFormatError,
+)
+from runstore.format import Guard, Header, Stored, Verify
 from runstore.keys import Place
 
 if TYPE_CHECKING:
     from runstore.format import StoredParquet
 
-__all__ = ["check_place", "open_object", "rebuilt", "rebuilt_file"]
+__all__ = ["check_place", "guard_of", "open_object", "rebuilt", "rebuilt_file"]
+
+
+def guard_of(policy: PicklePolicy, signed: bool = False) -> Guard:
+    """Return what is accepted of the files of a store.
+
+    Args:
+        policy: Its pickle policy: under ``allow`` and ``warn`` who writes may run code.
+        signed: Whether the object's signature has been checked.
+    """
+    return _TRUSTING if signed or policy in ("allow", "warn") else _CAREFUL
+
+
+def _max_decoded() -> float | None:
+    text = os.environ.get("RUNSTORE_MAX_DECODED")
+    if text is None:
+        from runstore.settings import current_settings
+
+        return current_settings().max_decoded
+    try:
+        return float(text)
+    except ValueError as exc:
+        raise SettingsError(f"RUNSTORE_MAX_DECODED is {text!r}, which is no number") from exc
+
+
+_TRUSTING = Guard(trusted=True, multiple=_max_decoded)
+_CAREFUL = Guard(trusted=False, multiple=_max_decoded)
 
 
 def open_object(
-    data: Buffer, ref: str, extension: str, verify: Verify = "auto", *, mapped: bool = False
+    data: Buffer,
+    ref: str,
+    extension: str,
+    guard: Guard,
+    verify: Verify = "auto",
+    *,
+    mapped: bool = False,
 ) -> "Stored | StoredParquet":
     """Open the bytes of an Arrow or Parquet file; see `runstore.format`."""
     if extension == "parquet":
-        return containers.open_parquet(data, ref, verify=verify)
-    return containers.open_arrow(data, ref, verify=verify, mapped=mapped)
+        return containers.open_parquet(data, ref, verify=verify, guard=guard)
+    return containers.open_arrow(data, ref, verify=verify, mapped=mapped, guard=guard)
 
 
 def rebuilt(
@@ -44,17 +86,19 @@ def rebuilt(
         columns, as_type: As for `Verbs.get`.
 
     Raises:
-        CorruptObjectError: It belongs to another place, or cannot be rebuilt.
+        CorruptObjectError: It belongs to another place, or its bytes are wrong.
+        UnsupportedFormatError: Its bytes are the ones written, and yet it cannot be rebuilt.
         RunStoreError: Whatever its codec says.
     """
     if opened.header is not None:
         check_place(opened.header, place)
     try:
         return _decoded(opened, policy, signed, columns, as_type)
-    except RunStoreError:
+    except (RunStoreError, MemoryError):
         raise
-    except _NOT_WHAT_IT_SAYS as exc:
-        raise _not_rebuilt(place, exc) from exc
+    except Exception as exc:  # whatever a library, or code that a pickle calls, stumbles over
+        opened.check_all()  # damage that nothing has met so far is the likelier cause
+        raise _not_rebuilt(place, opened.header, exc) from exc
 
 
 def rebuilt_file(
@@ -68,12 +112,14 @@ def rebuilt_file(
     """Rebuild the value of a file without a header of ours; arguments and errors as `rebuilt`."""
     ref = str(place)
     codec = file_codec(extension, ref)
+    check = partial(guard_of(policy).check_decoded, ref=ref)
     try:
-        value = codec.decode(data, ref, Pickling(policy, ref))
-    except RunStoreError:
+        value = codec.decode(data, ref, Pickling(policy, ref, check_decoded=check))
+    except (RunStoreError, MemoryError):
         raise
-    except _NOT_WHAT_IT_SAYS as exc:
-        raise _not_rebuilt(place, exc) from exc
+    except Exception as exc:  # likewise
+        containers.check_file(extension, data, ref)
+        raise _not_rebuilt(place, None, exc) from exc
     value = value if columns is None else codecs.selected(value, columns, ref)
     return value if as_type is None else codecs.converted(value, as_type, ref)
 
@@ -106,14 +152,30 @@ def _decoded(
     return codecs.decode(codec, opened, spec, pickling, columns, as_type)
 
 
-# What codecs, and the functions that a pickle calls, stumble over in what they did not write.
-_NOT_WHAT_IT_SAYS = (LookupError, ValueError, TypeError, AttributeError, RecursionError)
-
-
-def _not_rebuilt(place: Place, exc: Exception) -> CorruptObjectError:
-    return CorruptObjectError(
-        f"{place} cannot be rebuilt from what is stored ({type(exc).__name__}: {exc})", str(place)
+def _not_rebuilt(place: Place, header: Header | None, exc: Exception) -> UnsupportedFormatError:
+    """Return the error for bytes that are not to blame: the versions may be."""
+    versions = header.versions if header is not None else {}
+    wrote = ", ".join(f"{name} {version}" for name, version in versions.items())
+    here = ", ".join(f"{name} {_version(name)}" for name in versions or ("runstore", "python"))
+    intact = "Its bytes are the ones that were written" if header else "It looks undamaged"
+    reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
+    return UnsupportedFormatError(
+        f"{place} cannot be rebuilt here ({reason}). {intact}. It was written by "
+        f"{wrote or 'unknown versions'}, and here are {here}: install the versions that wrote it. "
+        "If they are the same, report this as a bug of runstore",
+        str(place),
     )
+
+
+def _version(name: str) -> str:
+    if name == "runstore":
+        return __version__
+    if name == "python":
+        return sys.version.partition(" ")[0]
+    try:
+        return packages.version(name)
+    except packages.PackageNotFoundError:
+        return "(not installed)"
 
 
 def check_place(header: Header, place: Place) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata as packages
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from runstore import codecs
 from runstore import format as containers
@@ -27,10 +27,11 @@ from runstore.errors import (
     PreconditionFailedError,
     RunStoreError,
     UnreadableWarning,
+    UnsafePickleError,
     UnsupportedFormatError,
     UnsupportedValueError,
 )
-from runstore.format import Header, Stored, Verify
+from runstore.format import Header, Verify
 from runstore.keys import (
     ARROW,
     Place,
@@ -41,12 +42,9 @@ from runstore.keys import (
     name_of,
     scope_folder,
 )
-from runstore.store._decoding import check_place, open_object, rebuilt, rebuilt_file
+from runstore.store._decoding import check_place, guard_of, open_object, rebuilt, rebuilt_file
 from runstore.store._info import ObjectInfo, describe
-from runstore.store._signing import check_signature, signing_key
-
-if TYPE_CHECKING:
-    from runstore.format import StoredParquet
+from runstore.store._signing import SigningKeys, check_signature, signing_keys
 
 __all__ = ["Objects"]
 
@@ -100,7 +98,7 @@ class Objects:
         policy = self._policy(pickle, str(place))
         signing = None
         if policy == "signed" and extension in _CONTAINERS:
-            signing = signing_key(str(place), "store")
+            signing = signing_keys(str(place), "store").current
         pickling = Pickling(policy, str(place), signed=signing is not None)
         if extension not in _CONTAINERS:
             parts = file_codec(extension, str(place)).encode(value, str(place), pickling)
@@ -202,17 +200,18 @@ class Objects:
             with suppress(_Whole):
                 return self._get_part(place, verify, columns, as_type, policy)
         data, entry = self.backend.get(key_of(place))
+        mapped = self.backend.mapped
         if extension not in _CONTAINERS:
-            mapped = self.backend.mapped
             containers.check_file(extension, data, ref, verify=verify, mapped=mapped)
             if as_type is bytes:
                 return bytes(flat(data)), entry, data  # the file, not what is in it
             return rebuilt_file(data, place, extension, policy, columns, as_type), entry, data
-        opened = open_object(data, ref, extension, verify, mapped=self.backend.mapped)
-        pickled = opened.header is not None and opened.header.pickle
-        signed = policy == "signed" and pickled and as_type is not bytes
+        signed = policy == "signed"
         if signed:
-            opened = self._authentic(data, ref, extension, signing_key(ref, "load"), "load")
+            data, _ = self._authentic(data, ref, extension, signing_keys(ref, "load"), "load")
+            verify, mapped = True, False
+        guard = guard_of(policy, signed)
+        opened = open_object(data, ref, extension, guard, verify, mapped=mapped)
         return rebuilt(opened, place, policy, signed, columns, as_type), entry, data
 
     def _get_part(
@@ -246,7 +245,7 @@ class Objects:
                 raise
 
         try:
-            opened = containers.open_part(read, entry.size, footer, ref)
+            opened = containers.open_part(read, entry.size, footer, ref, guard_of(policy))
             return rebuilt(opened, place, policy, False, columns, as_type), entry, footer
         except RunStoreError as exc:
             if not failed:
@@ -317,20 +316,22 @@ class Objects:
         if extension not in _CONTAINERS:
             containers.check_file(extension, data, ref)
             return describe(target, self.backend.put(at, [data], if_absent=if_absent), extension)
-        opened, schema = open_object(data, ref, extension), partial(self._schema, at, target)
+        keys, signed_with = self._copying_keys(data, ref), None
+        if keys is not None:
+            data, signed_with = self._authentic(data, ref, extension, keys, "copy")
+        opened = open_object(data, ref, extension, self._guard(signed_with is not None))
+        schema = partial(self._schema, at, target)
         if opened.header is None:
             entry = self.backend.put(at, [data], if_absent=if_absent)
             return describe(target, entry, extension, read_schema=schema)
-        key = self._copying_key(data, opened.header, ref)
-        if key is not None:
-            opened = self._authentic(data, ref, extension, key, "copy")
-            data = opened.data
-        assert opened.header is not None
+        key = None if keys is None else keys.current
         check_place(opened.header, source)
         view = flat(data)
         start = containers.footer_start(view[-10:], view.nbytes, ref)
         footer, header = bytes(view[start:]), opened.header.at(target)
-        readdressed = containers.readdressed(footer, opened.header, header, view[:start], key)
+        readdressed = containers.readdressed(
+            footer, opened.header, header, view[:start], key, signed_with
+        )
         if readdressed is not None:
             entry = self.backend.put(at, [view[:start], readdressed], if_absent=if_absent)
             return self._described(target, entry, readdressed)
@@ -342,22 +343,26 @@ class Objects:
         return describe(target, entry, extension, header, written.digest, key is not None, schema)
 
     def _authentic(
-        self, data: Buffer, ref: str, extension: str, key: bytes, doing: str
-    ) -> "Stored | StoredParquet":
-        """Open a signed object on memory that nobody can change once its signature is checked."""
+        self, data: Buffer, ref: str, extension: str, keys: SigningKeys, doing: str
+    ) -> tuple[Buffer, bytes]:
+        """Return a signed object on memory that nobody can change, and the key that fits it."""
         data = copied(data) if self.backend.mapped else data
-        opened = open_object(data, ref, extension, True)
-        check_signature(data, ref, key, doing)
-        return opened
+        try:
+            return data, check_signature(data, ref, keys, doing)
+        except UnsafePickleError:
+            open_object(data, ref, extension, guard_of("deny"), True)  # damage is the better reason
+            raise
 
-    def _copying_key(self, data: Buffer, header: Header, ref: str) -> bytes | None:
-        """Give the key that a copy has to be signed with; its source has to be, too."""
+    def _copying_keys(self, data: Buffer, ref: str) -> SigningKeys | None:
+        """Return the keys that a copy has to be signed with; its source has to be, too."""
         view = flat(data)
         start = containers.footer_start(view[-10:], view.nbytes, ref)
-        unsigned = not containers.has_signature(bytes(view[start:]))
-        if unsigned and (self._pickle != "signed" or not header.pickle):
+        if self._pickle != "signed" and not containers.has_signature(bytes(view[start:])):
             return None
-        return signing_key(ref, "copy")
+        return signing_keys(ref, "copy")
+
+    def _guard(self, signed: bool = False) -> containers.Guard:
+        return guard_of(self._pickle, signed)
 
     def _describe(self, key: str, place: Place) -> ObjectInfo:
         extension = extension_of(place.name)
@@ -369,7 +374,7 @@ class Objects:
     def _described(self, place: Place, entry: Entry, footer: bytes) -> ObjectInfo:
         """Put together what the place and the footer of an object say."""
         extension, schema = extension_of(place.name), partial(self._schema, entry.key, place)
-        read = containers.read_footer(footer, str(place))
+        read = containers.read_footer(footer, str(place), self._guard())
         if read is None:
             return describe(place, entry, extension, read_schema=schema)
         check_place(read[0], place)
@@ -382,7 +387,7 @@ class Objects:
         ref = f"{self.backend.url}/{entry.key}"
         try:
             footer, entry = self._footer(entry.key, ref)
-            read = containers.read_footer(footer, ref)
+            read = containers.read_footer(footer, ref, self._guard())
         except ObjectNotFoundError:
             return  # deleted while we list
         except (CorruptObjectError, UnsupportedFormatError) as exc:
@@ -409,7 +414,7 @@ class Objects:
     def _schema(self, key: str, place: Place) -> Any:
         if extension_of(place.name) not in _CONTAINERS:
             return None
-        return containers.schema_in(self._footer(key, str(place))[0], str(place))
+        return containers.schema_in(self._footer(key, str(place))[0], str(place), self._guard())
 
 
 class _Whole(Exception):  # noqa: N818 - not an error, a way on
