@@ -73,6 +73,14 @@ class Opened(Protocol):
         """View an Arrow buffer as a writable array."""
         ...
 
+    def check_all(self) -> None:
+        """Verify all of the object: for what is read whole, or is not a value in any bits.
+
+        Raises:
+            CorruptObjectError: It does not fit its digest.
+        """
+        ...
+
 
 class OpenedObject(Opened, Protocol):
     """A whole stored object: unlike a part of one, it can be read in part."""

@@ -76,9 +76,9 @@ def blob_in(opened: Opened, index: int) -> memoryview:
     if index == 0 and opened.cell is not None:
         return opened.cell
     column = opened.batch(index).column(0)
-    _, offsets, data = column.buffers()
-    if len(column) != 1 or not pa.types.is_large_binary(column.type):
+    if len(column) != 1 or column.null_count or not pa.types.is_large_binary(column.type):
         raise CorruptObjectError(f"{opened.ref} is damaged: not one blob per batch", opened.ref)
+    _, offsets, data = column.buffers()
     start, end = memoryview(offsets).cast("q")[:2]
     return memoryview(opened.array(data, "u1", end).data)[start:end]
 
@@ -92,7 +92,7 @@ def text_in(opened: Opened) -> str:
     if opened.cell is not None:
         return str(opened.cell, "utf-8")
     column = opened.batch(0).column(0)
-    if len(column) != 1 or not pa.types.is_large_string(column.type):
+    if len(column) != 1 or column.null_count or not pa.types.is_large_string(column.type):
         raise CorruptObjectError(f"{opened.ref} is damaged: not one cell of text", opened.ref)
     return str(column[0].as_py())
 

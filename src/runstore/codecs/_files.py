@@ -94,6 +94,8 @@ class _Npy:
     def decode(self, data: Buffer, ref: str, pickling: Pickling) -> Any:
         import numpy as np
 
+        from runstore.codecs._numpy import check_items, is_judged
+
         head = io.BytesIO(bytes(flat(data)[:_HEAD]))
         try:
             version = np.lib.format.read_magic(head)
@@ -116,6 +118,8 @@ class _Npy:
             raise CorruptObjectError(f"{ref} is not a whole .npy file: {exc}", ref) from exc
         if array is None:
             return np.empty(shape, dtype)
+        if is_judged(dtype):
+            check_items(array, ref)
         return array.reshape(shape, order="F" if fortran else "C")
 
 

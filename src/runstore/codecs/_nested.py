@@ -17,6 +17,7 @@ from runstore.codecs._arrow import survives
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._plain import InexactError, from_tree, to_tree
+from runstore.codecs._types import check_type
 from runstore.errors import (
     CorruptObjectError,
     UnsafePickleError,
@@ -77,7 +78,13 @@ def decode_tree(opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any
         columns = range(first, first + leaf["batches"])
         values.append(_decode_leaf(_Part(opened, batch, columns), leaf, pickling))
         first = columns.stop
-    return from_tree(json.loads(batch.column(0)[0].as_py()), values.__getitem__, opened.ref)
+    try:
+        tree = json.loads(batch.column(0)[0].as_py())
+        return from_tree(tree, values.__getitem__, opened.ref)
+    except RecursionError as exc:
+        raise CorruptObjectError(
+            f"{opened.ref} is damaged: it is nested too deeply", opened.ref
+        ) from exc
 
 
 class _Leaves:
@@ -148,6 +155,7 @@ class _Part:
         self._batch = batch
         self._columns = columns
         field = batch.schema.field(columns[0])
+        check_type(opened, field.type, _is_leaf)
         fields = [field.type.value_type.field(i) for i in range(field.type.value_type.num_fields)]
         self.schema = pa.schema(fields, metadata=field.metadata)
 
@@ -165,6 +173,13 @@ class _Part:
 
     def array(self, buffer: Any, dtype: Any, count: int) -> "np.ndarray[Any, Any]":
         return self._opened.array(buffer, dtype, count)
+
+    def check_all(self) -> None:
+        self._opened.check_all()
+
+
+def _is_leaf(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_large_list(kind) and pa.types.is_struct(kind.value_type))
 
 
 def _decode_leaf(part: _Part, leaf: dict[str, Any], pickling: Pickling) -> Any:

@@ -1,6 +1,8 @@
 """NumPy arrays: one column in memory order; dtype, shape and order stand beside it."""
 
 import json
+import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,10 @@ import pyarrow as pa
 
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
+from runstore.codecs._types import check_type, is_number
 from runstore.errors import CorruptObjectError
 
-__all__ = ["NumpyCodec", "described", "dtype_of", "has_twin"]
+__all__ = ["NumpyCodec", "check_items", "described", "dtype_of", "has_twin", "is_judged"]
 
 
 class NumpyCodec:
@@ -45,11 +48,20 @@ class NumpyCodec:
     ) -> np.ndarray[Any, Any]:
         """See `runstore.codecs.Codec.decode`."""
         dtype, shape = dtype_of(spec["dtype"]), tuple(spec["shape"])
-        count = int(np.prod(shape, dtype="i8"))
+        count = math.prod(shape)
         column = opened.batch(0).column(0)
-        if column.type.bit_width // 8 * len(column) != count * dtype.itemsize:
+        check_type(opened, column.type, is_number)
+        if (
+            min(shape, default=0) < 0
+            or column.null_count
+            or column.type.bit_width // 8 * len(column) != count * dtype.itemsize
+        ):
             raise CorruptObjectError(f"{opened.ref} is damaged: shape and data differ", opened.ref)
-        return opened.array(column.buffers()[1], dtype, count).reshape(shape, order=spec["order"])
+        array = opened.array(column.buffers()[1], dtype, count)
+        if is_judged(dtype):
+            opened.check_all()
+            check_items(array, opened.ref)
+        return array.reshape(shape, order=spec["order"])
 
 
 def _column(data: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> pa.Array:
@@ -78,9 +90,42 @@ def described(dtype: np.dtype[Any]) -> Any:
 
 
 def dtype_of(descr: Any) -> np.dtype[Any]:
-    """Rebuild a dtype from what `described` gave."""
+    """Rebuild a dtype from what `described` gave.
+
+    Raises:
+        ValueError, TypeError: It is of no dtype that `described` takes.
+    """
     dtype: np.dtype[Any] = np.lib.format.descr_to_dtype(_tuples(descr))
+    if not _is_describable(dtype):
+        raise ValueError(f"{dtype} is no dtype of an array of ours")
     return dtype
+
+
+def is_judged(dtype: np.dtype[Any]) -> bool:
+    """Say whether not all bits are a value of this dtype: not of truth values and of text."""
+    if dtype.subdtype:
+        return is_judged(dtype.base)
+    return dtype.kind in "bU" or any(is_judged(part[0]) for part in (dtype.fields or {}).values())
+
+
+def check_items(array: np.ndarray[Any, Any], ref: str) -> None:
+    """Check what `is_judged` finds: others than 0 and 1 lead NumPy out of its memory.
+
+    Raises:
+        CorruptObjectError: There is a truth value that is neither, or text that is none.
+    """
+    dtype = array.dtype
+    for name in dtype.names or ():
+        if is_judged(dtype[name]):
+            check_items(array[name], ref)
+    if dtype.kind not in "bU" or not array.size:
+        return
+    kind = "u1" if dtype.kind == "b" else np.dtype("u4").newbyteorder(dtype.byteorder)
+    most = 1 if dtype.kind == "b" else sys.maxunicode
+    parts = array if array.flags.c_contiguous else np.ascontiguousarray(array)
+    if parts.reshape(-1).view(kind).max() > most:
+        what = "truth values" if dtype.kind == "b" else "text"
+        raise CorruptObjectError(f"{ref} is damaged: it has {what} that cannot be", ref)
 
 
 def has_twin(dtype: np.dtype[Any]) -> bool:

@@ -83,9 +83,7 @@ class PandasCodec:
         table = opened.table()
         if spec["kind"] == "index":
             return decode_index(opened, table.columns, spec["index"])
-        kinds = [kind for kind, count in spec["columns"] for _ in range(count)]
-        if table.num_columns < len(kinds):
-            raise CorruptObjectError(f"{opened.ref} is damaged: columns are missing", opened.ref)
+        kinds = _kinds(spec, opened.ref, table.num_columns)
         index = decode_index(opened, table.columns[len(kinds) :], spec["index"])
         labels: Any = decode_labels(spec["labels"]) if spec["kind"] == "frame" else ()
         arrays = []
@@ -110,7 +108,7 @@ class PandasCodec:
         kept = [int(at) for at in labels.get_indexer_for(columns)]
         if -1 in kept:
             raise KeyError(columns[kept.index(-1)])
-        kinds = [kind for kind, count in spec["columns"] for _ in range(count)]
+        kinds = _kinds(spec, "the object", len(schema))
         index = list(range(len(kinds), len(schema)))
         return kept + index, spec | {
             "columns": _run_lengths([kinds[at] for at in kept]),
@@ -266,6 +264,14 @@ def _run_lengths(kinds: list[Spec]) -> list[list[Any]]:
         else:
             runs.append([kind, 1])
     return runs
+
+
+def _kinds(spec: Spec, ref: str, columns: int) -> list[Spec]:
+    """Undo `_run_lengths`, of no more columns than there are."""
+    counts = [count for _, count in spec["columns"]]
+    if min(counts, default=0) < 0 or sum(counts) > columns:
+        raise CorruptObjectError(f"{ref} is damaged: columns are missing", ref)
+    return [kind for kind, count in spec["columns"] for _ in range(count)]
 
 
 def _for_pandas(

@@ -19,6 +19,17 @@ from runstore.codecs._arrow import survives
 from runstore.codecs._base import Opened
 from runstore.codecs._numpy import has_twin
 from runstore.codecs._pickle import Pickling
+from runstore.codecs._types import (
+    check_type,
+    is_binary,
+    is_dictionary,
+    is_duration,
+    is_number,
+    is_text,
+    is_text_or_binary,
+    is_timestamp,
+    is_truth,
+)
 from runstore.errors import CorruptObjectError
 
 __all__ = [
@@ -29,6 +40,7 @@ __all__ = [
     "encode_exactly",
     "is_plain",
     "pickle_in",
+    "string_dtype",
     "whole",
 ]
 
@@ -87,6 +99,8 @@ def decode_column(opened: Opened, column: pa.ChunkedArray, spec: Spec, pickling:
         raise CorruptObjectError(
             f"{opened.ref} has a column of unknown kind {spec['k']!r}", opened.ref
         )
+    if (accepts := _ACCEPTED.get(spec["k"])) is not None:
+        check_type(opened, column.type, accepts)
     if spec["k"] == "pickle":
         return _unpickled(opened, column, pickling)
     return coder(opened, column, spec)
@@ -106,7 +120,10 @@ def _numbers(values: Array) -> tuple[pa.Array, Spec] | None:
 
 
 def _numbers_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
-    return _raw_back(opened, column, spec.get("char") or column.type.to_pandas_dtype())
+    dtype = np.dtype(spec.get("char") or column.type.to_pandas_dtype())
+    if dtype.itemsize * 8 != column.type.bit_width or dtype.kind not in "iuf":
+        raise CorruptObjectError(f"{opened.ref} is damaged: no column of {dtype}", opened.ref)
+    return _raw_back(opened, column, dtype)
 
 
 def _booleans(values: Array) -> tuple[pa.Array, Spec]:
@@ -186,9 +203,20 @@ def _strings(values: Any) -> tuple[pa.Array, Spec] | None:
 
 
 def _strings_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
-    na_value = pd.NA if spec["na"] == "NA" else np.nan
-    dtype: Any = pd.StringDtype(spec["storage"], na_value)
+    dtype: Any = string_dtype(spec["storage"], spec["na"])
     return dtype.__from_arrow__(column)
+
+
+_BEFORE_2_3 = tuple(map(int, pd.__version__.split(".")[:2])) < (2, 3)
+
+
+def string_dtype(storage: str, na: str) -> Any:
+    """Rebuild a dtype of text; pandas before 2.3 has no argument for what stands for missing."""
+    if na == "NA":
+        return pd.StringDtype(storage)
+    if storage == "pyarrow_numpy":  # what pandas 2.2 calls that of pandas 3
+        return pd.StringDtype(storage) if _BEFORE_2_3 else pd.StringDtype("pyarrow", np.nan)
+    return pd.StringDtype(storage, np.nan)
 
 
 def _objects(values: Array) -> tuple[pa.Array, Spec] | None:
@@ -282,10 +310,10 @@ def _categories(values: Any) -> tuple[pa.Array, Spec] | None:
 
 
 def _categories_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
-    from runstore.codecs._pandas_index import decode_flat_index
+    from runstore.codecs._pandas_index import decode_labels_of
 
     chunk = whole(column)
-    categories = decode_flat_index(opened, pa.chunked_array([chunk.dictionary]), spec["categories"])
+    categories = decode_labels_of(opened, chunk, spec["categories"])
     dtype = pd.CategoricalDtype(categories, ordered=spec["ordered"])
     return pd.Categorical.from_codes(decode_codes(opened, chunk), dtype=dtype, validate=False)
 
@@ -407,6 +435,20 @@ _BY_DTYPE: tuple[tuple[type, Callable[[Any], tuple[pa.Array, Spec] | None]], ...
     (pd.DatetimeTZDtype, _zoned),
     (pd.ArrowDtype, _arrow_backed),
 )
+
+# What Arrow types each kind of column is written as; "arrow" is of any.
+_ACCEPTED: dict[str, Callable[[pa.DataType], bool]] = {
+    "np": is_number,
+    "bool": is_truth,
+    "M": is_timestamp,
+    "m": is_duration,
+    "Mtz": is_timestamp,
+    "str": is_text,
+    "object": is_text_or_binary,
+    "masked": lambda kind: is_number(kind) or is_truth(kind),
+    "cat": is_dictionary,
+    "pickle": is_binary,
+}
 
 _DECODERS: dict[str, Callable[..., Any]] = {
     "np": _numbers_back,

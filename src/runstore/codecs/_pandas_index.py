@@ -12,15 +12,19 @@ from runstore.codecs._pandas_columns import (
     decode_column,
     dictionary_column,
     encode_exactly,
+    string_dtype,
     whole,
 )
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._python import is_json
+from runstore.codecs._types import check_type, is_dictionary
+from runstore.errors import CorruptObjectError
 
 __all__ = [
     "decode_flat_index",
     "decode_index",
     "decode_labels",
+    "decode_labels_of",
     "encode_flat_index",
     "encode_index",
     "encode_labels",
@@ -88,6 +92,20 @@ def decode_flat_index(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> An
     return index
 
 
+def decode_labels_of(opened: Opened, chunk: pa.DictionaryArray, spec: Spec) -> Any:
+    """Rebuild the index that codes point into: as many labels as the dictionary has.
+
+    Raises:
+        CorruptObjectError: It would have fewer, and codes would point beyond it.
+    """
+    labels = decode_flat_index(opened, pa.chunked_array([chunk.dictionary]), spec)
+    if len(labels) != len(chunk.dictionary):
+        raise CorruptObjectError(
+            f"{opened.ref} is damaged: codes and labels differ in number", opened.ref
+        )
+    return labels
+
+
 def _is_told_by_name(freq: Any) -> bool:
     """Say whether the name of an offset leads back to it; a custom calendar's does not."""
     try:
@@ -122,8 +140,9 @@ def _decode_multi(opened: Opened, columns: list[pa.ChunkedArray], spec: Spec) ->
     levels: list[Any] = []
     codes: list[Any] = []
     for column, level in zip(columns, spec["levels"], strict=True):
+        check_type(opened, column.type, is_dictionary)
         chunk = whole(column)
-        levels.append(decode_flat_index(opened, pa.chunked_array([chunk.dictionary]), level))
+        levels.append(decode_labels_of(opened, chunk, level))
         codes.append(decode_codes(opened, chunk))
     return pd.MultiIndex(
         levels, codes, spec["sortorder"], names=spec["names"], verify_integrity=False
@@ -163,7 +182,7 @@ def decode_labels(spec: Spec) -> Any:
         return _range(spec)
     kind = spec["dtype"]
     if isinstance(kind, list):
-        dtype: Any = pd.StringDtype(kind[0], pd.NA if kind[1] == "NA" else np.nan)
+        dtype: Any = string_dtype(kind[0], kind[1])
     else:
         dtype = np.dtype(kind)
     return pd.Index(spec["values"], dtype=dtype, name=spec["name"], tupleize_cols=False)

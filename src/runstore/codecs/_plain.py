@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from runstore.codecs._numpy import described, dtype_of
+from runstore.codecs._numpy import check_items, described, dtype_of, is_judged
 from runstore.codecs._python import is_json, is_text
 from runstore.errors import UnsupportedValueError
 
@@ -159,7 +159,10 @@ def _scalar(value: Any) -> Any:
 
 def _scalar_of(content: Any) -> Any:
     data = bytearray(base64.b64decode(content[1]))
-    return np.frombuffer(data, dtype_of(content[0]), 1)[0]
+    array = np.frombuffer(data, dtype_of(content[0]), 1)
+    if is_judged(array.dtype):
+        check_items(array, "a value")
+    return array[0]
 
 
 def _zone(zone: tzinfo | None) -> Any:

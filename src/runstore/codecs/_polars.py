@@ -73,7 +73,8 @@ def frame_of(table: pa.Table) -> pl.DataFrame:
         ValueError: polars cannot take it, or would take it for something else.
     """
     for field in table.schema:
-        if b"ARROW:extension:name" in (field.metadata or {}):
+        named = b"ARROW:extension:name" in (field.metadata or {})
+        if named or isinstance(field.type, pa.BaseExtensionType):
             raise ValueError(f"column {field.name!r} is of an extension type")
     try:
         frame = pl.from_arrow(table, rechunk=False)

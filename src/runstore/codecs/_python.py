@@ -6,6 +6,7 @@ from typing import Any
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._cells import blob_in, encoded_cell, text_in
 from runstore.codecs._pickle import Pickling
+from runstore.errors import CorruptObjectError
 
 __all__ = ["BytesCodec", "JsonCodec", "TextCodec", "is_json", "is_text"]
 
@@ -69,7 +70,12 @@ class JsonCodec:
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
-        return json.loads(text_in(opened))
+        try:
+            return json.loads(text_in(opened))
+        except (ValueError, RecursionError) as exc:
+            raise CorruptObjectError(
+                f"{opened.ref} is damaged: it holds no JSON ({exc})", opened.ref
+            ) from exc
 
 
 def is_json(value: Any, deepest: int = _DEEPEST) -> bool:

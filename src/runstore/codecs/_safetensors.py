@@ -14,7 +14,7 @@ import numpy as np
 from runstore import codecs
 from runstore.buffers import Buffer, flat
 from runstore.codecs._base import type_name
-from runstore.codecs._numpy import has_twin
+from runstore.codecs._numpy import check_items, has_twin, is_judged
 from runstore.codecs._pickle import Pickling
 from runstore.errors import (
     CorruptObjectError,
@@ -131,7 +131,10 @@ def _build(view: memoryview, start: int, entry: dict[str, Any], torch: bool, ref
     dtype = np.dtype(_DTYPES[entry["dtype"]])
     if math.prod(shape) * dtype.itemsize != end - begin or min(shape, default=0) < 0:
         raise _damaged(ref, "shape and data differ")
-    return data.view(dtype).reshape(shape)
+    array = data.view(dtype).reshape(shape)
+    if is_judged(dtype):
+        check_items(array, ref)
+    return array
 
 
 def _nothing() -> Any:

@@ -1,6 +1,10 @@
 """``.skops``: scikit-learn models without pickle, of types that are known to be harmless."""
 
+import io
+import math
 import zipfile
+import zlib
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -56,6 +60,7 @@ class SkopsFile:
         """See `runstore.codecs.FileCodec.decode`."""
         content = bytes(flat(data))
         try:
+            _check_members(content, len(content), pickling)
             if unknown := skops.io.get_untrusted_types(data=content):
                 raise UnsafePickleError(
                     f"{ref} holds {', '.join(sorted(unknown))}: reading it could execute code, and "
@@ -64,12 +69,46 @@ class SkopsFile:
                     ref,
                 )
             return skops.io.loads(content)
-        except (*_NO_ARCHIVE, *_NO_MODEL) as exc:
+        except _NO_ARCHIVE as exc:
             raise CorruptObjectError(f"{ref} is not a whole .skops file: {exc}", ref) from exc
 
 
-_NO_ARCHIVE = (zipfile.BadZipFile, EOFError, RuntimeError)  # the last: encrypted, or too deep
-_NO_MODEL = (LookupError, ValueError, TypeError, AttributeError)
+_NO_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RecursionError)
+
+
+def _check_members(archive: bytes, stored: int, pickling: Pickling) -> None:
+    """Check what the members of an archive take in memory, before any is read whole.
+
+    A member is never longer than it says; an array may say that it is. Sparse arrays are
+    archives themselves.
+
+    Raises:
+        UnsupportedFormatError: It is too much for the size of the file.
+        zipfile.BadZipFile: A member is no array although its name says so.
+    """
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        pickling.check_decoded(sum(member.file_size for member in file.infolist()), stored)
+        for member in file.infolist():
+            if member.filename.endswith(".npy"):
+                with file.open(member) as opened:
+                    _check_array(opened, member)
+            elif member.filename.endswith(".npz"):
+                _check_members(file.read(member), stored, pickling)
+
+
+def _check_array(opened: Any, member: zipfile.ZipInfo) -> None:
+    try:
+        version = np.lib.format.read_magic(opened)
+        read = np.lib.format.read_array_header_1_0
+        shape, _, dtype = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(
+            opened
+        )
+    except (ValueError, SyntaxError, TokenError) as exc:
+        raise zipfile.BadZipFile(f"{member.filename} is no array: {exc}") from exc
+    if dtype.hasobject or min(shape, default=0) < 0:
+        raise zipfile.BadZipFile(f"{member.filename} holds Python objects")
+    if math.prod(shape) * dtype.itemsize > member.file_size:
+        raise zipfile.BadZipFile(f"{member.filename} is shorter than the array it says it is")
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -9,6 +9,7 @@ import torch
 
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
+from runstore.codecs._types import check_type
 from runstore.errors import CorruptObjectError
 
 __all__ = ["TorchCodec", "bytes_of", "described", "tensor_of"]
@@ -45,6 +46,9 @@ class TorchCodec:
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
         column = opened.batch(0).column(0)
+        check_type(opened, column.type, pa.types.is_uint8)
+        if spec["dtype"] == "bool":
+            opened.check_all()
         data = opened.array(column.buffers()[1], "u1", len(column))
         tensor = tensor_of(data, spec["dtype"], spec["shape"])
         return tensor.requires_grad_(spec["grad"])
@@ -85,6 +89,8 @@ def tensor_of(data: "np.ndarray[Any, Any]", dtype: str, shape: list[int]) -> "to
         raise CorruptObjectError("the stored tensor is damaged: shape and data differ")
     if not data.size:
         return torch.empty(shape, dtype=kind)
+    if kind == torch.bool and data.max() > 1:
+        raise CorruptObjectError("the stored tensor is damaged: it has truth values that cannot be")
     if data.ctypes.data % kind.itemsize:
         data = data.copy()  # torch expects its items aligned
     return torch.from_numpy(data).view(kind).reshape(shape)

@@ -50,7 +50,7 @@ def check_file(
     """Check the digest of a file that `with_digest` was given.
 
     What describes the data is checked always. The data is too, unless it is a large
-    mapped file and *verify* is ``auto``.
+    mapped file and *verify* is ``auto``; truth values and text always are.
 
     Args:
         extension: Which format it is of.
@@ -205,10 +205,12 @@ class _Npy:
             return None
         if _digest(head[:-129], _NO_BLANKS, b"\n") != _of_blanks(match[2]):
             return False
+        data_too = data_too or _JUDGED.search(head) is not None
         return not data_too or _digest(view[start:]) == _of_blanks(match[1])
 
 
 _NO_BLANKS = b" " * 128
+_JUDGED = re.compile(rb"\|b1|[<>=|]U\d|'\?'")  # truth values and text: not any bits are one
 _LONGEST_HEAD = 1 << 20  # far more than that of any array has
 _PADDING = re.compile(rb"([ \t]{128})([ \t]{128})\n\Z")
 
@@ -244,6 +246,7 @@ class _Safetensors:
             return False if body or digest else None
         if xxhash.xxh3_128_hexdigest(_filled(head, b"0" * 32)).encode() != digest[1]:
             return False
+        data_too = data_too or b'"BOOL"' in head
         return not data_too or _digest(view[start:]) == body[1].decode()
 
 
