@@ -86,7 +86,9 @@ def test_cells_that_nest(disk, codec):
     """A cell that nests deeper than any value that is put is damage."""
     spec = {"leaves": []} if codec == "nested" else {}
     file_of(disk, "x.arrow").write_bytes(sealed(codec, brackets(_DEEP), spec))
-    with pytest.raises(CorruptObjectError, match=r"dev/r1/x is damaged: it (is nested|holds no JSON).*"):
+    with pytest.raises(
+        CorruptObjectError, match=r"dev/r1/x is damaged: it (is nested|holds no JSON).*"
+    ):
         disk.get("x")
 
 
