@@ -14,7 +14,7 @@ from tests.backends.s3_ import ENGINES, environment, open_store, options
 
 from runstore import ObjectStore, errors, get_run_context, object_store, run_context, run_workflow
 from runstore.backends._s3 import split_options
-from runstore.backends._s3._options import S3Config
+from runstore.backends._s3._config import S3Config
 
 SENTINEL = "SENTINEL-9f3b1c"
 
@@ -118,7 +118,7 @@ def test_only_listed_options_travel():
     )
     assert {"endpoint_url": "http://h", "client_kwargs": {"region_name": "r"}} == public
     assert {"key": "k", "secret": SENTINEL, "token": SENTINEL} == secret
-    assert SENTINEL not in repr(S3Config.resolve({"key": "k", "secret": SENTINEL}))
+    assert SENTINEL not in repr(S3Config.resolve("bucket", {"key": "k", "secret": SENTINEL}))
 
 
 def use_the_store():

@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from runstore.backends._base import Entry
+from runstore.backends._s3._causes import UNREACHED
 from runstore.backends._s3._clients import ENGINES, client_of, engine_of, forget_client
 from runstore.backends._s3._conditions import HIDDEN, Probe
+from runstore.backends._s3._config import S3Config
 from runstore.backends._s3._download import download, part, ranged
 from runstore.backends._s3._environment import Environment, environment
 from runstore.backends._s3._errors import as_error, translated
 from runstore.backends._s3._loop import wait_for_leaving
-from runstore.backends._s3._options import S3Config, split_options, split_url
+from runstore.backends._s3._options import check_timeout, split_options, split_url
 from runstore.backends._s3._retry import Deadline, persist
 from runstore.backends._s3._upload import Uploader
 from runstore.backends._s3._wire import Condition, Failure, Got, Item, S3Client, Span, Upload
@@ -26,7 +28,6 @@ from runstore.errors import (
     ObjectExistsError,
     PreconditionFailedError,
     RunStoreError,
-    SettingsError,
     StorageError,
     StoreClosedError,
 )
@@ -79,11 +80,9 @@ class S3Backend:
     ) -> None:
         self._bucket, self._prefix = split_url(url)
         self.url = f"s3://{self._bucket}/{self._prefix}".rstrip("/")
-        if timeout <= 0:
-            raise SettingsError(f"timeout is a number of seconds above 0, not {timeout}", url)
+        self._timeout = check_timeout(timeout, url)
         self._public, _ = split_options(options or {})
         self._options = dict(options or {})
-        self._timeout = timeout
         self._forced = engine
         self.engine = engine_of(engine)
         self._mine: _Opened | None = None
@@ -283,7 +282,8 @@ class S3Backend:
                 lambda t: client.delete_batch(builtins.list(names), t), Deadline(self._timeout)
             )
         except Failure as failure:
-            if failure.status in _NO_BATCH or failure.status in (0, 403):
+            unreached = failure.code in UNREACHED or not failure.sent
+            if not unreached and (failure.status in _NO_BATCH or failure.status in (0, 403)):
                 return builtins.list(batch)
             raise as_error(failure, self.url, "delete from") from failure
         return [names[name] for name in refused if name in names]
@@ -331,11 +331,9 @@ class S3Backend:
     def _opened_now(self, now: Environment) -> _Opened:
         if self._closed:
             raise StoreClosedError(f"{self.url} was closed: open another store", self.url)
-        config = S3Config.resolve(self._options)
+        config = S3Config.resolve(self._bucket, self._options)
         longest = self._timeout / 3
-        client = client_of(
-            self.engine, self._forced is not None, self._bucket, config, longest, now
-        )
+        client = client_of(self.engine, self._forced is not None, config, longest, now)
         self.engine = client.engine
         probe = Probe((config.endpoint, self._bucket), self._prefix)
         uploader = Uploader(client, probe, self._timeout)

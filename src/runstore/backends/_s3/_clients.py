@@ -6,8 +6,8 @@ that take something from the environment are made anew when it changes.
 
 from importlib.util import find_spec
 
+from runstore.backends._s3._config import S3Config
 from runstore.backends._s3._environment import Environment
-from runstore.backends._s3._options import S3Config
 from runstore.backends._s3._wire import S3Client
 from runstore.errors import MissingExtraError, SettingsError
 from runstore.lifetime import Shared
@@ -39,14 +39,13 @@ def engine_of(forced: str | None) -> str:
 
 
 def client_of(
-    engine: str, forced: bool, bucket: str, config: S3Config, timeout: float, given: Environment
+    engine: str, forced: bool, config: S3Config, timeout: float, given: Environment
 ) -> S3Client:
     """Return a client, perhaps one that others use, too; it ends when nobody holds it.
 
     Args:
         engine: ``obstore`` or ``s3fs``.
         forced: Whether no other engine will do.
-        bucket: Its name.
         config: How to reach it.
         timeout: Seconds, the longest a request will ever be given.
         given: What `environment` gave before *config* was made.
@@ -54,17 +53,13 @@ def client_of(
     if engine == "obstore":
         from runstore.backends._s3._obstore import ObstoreClient, is_usable
 
-        # Forked after obstore was used, which does not survive that, s3fs has to do.
-        if is_usable() or forced or find_spec("s3fs") is None:
+        if is_usable(config) or forced or find_spec("s3fs") is None:
             return _clients.get(
-                (engine, bucket, config, timeout, given),
-                lambda: ObstoreClient(bucket, config, timeout),
+                (engine, config, timeout, given), lambda: ObstoreClient(config, timeout)
             )
     from runstore.backends._s3._s3fs import S3fsClient
 
-    return _clients.get(
-        ("s3fs", bucket, config, timeout, given), lambda: S3fsClient(bucket, config, timeout)
-    )
+    return _clients.get(("s3fs", config, timeout, given), lambda: S3fsClient(config, timeout))
 
 
 def forget_client(client: S3Client) -> None:
@@ -73,4 +68,4 @@ def forget_client(client: S3Client) -> None:
     client.retire()
 
 
-_clients: Shared[tuple[str, str, S3Config, float, Environment], S3Client] = Shared()
+_clients: Shared[tuple[str, S3Config, float, Environment], S3Client] = Shared()

@@ -1,7 +1,8 @@
 """One object down: a first range that tells how much there is, then the rest of that version."""
 
+from runstore.backends._s3._causes import RANGE_IGNORED
 from runstore.backends._s3._retry import Deadline, persist
-from runstore.backends._s3._wire import RANGE_IGNORED, Failure, Got, S3Client, Span
+from runstore.backends._s3._wire import Failure, Got, S3Client, Span
 from runstore.buffers import allocated, flat
 from runstore.workers import Workers
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
+from runstore.backends._s3._logs import hush_this_thread
 from runstore.backends._s3._wire import Failure
 from runstore.errors import StoreClosedError
 from runstore.lifetime import Shared, forget_at_fork
@@ -194,6 +195,7 @@ async def _bounded(work: Coroutine[Any, Any, T], timeout: float | None) -> T:
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
+    hush_this_thread()
     try:
         loop.run_forever()
     finally:

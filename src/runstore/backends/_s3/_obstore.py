@@ -6,19 +6,21 @@ others) is left to s3fs, where that is installed.
 
 import builtins
 import os
-import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
+from runstore.backends._s3 import _causes as causes
 from runstore.backends._s3._attended import attended, attended_write
+from runstore.backends._s3._conditions import HIDDEN
+from runstore.backends._s3._config import S3Config
+from runstore.backends._s3._credentials import Credentials
 from runstore.backends._s3._loop import MAYBE, EventLoop
-from runstore.backends._s3._options import S3Config
+from runstore.backends._s3._obstore_failures import as_failure
+from runstore.backends._s3._obstore_settings import settings, unruly
 from runstore.backends._s3._s3fs import S3fsClient
 from runstore.backends._s3._wire import (
     MARK,
-    RANGE_IGNORED,
     Condition,
     Failure,
     Got,
@@ -35,25 +37,25 @@ _AT_ONCE = 8  # parts in flight
 _PAGE = 1000
 _SENT_AT_ONCE = 64 << 10  # bytes of a request that the system takes over at once
 _COLLECTED = 32 << 20  # bytes of an answer that are held twice, at most
-_STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>([^<]+)</Code>")
-_MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
-_UNSENT = ("tcp connect error", "dns error", "Connection refused", "client error (Connect)")
-_LOGIN = ("Unauthenticated", "PermissionDenied", "credential", "Credential")
+_ANSWERS_OF_S3 = frozenset({"NoSuchKey", "NoSuchObject", "AccessDenied", "InvalidRange"})
+_LOGIN = frozenset({"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"})
 
 _used_in: int | None = None  # the process whose threads obstore's runtime has
 
 
-def is_usable() -> bool:
-    """Say whether obstore works here: its threads are lost in a process forked after its use."""
-    return _used_in in (None, os.getpid())
+def is_usable(config: S3Config) -> bool:
+    """Say whether obstore works here and does what *config* says.
+
+    Its threads are lost in a process forked after its use, and some variables it obeys whatever
+    it is told.
+    """
+    return _used_in in (None, os.getpid()) and unruly(config) is None
 
 
 class ObstoreClient:
     """A bucket through obstore.
 
     Args:
-        bucket: Its name.
         config: How to reach it.
         timeout: Seconds, the longest a request will ever be given.
     """
@@ -61,7 +63,7 @@ class ObstoreClient:
     engine = "obstore"
     streams = True
 
-    def __init__(self, bucket: str, config: S3Config, timeout: float) -> None:
+    def __init__(self, config: S3Config, timeout: float) -> None:
         global _used_in
         try:
             import obstore
@@ -69,16 +71,22 @@ class ObstoreClient:
             raise MissingExtraError(
                 "s3:// through obstore needs 'obstore': pip install 'runstore[s3-fast]'"
             ) from exc
-        if not is_usable():
+        if _used_in not in (None, os.getpid()):
             raise StorageError(
                 f"obstore was used before this process was forked, and cannot be used in it (s3://"
-                f"{bucket}): start processes by spawn or forkserver, or install runstore[s3]"
+                f"{config.bucket}): start processes by spawn or forkserver, or install runstore[s3]"
+            )
+        if found := unruly(config):
+            raise SettingsError(
+                f"{found} is set, which obstore obeys whatever it is told, and s3fs does not: "
+                "unset it, or choose engine='s3fs'"
             )
         _used_in = os.getpid()
         self._api = obstore
-        self._bucket, self._config, self._longest = bucket, config, timeout
-        self._provider = _credentials(config)
-        self._stores: dict[tuple[float, bool, bool], Any] = {}
+        self._config, self._longest = config, timeout
+        self._failures = _Failures(config)
+        self._provider = _Provider(config.credentials) if config.credentials is not None else None
+        self._stores: dict[tuple[float, bool, bool, bool], Any] = {}
         self._other: Parts | None = None
         self._loop: EventLoop | None = None
 
@@ -87,7 +95,7 @@ class ObstoreClient:
         """Uploads step by step, through s3fs."""
         if self._other is None:
             try:
-                self._other = S3fsClient(self._bucket, self._config, self._longest)
+                self._other = S3fsClient(self._config, self._longest)
             except MissingExtraError:
                 return None
         return self._other
@@ -108,14 +116,14 @@ class ObstoreClient:
             mode = {"e_tag": condition.if_match}
         data: Any = body[0] if len(body) == 1 else b"".join(body)
         given: Any = {"attributes": {MARK: mark}, "mode": mode, "use_multipart": False}
-        ref, store = f"s3://{self._bucket}/{name}", self._store(timeout)
+        ref, store = f"s3://{self._config.bucket}/{name}", self._store(timeout)
 
         def at_once() -> Any:
-            with _failures():
+            with self._failures:
                 return self._api.put(store, name, data, **given)
 
         async def in_time() -> Any:
-            with _failures():
+            with self._failures:
                 return await self._api.put_async(store, name, data, **given)
 
         # A small request is sent as soon as it is begun, so cancelling it prevents nothing.
@@ -127,12 +135,12 @@ class ObstoreClient:
         self, name: str, blocks: Iterator[memoryview], size: int, mark: str, timeout: float
     ) -> str:
         """See `S3Client.stream`."""
-        steps = _Steps(blocks)
+        steps, store = _Steps(blocks), self._store(timeout, persistent=True)
 
         async def upload() -> Any:
-            with _failures():
+            with self._failures:
                 return await self._api.put_async(
-                    self._store(timeout, persistent=True),
+                    store,
                     name,
                     steps,
                     attributes={MARK: mark},
@@ -141,7 +149,7 @@ class ObstoreClient:
                     max_concurrency=_AT_ONCE,
                 )
 
-        ref = f"s3://{self._bucket}/{name}"
+        ref = f"s3://{self._config.bucket}/{name}"
         return _tag(self._event_loop.write(upload(), None, ref, steps.stop))
 
     @property
@@ -176,11 +184,11 @@ class ObstoreClient:
             options["range"] = (span.start, span.start + span.length)
         if if_match is not None:
             options["if_match"] = if_match
-        with _failures():
+        with self._failures:
             answer = self._api.get(self._store(timeout), name, options=options)
             meta, (start, end) = answer.meta, answer.range
             if not meta["e_tag"]:
-                raise Failure(0, "", "the answer has no ETag: it is not an object's")
+                raise Failure(0, causes.NOT_S3, "an answer without an ETag")
             length = end - start
             if into is not None and length > into.nbytes:
                 raise Failure(412, "PreconditionFailed", "another version came: it is larger")
@@ -211,11 +219,11 @@ class ObstoreClient:
         """See `S3Client.pages`.
 
         obstore asks for page after page as long as the server says that more follow. But
-        it takes an error document for an empty page, and the last one. A page that is not
-        full is the end; nothing, or nothing behind a full page, is believed when it is
-        said twice.
+        it takes any document for an empty page, and the last one: an error's, a login page. A
+        page that is not full is the end; nothing, or nothing behind a full page, is believed
+        when it is said twice, and by S3.
         """
-        doubts = 0
+        doubts, begun = 0, after
         while doubts < 2:
             found = 0
             for page in self._stream(prefix, after, timeout):
@@ -224,6 +232,8 @@ class ObstoreClient:
             if 0 < found < _PAGE:
                 return
             doubts = 1 if found else doubts + 1
+        if after == begun:
+            self._prove(timeout)
 
     def _stream(
         self, prefix: str, after: str | None, timeout: float
@@ -232,7 +242,7 @@ class ObstoreClient:
             store = self._store(timeout)
             return iter(self._api.list(store, prefix or None, offset=after, chunk_size=_PAGE))
 
-        with _failures():
+        with self._failures:
             steps = attended(begun)
             while page := attended(lambda: next(steps, None)):
                 yield [
@@ -244,22 +254,35 @@ class ObstoreClient:
         """See `S3Client.folders`."""
         store = self._store(timeout)
         for _ in range(2):  # see pages()
-            with _failures():
+            with self._failures:
                 found = attended(lambda: self._api.list_with_delimiter(store, prefix or None))
             if found["common_prefixes"]:
                 break
+        else:
+            self._prove(timeout)
         return [f"{name[len(prefix) :]}/" for name in found["common_prefixes"]]
+
+    def _prove(self, timeout: float) -> None:
+        """Raise `Failure` unless S3 answers: it says of an object that there is none.
+
+        A refusal of S3's own is a proof, too: the credentials may be good for listings alone.
+        """
+        try:
+            self.get(f"{HIDDEN}nothing", Span(0, 1), None, timeout)
+        except Failure as failure:
+            if failure.code not in _ANSWERS_OF_S3:
+                raise
 
     def delete(self, name: str, timeout: float) -> None:
         """See `S3Client.delete`."""
         store = self._store(timeout, bulk=False)
-        with _failures():
+        with self._failures:
             attended(lambda: self._api.delete(store, name))
 
     def delete_batch(self, names: Sequence[str], timeout: float) -> dict[str, Failure]:
         """See `S3Client.delete_batch`; obstore tells of the first refusal alone."""
         store = self._store(timeout)
-        with _failures():
+        with self._failures:
             attended(lambda: self._api.delete(store, builtins.list(names)))
         return {}
 
@@ -273,46 +296,29 @@ class ObstoreClient:
 
         A store's timeout is fixed when it is made, and it has connections of its
         own; so there are few, each with half the time of the one before.
+
+        Raises:
+            Failure: There are no credentials.
         """
+        # Asked here, and not only by obstore: what it makes of a failure has no cause.
+        own = self._provider is not None and self._provider.credentials.current() is not None
         time = self._longest
         while time > timeout * 1.01 and time > 0.1:
             time /= 2
-        found = self._stores.get((time, bulk, persistent))
+        found = self._stores.get((time, bulk, persistent, own))
         if found is None:
-            found = self._stores[time, bulk, persistent] = self._made(time, bulk, persistent)
+            found = self._made(time, bulk, persistent, self._provider if own else None)
+            self._stores[time, bulk, persistent, own] = found
         return found
 
-    def _made(self, time: float, bulk: bool, persistent: bool) -> Any:
+    def _made(self, time: float, bulk: bool, persistent: bool, provider: "_Provider | None") -> Any:
         from obstore.store import S3Store
 
-        config, extra = self._config, dict[str, Any]()
-        if config.encryption:
-            given = dict(config.encryption)
-            extra["server_side_encryption"] = given.get("ServerSideEncryption")
-            extra["sse_kms_key_id"] = given.get("SSEKMSKeyId")
-        client: Any = {
-            "timeout": timedelta(seconds=time),
-            "connect_timeout": timedelta(seconds=min(time, 10)),
-            "allow_http": config.endpoint is not None and config.endpoint.startswith("http:"),
-        }
-        if config.verify is False:
-            client["allow_invalid_certificates"] = True
-        elif isinstance(config.verify, str):
-            with open(config.verify, "rb") as file:  # noqa: PTH123
-                client["root_certificate"] = file.read()
-        if self._provider is not None:
-            extra["credential_provider"] = self._provider
-        if not bulk:
-            extra["disable_bulk_delete"] = True
+        extra: dict[str, Any] = {"credential_provider": provider} if provider is not None else {}
         try:
             return S3Store(
-                self._bucket,
-                endpoint=_endpoint(config, self._bucket),
-                region=config.region,
-                virtual_hosted_style_request=not config.path_style,
-                skip_signature=config.anon,
-                request_payer=config.requester_pays,
-                client_options=client,
+                self._config.bucket,
+                **settings(self._config, time, bulk=bulk),
                 retry_config={
                     "max_retries": 6 if persistent else 0,
                     "retry_timeout": timedelta(seconds=time / 2 if persistent else time),
@@ -349,8 +355,12 @@ class _Steps:
         return self._ended
 
 
-class _failures:  # noqa: N801 - used as a function; a class costs a request less than a generator
-    """Turn what obstore raises into `Failure`."""
+class _Failures:
+    """Turn what obstore raises into `Failure`; one object, used again and again."""
+
+    def __init__(self, config: S3Config) -> None:
+        self._credentials = config.credentials
+        self._host = config.base.partition("://")[2]
 
     def __enter__(self) -> None:
         pass
@@ -360,33 +370,25 @@ class _failures:  # noqa: N801 - used as a function; a class costs a request les
             return
         from obstore.exceptions import BaseError
 
-        if isinstance(exc, (BaseError, FileNotFoundError)):
-            raise _failure(exc) from exc
+        # A panic of Rust is no Exception, and its class cannot be imported.
+        panic = type(exc).__name__ == "PanicException"
+        if not isinstance(exc, (BaseError, FileNotFoundError, FileExistsError)) and not panic:
+            return
+        failure = as_failure(exc, self._host)
+        if failure.code in _LOGIN and self._credentials is not None:
+            self._credentials.forget()
+        raise failure from self._hidden(exc)
 
-
-def _failure(exc: Exception) -> Failure:
-    text, name = str(exc), type(exc).__name__
-    text = text.partition("Debug source:")[0]
-    status = int(found[1]) if (found := _STATUS.search(text)) else 0
-    code = found[1] if (found := _CODE.search(text)) else ""
-    if found := _MESSAGE.search(text):
-        return Failure(status, code, found[1])
-    if "non-partial response" in text:
-        return Failure(416, RANGE_IGNORED, "the whole object came where a range was asked for")
-    if status:
-        return Failure(status, code, "no reason given")
-    if any(word in text for word in _UNSENT):
-        return Failure(0, "", "no connection to the server", sent=False)
-    if any(word in name or word in text for word in _LOGIN):
-        return Failure(403, "NoCredentials", "no usable credentials were found")
-    timed_out = "timed out" in text or "operation timed out" in str(exc)
-    reason = "no answer in time" if timed_out else "the connection or the answer broke off"
-    return Failure(0, "", reason, cut=timed_out)
+    def _hidden(self, exc: BaseException) -> BaseException:
+        """Return the exception for a traceback: servers quote keys and tokens in an error."""
+        text = str(exc)
+        hidden = self._credentials.hidden(text) if self._credentials is not None else text
+        return exc if hidden == text else type(exc)(hidden)
 
 
 def _tag(answer: Any) -> str:
     if not answer["e_tag"]:
-        raise Failure(0, "", "the answer has no ETag: it is not a write's")
+        raise Failure(0, causes.NOT_S3, "an answer to a write without an ETag")
     return quoted(str(answer["e_tag"]))
 
 
@@ -394,60 +396,21 @@ def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
-def _endpoint(config: S3Config, bucket: str) -> str:
-    """Give the endpoint always, so that obstore does not take another from the environment."""
-    endpoint = config.endpoint or f"https://s3.{config.region}.amazonaws.com"
-    if config.path_style:
-        return endpoint
-    parts = urlsplit(endpoint)
-    return parts._replace(netloc=f"{bucket}.{parts.netloc}").geturl()
+_NOW = datetime.fromtimestamp(0, UTC)  # out of date at once: obstore asks before each request
 
 
-def _credentials(config: S3Config) -> Any:
-    """Give a function that gives credentials; None where obstore looks for them itself."""
-    if config.anon:
-        return None
-    if config.key is not None and config.secret is not None:
-        return _Fixed(config.key, config.secret, config.token)
-    if config.profile is None:
-        key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
-        if key and secret:
-            return _Fixed(key, secret, os.environ.get("AWS_SESSION_TOKEN"))
-    try:
-        from botocore.session import Session
-    except ModuleNotFoundError as exc:
-        if config.profile is None:
-            return None
-        raise MissingExtraError(
-            f"the profile {config.profile!r} is looked up with botocore: pip install 'runstore[s3]'"
-        ) from exc
-    found = Session(profile=config.profile).get_credentials()
-    if found is None:
-        raise Failure(403, "NoCredentials", "no credentials were found", sent=False)
-    return _Renewed(found)
+class _Provider:
+    """Gives obstore the credentials of each request."""
 
-
-class _Fixed:
-    """Credentials that stay; not shown in any repr."""
-
-    def __init__(self, key: str, secret: str, token: str | None) -> None:
-        self._given = {"access_key_id": key, "secret_access_key": secret, "token": token}
+    def __init__(self, credentials: Credentials) -> None:
+        self.credentials = credentials
 
     def __call__(self) -> dict[str, Any]:
-        return {**self._given, "expires_at": None}
-
-
-class _Renewed:
-    """Credentials that botocore renews when they end."""
-
-    def __init__(self, found: Any) -> None:
-        self._found = found
-
-    def __call__(self) -> dict[str, Any]:
-        now = self._found.get_frozen_credentials()
+        keys = self.credentials.current()
+        assert keys is not None  # or the store would have none of this
         return {
-            "access_key_id": now.access_key,
-            "secret_access_key": now.secret_key,
-            "token": now.token,
-            "expires_at": datetime.now(UTC) + timedelta(minutes=5),
+            "access_key_id": keys.key,
+            "secret_access_key": keys.secret,
+            "token": keys.token,
+            "expires_at": _NOW,
         }

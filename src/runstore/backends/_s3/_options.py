@@ -1,18 +1,18 @@
-"""Storage options, environment and profiles, made one thing that both engines are built from.
+"""Storage options: fsspec's names, checked at the door, the same for both engines.
 
-The options are fsspec's. What is secret stays in the process that was given it:
-only options on the list of public ones travel in a store's address.
+What is secret stays in the process that was given it: only options on the list of public ones
+travel in a store's address.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from runstore.errors import SettingsError
 
-__all__ = ["S3Config", "split_options", "split_url"]
+__all__ = ["check_endpoint", "check_timeout", "flattened", "split_options", "split_url"]
 
 _SECRET = frozenset({"key", "secret", "token", "username", "password"})
 _PUBLIC = frozenset(
@@ -33,70 +33,8 @@ _CLIENT_PUBLIC = {
 }
 _ENCRYPTION = frozenset({"ServerSideEncryption", "SSEKMSKeyId"})
 _STYLES = ("auto", "path", "virtual")
-
-
-@dataclass(frozen=True, slots=True)
-class S3Config:
-    """How to reach a bucket. What is secret shows in no repr.
-
-    Attributes:
-        endpoint: The server's URL; None is AWS.
-        region: The region to sign for.
-        key, secret, token: Credentials, where they are given and not looked up.
-        profile: The profile to look them up in.
-        anon: Do not sign.
-        path_style: Whether the bucket stands in the path, not in the host's name.
-        requester_pays: Whether to say that we pay.
-        verify: False trusts any certificate; a path is a file of those to trust.
-        encryption: ``ServerSideEncryption`` and ``SSEKMSKeyId`` of what is written.
-    """
-
-    endpoint: str | None
-    region: str
-    path_style: bool
-    key: str | None = field(default=None, repr=False)
-    secret: str | None = field(default=None, repr=False)
-    token: str | None = field(default=None, repr=False)
-    profile: str | None = None
-    anon: bool = False
-    requester_pays: bool = False
-    verify: bool | str | None = None
-    encryption: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def resolve(cls, options: Mapping[str, Any]) -> "S3Config":
-        """Complete checked options from the environment and the profile.
-
-        Raises:
-            SettingsError: An option is not understood, or the profile is not there.
-        """
-        flat = _flattened(options)
-        profile = flat.get("profile") or (None if "key" in flat else os.environ.get("AWS_PROFILE"))
-        shared = _shared_settings(profile)
-        endpoint = flat.get("endpoint_url") or _endpoint(shared)
-        region = (
-            flat.get("region")
-            or os.environ.get("AWS_REGION")
-            or os.environ.get("AWS_DEFAULT_REGION")
-            or shared.get("region")
-            or "us-east-1"
-        )
-        if endpoint is None and flat.get("use_ssl") is False:
-            endpoint = f"http://s3.{region}.amazonaws.com"
-        style = flat.get("addressing_style", "auto")
-        return cls(
-            endpoint=endpoint,
-            region=region,
-            path_style=style == "path" or (style == "auto" and endpoint is not None),
-            key=flat.get("key"),
-            secret=flat.get("secret"),
-            token=flat.get("token"),
-            profile=profile,
-            anon=bool(flat.get("anon", False)),
-            requester_pays=bool(flat.get("requester_pays", False)),
-            verify=flat.get("verify"),
-            encryption=tuple(sorted(flat.get("encryption", {}).items())),
-        )
+_SWITCHES = frozenset({"anon", "use_ssl", "requester_pays"})
+_LONGEST = 7 * 24 * 3600  # seconds; the engines cannot count to infinity
 
 
 def split_url(url: str) -> tuple[str, str]:
@@ -133,7 +71,7 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     Raises:
         SettingsError: An option is not understood; the message has no values.
     """
-    _flattened(options)
+    flattened(options)
     public = {name: value for name, value in options.items() if name in _PUBLIC}
     secret = {name: value for name, value in options.items() if name in _SECRET}
     client = dict(public.get("client_kwargs") or {})
@@ -141,26 +79,34 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
         secret |= {
             _CLIENT_SECRET[name]: client.pop(name) for name in _CLIENT_SECRET.keys() & client
         }
+        if isinstance(client.get("verify"), os.PathLike):
+            client["verify"] = os.fspath(client["verify"])
         public["client_kwargs"] = client
     return public, secret
 
 
-def _flattened(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Check names and nesting; later spellings of one thing do not contradict earlier ones."""
+def flattened(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options by one name each, checked.
+
+    Later spellings of one option must not contradict earlier ones.
+
+    Raises:
+        SettingsError: An option is not understood; the message has no values of secret ones.
+    """
     flat: dict[str, Any] = {}
     for name, value in options.items():
         if value is None:
             continue
         if name == "client_kwargs":
-            for inner, given in value.items():
+            for inner, given in _block(value, name).items():
                 _set(flat, (_CLIENT_PUBLIC | _CLIENT_SECRET).get(inner), f"{name}.{inner}", given)
         elif name == "config_kwargs":
-            _only(value, {"s3"}, name)
-            _only(value.get("s3", {}), {"addressing_style"}, f"{name}.s3")
-            flat |= value.get("s3", {})
+            s3 = _block(_block(value, name, {"s3"}).get("s3", {}), f"{name}.s3", _ADDRESSING)
+            flat |= s3
         elif name == "s3_additional_kwargs":
-            _only(value, _ENCRYPTION, name)
-            flat["encryption"] = dict(value)
+            flat["encryption"] = dict(_block(value, name, _ENCRYPTION))
+            for inner, given in flat["encryption"].items():
+                _text(given, f"{name}.{inner}")
         else:
             known = _ALIASES.get(name, name)
             _set(flat, known if known in _PUBLIC | _SECRET else None, name, value)
@@ -168,10 +114,63 @@ def _flattened(options: Mapping[str, Any]) -> dict[str, Any]:
         raise SettingsError(f"config_kwargs.s3.addressing_style must be one of {_STYLES}")
     if ("key" in flat) != ("secret" in flat):
         raise SettingsError("the storage options key and secret go together; only one was given")
-    endpoint = flat.get("endpoint_url")
-    if endpoint is not None:
-        _check_endpoint(endpoint)
+    if "token" in flat and "key" not in flat:
+        raise SettingsError(
+            "the storage option token was given alone: a session token is only valid with the key "
+            "and the secret it was issued with; give all three, or none of them"
+        )
+    if "endpoint_url" in flat:
+        check_endpoint(flat["endpoint_url"], "endpoint_url")
     return flat
+
+
+def check_endpoint(endpoint: str, source: str) -> str:
+    """Return *endpoint* if it is the plain URL of a server.
+
+    Args:
+        endpoint: The URL.
+        source: The option or variable it comes from, for the message. The value itself is shown
+            only where nothing secret can be in it.
+
+    Raises:
+        SettingsError: It is not.
+    """
+    way = "write it as http://host:9000 or https://host"
+    if not endpoint.isascii() or not endpoint.isprintable() or " " in endpoint:
+        raise SettingsError(f"{source} has white space or unprintable characters in it: {way}")
+    try:
+        parts = urlsplit(endpoint)
+        port = parts.port
+    except ValueError as exc:
+        raise SettingsError(f"{source} is not a URL, or its port is none ({exc}): {way}") from None
+    if "@" in parts.netloc:
+        raise SettingsError(f"{source} has credentials in it: give them as key= and secret=")
+    if "?" in endpoint or "#" in endpoint:
+        raise SettingsError(f"{source} has a query or a fragment, which no server's URL has: {way}")
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise SettingsError(f"{source}={endpoint!r} is not an http:// or https:// URL: {way}")
+    if not all(c.isalnum() or c in "-._:[]%" for c in parts.netloc):
+        raise SettingsError(f"{source}={endpoint!r} names no host: {way}")
+    return endpoint.rstrip("/")
+
+
+def check_timeout(timeout: float, url: str) -> float:
+    """Return *timeout* if it is a number of seconds that both engines can wait.
+
+    Raises:
+        SettingsError: It is not.
+    """
+    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if not number or not 0 < timeout <= _LONGEST:  # NaN is not, either
+        raise SettingsError(
+            f"timeout is a number of seconds above 0 and at most {_LONGEST:,} (a week), not "
+            f"{timeout!r}",
+            url,
+        )
+    return timeout
+
+
+_ADDRESSING = frozenset({"addressing_style"})
 
 
 def _set(flat: dict[str, Any], known: str | None, name: str, value: Any) -> None:
@@ -181,73 +180,61 @@ def _set(flat: dict[str, Any], known: str | None, name: str, value: Any) -> None
             f"{', '.join(sorted(_PUBLIC | _SECRET))}, and in client_kwargs "
             f"{', '.join(sorted(_CLIENT_PUBLIC | _CLIENT_SECRET))}"
         )
+    if value is None:
+        return
+    if known in _SWITCHES:
+        if not isinstance(value, bool):
+            raise SettingsError(f"the storage option {name} is True or False")
+    elif known == "verify":
+        value = _trusted(value, name)
+    else:
+        _text(value, name)
     if flat.get(known, value) != value:
         raise SettingsError(f"the storage option {name} is given twice, with different values")
     flat[known] = value
 
 
-def _only(given: Mapping[str, Any], known: "frozenset[str] | set[str]", name: str) -> None:
-    if unknown := sorted(set(given) - known):
+def _text(value: Any, name: str) -> None:
+    """Raise SettingsError unless *value* can stand in a header: whatever it is, it is not shown."""
+    if not isinstance(value, str) or not value:
+        kind = "empty" if value == "" else f"of the type {type(value).__name__}"
+        raise SettingsError(f"the storage option {name} is text, but it is {kind}")
+    if name == "profile":
+        return
+    if name == "endpoint_url" or name.endswith(".endpoint_url"):
+        return  # which is checked as a URL
+    if not value.isascii() or not value.isprintable() or value != value.strip():
+        raise SettingsError(
+            f"the storage option {name} has white space at an end, or characters that are not "
+            "printable ASCII"
+        )
+
+
+def _trusted(value: Any, name: str) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, (str, os.PathLike)) or not str(value):
+        raise SettingsError(f"{name} is True, False, or the path of a file of certificates")
+    path = os.fspath(value)
+    if not Path(path).expanduser().is_file():
+        raise SettingsError(
+            f"{name} names {path}, and there is no such file: give a file of PEM certificates"
+        )
+    return str(path)
+
+
+def _block(
+    given: Any, name: str, known: "frozenset[str] | set[str] | None" = None
+) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise SettingsError(f"the storage option {name} is a dict, not a {type(given).__name__}")
+    if known is not None and (unknown := sorted(map(str, set(given) - known))):
         raise SettingsError(
             f"{name}.{unknown[0]} is not understood for s3://, which both engines must be able to "
             f"honour; understood in {name}: {', '.join(sorted(known))}"
         )
-
-
-def _check_endpoint(endpoint: str) -> None:
-    parts = urlsplit(endpoint)
-    if parts.username or parts.password:
-        raise SettingsError("endpoint_url has credentials in it: give them as key= and secret=")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"endpoint_url={endpoint!r} is not an http:// or https:// URL")
-
-
-def _endpoint(shared: Mapping[str, str]) -> str | None:
-    if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
-        return None
-    found = (
-        os.environ.get("AWS_ENDPOINT_URL_S3")
-        or os.environ.get("AWS_ENDPOINT_URL")
-        or shared.get("endpoint_url")
-    )
-    if found is not None:
-        _check_endpoint(found)
-    return found
-
-
-def _shared_settings(profile: str | None) -> dict[str, str]:
-    """Read region and endpoint of the profile from the AWS configuration file."""
-    import configparser
-    from pathlib import Path
-
-    path = Path(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
-    keys = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials").expanduser()
-    parser = configparser.RawConfigParser(strict=False)
-    try:
-        parser.read([path], encoding="utf-8")
-        known = parser.sections()
-        credentials = configparser.RawConfigParser(strict=False)
-        credentials.read([keys], encoding="utf-8")
-    except (OSError, configparser.Error) as exc:
-        # What a parser says quotes lines of the file, and those may be secret.
-        raise SettingsError(
-            f"the AWS configuration ({path} and {keys}) cannot be read: {type(exc).__name__}"
-        ) from None
-    name = profile or "default"
-    section = next((s for s in (f"profile {name}", name) if s in known), None)
-    if section is None:
-        if profile is not None and profile not in credentials:
-            raise SettingsError(f"there is no AWS profile {profile!r} in {path} or {keys}")
-        return {}
-    found = {key: value for key, value in parser[section].items() if "\n" not in value}
-    services = f"services {found.get('services', '')}"
-    nested = parser[services].get("s3", "") if services in parser else ""
-    for line in nested.splitlines():
-        key, _, value = line.partition("=")
-        if key.strip() == "endpoint_url":
-            found["endpoint_url"] = value.strip()
-    return found
+    return given
 
 
 def _is_plain(part: str) -> bool:
-    return all(c.isascii() and (c.isalnum() or c in "-_.=+,:@!'()~ ") for c in part)
+    return all(c.isascii() and (c.isalnum() or c in "-_.=,+:@!'()~ ") for c in part)

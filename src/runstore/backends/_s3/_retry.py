@@ -1,4 +1,4 @@
-"""One deadline of ours over as many attempts as fit into it."""
+"""Retry with growing pauses until the store's timeout, or less where waiting does not help."""
 
 import random
 import time
@@ -16,6 +16,7 @@ _ATTEMPTS = 12
 _FIRST_PAUSE = 0.05  # seconds; doubled with each attempt
 _LONGEST_PAUSE = 6.0
 _SHORTEST_REQUEST = 0.25  # seconds; with less than that left, nothing is begun
+_SHORT_LIVED = 3.0  # seconds that a failure is given which goes away soon or not at all
 
 
 class Deadline:
@@ -48,6 +49,9 @@ def persist(
 ) -> T:
     """Call until it succeeds, fails for good, or *deadline* is near.
 
+    A port that refuses connections, or an answer that is not S3's, is tried again for a few
+    seconds only: a server that is being started is there by then.
+
     Args:
         call: Makes one request, in at most the seconds it is given.
         deadline: When to give up.
@@ -56,6 +60,7 @@ def persist(
     Raises:
         Failure: The last one.
     """
+    began = time.monotonic()
     for attempt in range(_ATTEMPTS):
         check_stopped()
         try:
@@ -66,6 +71,7 @@ def persist(
             # Jitter spreads the clients that one bad moment has brought into step.
             seconds = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1)  # noqa: S311
             late = deadline.left < seconds + _SHORTEST_REQUEST
+            late |= failure.short_lived and time.monotonic() + seconds - began > _SHORT_LIVED
             if not failure.transient or late or attempt == _ATTEMPTS - 1:
                 raise
         pause(seconds)

@@ -1,7 +1,7 @@
-"""A client on s3fs: its session, options and connections, one botocore call per request.
+"""A client on aiobotocore, which s3fs brings: one botocore call per request.
 
-The requests run on an event loop of our own. s3fs' retries, caches and translations of
-errors are left out; ours are above.
+The requests run on an event loop of our own. The filesystem of s3fs itself, with its retries,
+caches and translations of errors, is left out; ours are above.
 """
 
 import asyncio
@@ -9,12 +9,16 @@ import builtins
 import os
 import weakref
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
+from runstore.backends._s3 import _causes as causes
+from runstore.backends._s3._botocore_failures import answered, as_failure, refused_item
+from runstore.backends._s3._config import S3Config
 from runstore.backends._s3._environment import Environment, environment
 from runstore.backends._s3._loop import EventLoop
-from runstore.backends._s3._options import S3Config
 from runstore.backends._s3._wire import MARK, Condition, Failure, Got, Item, Span, Upload, quoted
 from runstore.buffers import Buffer
 from runstore.errors import MissingExtraError
@@ -25,55 +29,46 @@ __all__ = ["S3fsClient"]
 T = TypeVar("T")
 
 _CHUNK = 1 << 20  # bytes of an answer taken at a time, at most
-_CONNECT = 10.0  # seconds for a connection, at most
+_LOGIN = frozenset({"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"})
 
 
 class _Connection:
-    """What every bucket of one configuration shares: s3fs' session and its connections.
+    """What every store of one configuration shares: botocore's client and its connections.
 
     They are closed when nobody holds it any more.
     """
 
     def __init__(self, config: S3Config, timeout: float) -> None:
         try:
-            from s3fs import S3FileSystem
+            from runstore.backends._s3._session import open_client
         except ModuleNotFoundError as exc:
             raise MissingExtraError(
                 f"s3:// through s3fs needs {exc.name!r}: pip install 'runstore[s3]'"
             ) from exc
         self.loop = EventLoop.shared()
-        self.fs = S3FileSystem(
-            **_arguments(config, timeout),
-            asynchronous=True,
-            skip_instance_cache=True,
-            use_listings_cache=False,
-        )
+        self._leaving = AsyncExitStack()
+        self._open = partial(open_client, config, timeout, self._leaving)
         self._connecting = asyncio.Lock()
         self._connected: Any = None
         self.loop.attend(self)
-        weakref.finalize(self, _close, os.getpid(), self.loop, self.fs).atexit = False
+        weakref.finalize(self, _close, os.getpid(), self.loop, self._leaving).atexit = False
 
     async def client(self) -> Any:
         """Return botocore's client, made at the first call."""
         if self._connected is None:
             async with self._connecting:
-                self._connected = await self.fs.set_session()
+                if self._connected is None:
+                    self._connected = await self._open()
         return self._connected
 
     async def leave(self) -> None:
         """Close the connections."""
-        await _leave(self.fs)
+        await self._leaving.aclose()
 
 
-async def _leave(fs: Any) -> None:
-    creator = getattr(fs, "_s3creator", None)  # s3fs has one when it was first used
-    if creator is not None:
-        await creator.__aexit__(None, None, None)
-
-
-def _close(pid: int, loop: EventLoop, fs: Any) -> None:
+def _close(pid: int, loop: EventLoop, leaving: AsyncExitStack) -> None:
     if os.getpid() == pid:  # a fork has no right to the connections
-        loop.let_go(_leave(fs))
+        loop.let_go(leaving.aclose())
 
 
 _connections: Shared[tuple[S3Config, float, Environment], _Connection] = Shared()
@@ -83,7 +78,6 @@ class S3fsClient:
     """A bucket through s3fs.
 
     Args:
-        bucket: Its name.
         config: How to reach it.
         timeout: Seconds, the longest a request will ever be given.
     """
@@ -91,9 +85,11 @@ class S3fsClient:
     engine = "s3fs"
     streams = False
 
-    def __init__(self, bucket: str, config: S3Config, timeout: float) -> None:
-        self._bucket = bucket
+    def __init__(self, config: S3Config, timeout: float) -> None:
+        self._bucket, self._host = config.bucket, config.base.partition("://")[2]
+        self._credentials = config.credentials
         self._encryption = dict(config.encryption)
+        self._payer = {"RequestPayer": "requester"} if config.requester_pays else {}
         key = config, timeout, environment()
         self._connection = _connections.get(key, lambda: _Connection(config, timeout))
 
@@ -141,7 +137,7 @@ class S3fsClient:
         given = {"Prefix": prefix} | ({"StartAfter": after} if after is not None else {})
         for page in self._listed("list_objects_v2", given, timeout):
             yield [
-                Item(o["Key"], o["Size"], _utc(o["LastModified"]), quoted(o["ETag"]))
+                Item(o["Key"], o["Size"], _utc(o["LastModified"]), quoted(o.get("ETag", "")))
                 for o in page.get("Contents", ())
             ]
 
@@ -153,16 +149,25 @@ class S3fsClient:
 
     def delete(self, name: str, timeout: float) -> None:
         """See `S3Client.delete`."""
-        self._run(self._call("delete_object", Key=name), timeout)
+        answer = self._run(self._call("delete_object", Key=name), timeout)
+        about = answer["ResponseMetadata"]["HTTPHeaders"]
+        # S3 answers without a body, and so with nothing that says that it is S3.
+        if "html" in about.get("content-type", "") and about.get("content-length", "0") != "0":
+            raise Failure(0, causes.NOT_S3, f"{self._host}: a page of HTML")
 
     def delete_batch(self, names: Sequence[str], timeout: float) -> dict[str, Failure]:
         """See `S3Client.delete_batch`."""
-        wanted = {"Objects": [{"Key": name} for name in names], "Quiet": True}
+        # Not quiet: what is not in the answer was not removed.
+        wanted = {"Objects": [{"Key": name} for name in names], "Quiet": False}
         answer = self._run(self._call("delete_objects", Delete=wanted), timeout)
+        errors = {error.get("Key", ""): error for error in answer.get("Errors", ())}
+        removed = {item.get("Key", "") for item in answer.get("Deleted", ())}
+        if not errors and not removed:
+            raise Failure(0, causes.NOT_S3, f"{self._host}: an answer without a list")
         return {
-            error["Key"]: _refusal(error.get("Code", ""), error.get("Message", "refused"))
-            for error in answer.get("Errors", ())
-            if error.get("Code") != "NoSuchKey"
+            name: refused_item(error.get("Code", ""), error.get("Message", "refused"))
+            for name in names
+            if name not in removed and (error := errors.get(name, {})).get("Code") != "NoSuchKey"
         }
 
     def retire(self) -> None:
@@ -173,6 +178,8 @@ class S3fsClient:
         """See `Parts.create`."""
         given = {"Metadata": {MARK: mark}, **self._encryption}
         answer = self._run(self._call("create_multipart_upload", Key=name, **given), timeout)
+        if not answer.get("UploadId"):
+            raise Failure(0, causes.NOT_S3, f"{self._host}: an answer without an upload's id")
         return str(answer["UploadId"])
 
     def send(
@@ -203,19 +210,23 @@ class S3fsClient:
     def _listed(self, method: str, given: dict[str, str], timeout: float) -> Iterator[Any]:
         while True:
             page = self._run(self._call(method, **given), timeout)
+            if not {"IsTruncated", "Name", "Bucket"} & page.keys():
+                raise Failure(0, causes.NOT_S3, f"{self._host}: an answer that is no list")
             yield page
             if not page.get("IsTruncated"):
                 return
             if "NextContinuationToken" in page:
                 given = given | {"ContinuationToken": page["NextContinuationToken"]}
-            else:
+            elif "NextKeyMarker" in page:
                 marker = {"KeyMarker": page["NextKeyMarker"]}
                 given = given | marker | {"UploadIdMarker": page.get("NextUploadIdMarker", "")}
+            else:
+                raise Failure(0, causes.NOT_S3, f"{self._host}: a list that does not go on")
 
     async def _read(self, name: str, given: dict[str, str], into: memoryview | None) -> Got:
         answer = await self._call("get_object", Key=name, **given)
         if "ETag" not in answer:
-            raise Failure(0, "", "the answer has no ETag: it is not an object's")
+            raise Failure(0, causes.NOT_S3, f"{self._host}: an answer without an ETag")
         length, ranged = int(answer["ContentLength"]), answer.get("ContentRange")
         if into is None:
             into = memoryview(bytearray(length))
@@ -223,14 +234,15 @@ class S3fsClient:
             raise Failure(412, "PreconditionFailed", "another version came: it is larger")
         filled = 0
         async with answer["Body"] as body:
-            async for chunk in _chunks(body):
+            async for chunk in _chunks(body, self._host):
                 if filled + len(chunk) > length:
                     raise Failure(0, "", "more bytes came than announced")
                 into[filled : filled + len(chunk)] = chunk
                 filled += len(chunk)
         if filled != length:
             raise Failure(0, "", f"{filled} bytes came of {length}")
-        size = int(ranged.rpartition("/")[2]) if ranged else length
+        total = ranged.rpartition("/")[2] if ranged else ""
+        size = int(total) if total.isdigit() else length
         mark = answer.get("Metadata", {}).get(MARK)
         data: Buffer = into[:length]
         return Got(data, size, quoted(answer["ETag"]), _utc(answer["LastModified"]), mark)
@@ -238,21 +250,21 @@ class S3fsClient:
     async def _call(self, method: str, **given: Any) -> Any:
         import aiohttp
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         try:
-            operation, fs = getattr(await self._connection.client(), method), self._connection.fs
-            arguments = fs._get_s3_method_kwargs(operation, Bucket=self._bucket, **given)
-            return await operation(**arguments)
+            client = await self._connection.client()
+            payer = self._payer if method != "list_multipart_uploads" else {}
+            answer = await getattr(client, method)(Bucket=self._bucket, **payer, **given)
         except ClientError as exc:
-            error = exc.response.get("Error", {})
-            status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            code = "" if str(error.get("Code", "")).isdigit() else str(error.get("Code", ""))
-            raise Failure(status, code, str(error.get("Message") or "no reason given")) from exc
-        except BotoCoreError as exc:
-            raise _failure(exc) from exc
-        except (aiohttp.ClientError, OSError) as exc:
+            failure = answered(exc.response)
+            if failure.code in _LOGIN and self._credentials is not None:
+                self._credentials.forget()
+            raise failure from exc
+        except (BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError) as exc:
             # aiobotocore reads an error's document outside of its own handling of errors
-            raise Failure(0, "", f"the connection failed ({type(exc).__name__})") from exc
+            raise as_failure(exc, self._host) from exc
+        return answer
 
     def _write(self, method: str, timeout: float, **given: Any) -> Any:
         """Call what makes an object visible."""
@@ -263,43 +275,21 @@ class S3fsClient:
         return self._connection.loop.run(work, timeout)
 
 
-async def _chunks(body: Any) -> AsyncIterator[bytes]:
+async def _chunks(body: Any, host: str) -> AsyncIterator[bytes]:
     from aiohttp import ClientError
     from botocore.exceptions import BotoCoreError
 
     try:
         async for chunk in body.iter_chunks(_CHUNK):
             yield chunk
-    except BotoCoreError as exc:
-        raise _failure(exc) from exc
-    except (ClientError, OSError) as exc:
-        raise Failure(0, "", f"the answer broke off ({type(exc).__name__})") from exc
-
-
-def _failure(exc: Exception) -> Failure:
-    from botocore import exceptions as known
-
-    name = type(exc).__name__
-    unsent = (known.EndpointConnectionError, known.ConnectTimeoutError, known.ProxyConnectionError)
-    if isinstance(exc, unsent):
-        return Failure(0, "", f"no connection to the server ({name})", sent=False)
-    away = (known.HTTPClientError, known.ReadTimeoutError, known.IncompleteReadError)
-    if isinstance(exc, (*away, known.ResponseStreamingError)) or name == "ResponseParserError":
-        return Failure(0, "", f"the connection failed ({name})")
-    login = (known.NoCredentialsError, known.PartialCredentialsError, known.TokenRetrievalError)
-    if isinstance(exc, (*login, known.CredentialRetrievalError, known.SSOError)):
-        return Failure(403, "NoCredentials", str(exc))
-    return Failure(400, name, str(exc))
-
-
-def _refusal(code: str, message: str) -> Failure:
-    return Failure(403 if code == "AccessDenied" else 400, code, message)
+    except (BotoCoreError, ClientError, OSError) as exc:
+        raise Failure(0, "", f"{host}: the answer broke off ({type(exc).__name__})") from exc
 
 
 def _tag(answer: Any) -> str:
     tag = answer.get("ETag")
     if not tag:
-        raise Failure(0, "", "the answer has no ETag: it is not a write's")
+        raise Failure(0, causes.NOT_S3, "an answer to a write without an ETag")
     return quoted(str(tag))
 
 
@@ -311,30 +301,3 @@ def _conditions(condition: Condition) -> dict[str, str]:
 
 def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=0)
-
-
-def _arguments(config: S3Config, timeout: float) -> dict[str, Any]:
-    client: dict[str, Any] = {"region_name": config.region}
-    if config.verify is not None:
-        client["verify"] = config.verify
-    settings = {
-        "connect_timeout": min(_CONNECT, timeout),
-        "read_timeout": timeout,
-        "retries": {"total_max_attempts": 1},
-        "max_pool_connections": 64,
-        "s3": {"addressing_style": "path" if config.path_style else "virtual"},
-        # Objects carry a digest of their own, and older servers do not know S3's newer ones.
-        "request_checksum_calculation": "when_required",
-        "response_checksum_validation": "when_required",
-    }
-    given = {
-        "endpoint_url": config.endpoint,
-        "key": config.key,
-        "secret": config.secret,
-        "token": config.token,
-        "anon": config.anon,
-        "requester_pays": config.requester_pays,
-        "client_kwargs": client,
-        "config_kwargs": settings,
-    }
-    return given | ({"profile": config.profile} if config.profile and not config.key else {})

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from threading import BoundedSemaphore
 
+from runstore.backends._s3._causes import NOT_S3
 from runstore.backends._s3._conditions import Probe
 from runstore.backends._s3._retry import Deadline, persist
 from runstore.backends._s3._wire import Condition, Failure, Parts, S3Client, Span
@@ -190,6 +191,8 @@ class Uploader:
             there = persist(lambda t: self._client.get(name, Span(0, 1), None, t), deadline)
         except Failure as failure:
             known = failure.no_such_key or failure.no_such_range
+            if all(answer.code == NOT_S3 for answer in (*failed, failure)):
+                raise last from failure  # S3 was never reached
         else:
             if there.mark == mark:
                 return there.version

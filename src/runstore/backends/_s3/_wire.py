@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from runstore.backends._s3 import _causes as causes
 from runstore.buffers import Buffer
 
 __all__ = [
     "MARK",
-    "RANGE_IGNORED",
     "Condition",
     "Failure",
     "Got",
@@ -25,14 +25,16 @@ __all__ = [
 MARK = "runstore-write"
 """The user metadata that tells one write from another: a lost answer can be looked up."""
 
-RANGE_IGNORED = "RangeIgnored"
-"""Our code for an answer with the whole object to a request for a part, as some servers give."""
-
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TRANSIENT_CODES = frozenset(
     {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "OperationAborted"}
-    | {"ConditionalRequestConflict", "Throttling", "RequestTimeTooSkewed"}
+    | {"ConditionalRequestConflict", "Throttling"}
 )
+_HOPELESS = frozenset(
+    {causes.UNKNOWN_HOST, causes.UNTRUSTED, causes.TLS_FAILED, causes.PROXY_REFUSED}
+    | {causes.NO_CREDENTIALS, causes.WRONG_REGION, causes.ENGINE_FAILED, "RequestTimeTooSkewed"}
+)
+_SHORT_LIVED = frozenset({causes.REFUSED, causes.NAME_SERVICE, causes.NOT_S3})
 _REFUSED_UNDONE = frozenset({408, 425, 429, 503})  # the server says that it did nothing
 
 
@@ -41,7 +43,7 @@ class Failure(Exception):  # noqa: N818 - an answer, not yet an error
 
     Args:
         status: The HTTP status; 0 if there was no usable answer.
-        code: S3's own code, as ``NoSuchKey``; empty where there is none.
+        code: S3's own code, as ``NoSuchKey``, or one of ours (`_causes`); empty if there is none.
         reason: For people.
         sent: Whether the server may have seen the whole request.
         cut: Whether we stopped waiting, so that the server may still be at it.
@@ -60,9 +62,15 @@ class Failure(Exception):  # noqa: N818 - an answer, not yet an error
     @property
     def transient(self) -> bool:
         """Whether the same request may well succeed later."""
-        if self.code in _TRANSIENT_CODES or self.status in _TRANSIENT:
-            return True
-        return self.status == 0
+        if self.code in _HOPELESS:
+            return False
+        known = self.code in _TRANSIENT_CODES or self.code in _SHORT_LIVED
+        return known or self.status in _TRANSIENT or self.status == 0
+
+    @property
+    def short_lived(self) -> bool:
+        """Whether it goes away within seconds or not at all."""
+        return self.code in _SHORT_LIVED
 
     @property
     def unsure(self) -> bool:
@@ -76,8 +84,11 @@ class Failure(Exception):  # noqa: N818 - an answer, not yet an error
 
     @property
     def no_such_key(self) -> bool:
-        """Whether there is no such object, the bucket being there."""
-        return self.code in ("NoSuchKey", "NoSuchObject") or (self.status == 404 and not self.code)
+        """Whether S3 says that there is no such object, the bucket being there.
+
+        A bare 404 does not say so: any web server gives one.
+        """
+        return self.code in ("NoSuchKey", "NoSuchObject")
 
     @property
     def no_such_range(self) -> bool:

@@ -1,0 +1,93 @@
+"""An S3 client of aiobotocore that knows only what it is given: no environment, no profile."""
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from typing import Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioCredentials
+from aiobotocore.session import AioSession
+from botocore import UNSIGNED
+from botocore.credentials import ReadOnlyCredentials
+
+from runstore.backends._s3._config import S3Config
+from runstore.backends._s3._credentials import Credentials
+from runstore.backends._s3._network import system_certificates
+
+__all__ = ["open_client"]
+
+_CONNECT = 10.0  # seconds for a connection, at most
+
+
+async def open_client(config: S3Config, timeout: float, leaving: AsyncExitStack) -> Any:
+    """Return a client, entered into *leaving*.
+
+    Args:
+        config: How to reach the bucket.
+        timeout: Seconds without a byte, at most.
+        leaving: Closes the client.
+    """
+    session = AioSession(session_vars=_nothing(AioSession.SESSION_VARIABLES))
+    if config.credentials is not None:
+        session.register_component("credential_provider", _Provider(config.credentials))
+    settings: dict[str, Any] = {
+        "connect_timeout": min(_CONNECT, timeout),
+        "read_timeout": timeout,
+        "retries": {"total_max_attempts": 1, "mode": "legacy"},
+        "max_pool_connections": 64,
+        "s3": {"addressing_style": "path" if config.path_style else "virtual"},
+        "proxies": _proxies(config),
+        "use_fips_endpoint": False,  # the endpoint is the right one already
+        "use_dualstack_endpoint": False,
+        # Objects carry a digest of their own, and older servers do not know S3's newer ones.
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+    }
+    if config.credentials is None:
+        settings["signature_version"] = UNSIGNED
+    client = await leaving.enter_async_context(
+        session.create_client(
+            "s3",
+            endpoint_url=config.endpoint,
+            region_name=config.region,
+            verify=(system_certificates() or True) if config.verify is True else config.verify,
+            config=AioConfig(**settings),
+        )
+    )
+    client.meta.events.register_last("before-call.s3", _stay_in_region)
+    return client
+
+
+def _nothing(variables: Any) -> dict[str, Any]:
+    """Return botocore's session variables without the environment and the files they come from."""
+    known = {name: (None, None, kind[2], *kind[3:]) for name, kind in variables.items()}
+    for name in ("config_file", "credentials_file"):
+        known[name] = (None, None, os.devnull, None)
+    return known
+
+
+def _proxies(config: S3Config) -> dict[str, str]:
+    """Return the one proxy; an empty answer keeps botocore from asking the environment."""
+    return {"http": config.proxy, "https": config.proxy} if config.proxy is not None else {}
+
+
+def _stay_in_region(context: dict[str, Any], **_: Any) -> None:
+    """Keep botocore from following a bucket into another region: the caller is told of it."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
+
+
+class _Provider(AioCredentials):  # type: ignore[misc]
+    """Our credentials as botocore's, and in the place of its search for some."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        super().__init__("", "")  # not used
+        self._credentials = credentials
+
+    async def load_credentials(self) -> "_Provider":
+        return self
+
+    async def get_frozen_credentials(self) -> Any:
+        """Return what to sign this request with; looking it up may take long, so in a thread."""
+        keys = self._credentials.at_hand() or await asyncio.to_thread(self._credentials.current)
+        return ReadOnlyCredentials(*(keys or ("", "", None)))
