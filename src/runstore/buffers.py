@@ -33,6 +33,7 @@ NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 """The process, or the system, can open no more files."""
 
 _HUGE = 4 << 20  # bytes of memory that are worth huge pages
+_READ_AT_ONCE = 1 << 30  # bytes per call; the kernel's limit is just under 2 GiB
 
 # Before Python 3.13 every mapping keeps a file descriptor, of which a process has few;
 # past this many living ones, files are read instead.
@@ -99,16 +100,17 @@ def pread_whole(fd: int, length: int, start: int) -> Buffer:
     Returns:
         The bytes; fewer only where the file ends.
     """
-    data = os.pread(fd, length, start)
-    if len(data) == length or not data:
-        return data
+    if length <= _READ_AT_ONCE:
+        data = os.pread(fd, length, start)
+        if len(data) == length or not data:
+            return data
     view = allocated(length)
-    view[: len(data)] = data
-    return view[: _filled(fd, view, start, len(data))]
+    return view[: _filled(fd, view, start)]
 
 
-def _filled(fd: int, view: memoryview, start: int, filled: int = 0) -> int:
-    """Fill *view* from its byte *filled* on, and return where it is filled to."""
+def _filled(fd: int, view: memoryview, start: int) -> int:
+    """Fill *view* with what stands from *start* on, and return how far it is filled."""
+    filled = 0
     while filled < view.nbytes:
         count = os.preadv(fd, [view[filled:]], start + filled)
         if count == 0:
