@@ -18,12 +18,12 @@ from runstore.context._crossing import (
     bind,
 )
 from runstore.context._current import (
-    entering,
     find_run_context,
     get_run_context,
     run_context,
     use_run_context,
 )
+from runstore.context._entering import entering
 from runstore.context._lease import Lease, revoke
 from runstore.context._logs import RunLogFilter
 from runstore.context._models import (

@@ -11,7 +11,9 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from runstore.arguments import check_callable, check_instance
-from runstore.context._current import entering, find_run_context, get_run_context
+from runstore.context._current import find_run_context, get_run_context
+from runstore.context._entering import entering
+from runstore.context._entries import Outside
 from runstore.context._models import WorkflowRunContext
 
 __all__ = ["ContextProcessPoolExecutor", "ContextThreadPoolExecutor", "bind"]
@@ -48,7 +50,8 @@ def bind(fn: Callable[P, R], ctx: WorkflowRunContext | None = None) -> Callable[
     can; functions of ``__main__`` need cloudpickle, which Dask, Ray and joblib use.
 
     Args:
-        fn: A function, coroutine function or generator function.
+        fn: A function. Coroutines and generators that it returns run in the context, too,
+            step by step; so it may be a coroutine function or a generator function.
         ctx: By default the current context.
 
     Returns:
@@ -64,6 +67,26 @@ def bind(fn: Callable[P, R], ctx: WorkflowRunContext | None = None) -> Callable[
     return _Bound(fn, ctx if ctx is not None else get_run_context())
 
 
+class _Unbound(Generic[P, R]):
+    """A function that runs in no run; pickles as the function."""
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        self.__wrapped__ = function
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        with Outside():
+            return self.__wrapped__(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Unbound, (self.__wrapped__,)
+
+
+def _as_here(fn: Callable[P, R]) -> Callable[P, R]:
+    """Tie *fn* to the current run, or to being outside one."""
+    ctx = find_run_context()
+    return _Unbound(fn) if ctx is None else bind(fn, ctx)
+
+
 class ContextProcessPoolExecutor(ProcessPoolExecutor):
     """A process pool whose tasks run in the context they were submitted from.
 
@@ -74,17 +97,16 @@ class ContextProcessPoolExecutor(ProcessPoolExecutor):
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Submit as a `concurrent.futures.ProcessPoolExecutor` does, with the context."""
-        ctx = find_run_context()
-        return super().submit(fn if ctx is None else bind(fn, ctx), *args, **kwargs)
+        return super().submit(_as_here(fn), *args, **kwargs)
 
 
 class ContextThreadPoolExecutor(ThreadPoolExecutor):
     """A thread pool whose tasks run in the context they were submitted from.
 
-    Submitted outside a run, a task has no context either, whatever its thread did before.
+    Submitted outside a run, a task has no context either. What an earlier task or an
+    initializer has entered and not left is not there for the next.
     """
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Submit as a `concurrent.futures.ThreadPoolExecutor` does, with the context."""
-        ctx = find_run_context()
-        return super().submit(fn if ctx is None else bind(fn, ctx), *args, **kwargs)
+        return super().submit(_as_here(fn), *args, **kwargs)

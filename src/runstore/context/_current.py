@@ -1,25 +1,16 @@
-"""Which run am I in: one variable that holds frozen values.
+"""Which run am I in: how to enter one, and how to ask."""
 
-The variable is private and nobody pickles it. It holds the entries that lead to
-the current context, outermost first, as a tuple: a task that copied it keeps its
-own. Leaving takes out one's own entry, wherever it stands by then, instead of
-resetting the variable to an older value; so contexts that are left out of order
-(generators closed late, tasks finished by another) neither fail nor bring back a
-run that is over.
-"""
-
-import inspect
-import os
+import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
-from functools import partial, wraps
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from runstore.arguments import check_instance, check_keys, check_nested, check_text, unfit
 from runstore.context._address import address_of, check_store, default_namespace
+from runstore.context._entering import entering
+from runstore.context._entries import Entry, current_entry, enter, leave, leave_last
 from runstore.context._models import (
     Metadata,
     Stage,
@@ -32,35 +23,9 @@ from runstore.context._runs import new_run
 from runstore.errors import InvalidNameError, NoRunContextError
 from runstore.names import check_namespace, check_run
 
-__all__ = ["entering", "find_run_context", "get_run_context", "run_context", "use_run_context"]
+__all__ = ["find_run_context", "get_run_context", "run_context", "use_run_context"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class _Entry:
-    """One entering of a context; entered twice, a context has two."""
-
-    __slots__ = ("ctx",)
-
-    def __init__(self, ctx: WorkflowRunContext) -> None:
-        self.ctx = ctx
-
-
-_current: ContextVar[tuple[_Entry, ...]] = ContextVar("runstore_run_context", default=())
-
-# A forked process would go on in the run of the moment of the fork, and a reused pool
-# worker in one that is long over. It has no context, like any other process.
-os.register_at_fork(after_in_child=lambda: _current.set(()))
-
-
-def _enter(ctx: WorkflowRunContext) -> _Entry:
-    entry = _Entry(ctx)
-    _current.set((*_current.get(), entry))
-    return entry
-
-
-def _leave(entry: _Entry) -> None:
-    _current.set(tuple(other for other in _current.get() if other is not entry))
 
 
 def get_run_context() -> WorkflowRunContext:
@@ -79,8 +44,8 @@ def get_run_context() -> WorkflowRunContext:
 
 def find_run_context() -> WorkflowRunContext | None:
     """Return the context of the run this code is part of, or None outside one."""
-    entries = _current.get()
-    return entries[-1].ctx if entries else None
+    entry = current_entry()
+    return None if entry is None else entry.ctx
 
 
 def _way_in() -> str:
@@ -119,11 +84,11 @@ def use_run_context(ctx: WorkflowRunContext) -> AbstractContextManager[WorkflowR
 
 @contextmanager
 def _using(ctx: WorkflowRunContext) -> Iterator[WorkflowRunContext]:
-    entry = _enter(ctx)
+    entry = enter(Entry(ctx))
     try:
         yield ctx
     finally:
-        _leave(entry)
+        leave(entry)
 
 
 class run_context:  # noqa: N801 - used like a function: a context manager and a decorator
@@ -184,12 +149,10 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
         self._workflow = _definition(workflow)
         self._store = store
         self._source = source
-        self._entries: list[_Entry] = []
 
     def __enter__(self) -> WorkflowRunContext:
-        entry = _enter(self._new())
-        self._entries.append(entry)
-        return entry.ctx
+        # Several threads, tasks and generators may be in one object at once.
+        return enter(Entry(self._new(), self, sys._getframe(1))).ctx
 
     def __exit__(
         self,
@@ -197,7 +160,7 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _leave(self._entries.pop())
+        leave_last(self, sys._getframe(1))
 
     def __call__(self, function: F) -> F:
         """Decorate *function*: every call of it runs in a context of this kind."""
@@ -234,66 +197,3 @@ def _definition(workflow: str | Workflow) -> Workflow:
         return workflow.by_name()
     stage = Stage(name="interactive", target="builtins:print")
     return Workflow(metadata=Metadata(name=workflow), spec=WorkflowSpec(stages=(stage,)))
-
-
-def entering(function: F, context: Callable[[], WorkflowRunContext]) -> F:
-    """Wrap *function* so that its code runs in what *context()* gives at each call.
-
-    Coroutine functions keep the context until they are done. Generators have it
-    while their own code runs, and their caller keeps its own in between.
-    """
-    if inspect.iscoroutinefunction(function):
-
-        @wraps(function)
-        async def in_coroutine(*args: Any, **kwargs: Any) -> Any:
-            with use_run_context(context()):
-                return await function(*args, **kwargs)
-
-        return cast("F", in_coroutine)
-
-    if inspect.isasyncgenfunction(function):
-
-        @wraps(function)
-        async def in_async_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            ctx, items = context(), function(*args, **kwargs)
-            while True:
-                with use_run_context(ctx):
-                    try:
-                        item = await anext(items)
-                    except StopAsyncIteration:
-                        return
-                yield item
-
-        return cast("F", in_async_generator)
-
-    if inspect.isgeneratorfunction(function):
-
-        @wraps(function)
-        def in_generator(*args: Any, **kwargs: Any) -> Any:
-            ctx, steps = context(), function(*args, **kwargs)
-            step: Callable[[], Any] = steps.__next__
-            while True:
-                with use_run_context(ctx):
-                    try:
-                        item = step()
-                    except StopIteration as stop:
-                        return stop.value
-                try:
-                    sent = yield item
-                except GeneratorExit:
-                    with use_run_context(ctx):
-                        steps.close()
-                    raise
-                except BaseException as exc:  # noqa: BLE001 - passed on to the generator's own code
-                    step = partial(steps.throw, exc)
-                else:
-                    step = partial(steps.send, sent)
-
-        return cast("F", in_generator)
-
-    @wraps(function)
-    def in_call(*args: Any, **kwargs: Any) -> Any:
-        with use_run_context(context()):
-            return function(*args, **kwargs)
-
-    return cast("F", in_call)

@@ -1,0 +1,167 @@
+"""The variable behind the current run: the entries that lead to it, outermost first.
+
+It is a tuple, so a task that copied it keeps its own. Leaving takes out one's own entry,
+wherever it stands by then, instead of resetting the variable to an older value; so
+contexts that are left out of order (generators closed late, tasks finished by another)
+neither fail nor bring back a run that is over.
+"""
+
+import dis
+import inspect
+import os
+import sys
+import threading
+from contextvars import ContextVar
+from types import FrameType, TracebackType
+from typing import Any
+
+from runstore.context._models import WorkflowRunContext
+
+__all__ = ["Entry", "Inside", "Outside", "current_entry", "enter", "leave", "leave_last"]
+
+
+class Entry:
+    """One entering of a context; entered twice, a context has two.
+
+    Args:
+        ctx: The context.
+        owner: The object in whose ``with`` it was entered, which may be entered by several
+            threads, tasks and generators at once.
+        frame: The code that has the ``with``.
+    """
+
+    __slots__ = ("at", "ctx", "generator", "owner", "place")
+
+    def __init__(
+        self, ctx: WorkflowRunContext, owner: object = None, frame: FrameType | None = None
+    ) -> None:
+        self.ctx = ctx
+        self.owner = owner
+        self.at = id(frame)
+        self.generator = frame if frame is not None and _is_iterated(frame) else None
+        self.place = _place() if self.generator is not None else None
+
+    @property
+    def hidden(self) -> bool:
+        """Whether its generator waits for the next step, and the code here is its caller's.
+
+        Threads and tasks that began in the meantime with a copy of the variable are not.
+        """
+        return (
+            self.generator is not None and self.generator.f_back is None and self.place == _place()
+        )
+
+
+_entries: ContextVar[tuple[Entry, ...]] = ContextVar("runstore_run_context", default=())
+
+# A forked process would go on in the run of the moment of the fork, and a reused pool
+# worker in one that is long over. It has no context, like any other process.
+os.register_at_fork(after_in_child=lambda: _entries.set(()))
+
+
+def current_entry() -> Entry | None:
+    """Return the innermost entry, or None outside a run."""
+    entries = _entries.get()
+    if not entries:
+        return None
+    if (last := entries[-1]).generator is None:
+        return last
+    return next((entry for entry in reversed(entries) if not entry.hidden), None)
+
+
+def enter(entry: Entry) -> Entry:
+    """Enter; return *entry*."""
+    _entries.set((*_entries.get(), entry))
+    return entry
+
+
+def leave(entry: Entry) -> None:
+    """Take *entry* out, if it is there."""
+    _entries.set(tuple(other for other in _entries.get() if other is not entry))
+
+
+def leave_last(owner: object, frame: FrameType) -> None:
+    """Take out the last entry of *owner* that *frame* has entered, or else its last."""
+    ours = [entry for entry in _entries.get() if entry.owner is owner]
+    here = [entry for entry in ours if entry.at == id(frame)] or ours
+    if here:
+        leave(here[-1])
+
+
+class Inside:
+    """Code that runs in a context, in one step or in several.
+
+    What the code enters and does not leave is there in its next step, and not for
+    its caller.
+
+    Args:
+        ctx: The context.
+    """
+
+    __slots__ = ("_before", "_during", "_own")
+
+    def __init__(self, ctx: WorkflowRunContext) -> None:
+        self._own: tuple[Entry, ...] = (Entry(ctx),)
+
+    def __enter__(self) -> None:
+        self._before = _entries.get()
+        self._during = (*self._before, *self._own)
+        _entries.set(self._during)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        before, now = self._before, _entries.get()
+        if now is not self._during:
+            self._own = tuple(entry for entry in now if entry not in before)
+            before = tuple(entry for entry in before if entry in now)
+        _entries.set(before)
+        self._before = self._during = ()
+
+
+class Outside:
+    """Code that runs in no context, whatever its thread has entered."""
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = _entries.get()
+        _entries.set(())
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _entries.set(self._before)
+
+
+def _is_iterated(frame: FrameType) -> bool:
+    """Say whether *frame* is a generator whose caller is in a ``for`` statement over it.
+
+    Between the items the caller goes on with a body of its own. Who calls ``next``, as
+    `contextlib` and fixtures of pytest do, wants to be in the generator's context.
+    """
+    if not frame.f_code.co_flags & inspect.CO_GENERATOR:
+        return False
+    caller = frame.f_back
+    while caller is not None and _instruction(caller) == "SEND":  # ``yield from``
+        caller = caller.f_back
+    return caller is not None and _instruction(caller) == "FOR_ITER"
+
+
+def _instruction(frame: FrameType) -> str:
+    return dis.opname[frame.f_code.co_code[frame.f_lasti]]
+
+
+def _place() -> tuple[int, Any]:
+    """Return which thread and task this is."""
+    asyncio = sys.modules.get("asyncio")
+    task = None
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        task = asyncio.current_task()
+    return threading.get_ident(), None if task is None else id(task)
