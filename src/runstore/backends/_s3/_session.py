@@ -10,13 +10,16 @@ from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
 from botocore import UNSIGNED
 from botocore.credentials import ReadOnlyCredentials
+from botocore.loaders import Loader, create_loader
 
 from runstore.backends._s3._config import S3Config
 from runstore.backends._s3._credentials import Credentials
 from runstore.backends._s3._network import system_certificates
+from runstore.lifetime import Bounded
 
 __all__ = ["open_client"]
 
+_models: Bounded[None, Loader] = Bounded(1)
 _CONNECT = 10.0  # seconds for a connection, at most
 
 
@@ -29,6 +32,7 @@ async def open_client(config: S3Config, timeout: float, leaving: AsyncExitStack)
         leaving: Closes the client.
     """
     session = AioSession(session_vars=_nothing(AioSession.SESSION_VARIABLES))
+    session.register_component("data_loader", _model())
     if config.credentials is not None:
         session.register_component("credential_provider", _Provider(config.credentials))
     settings: dict[str, Any] = {
@@ -51,12 +55,30 @@ async def open_client(config: S3Config, timeout: float, leaving: AsyncExitStack)
             "s3",
             endpoint_url=config.endpoint,
             region_name=config.region,
-            verify=(system_certificates() or True) if config.verify is True else config.verify,
+            verify=_verify(config),
             config=AioConfig(**settings),
         )
     )
     client.meta.events.register_last("before-call.s3", _stay_in_region)
     return client
+
+
+def _model() -> Loader:
+    """Return what reads the description of S3's API: once for all clients, as it is megabytes.
+
+    A forked child has it from its parent, and opens a client in a third of the time.
+    """
+    found = _models.get(None)
+    if found is None:
+        found = create_loader()
+        _models.put(None, found)
+    return found
+
+
+def _verify(config: S3Config) -> bool | str:
+    if config.endpoint.startswith("http:"):
+        return False  # to read the certificates would be most of the time that a client takes
+    return (system_certificates() or True) if config.verify is True else config.verify
 
 
 def _nothing(variables: Any) -> dict[str, Any]:
