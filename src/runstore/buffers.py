@@ -39,7 +39,8 @@ _READ_AT_ONCE = 1 << 30  # bytes per call; the kernel's limit is just under 2 Gi
 # past this many living ones, files are read instead.
 _UNTRACKED = sys.version_info >= (3, 13)
 _TRACKED_AT_MOST = 256
-_tracked: "weakref.WeakSet[mmap.mmap]" = weakref.WeakSet()
+# A set of references, as the callback of a WeakSet is Python code and can swallow a Ctrl-C.
+_tracked: "set[weakref.ref[mmap.mmap]]" = set()
 
 
 def flat(buffer: Buffer) -> memoryview:
@@ -87,7 +88,7 @@ def map_private(fd: int, size: int) -> Buffer:
             if exc.errno not in NO_DESCRIPTORS:
                 raise
         else:
-            _tracked.add(mapped)
+            _tracked.add(weakref.ref(mapped, _tracked.discard))
             return mapped
     data = bytearray(size)
     del data[_filled(fd, memoryview(data), 0) :]
