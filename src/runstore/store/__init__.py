@@ -97,9 +97,7 @@ class ObjectStore(Verbs):
             )
         given = {"pickle": pickle, "durable": durable, "timeout": timeout}
         changes = {name: value for name, value in given.items() if value is not None}
-        address = address_for(url, changes, engine, storage_options)
-        base = url.kept if isinstance(url, StoreAddress) else None
-        self._brought_credentials = address.kept is not None and address.kept is not base
+        address, self._brought_credentials = address_for(url, changes, engine, storage_options)
         self._open(address)
 
     @classmethod

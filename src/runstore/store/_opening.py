@@ -38,7 +38,7 @@ def address_for(
     behaviour: dict[str, Any],
     engine: str | None,
     options: dict[str, Any],
-) -> StoreAddress:
+) -> tuple[StoreAddress, bool]:
     """Return the address of a store that is made with these arguments, all of them checked.
 
     Without *where* it is the store of the current run, else the default store.
@@ -49,18 +49,22 @@ def address_for(
         engine: For S3.
         options: Storage options, secret ones, too: these are kept here.
 
+    Returns:
+        The address, and whether *options* have credentials that it names.
+
     Raises:
         SettingsError: The URL or an option is not understood.
     """
     base = _base(where, complete=len(behaviour) == 3)
     changes = behaviour | ({"engine": engine} if engine is not None else {})
+    secret: dict[str, Any] = {}
     if options:
         public, secret = split_options(base.url, options)
         changes["options"] = base.options | public
         if secret:
             changes["kept"] = key = CredentialsKey.new()
             _credentials[key] = secret
-    return base.model_copy(update=changes) if changes else base
+    return base.model_copy(update=changes) if changes else base, bool(secret)
 
 
 def _base(where: str | os.PathLike[str] | StoreAddress | None, complete: bool) -> StoreAddress:
