@@ -30,9 +30,17 @@ def forget_at_fork(owner: _Owner) -> None:
 
     Args:
         owner: Its ``forget`` must not wait for a lock, nor for a thread: the child has
-            only the thread that forked.
+            only the thread that forked. If it has a ``prepare``, that is called in the
+            parent before it forks.
     """
     _owners.add(owner)
+
+
+def _before() -> None:
+    for owner in list(_owners):
+        prepare = getattr(owner, "prepare", None)
+        if prepare is not None:
+            prepare()
 
 
 def _in_child() -> None:
@@ -40,7 +48,7 @@ def _in_child() -> None:
         owner.forget()
 
 
-os.register_at_fork(after_in_child=_in_child)
+os.register_at_fork(before=_before, after_in_child=_in_child)
 
 
 class ForkSafeLock:

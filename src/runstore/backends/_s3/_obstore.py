@@ -8,6 +8,7 @@ import builtins
 import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from typing import Any
 
 from runstore.backends._s3 import _causes as causes
@@ -30,6 +31,7 @@ from runstore.backends._s3._wire import (
     quoted,
 )
 from runstore.errors import MissingExtraError, SettingsError, StorageError
+from runstore.lifetime import forget_at_fork
 
 __all__ = ["ObstoreClient", "is_usable"]
 
@@ -40,7 +42,32 @@ _COLLECTED = 32 << 20  # bytes of an answer that are held twice, at most
 _ANSWERS_OF_S3 = frozenset({"NoSuchKey", "NoSuchObject", "AccessDenied", "InvalidRange"})
 _LOGIN = frozenset({"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"})
 
-_used_in: int | None = None  # the process whose threads obstore's runtime has
+
+class _Runtime:
+    """Whose threads obstore works with: those of the process that used it first, and no other."""
+
+    def __init__(self) -> None:
+        self.pid: int | None = None
+        self._prepared = False
+        forget_at_fork(self)
+
+    @property
+    def lost(self) -> bool:
+        return self.pid not in (None, os.getpid())
+
+    def prepare(self) -> None:
+        """Load what the child will use, once: in each child it would take most of a second."""
+        if self.pid == os.getpid() and not self._prepared and find_spec("s3fs") is not None:
+            self._prepared = True
+            from runstore.backends._s3._session import load_model
+
+            load_model()
+
+    def forget(self) -> None:
+        """Keep what is known: that the threads are another process's."""
+
+
+_runtime = _Runtime()
 
 
 def is_usable(config: S3Config) -> bool:
@@ -49,7 +76,7 @@ def is_usable(config: S3Config) -> bool:
     Its threads are lost in a process forked after its use, and some variables it obeys whatever
     it is told.
     """
-    return _used_in in (None, os.getpid()) and unruly(config) is None
+    return not _runtime.lost and unruly(config) is None
 
 
 class ObstoreClient:
@@ -64,14 +91,13 @@ class ObstoreClient:
     streams = True
 
     def __init__(self, config: S3Config, timeout: float) -> None:
-        global _used_in
         try:
             import obstore
         except ModuleNotFoundError as exc:
             raise MissingExtraError(
                 "s3:// through obstore needs 'obstore': pip install 'runstore[s3-fast]'"
             ) from exc
-        if _used_in not in (None, os.getpid()):
+        if _runtime.lost:
             raise StorageError(
                 f"obstore was used before this process was forked, and cannot be used in it (s3://"
                 f"{config.bucket}): start processes by spawn or forkserver, or install runstore[s3]"
@@ -81,7 +107,7 @@ class ObstoreClient:
                 f"{found} is set, which obstore obeys whatever it is told, and s3fs does not: "
                 "unset it, or choose engine='s3fs'"
             )
-        _used_in = os.getpid()
+        _runtime.pid = os.getpid()
         self._api = obstore
         self._config, self._longest = config, timeout
         self._failures = _Failures(config)

@@ -17,7 +17,7 @@ from runstore.backends._s3._credentials import Credentials
 from runstore.backends._s3._network import system_certificates
 from runstore.lifetime import Bounded
 
-__all__ = ["open_client"]
+__all__ = ["load_model", "open_client"]
 
 _models: Bounded[None, Loader] = Bounded(1)
 _CONNECT = 10.0  # seconds for a connection, at most
@@ -73,6 +73,12 @@ def _model() -> Loader:
         found = create_loader()
         _models.put(None, found)
     return found
+
+
+def load_model() -> None:
+    """Read the description of S3's API, before it is needed."""
+    _model().load_service_model("s3", "service-2")
+    _model().load_service_model("s3", "endpoint-rule-set-1")
 
 
 def _verify(config: S3Config) -> bool | str:
