@@ -111,11 +111,11 @@ class Scene:
         return known[parameter]
 
     def files(self) -> dict[str, bytes]:
-        """Return every file there is, with its contents."""
+        """Return every file there is, with its contents; locks and temporaries are no contents."""
         return {
             str(path.relative_to(self.folder)): path.read_bytes()
             for path in self.folder.rglob("*")
-            if path.is_file()
+            if path.is_file() and ".runstore-" not in str(path)
         }
 
 

@@ -5,7 +5,7 @@ from contextvars import Context
 from types import TracebackType
 from typing import Any, Self
 
-from runstore.arguments import check_flag, check_instance, check_seconds, check_text
+from runstore.arguments import check_flag, check_instance, check_seconds, check_text, shown
 from runstore.backends import Backend
 from runstore.context import (
     PicklePolicy,
@@ -93,7 +93,7 @@ class ObjectStore(Verbs):
         check_store(engine, pickle, durable, timeout)
         if cache is not None:
             raise SettingsError(
-                f"cache={cache!r}: this version of runstore keeps no cache; leave it away"
+                f"cache={shown(cache)}: this version of runstore keeps no cache; leave it away"
             )
         given = {"pickle": pickle, "durable": durable, "timeout": timeout}
         changes = {name: value for name, value in given.items() if value is not None}

@@ -18,7 +18,7 @@ from runstore import format as containers
 from runstore._version import __version__
 from runstore.backends import Backend, Entry
 from runstore.buffers import Buffer, copied, flat
-from runstore.codecs import Pickling, file_codec, is_json
+from runstore.codecs import Pickling, file_codec
 from runstore.context import PicklePolicy
 from runstore.errors import (
     CorruptObjectError,
@@ -44,6 +44,7 @@ from runstore.keys import (
 )
 from runstore.store._decoding import check_place, guard_of, open_object, rebuilt, rebuilt_file
 from runstore.store._info import ObjectInfo, describe
+from runstore.store._metadata import check_metadata
 from runstore.store._signing import SigningKeys, check_signature, signing_keys
 
 __all__ = ["Objects"]
@@ -94,7 +95,7 @@ class Objects:
             raise InvalidRequestError(
                 f"put {place}: if_absent wants no object and if_match wants one; choose", str(place)
             )
-        _check_metadata(place, metadata, extension)
+        check_metadata(place, metadata, extension not in _CONTAINERS)
         policy = self._policy(pickle, str(place))
         signing = None
         if policy == "signed" and extension in _CONTAINERS:
@@ -423,30 +424,6 @@ class _Whole(Exception):  # noqa: N818 - not an error, a way on
 
 def _warn(message: str) -> None:
     warnings.warn(UnreadableWarning(message), stacklevel=4)  # of whoever called `list`
-
-
-def _check_metadata(place: Place, metadata: Any, extension: str) -> None:
-    if metadata and extension not in _CONTAINERS:
-        raise InvalidRequestError(
-            f"put {place}: a .{extension} file has no room for metadata; leave the extension or "
-            "the metadata away",
-            str(place),
-        )
-    if metadata is not None and (type(metadata) is not dict or not is_json(metadata)):
-        raise InvalidRequestError(
-            f"put {place}: metadata must be a dict of JSON values (str, int, float, bool, None, "
-            f"lists and dicts of them), not {_unlike_json(metadata)}",
-            str(place),
-        )
-
-
-def _unlike_json(metadata: Any) -> str:
-    """Name what is no JSON by its type: writing it out might never end."""
-    if isinstance(metadata, dict):
-        for key, item in metadata.items():
-            if not is_json({key: item}):
-                return f"a {codecs.type_name(type(item))} under {str(key)[:40]!r}"
-    return f"a {codecs.type_name(type(metadata))}"
 
 
 _LIBRARIES = {

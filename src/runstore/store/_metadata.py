@@ -1,0 +1,37 @@
+"""What a caller may keep with an object: a dict of JSON values."""
+
+from typing import Any
+
+from runstore.arguments import shown, unfit
+from runstore.codecs import is_json
+from runstore.errors import InvalidRequestError
+from runstore.keys import Place
+
+__all__ = ["check_metadata"]
+
+
+def check_metadata(place: Place, metadata: Any, plain: bool) -> None:
+    """Raise InvalidRequestError unless *metadata* is None or can be kept with an object.
+
+    Args:
+        place: The object.
+        metadata: What was passed to `put`.
+        plain: Whether the object is a file without a header of ours.
+    """
+    if metadata is None:
+        return
+    expected = "a dict of JSON values (str, int, float, bool, None, lists and dicts of them)"
+    if type(metadata) is not dict:
+        raise unfit(f"put {place}", "metadata", expected, metadata)
+    if metadata and plain:
+        raise InvalidRequestError(
+            f"put {place}: a .{place.name.rpartition('.')[2].lower()} file has no room for "
+            "metadata; omit the extension or the metadata",
+            str(place),
+        )
+    if not is_json(metadata):
+        strange = ((key, item) for key, item in metadata.items() if not is_json({key: item}))
+        key, item = next(strange, ("", metadata))
+        # Named by its type: writing it out might never end.
+        hint = f"it has a {type(item).__name__} under {shown(key)}"
+        raise unfit(f"put {place}", "metadata", expected, metadata, hint)
