@@ -2,8 +2,11 @@ import os
 import resource
 
 import pytest
+from tests.backends.test_local_interrupts import interrupt
 
 from runstore.backends import open_backend
+from runstore.backends._memory import _kept
+from runstore.buffers import MAP_FROM
 from runstore.testing import BackendTests
 
 
@@ -94,3 +97,13 @@ def test_a_backend_that_was_opened_by_borrowing_alone_keeps_its_objects():
     assert b"x" == bytes(with_store.get("a.arrow")[0])
     with_store.close()
     assert b"x" == bytes(open_backend("memory://alone").get("a.arrow")[0])
+
+
+def test_an_interrupt_while_an_object_is_kept_leaves_no_descriptor():
+    """Ctrl-C at any step of making an anonymous file leaves none open."""
+    descriptors, kept, step = len(os.listdir("/proc/self/fd")), [], 1
+    while interrupt(step, lambda: kept.append(_kept([b"x" * MAP_FROM]))):
+        kept.clear()
+        assert (step, descriptors) == (step, len(os.listdir("/proc/self/fd")))
+        step += 1
+    assert step > 50

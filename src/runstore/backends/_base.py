@@ -58,12 +58,17 @@ class Backend(Protocol):
 
         A reader sees the old object or the new one, never a part; once this
         returns, every reader sees the new one. Iterating *buffers* may raise:
-        then nothing is written, and the old object is untouched.
+        then nothing is written, the old object is untouched, and the error comes
+        out as it is. Nobody changes a buffer once it has been given out.
 
         Raises:
             ObjectExistsError: *if_absent* and there is one.
             PreconditionFailedError: *if_match* is not the version that is there,
                 or nothing is there.
+            IndeterminateWriteError: Nobody can say whether it was written, or the
+                place does not confirm that it is kept.
+            StorageError: The old object is intact. Also if *if_absent* or *if_match*
+                could race here.
         """
         ...
 
@@ -106,8 +111,8 @@ class Backend(Protocol):
 
         That is sorted by key in memory, on disk and on AWS, and by the parts of
         the key on some other S3 servers. *prefix* is empty or ends with ``/``.
-        Temporary and hidden files are not shown. What is put or deleted meanwhile
-        may or may not be seen.
+        Temporary and hidden files are not shown, nor, with an `UnreadableWarning`,
+        what is no file. What is put or deleted meanwhile may or may not be seen.
         """
         ...
 
@@ -135,10 +140,13 @@ class Backend(Protocol):
         ...
 
     def sweep(self, older_than: float) -> int:
-        """Remove what interrupted writes left behind.
+        """Remove what interrupted writes left behind, and nothing of a living writer.
+
+        A place that cannot tell the two apart gives an `UnreadableWarning` and
+        removes nothing, or goes by age, as S3 does.
 
         Args:
-            older_than: Seconds; younger leftovers may belong to a write under way.
+            older_than: Seconds; younger leftovers stay.
 
         Returns:
             How many were removed.

@@ -1,6 +1,10 @@
 """File descriptors that an interrupt does not lose and a forked child does not keep."""
 
 import os
+from collections.abc import Callable
+from typing import Any
+
+from runstore.lifetime import forget_at_fork
 
 __all__ = ["Descriptor"]
 
@@ -36,8 +40,13 @@ class Descriptor:
             OSError: Whatever ``os.open`` raises.
         """
         if not self._inherited:
-            _not_inherited.add(self)
+            _private.descriptors.add(self)
         self._fds.extend(map(os.open, (path,), (flags | os.O_CLOEXEC,), (mode,)))
+        return self._fds[0]
+
+    def keep(self, make: Callable[..., int], *args: Any) -> int:
+        """Call *make*, a function written in C that gives a descriptor, and return that."""
+        self._fds.extend(map(make, *[(arg,) for arg in args]))
         return self._fds[0]
 
     def close(self) -> None:
@@ -48,17 +57,20 @@ class Descriptor:
             except OSError:
                 pass
         if not self._inherited:
-            _not_inherited.discard(self)
+            _private.descriptors.discard(self)
 
 
-# Those that are open in this process, as many as there are writes under way.
-_not_inherited: set[Descriptor] = set()
+class _Private:
+    """The descriptors that are not inherited, as many as there are writes under way."""
+
+    def __init__(self) -> None:
+        self.descriptors: set[Descriptor] = set()
+        forget_at_fork(self)
+
+    def forget(self) -> None:
+        """Close them; in a forked child. The locks stay the parent's, which has them open, too."""
+        for descriptor in list(self.descriptors):
+            descriptor.close()
 
 
-def _drop_in_child() -> None:
-    """Close the parent's descriptors. The locks stay the parent's: it has them open, too."""
-    for descriptor in list(_not_inherited):
-        descriptor.close()
-
-
-os.register_at_fork(after_in_child=_drop_in_child)
+_private = _Private()

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runstore.backends._base import Entry, delete_each
+from runstore.backends._descriptor import Descriptor
 from runstore.backends._errors import check_span, check_version, not_found, translated
 from runstore.buffers import (
     MAP_FROM,
@@ -37,8 +38,9 @@ class _AnonymousFile:
     """Bytes in a file without a name; gone with the last reference."""
 
     def __init__(self) -> None:
-        self.fd = os.memfd_create("runstore", os.MFD_CLOEXEC)
-        weakref.finalize(self, os.close, self.fd)
+        file = Descriptor()
+        weakref.finalize(self, file.close)
+        self.fd = file.keep(os.memfd_create, "runstore", os.MFD_CLOEXEC)
         _files.add(self)
         self.size = 0
 

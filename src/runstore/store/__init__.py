@@ -284,7 +284,8 @@ class ObjectStore(Verbs):
     def sweep(self, older_than: float = 3600) -> int:
         """Remove what interrupted puts left behind, and say how many that were.
 
-        What a living process is writing is never removed.
+        On a disk, what a living process is writing is never removed, whatever its age and
+        host. On a disk without file locks nothing is, with an `UnreadableWarning`.
 
         Args:
             older_than: Seconds since anything was written to it.
