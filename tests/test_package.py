@@ -55,6 +55,12 @@ def test_the_surface_is_counted():
         runstore.nonsense  # noqa: B018
 
 
+def test_there_is_one_hook_for_forks():
+    """Only `runstore.lifetime` registers with the system; all else is told by it."""
+    users = [path.name for path in SOURCE.rglob("*.py") if "register_at_fork(" in path.read_text()]
+    assert ["lifetime.py"] == users
+
+
 def test_modules_stay_small():
     """No module is longer than 500 lines; a longer one should be two."""
     long = {

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["Bounded", "ForkSafeLock", "Shared", "forget_at_fork"]
+__all__ = ["Bounded", "ForkSafeLock", "Shared", "at_fork", "forget_at_fork"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -23,6 +23,7 @@ class _Owner(Protocol):
 
 
 _owners: "weakref.WeakSet[_Owner]" = weakref.WeakSet()
+_calls: list[Callable[[], object]] = []
 
 
 def forget_at_fork(owner: _Owner) -> None:
@@ -36,6 +37,11 @@ def forget_at_fork(owner: _Owner) -> None:
     _owners.add(owner)
 
 
+def at_fork(call: Callable[[], object]) -> None:
+    """Call *call* in every forked child: for what a module owns as long as the process lives."""
+    _calls.append(call)
+
+
 def _before() -> None:
     for owner in list(_owners):
         prepare = getattr(owner, "prepare", None)
@@ -46,6 +52,8 @@ def _before() -> None:
 def _in_child() -> None:
     for owner in list(_owners):
         owner.forget()
+    for call in _calls:
+        call()
 
 
 os.register_at_fork(before=_before, after_in_child=_in_child)

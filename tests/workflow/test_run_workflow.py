@@ -320,6 +320,19 @@ def test_memory_store_in_threads(flow: Any) -> None:
     assert 1 == run_workflow(flow(a=put_and_get), store="memory://threads").result
 
 
+@pytest.mark.parametrize(
+    "engine",
+    [{"executor_options": {"mode": "processes"}}, {"executor": "dask"}, {"executor": "ray"}],
+)
+@pytest.mark.parametrize("given", [{}, {"token": "t"}, {"profile": None}])
+def test_credentials_that_do_not_travel(flow: Any, engine: dict[str, Any], given: Any) -> None:
+    """A store made with key= and secret= is refused where stages run in other processes."""
+    store = ObjectStore("s3://b/p", key="K", secret="SECRET", **given)
+    with pytest.raises(InvalidRequestError, match=r"stay in this process.* or as profile=") as told:
+        run_workflow(flow(a=dict), store=store, **engine)
+    assert "SECRET" not in str(told.value)
+
+
 def test_memory_store_in_processes(flow: Any) -> None:
     """A store in memory is refused if stages would run in other processes."""
     with pytest.raises(InvalidRequestError, match="memory of this process"):

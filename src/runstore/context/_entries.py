@@ -8,7 +8,6 @@ neither fail nor bring back a run that is over.
 
 import dis
 import inspect
-import os
 import sys
 import threading
 from contextvars import ContextVar
@@ -16,6 +15,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from runstore.context._models import WorkflowRunContext
+from runstore.lifetime import at_fork
 
 __all__ = ["Entry", "Inside", "Outside", "current_entry", "enter", "leave", "leave_last"]
 
@@ -56,7 +56,7 @@ _entries: ContextVar[tuple[Entry, ...]] = ContextVar("runstore_run_context", def
 
 # A forked process would go on in the run of the moment of the fork, and a reused pool
 # worker in one that is long over. It has no context, like any other process.
-os.register_at_fork(after_in_child=lambda: _entries.set(()))
+at_fork(lambda: _entries.set(()))
 
 
 def current_entry() -> Entry | None:

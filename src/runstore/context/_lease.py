@@ -8,7 +8,6 @@ refers to them. Another process has a lease of its own under the same key, which
 whoever runs the call there revokes.
 """
 
-import os
 import secrets
 import threading
 import time
@@ -18,6 +17,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from runstore.errors import StaleRunError
+from runstore.lifetime import at_fork
 
 __all__ = ["Lease", "revoke"]
 
@@ -166,7 +166,7 @@ class _Known:
 
 
 _known = _Known()
-os.register_at_fork(after_in_child=_known.in_new_process)
+at_fork(_known.in_new_process)
 
 
 def revoke(keys: Iterable[str], reason: str) -> None:

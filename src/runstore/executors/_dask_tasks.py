@@ -8,6 +8,7 @@ from typing import Any
 
 from runstore.executors._deadline import GRACE, calm, interrupt
 from runstore.executors._remote import Order, perform
+from runstore.lifetime import ForkSafeLock
 
 __all__ = ["on_worker", "running", "stop", "topic"]
 
@@ -20,7 +21,7 @@ def topic(owner: str) -> str:
 
 
 _threads: dict[int, str] = {}  # threads that run a call, and whose it is
-_threads_lock = threading.Lock()
+_threads_lock = ForkSafeLock()
 
 
 def on_worker(order: Order, *values: Any) -> Any:
@@ -28,12 +29,12 @@ def on_worker(order: Order, *values: Any) -> Any:
     import distributed
 
     thread = threading.get_ident()
-    with _threads_lock:
+    with _threads_lock.held:
         _threads[thread] = order.owner
     try:
         return perform(order, values, partial(_give_up, distributed.get_worker(), order))
     finally:
-        with _threads_lock:
+        with _threads_lock.held:
             del _threads[thread]
         calm(thread)
 
@@ -54,7 +55,7 @@ def running(owner: str) -> int:
 
 def stop(owner: str, dask_worker: Any) -> None:
     """Interrupt the calls of *owner*, and kill the worker if they are deaf to it."""
-    with _threads_lock:
+    with _threads_lock.held:
         for thread, whose in _threads.items():
             if whose == owner:
                 interrupt(thread)

@@ -6,16 +6,16 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from runstore.errors import ExecutorUnavailableError, InvalidRequestError
+from runstore.lifetime import ForkSafeLock
 
 __all__ = ["connect", "disconnect"]
 
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 _users = 0  # executors on a connection that is ours to end
 _folder = ""  # of a cluster of our own
 _loopback = False  # whether Ray was loaded for a cluster that listens on this machine alone
@@ -36,7 +36,7 @@ def connect(address: str | None, own: Mapping[str, Any]) -> tuple[Any, bool]:
         InvalidRequestError: There is a connection, to another cluster.
     """
     global _users, _loopback
-    with _lock, _private() if address is None else contextlib.nullcontext():
+    with _lock.held, _private() if address is None else contextlib.nullcontext():
         _loopback = _loopback or (address is None and "ray" not in sys.modules)
         import ray
 
@@ -53,7 +53,7 @@ def disconnect() -> None:
     global _users, _folder
     import ray
 
-    with _lock:
+    with _lock.held:
         _users -= 1
         if _users == 0:
             ray.shutdown()
