@@ -22,6 +22,7 @@ __all__ = [
     "check_nested",
     "check_seconds",
     "check_text",
+    "printable",
     "shown",
     "texts",
     "unfit",
@@ -45,10 +46,26 @@ def shown(value: object) -> str:
     if isinstance(value, int) and kind is int:
         return repr(value) if abs(value) < _LARGEST_SHOWN else "a very large int"
     if isinstance(value, str) and kind is str:
-        text = repr(value[:_LONGEST_SHOWN])
-        text = text if text.isprintable() else ascii(value[:_LONGEST_SHOWN])
+        text = repr(value[:_LONGEST_SHOWN])  # which writes out what is not printable
         return text if len(value) <= _LONGEST_SHOWN else f"{text}…"
     return f"the type {value.__name__}" if isinstance(value, type) else kind.__name__
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""Return *text* with control and format characters written out, as ``\x1b``.
+
+    Format characters are what `str.isprintable` refuses, too: marks of direction, joiners, lone
+    surrogates. Twice changes nothing more.
+
+    Args:
+        text: Any text, of whoever wrote it.
+        lines: Leave ends of lines and tabs as they are.
+    """
+    if text.isprintable():
+        return text
+    if lines:
+        return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def unfit(

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from runstore.cli._output import clean, duration, short_type
+from runstore.arguments import printable
+from runstore.cli._output import duration, short_type
 from runstore.context import new_run
 
 
@@ -175,7 +176,7 @@ def test_stored_text_cannot_steer_the_terminal(cli, disk):
     out = cli("show", "dev/r/x").out
     assert r"\x1b[31mred\x07" in out
     assert "\x1b" not in out
-    assert r"a\x00b" == clean("a\0b")
+    assert r"a\x00b" == printable("a\0b")
 
 
 @pytest.mark.parametrize(

@@ -186,3 +186,12 @@ def test_python_m_runstore_is_the_same_program():
         check=True,
     )
     assert "runstore 0.1.0\n" == ended.stdout
+
+
+def test_an_empty_store_never_means_the_default(cli, disk):
+    """`--store "$UNSET"` is refused, before or after the command."""
+    disk.at(namespace="n", run="r").put("x", 1)
+    for words in (("--store", "", "ls"), ("ls", "--store", "")):
+        ended = cli(*words)
+        assert (2, "") == (ended.code, ended.out)
+        assert "address is empty" in ended.err

@@ -209,7 +209,7 @@ def test_rm_of_a_run_takes_its_record_along(cli, disk, here):
     disk.at(namespace="dev", run="r-2").put("x", 2)
     disk.at(namespace="dev").put("x", 3, scope="namespace")
     refused = cli("rm", "-r", "-y", "dev/r")  # its record says that it is running
-    assert (1, True) == (refused.code, "rm --force" in refused.err)
+    assert (4, True) == (refused.code, "rm --force" in refused.err)
     assert 0 == cli("rm", "-r", "-y", "--force", "dev/r").code
     assert ["r-2"] == [run.name for run in disk.runs("dev")]
     assert ["r-2"] == disk.runs_with_objects("dev")

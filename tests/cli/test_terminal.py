@@ -14,7 +14,6 @@ import pytest
 
 import runstore.cli
 from runstore.cli import main
-from runstore.cli._output import clean
 from runstore.context import new_run
 
 RED = "\x1b[31mred\x1b[0m"
@@ -189,19 +188,3 @@ def test_one_module_writes_to_the_terminal():
                 writers.append(f"{path.name}: {name}")
     assert {"_output.py"} == {writer.partition(":")[0] for writer in writers} - {"_progress.py"}
     assert [] == [writer for writer in writers if writer.startswith("_progress.py: Text")]
-
-
-@pytest.mark.parametrize(
-    ("text", "lines", "cleaned"),
-    [
-        ("plain é 日本", False, "plain é 日本"),
-        ("a\nb\tc", False, r"a\nb\tc"),
-        ("a\nb\tc", True, "a\nb\tc"),
-        ("a\r\nb", True, "a\\r\nb"),
-        ("\ud800", True, r"\ud800"),
-        ("\u200b\u2028", True, r"\u200b\u2028"),
-    ],
-)
-def test_clean(text, lines, cleaned):
-    """Ends of lines and tabs stay where there may be several lines; twice changes nothing more."""
-    assert cleaned == clean(text, lines=lines) == clean(cleaned, lines=lines)

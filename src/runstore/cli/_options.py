@@ -22,7 +22,7 @@ class Given:
 
 def _store(ctx: typer.Context, value: str | None) -> str | None:
     given: Given = ctx.ensure_object(Given)
-    given.store = value or given.store
+    given.store = given.store if value is None else value  # an empty one is refused
     return given.store
 
 

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from runstore.arguments import printable
 from runstore.cli._exits import PIPE_CLOSED
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Column",
     "asked",
-    "clean",
     "describe_info",
     "duration",
     "emit",
@@ -68,24 +68,24 @@ def to_stdout() -> Iterator[IO[str]]:
 def emit(text: str) -> None:
     """Print data to stdout."""
     with to_stdout() as out:
-        out.write(clean(text, lines=True) + "\n")
+        out.write(printable(text, lines=True) + "\n")
 
 
 def say(text: str) -> None:
     """Print a message to stderr."""
-    print(clean(text, lines=True), file=sys.stderr, flush=True)
+    print(printable(text, lines=True), file=sys.stderr, flush=True)
 
 
 def asked(question: str) -> bool:
     """Ask on stderr, and say whether the answer was yes."""
-    return typer.confirm(clean(question), err=True)
+    return typer.confirm(printable(question), err=True)
 
 
 def styled(text: str, style: str = "") -> "Text":
     """Return *text* for a rich display."""
     from rich.text import Text
 
-    return Text(clean(text), style=style)
+    return Text(printable(text), style=style)
 
 
 def say_error(text: str) -> None:
@@ -93,7 +93,7 @@ def say_error(text: str) -> None:
     if not sys.stderr.isatty():
         say(f"error: {text}")
         return
-    text = clean(text, lines=True)
+    text = printable(text, lines=True)
     from rich.console import Console
     from rich.text import Text
 
@@ -107,8 +107,8 @@ def emit_json(document: Any) -> None:
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, head: bool = True) -> None:
     """Print rows: with rich on a terminal, aligned and complete elsewhere."""
-    columns = [Column(clean(column.title), column.right) for column in columns]
-    cells = [[clean(cell) for cell in row] for row in rows]
+    columns = [Column(printable(column.title), column.right) for column in columns]
+    cells = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _rich_table(columns, cells, head)
         return
@@ -127,23 +127,10 @@ def fields(pairs: dict[str, str | None]) -> None:
     there = [(label, value) for label, value in pairs.items() if value is not None]
     width = max((len(label) for label, _ in there), default=0)
     for label, value in there:
-        first, *others = map(clean, value.split("\n"))
+        first, *others = map(printable, value.split("\n"))
         _field(label.ljust(width), first)
         for other in others:
             _field(" " * width, other)
-
-
-def clean(text: str, *, lines: bool = False) -> str:
-    """Write control and format characters out, but for ends of lines and tabs where *lines* may be.
-
-    Format characters are what `str.isprintable` refuses, too: marks of direction, joiners, lone
-    surrogates.
-    """
-    if text.isprintable():
-        return text
-    if lines:
-        return "\n".join("\t".join(map(clean, line.split("\t"))) for line in text.split("\n"))
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def size(nbytes: int | None) -> str:

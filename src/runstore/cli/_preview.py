@@ -6,7 +6,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-from runstore.cli._output import Column, clean, emit, table
+from runstore.arguments import printable
+from runstore.cli._output import Column, emit, table
 
 __all__ = ["Preview", "preview", "print_preview"]
 
@@ -111,7 +112,7 @@ def _fitting(lines: list[list[str]]) -> int:
 def _cell(item: Any) -> str:
     if item is None:
         return "null"
-    text = f"{item:.6g}" if isinstance(item, float) else clean(str(item))
+    text = f"{item:.6g}" if isinstance(item, float) else printable(str(item))
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 

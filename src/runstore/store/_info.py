@@ -6,6 +6,7 @@ from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from runstore.arguments import printable
 from runstore.keys import Place, Scope
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class ObjectInfo:
         shape = "" if self.rows is None else f" {self.rows:,} rows"
         if self.columns is not None:
             shape += f" × {self.columns:,} columns"
-        return (
+        return printable(  # the type is what a file says of itself
             f"<ObjectInfo {self.name!r} {kind}{shape}, {human_size(self.size)}, "
             f"{self.place.namespace}/{self.run or '(namespace)'}, "
             f"{self.created_at:%Y-%m-%d %H:%M:%S} UTC>"

@@ -16,6 +16,7 @@ from typing import Any, get_args
 from runstore import codecs
 from runstore import format as containers
 from runstore._version import __version__
+from runstore.arguments import printable
 from runstore.backends import Backend, Entry
 from runstore.buffers import Buffer, copied, flat
 from runstore.codecs import Pickling, file_codec
@@ -423,7 +424,7 @@ class _Whole(Exception):  # noqa: N818 - not an error, a way on
 
 
 def _warn(message: str) -> None:
-    warnings.warn(UnreadableWarning(message), stacklevel=4)  # of whoever called `list`
+    warnings.warn(UnreadableWarning(printable(message)), stacklevel=4)  # of whoever called `list`
 
 
 _LIBRARIES = {

@@ -3,6 +3,7 @@
 import warnings
 from datetime import UTC
 
+from runstore.arguments import printable
 from runstore.backends import Backend
 from runstore.buffers import flat
 from runstore.context import WorkflowRun, revoke
@@ -107,7 +108,8 @@ def list_runs(backend: Backend, namespace: str | None) -> list[WorkflowRun]:
     if denied and not runs:
         raise denied[0]  # none can be read: that must not look like no runs
     for error in left_out:
-        warnings.warn(UnreadableWarning(f"left out of the runs: {error}"), stacklevel=3)
+        told = printable(f"left out of the runs: {error}")
+        warnings.warn(UnreadableWarning(told), stacklevel=3)
     return sorted(runs, key=_start, reverse=True)
 
 

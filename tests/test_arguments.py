@@ -1,0 +1,53 @@
+"""The one sentence that says what is wrong with an argument, and what it may show."""
+
+import pytest
+
+from runstore.arguments import printable, shown
+
+
+@pytest.mark.parametrize(
+    ("text", "lines", "cleaned"),
+    [
+        ("plain é 日本", False, "plain é 日本"),
+        ("a\nb\tc", False, r"a\nb\tc"),
+        ("a\nb\tc", True, "a\nb\tc"),
+        ("a\r\nb", True, "a\\r\nb"),
+        ("\ud800", True, r"\ud800"),
+        ("\u200b\u2028", True, r"\u200b\u2028"),
+    ],
+)
+def test_printable(text, lines, cleaned):
+    """Ends of lines and tabs stay where there may be several lines; twice changes nothing more."""
+    assert cleaned == printable(text, lines=lines) == printable(cleaned, lines=lines)
+
+
+class Loud:
+    """Raises if it is asked to show itself."""
+
+    def __repr__(self):
+        raise ZeroDivisionError
+
+    __str__ = __repr__
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, "None"),
+        (True, "True"),
+        (-1, "-1"),
+        (10**5000, "a very large int"),
+        (float("nan"), "nan"),
+        ("Deny", "'Deny'"),
+        ("a\x1b\u202e", r"'a\x1b\u202e'"),
+        ("x" * 1000, f"'{'x' * 40}'…"),
+        (b"secret", "bytes"),
+        ({"password": 1}, "dict"),
+        (Loud(), "Loud"),
+        (Loud, "the type Loud"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.isprintable() else "value",
+)
+def test_a_message_shows_short_plain_values_and_names_others_by_type(value, told):
+    """Nothing huge, secret or steering is shown, and no code of the value is run."""
+    assert told == shown(value)
