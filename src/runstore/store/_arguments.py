@@ -29,7 +29,7 @@ def check_put(
     compression: object,
     pickle: object,
 ) -> None:
-    """Check what `put` takes.
+    """Check what `put` takes; cheap for the defaults, since it is called for every small object.
 
     Raises:
         InvalidNameError: *name* is no str.
@@ -38,10 +38,14 @@ def check_put(
     if not isinstance(name, str):
         hint = "did you swap name and value?" if isinstance(value, str) else ""
         raise not_a_name("put", "name", name, hint)
-    check_flag("put", "if_absent", if_absent)
-    check_text("put", "if_match", if_match, optional=True)
-    check_choice("put", "compression", compression, _COMPRESSIONS)
-    check_policy("put", pickle)
+    if if_absent is not False:
+        check_flag("put", "if_absent", if_absent)
+    if if_match is not None:
+        check_text("put", "if_match", if_match, optional=True)
+    if type(compression) is not str or compression != "auto":
+        check_choice("put", "compression", compression, _COMPRESSIONS)
+    if pickle is not None:
+        check_policy("put", pickle)
 
 
 def check_get(as_type: object, pickle: object, verify: object) -> None:
@@ -52,14 +56,15 @@ def check_get(as_type: object, pickle: object, verify: object) -> None:
     """
     if as_type is not None and not isinstance(as_type, type):
         raise unfit("get", "as_type", "a class or None", as_type, _class_meant(as_type))
-    check_policy("get", pickle)
-    check_choice("get", "verify", verify, ("auto", True, False))
+    if pickle is not None:
+        check_policy("get", pickle)
+    if type(verify) is not str or verify != "auto":
+        check_choice("get", "verify", verify, ("auto", True, False))
 
 
 def check_policy(call: str, pickle: object) -> None:
     """Raise InvalidRequestError unless *pickle* is a policy or None."""
-    if pickle is not None:
-        check_choice(call, "pickle", pickle, _POLICIES)
+    check_choice(call, "pickle", pickle, _POLICIES)
 
 
 def check_store(engine: object, pickle: object, durable: object, timeout: object) -> None:

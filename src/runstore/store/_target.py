@@ -1,7 +1,7 @@
 """What a verb works on: a place in a store, and what is said if nothing is there."""
 
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from runstore.arguments import check_choice, check_text, unfit
 from runstore.context import Lease
@@ -45,6 +45,9 @@ class Target(NamedTuple):
         return self.objects if self.lease is None else leased(self.objects, self.lease)
 
 
+_SCOPES = get_args(Scope)
+
+
 class _RaiseType:
     def __repr__(self) -> str:
         return "<raise ObjectNotFoundError>"
@@ -70,9 +73,13 @@ def place_of(
     """
     if not isinstance(name, str):
         raise not_a_name(call, "name", name)
-    check_text(call, "run", run, optional=True)
-    check_text(call, "namespace", namespace, optional=True)
-    check_choice(call, "scope", scope, ("run", "namespace"))
+    if run is not None:
+        check_text(call, "run", run)
+    if namespace is not None:
+        check_text(call, "namespace", namespace)
+    given: object = scope
+    if type(given) is not str or given not in _SCOPES:
+        check_choice(call, "scope", scope, _SCOPES)
     if scope == "namespace":
         if run is not None:
             raise InvalidRequestError(
