@@ -74,9 +74,9 @@ def place_of(
     if not isinstance(name, str):
         raise not_a_name(call, "name", name)
     if run is not None:
-        check_text(call, "run", run)
+        check_text(call, "run", run, optional=True)
     if namespace is not None:
-        check_text(call, "namespace", namespace)
+        check_text(call, "namespace", namespace, optional=True)
     given: object = scope
     if type(given) is not str or given not in _SCOPES:
         check_choice(call, "scope", scope, _SCOPES)
