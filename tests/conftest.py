@@ -1,19 +1,17 @@
 """What every test stands on: its own empty working directory and no settings."""
 
 import os
+import signal
 
 import pytest
-from hypothesis import HealthCheck, settings
+from tests.profiles import use_own_profile
 
 pytest_plugins = ["tests.engines.fixtures", "tests.servers.fixtures"]
 
-_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
-settings.register_profile("default", max_examples=60, **_COMMON)
-settings.register_profile("ci", max_examples=60, derandomize=True, **_COMMON)
-settings.register_profile("nightly", max_examples=2000, **_COMMON)
-settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default")
-)
+use_own_profile()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what it puts in the background deaf to Ctrl-C, which tests send themselves.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

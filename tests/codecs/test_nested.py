@@ -40,7 +40,7 @@ class TestNested(CodecTests):
             "frames": {
                 "pandas": pd.DataFrame(
                     {"a": [1.5, None], "b": ["x", None], "c": pd.Categorical(["u", "v"])},
-                    index=pd.date_range("2024", periods=2, freq="D", tz="Europe/Paris"),
+                    index=pd.date_range("2024", periods=2, freq="D", tz=ZoneInfo("Europe/Paris")),
                 ),
                 "series": pd.Series([1, 2], name="s"),
                 "polars": pl.DataFrame({"a": [1, None], "b": [["x"], None]}),

@@ -4,6 +4,7 @@ import warnings
 
 import pandas as pd
 import pytest
+from tests.profiles import use_own_profile
 
 from runstore import ObjectStore
 
@@ -12,6 +13,7 @@ legacy = pytest.importorskip(
     "pandas.tests.io.generate_legacy_storage_files",
     reason="the wheel has no generator of stored values",
 )
+use_own_profile()  # importing pandas.conftest has loaded pandas' own
 INDEXES = indices.indices_dict
 SERIES = indices._index_or_series_memory_objs  # also of narrow dtypes, and over each index
 
@@ -68,7 +70,7 @@ def test_indexes(view, name):
     frame = pd.DataFrame({"a": range(len(index))}, index=index)
     values = [frame, frame["a"], frame.T, index.set_names(["n"] * index.nlevels)]
     values += [
-        index.to_frame(name=list(range(index.nlevels))),
+        index.to_frame(name=[*range(index.nlevels)] if isinstance(index, pd.MultiIndex) else 0),
         index[:0],
         frame.iloc[:0],
         frame[[]],

@@ -229,7 +229,7 @@ def test_reads_as_another_type(view, case):
         (pd.DataFrame({"a": [{1}, 2]}), pl.DataFrame, "'a' is pickled"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), pa.Table, "one name"),
         (pd.DataFrame({"a": pd.Categorical(["x"], ordered=True)}), pl.DataFrame, "ordered"),
-        (pd.Series(["x", None], dtype="str"), np.ndarray, "dtype is str"),
+        (pd.Series(["x", None], dtype="string"), np.ndarray, "dtype is string"),
         (pa.table([[1], [2]], ["a", "a"]), pl.DataFrame, "more than once"),
         (pa.table([[1], [2]], ["a", "a"]), pd.DataFrame, "one name"),
         (pa.array([1, None]), np.ndarray, "nulls"),

@@ -9,7 +9,7 @@ from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError, UnsupportedValueError
 
-__all__ = ["ArrowCodec", "positions", "survives"]
+__all__ = ["ArrowCodec", "positions", "size_of", "survives"]
 
 _KINDS: tuple[tuple[str, type], ...] = (
     ("table", pa.Table),
@@ -54,7 +54,7 @@ class ArrowCodec:
             _spec(kind, table.schema),
             rows=None if kind == "scalar" else table.num_rows,
             columns=table.num_columns if kind in ("table", "batch") else None,
-            nbytes=table.nbytes,
+            nbytes=size_of(table),
         )
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
@@ -91,6 +91,21 @@ class ArrowCodec:
             known = _extensions(pa.schema([schema.field(i) for i in kept]))
             spec = spec | {"extensions": sorted(set(known))}
         return kept, spec
+
+
+def size_of(table: Any) -> int:
+    """Return how many bytes the data of a table or batch has."""
+    try:
+        return int(table.nbytes)
+    except pa.ArrowTypeError:  # before pyarrow 24, views have no nbytes
+        return sum(map(_size_of_column, table.columns))
+
+
+def _size_of_column(column: Any) -> int:
+    try:
+        return int(column.nbytes)
+    except pa.ArrowTypeError:
+        return int(column.get_total_buffer_size())
 
 
 def positions(names: list[str], columns: list[Any]) -> list[int]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from runstore.codecs._arrow import size_of
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pandas_columns import decode_column, encode_column, is_plain
 from runstore.codecs._pandas_index import (
@@ -75,7 +76,7 @@ class PandasCodec:
             spec,
             rows=len(value),
             columns=None if series else len(columns),
-            nbytes=batch.nbytes,
+            nbytes=size_of(batch),
         )
 
     def decode(self, opened: Opened, spec: Spec, pickling: Pickling) -> Any:
@@ -85,7 +86,7 @@ class PandasCodec:
             return decode_index(opened, table.columns, spec["index"])
         kinds = _kinds(spec, opened.ref, table.num_columns)
         index = decode_index(opened, table.columns[len(kinds) :], spec["index"])
-        labels: Any = decode_labels(spec["labels"]) if spec["kind"] == "frame" else ()
+        labels: Any = decode_labels(spec["labels"], opened.ref) if spec["kind"] == "frame" else ()
         arrays = []
         for i, kind in enumerate(kinds):
             named = kind["k"] == "pickle" and i < len(labels)
@@ -152,7 +153,7 @@ def _encode_index_alone(value: Any) -> Encoded | None:
         [batch],
         {"kind": "index", "index": spec},
         rows=len(value),
-        nbytes=batch.nbytes,
+        nbytes=size_of(batch),
     )
 
 

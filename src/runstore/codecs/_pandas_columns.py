@@ -18,6 +18,7 @@ import pyarrow as pa
 from runstore.codecs._arrow import survives
 from runstore.codecs._base import Opened
 from runstore.codecs._numpy import has_twin
+from runstore.codecs._pandas_strings import decode_strings, encode_strings
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._types import (
     check_type,
@@ -40,7 +41,6 @@ __all__ = [
     "encode_exactly",
     "is_plain",
     "pickle_in",
-    "string_dtype",
     "whole",
 ]
 
@@ -185,38 +185,7 @@ def _zoned_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
     return pd.arrays.DatetimeArray._simple_new(data, dtype=dtype)  # type: ignore[attr-defined]
 
 
-# Text and other objects -----------------------------------------------------------------------
-
-
-def _strings(values: Any) -> tuple[pa.Array, Spec] | None:
-    dtype = values.dtype
-    na = "NA" if dtype.na_value is pd.NA else "nan"
-    if type(values) is not dtype.construct_array_type():
-        return None  # pandas lets an array say that it is stored as it is not
-    if dtype.storage == "python" and any(type(cell) is np.str_ for cell in values):
-        return None
-    try:
-        column = pa.array(values, pa.large_string(), from_pandas=True)
-    except (pa.ArrowException, UnicodeEncodeError):  # lone surrogates are not text to Arrow
-        return None
-    return whole(column), {"k": "str", "storage": dtype.storage, "na": na}
-
-
-def _strings_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
-    dtype: Any = string_dtype(spec["storage"], spec["na"])
-    return dtype.__from_arrow__(column)
-
-
-_BEFORE_2_3 = tuple(map(int, pd.__version__.split(".")[:2])) < (2, 3)
-
-
-def string_dtype(storage: str, na: str) -> Any:
-    """Rebuild a dtype of text; pandas before 2.3 has no argument for what stands for missing."""
-    if na == "NA":
-        return pd.StringDtype(storage)
-    if storage == "pyarrow_numpy":  # what pandas 2.2 calls that of pandas 3
-        return pd.StringDtype(storage) if _BEFORE_2_3 else pd.StringDtype("pyarrow", np.nan)
-    return pd.StringDtype(storage, np.nan)
+# Objects ------------------------------------------------------------------------
 
 
 def _objects(values: Array) -> tuple[pa.Array, Spec] | None:
@@ -430,7 +399,7 @@ _BY_KIND: dict[str, Callable[[Any], tuple[pa.Array, Spec] | None]] = {
 }
 
 _BY_DTYPE: tuple[tuple[type, Callable[[Any], tuple[pa.Array, Spec] | None]], ...] = (
-    (pd.StringDtype, _strings),
+    (pd.StringDtype, encode_strings),
     (pd.CategoricalDtype, _categories),
     (pd.DatetimeTZDtype, _zoned),
     (pd.ArrowDtype, _arrow_backed),
@@ -456,7 +425,7 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "M": _times_back,
     "m": _times_back,
     "Mtz": _zoned_back,
-    "str": _strings_back,
+    "str": decode_strings,
     "object": _objects_back,
     "masked": _masked_back,
     "cat": _categories_back,

@@ -12,13 +12,13 @@ from runstore.codecs._pandas_columns import (
     decode_column,
     dictionary_column,
     encode_exactly,
-    string_dtype,
     whole,
 )
+from runstore.codecs._pandas_strings import described, string_dtype, written_by
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._python import is_json
 from runstore.codecs._types import check_type, is_dictionary
-from runstore.errors import CorruptObjectError
+from runstore.errors import CorruptObjectError, UnsupportedValueError
 
 __all__ = [
     "decode_flat_index",
@@ -80,7 +80,11 @@ def encode_flat_index(index: Any) -> tuple[pa.Array, Spec] | None:
 
 
 def decode_flat_index(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
-    """Rebuild an index of one level."""
+    """Rebuild an index of one level.
+
+    Raises:
+        UnsupportedValueError: It is written by another pandas, and the installed one has no such.
+    """
     if "range" in spec:
         return _range(spec)
     values = decode_column(opened, column, spec["values"], _DENY)
@@ -88,7 +92,15 @@ def decode_flat_index(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> An
         return pd.Index(values, dtype=object, name=spec["name"], copy=False, tupleize_cols=False)
     index = pd.Index(values, name=spec["name"], copy=False)
     if "freq" in spec:
-        index.freq = spec["freq"]
+        try:
+            index.freq = spec["freq"]
+        except ValueError as exc:
+            raise UnsupportedValueError(
+                f"{opened.ref} has an index of the frequency {spec['freq']!r}, written by pandas "
+                f"{written_by(opened) or 'of another version'}, which pandas {pd.__version__} does "
+                f"not take ({exc}): use the pandas that wrote it, or as_type=pyarrow.Table",
+                opened.ref,
+            ) from exc
     return index
 
 
@@ -168,7 +180,7 @@ def encode_labels(labels: Any) -> Spec | None:
             return None
         kind: Any = "object"
         if isinstance(dtype, pd.StringDtype):
-            kind = [dtype.storage, "NA" if dtype.na_value is pd.NA else "nan"]
+            kind = list(described(dtype))
     elif isinstance(dtype, np.dtype) and dtype.kind in "iu" and dtype.isnative:
         kind = dtype.str
     else:
@@ -176,13 +188,17 @@ def encode_labels(labels: Any) -> Spec | None:
     return {"k": "labels", "values": values, "dtype": kind, "name": labels.name}
 
 
-def decode_labels(spec: Spec) -> Any:
-    """Rebuild column labels."""
+def decode_labels(spec: Spec, ref: str = "a stored frame") -> Any:
+    """Rebuild column labels.
+
+    Raises:
+        UnsupportedValueError: The pandas that is installed has no such labels.
+    """
     if spec["k"] == "range":
         return _range(spec)
     kind = spec["dtype"]
     if isinstance(kind, list):
-        dtype: Any = string_dtype(kind[0], kind[1])
+        dtype: Any = string_dtype(kind[0], kind[1], ref)
     else:
         dtype = np.dtype(kind)
     return pd.Index(spec["values"], dtype=dtype, name=spec["name"], tupleize_cols=False)

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from runstore.codecs._arrow import positions
+from runstore.codecs._arrow import positions, size_of
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import UnsupportedValueError
@@ -49,7 +49,7 @@ class PolarsCodec:
             spec,
             rows=frame.height,
             columns=None if series else frame.width,
-            nbytes=table.nbytes,
+            nbytes=size_of(table),
         )
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
@@ -100,4 +100,5 @@ def _is_exact(dtype: Any) -> bool:
         return _is_exact(dtype.inner)
     if isinstance(dtype, pl.Struct):
         return all(_is_exact(field.dtype) for field in dtype.fields)
-    return isinstance(dtype, _EXACT)
+    kind = dtype if isinstance(dtype, type) else type(dtype)  # polars 1.20 gives classes of some
+    return issubclass(kind, _EXACT)

@@ -169,7 +169,7 @@ def arrow_file(
         batches: Any number, none included.
         header: What the file says about itself.
         nbytes: About how large the data is, if known.
-        compression: ``lz4``, ``zstd`` or None.
+        compression: ``lz4``, ``zstd`` or None; not used for views of text before pyarrow 24.
         key: To sign the file with; None leaves it unsigned.
         cell: What stands in the only row, if *schema* is one column of large text or
             binary without nulls; then *batches* may not be needed.
@@ -178,6 +178,8 @@ def arrow_file(
         file = cell_file(schema, cell, footer_entries(header))
         if file is not None:
             return _CellFile(*file)
+    if compression is not None and not _COMPRESSES_VIEWS and _has_views(schema):
+        compression = None
     options = pa.ipc.IpcWriteOptions(compression=compression, unify_dictionaries=True)
     small = nbytes is not None and nbytes < _SMALL
     return _ArrowFile(schema, batches, header, key, options, small)
@@ -191,6 +193,13 @@ def footer_entries(header: Header) -> dict[bytes, bytes]:
 
 
 _VERSION = str(FORMAT_VERSION).encode()
+
+# Before pyarrow 24, compressing a view of text that was cast from short text ends the process.
+_COMPRESSES_VIEWS = int(pa.__version__.partition(".")[0]) >= 24
+
+
+def _has_views(schema: pa.Schema) -> bool:
+    return any("string_view" in str(kind) or "binary_view" in str(kind) for kind in schema.types)
 
 
 def _aligning(schema: pa.Schema, batch: pa.RecordBatch, position: int) -> dict[str, str] | None:

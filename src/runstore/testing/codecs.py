@@ -89,6 +89,18 @@ class CodecTests(ABC):
         """The value of that name, the same object in all tests."""
         return _catalogue(type(self))[name]
 
+    def for_each(self, check: Callable[[str, Any], None]) -> None:
+        """Call *check* with the name of each value and the value; report every failure."""
+        failures = []
+        for name, value in _catalogue(type(self)).items():
+            try:
+                check(name, value)
+            except Exception as exc:  # noqa: BLE001 - raised again, all together
+                exc.add_note(f"the value is {name!r}")
+                failures.append(exc)
+        if failures:
+            raise ExceptionGroup("some of the values", failures)
+
     def encode(self, value: Any, policy: PicklePolicy = "allow") -> Encoded | None:
         """Encode *value* under a pickle policy."""
         return self._codec.encode(value, Pickling(policy, _REF))
@@ -133,45 +145,66 @@ class CodecTests(ABC):
         value = self.value(name)
         self.assert_same(value, self.read(self.written(value)))
 
-    def test_leaves_the_value_alone(self, name: str) -> None:
-        """Encoding does not change the value."""
-        value = self.value(name)
-        self.encode(value)
-        self.assert_same(_fresh(type(self))[name], value)
+    def test_leaves_the_values_alone(self) -> None:
+        """Encoding does not change a value."""
+        fresh = _fresh(type(self))
 
-    def test_spec_is_json(self, name: str) -> None:
-        """The spec survives JSON, in which it is stored."""
-        encoded = self.encode(self.value(name))
-        assert encoded is not None
-        assert_same(encoded.spec, json.loads(json.dumps(encoded.spec)))
+        def check(name: str, value: Any) -> None:
+            self.encode(value)
+            self.assert_same(fresh[name], value)
 
-    def test_batches_have_the_schema(self, name: str) -> None:
+        self.for_each(check)
+
+    def test_specs_are_json(self) -> None:
+        """A spec survives JSON, in which it is stored."""
+
+        def check(name: str, value: Any) -> None:
+            encoded = self.encode(value)
+            assert encoded is not None
+            assert_same(encoded.spec, json.loads(json.dumps(encoded.spec)))
+
+        self.for_each(check)
+
+    def test_batches_have_the_schema(self) -> None:
         """Every batch is valid Arrow of the schema that is announced."""
-        encoded = self.encode(self.value(name))
-        assert encoded is not None
-        for batch in encoded.batches:
-            assert encoded.schema.equals(batch.schema, check_metadata=True)
-            batch.validate(full=True)
 
-    def test_writing_stays_private(self, name: str) -> None:
+        def check(name: str, value: Any) -> None:
+            encoded = self.encode(value)
+            assert encoded is not None
+            for batch in encoded.batches:
+                assert encoded.schema.equals(batch.schema, check_metadata=True)
+                batch.validate(full=True)
+
+        self.for_each(check)
+
+    def test_writing_stays_private(self) -> None:
         """What is read can be written to, and that changes no other reader's value."""
-        stored = self.written(self.value(name))
-        mine, other = self.read(stored), self.read(stored)
-        if self.change(mine):
-            self.assert_same(self.value(name), other)
-            self.assert_same(self.value(name), self.read(stored))
+
+        def check(name: str, value: Any) -> None:
+            stored = self.written(value)
+            mine, other = self.read(stored), self.read(stored)
+            if self.change(mine):
+                self.assert_same(value, other)
+                self.assert_same(value, self.read(stored))
+
+        self.for_each(check)
 
     @pytest.mark.parametrize("reader", ["pyarrow", "polars", "pandas"])
-    def test_others_can_open_it(self, name: str, reader: str) -> None:
+    def test_others_can_open_it(self, reader: str) -> None:
         """Any Arrow reader opens the object and finds as many rows and columns."""
-        if find_spec(reader) is None or name in self.unreadable().get(reader, ()):
-            return
-        encoded = self.encode(self.value(name))
-        assert encoded is not None
-        columns, rows = _READERS[reader](self.written(self.value(name)))
-        assert columns <= len(encoded.schema)  # pandas makes an index of some
-        if columns:
-            assert rows == sum(batch.num_rows for batch in encoded.batches)
+        if find_spec(reader) is None:
+            pytest.skip(f"{reader} is not installed")
+        unreadable = self.unreadable().get(reader, set())
+
+        def check(name: str, value: Any) -> None:
+            encoded = self.encode(value)
+            assert encoded is not None
+            columns, rows = _READERS[reader](self.written(value))
+            assert columns <= len(encoded.schema)  # pandas makes an index of some
+            if columns:
+                assert rows == sum(batch.num_rows for batch in encoded.batches)
+
+        self.for_each(lambda name, value: None if name in unreadable else check(name, value))
 
     def test_declines_what_it_would_change(self) -> None:
         """A value that would come back different is left to the next codec."""

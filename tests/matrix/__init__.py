@@ -1,0 +1,1 @@
+"""The tests in other environments than the default one: `make test-matrix`."""
