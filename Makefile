@@ -11,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 
-.PHONY: help demo demo-s3 test test-all cases check format \
+.PHONY: help demo demo-s3 test test-all test-matrix cases check format \
 	bench bench-engines bench-peers bench-full bench-tables clean
 
 help: ## list the targets
@@ -28,6 +28,9 @@ test: .venv/.test ## the tests, but for those that take minutes
 
 test-all: .venv/.test ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m '' $(ARGS)
+
+test-matrix: .venv/.test ## the tests with the lowest declared versions, other Pythons, each extra
+	$(BIN)/python -m tests.matrix $(ARGS)
 
 cases: .venv/.test ## every fault that was found by trying hard, one line each
 	$(BIN)/python -m tests.cases $(ARGS)
@@ -59,7 +62,7 @@ bench-engines: .venv/.test .venv/.bench ## runs on threads, processes, Dask and 
 	$(BIN)/python -m benchmarks engines $(ARGS)
 
 clean: ## delete .venv, caches and built packages; stored objects (.runstore) stay
-	rm -rf .venv .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	rm -rf .venv .matrix .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
 	find . -name '.?*' -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 # A candidate counts only if it runs: version managers leave shims of Pythons that are not there.

@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,8 @@ __all__ = [
     "find_python",
     "lowest",
     "overlay",
-    "wheel",
+    "this_python",
+    "with_wheel",
 ]
 
 ROOT = Path(__file__).parents[2]
@@ -123,8 +125,28 @@ def overlay(requirement: str) -> Path:
     return folder
 
 
-def wheel() -> Path:
-    """Build this project as users install it; return the wheel."""
+def this_python() -> Python:
+    """Return the interpreter that this one was made from."""
+    found = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
+    return find_python(str(found), f"python3.{sys.version_info.minor}", sys.executable)
+
+
+def with_wheel(name: str, python: Python, extra: str) -> Path:
+    """Return the interpreter of an environment in which users' own build of this project is.
+
+    Args:
+        name: That of its folder.
+        python: Its interpreter.
+        extra: Which extra, as ``[pandas]``, or nothing.
+    """
+    built = _wheel()
+    inside = environment(name, python, [f"runstore{extra} @ {built.as_uri()}"])
+    _pip(inside, "--force-reinstall", "--no-deps", str(built))  # it may have changed since
+    return inside
+
+
+@cache
+def _wheel() -> Path:
     folder = KEPT / "wheel"
     for old in folder.glob("*.whl"):
         old.unlink()
@@ -137,7 +159,7 @@ def _dependencies() -> list[Any]:
     return [project["dependencies"], extras(), _PROJECT["dependency-groups"]]
 
 
-def _kept(folder: Path, content: list[Any], make: Any) -> None:
+def _kept(folder: Path, content: list[Any], make: Callable[[], None]) -> None:
     stamp = folder / ".stamp"
     expected = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == expected:

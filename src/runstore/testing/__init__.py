@@ -13,6 +13,16 @@ Subclass one, give it the fixtures it asks for, and pytest runs the contract:
 Needs ``pip install 'runstore[testing]'``.
 """
 
+from importlib.util import find_spec
+
+from runstore.errors import MissingExtraError
+
+for _needed in ("pytest", "hypothesis"):
+    if find_spec(_needed) is None:
+        raise MissingExtraError(
+            f"runstore.testing needs {_needed}: pip install 'runstore[testing]'"
+        )
+
 import pytest
 
 for _suite in ("_same", "backends", "codecs", "executors", "machine"):

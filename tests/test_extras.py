@@ -1,0 +1,113 @@
+"""Each extra installs what the code imports for it, and nothing else."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "runstore"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+# The files that an extra is for.
+FILES = {
+    "pandas": ["codecs/_pandas*.py", "codecs/_csv.py"],
+    "polars": ["codecs/_polars.py"],
+    "s3": ["backends/_s3/_s3fs.py"],
+    "s3-fast": ["backends/_s3/_obstore.py"],
+    "dask": ["executors/_dask*.py"],
+    "ray": ["executors/_ray*.py"],
+    "sklearn": ["codecs/_skops.py"],
+    "torch": ["codecs/_torch.py"],
+    "xarray": ["codecs/_xarray.py"],
+    "testing": ["testing/*.py"],
+    "demo": ["flights/*.py"],
+}
+DISTRIBUTIONS = metadata.packages_distributions() | {"sklearn": ["scikit-learn"]}
+
+
+def named(requirements):
+    """The distributions that requirements are of."""
+    found = (re.match(r"[A-Za-z0-9._-]+", requirement) for requirement in requirements)
+    return {match[0].lower().replace("_", "-") for match in found}
+
+
+def with_dependencies(names):
+    """These distributions and, where they are installed, what they require in turn."""
+    found, left = set(), set(names)
+    while left:
+        name = left.pop()
+        found.add(name)
+        try:
+            required = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        left |= named(one for one in required if "extra ==" not in one) - found
+    return found
+
+
+def imported(files, *, at_top=False):
+    """The distributions that files import, at the top of the module or anywhere."""
+    found = set()
+    for pattern in files:
+        for path in (
+            SOURCE.glob(pattern) if not pattern.startswith("..") else ROOT.glob(pattern[6:])
+        ):
+            tree = ast.parse(path.read_text())
+            for node in tree.body if at_top else ast.walk(tree):
+                modules = []
+                if isinstance(node, ast.Import):
+                    modules = [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    modules = [node.module]
+                for module in {name.partition(".")[0] for name in modules}:
+                    if module not in {*sys.stdlib_module_names, "runstore", "delay_model"}:
+                        found |= set(DISTRIBUTIONS.get(module, [module])[:1])
+    return {name.lower().replace("_", "-") for name in found}
+
+
+def test_every_extra_has_its_files():
+    """No extra is left out of this table."""
+    assert set(EXTRAS) == set(FILES)
+
+
+@pytest.mark.parametrize("extra", FILES)
+def test_what_is_imported_is_installed(extra):
+    """What the files of an extra import comes with the package, the extra, or what that needs."""
+    core = with_dependencies(named(PROJECT["dependencies"]))
+    # The conformance suites look at values of libraries that are there anyway.
+    needed = imported(FILES[extra], at_top=extra == "testing")
+    assert set() == needed - core - with_dependencies(named(EXTRAS[extra]))
+
+
+@pytest.mark.parametrize("extra", FILES)
+def test_what_is_installed_is_imported(extra):
+    """An extra names nothing that its files do not use, themselves or by what it needs."""
+    used = imported(FILES[extra])
+    for name in named(EXTRAS[extra]):
+        assert used & with_dependencies({name}), f"{extra} installs {name}, which is not used"
+
+
+def test_every_pip_line_names_an_extra():
+    """The install lines of messages and docs can be typed as they are."""
+    lines = set()
+    for path in [*SOURCE.rglob("*.py"), *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for names in re.findall(r"runstore\[([a-z0-9,-]+)\]", path.read_text()):
+            lines |= set(names.split(","))
+    assert lines <= set(EXTRAS)
+
+
+def test_the_suites_say_what_they_need(monkeypatch):
+    """Without pytest, `runstore.testing` names the extra that installs it."""
+    from runstore.errors import MissingExtraError
+
+    for module in [name for name in sys.modules if name.startswith("runstore.testing")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'runstore\[testing\]'"):
+        __import__("runstore.testing")
