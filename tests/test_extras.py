@@ -16,17 +16,17 @@ EXTRAS = PROJECT["optional-dependencies"]
 
 # The files that an extra is for.
 FILES = {
-    "pandas": ["codecs/_pandas*.py", "codecs/_csv.py"],
-    "polars": ["codecs/_polars.py"],
-    "s3": ["backends/_s3/_s3fs.py"],
-    "s3-fast": ["backends/_s3/_obstore.py"],
-    "dask": ["executors/_dask*.py"],
-    "ray": ["executors/_ray*.py"],
-    "sklearn": ["codecs/_skops.py"],
-    "torch": ["codecs/_torch.py"],
-    "xarray": ["codecs/_xarray.py"],
-    "testing": ["testing/*.py"],
-    "demo": ["flights/*.py"],
+    "pandas": ["src/runstore/codecs/_pandas*.py", "src/runstore/codecs/_csv.py"],
+    "polars": ["src/runstore/codecs/_polars.py"],
+    "s3": ["src/runstore/backends/_s3/_s3fs.py"],
+    "s3-fast": ["src/runstore/backends/_s3/*.py"],
+    "dask": ["src/runstore/executors/_dask*.py"],
+    "ray": ["src/runstore/executors/_ray*.py"],
+    "sklearn": ["src/runstore/codecs/_skops.py"],
+    "torch": ["src/runstore/codecs/_torch.py"],
+    "xarray": ["src/runstore/codecs/_xarray.py"],
+    "testing": ["src/runstore/testing/*.py"],
+    "demo": ["examples/flights/*.py"],
 }
 DISTRIBUTIONS = metadata.packages_distributions() | {"sklearn": ["scikit-learn"]}
 
@@ -51,13 +51,11 @@ def with_dependencies(names):
     return found
 
 
-def imported(files, *, at_top=False):
-    """The distributions that files import, at the top of the module or anywhere."""
+def imported(files, *, at_top=False, looked_for=False):
+    """The distributions that files import or look for, at the top of a module or anywhere."""
     found = set()
     for pattern in files:
-        for path in (
-            SOURCE.glob(pattern) if not pattern.startswith("..") else ROOT.glob(pattern[6:])
-        ):
+        for path in ROOT.glob(pattern):
             tree = ast.parse(path.read_text())
             for node in tree.body if at_top else ast.walk(tree):
                 modules = []
@@ -65,6 +63,8 @@ def imported(files, *, at_top=False):
                     modules = [alias.name for alias in node.names]
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                     modules = [node.module]
+                elif looked_for and getattr(getattr(node, "func", None), "id", "") == "find_spec":
+                    modules = [one.value for one in node.args if isinstance(one, ast.Constant)]
                 for module in {name.partition(".")[0] for name in modules}:
                     if module not in {*sys.stdlib_module_names, "runstore", "delay_model"}:
                         found |= set(DISTRIBUTIONS.get(module, [module])[:1])
@@ -88,7 +88,7 @@ def test_what_is_imported_is_installed(extra):
 @pytest.mark.parametrize("extra", FILES)
 def test_what_is_installed_is_imported(extra):
     """An extra names nothing that its files do not use, themselves or by what it needs."""
-    used = imported(FILES[extra])
+    used = imported(FILES[extra], looked_for=True)
     for name in named(EXTRAS[extra]):
         assert used & with_dependencies({name}), f"{extra} installs {name}, which is not used"
 
