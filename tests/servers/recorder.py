@@ -52,11 +52,18 @@ class Recorder:
         folder: Where certificates are written.
         answer: What to answer instead: status, headers and body for a method and a path. A
             status of 0 closes the connection.
+        port: By default a free one.
+
+    Attributes:
+        refuses: Whether it is a proxy that asks for a password.
+        certificate_for: The one host that it has a certificate for; by default any.
     """
 
-    def __init__(self, folder: Path, answer: Any = None) -> None:
+    def __init__(self, folder: Path, answer: Any = None, port: int = 0) -> None:
         self.requests: list[Recorded] = []
         self.answer = answer
+        self.refuses = False
+        self.certificate_for: str | None = None
         self._authority = _Authority(folder)
         self.certificates = self._authority.file
         recorder = self
@@ -64,8 +71,7 @@ class Recorder:
         class Handler(_Handler):
             server_recorder = recorder
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), Handler)
         self.port = self._server.server_address[1]
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
@@ -86,6 +92,8 @@ class Recorder:
     def reply(self, request: Recorded) -> tuple[int, dict[str, str], bytes]:
         """Return the answer to a request."""
         path = urlsplit(request.url).path
+        if self.refuses:
+            return 407, {}, b""
         if self.answer is not None:
             answer: tuple[int, dict[str, str], bytes] = self.answer(request.method, path)
             return answer
@@ -94,6 +102,13 @@ class Recorder:
         if b"Action=AssumeRole" in request.body:
             return 200, {"Content-Type": "text/xml"}, _ROLE.encode()
         return 200, {"ETag": '"0"'}, b""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: clients break off where that is what a test is about."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -106,9 +121,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         """Be the host that is asked for, by TLS."""
+        if self.server_recorder.refuses:
+            self.send_response(407)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         self.send_response(200)
         self.end_headers()
-        host = self.path.rpartition(":")[0]
+        host = self.server_recorder.certificate_for or self.path.rpartition(":")[0]
         try:
             self.connection = self.server_recorder.context(host).wrap_socket(
                 self.connection, server_side=True

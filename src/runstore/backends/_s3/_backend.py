@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from runstore.backends._base import Entry
-from runstore.backends._s3._causes import UNREACHED
+from runstore.backends._s3._causes import NOT_S3, UNREACHED, WRONG_REGION
 from runstore.backends._s3._clients import ENGINES, client_of, engine_of, forget_client
 from runstore.backends._s3._conditions import HIDDEN, Probe
 from runstore.backends._s3._config import S3Config
@@ -282,9 +282,10 @@ class S3Backend:
                 lambda t: client.delete_batch(builtins.list(names), t), Deadline(self._timeout)
             )
         except Failure as failure:
-            unreached = failure.code in UNREACHED or not failure.sent
-            if not unreached and (failure.status in _NO_BATCH or failure.status in (0, 403)):
+            lost = failure.code in UNREACHED or (failure.code, failure.status) == (NOT_S3, 0)
+            if not lost and (failure.status in _NO_BATCH or failure.status in (0, 403)):
                 return builtins.list(batch)
+            self._complete(failure)
             raise as_error(failure, self.url, "delete from") from failure
         return [names[name] for name in refused if name in names]
 
@@ -315,11 +316,18 @@ class S3Backend:
             try:
                 yield
             except Failure as failure:
+                self._complete(failure)
                 mine = self._mine
                 if failure.code == "NoCredentials" and mine is not None:
                     self._mine = None  # the next call looks for them again
                     forget_client(mine.client)
                 raise
+
+    def _complete(self, failure: Failure) -> None:
+        """Ask for the region that the bucket is in, which obstore does not pass on."""
+        if failure.code == WRONG_REGION and not failure.reason and self._mine is not None:
+            parts = self._mine.client.parts
+            failure.reason = parts.region(self._timeout / 3) if parts is not None else ""
 
     def _open(self) -> _Opened:
         mine, now = self._mine, environment()

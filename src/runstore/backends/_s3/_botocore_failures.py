@@ -7,7 +7,10 @@ from typing import Any
 from runstore.backends._s3 import _causes as causes
 from runstore.backends._s3._wire import Failure
 
-__all__ = ["answered", "as_failure", "refused_item"]
+__all__ = ["STRANGER", "answered", "as_failure", "refused_item"]
+
+STRANGER = "RunstoreStranger"
+"""Marks an answer that is not S3's, beside what botocore has parsed of it."""
 
 _ELSEWHERE = frozenset(
     {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
@@ -21,6 +24,8 @@ def answered(response: dict[str, Any]) -> Failure:
     code = "" if str(error.get("Code", "")).isdigit() else str(error.get("Code", ""))
     if status == 407:
         return Failure(407, causes.PROXY_REFUSED, "it answers 407", sent=False)
+    if STRANGER in response:
+        return Failure(0, causes.NOT_S3, "an answer that is not XML")
     region = error.get("Region") or headers.get("x-amz-bucket-region", "")
     if status == 301 or (code in _ELSEWHERE and region):
         return Failure(status, causes.WRONG_REGION, str(region))

@@ -15,7 +15,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from runstore.backends._s3 import _causes as causes
-from runstore.backends._s3._botocore_failures import answered, as_failure, refused_item
+from runstore.backends._s3._botocore_failures import (
+    STRANGER,
+    answered,
+    as_failure,
+    refused_item,
+)
 from runstore.backends._s3._config import S3Config
 from runstore.backends._s3._environment import Environment, environment
 from runstore.backends._s3._loop import EventLoop
@@ -149,11 +154,7 @@ class S3fsClient:
 
     def delete(self, name: str, timeout: float) -> None:
         """See `S3Client.delete`."""
-        answer = self._run(self._call("delete_object", Key=name), timeout)
-        about = answer["ResponseMetadata"]["HTTPHeaders"]
-        # S3 answers without a body, and so with nothing that says that it is S3.
-        if "html" in about.get("content-type", "") and about.get("content-length", "0") != "0":
-            raise Failure(0, causes.NOT_S3, f"{self._host}: a page of HTML")
+        self._run(self._call("delete_object", Key=name), timeout)
 
     def delete_batch(self, names: Sequence[str], timeout: float) -> dict[str, Failure]:
         """See `S3Client.delete_batch`."""
@@ -206,6 +207,14 @@ class S3fsClient:
         for page in self._listed("list_multipart_uploads", {"Prefix": prefix}, timeout):
             for upload in page.get("Uploads", ()):
                 yield Upload(upload["Key"], upload["UploadId"], _utc(upload["Initiated"]))
+
+    def region(self, timeout: float) -> str:
+        """See `Parts.region`."""
+        try:
+            self._run(self._call("head_bucket"), timeout)
+        except Failure as failure:
+            return failure.reason if failure.code == causes.WRONG_REGION else ""
+        return ""
 
     def _listed(self, method: str, given: dict[str, str], timeout: float) -> Iterator[Any]:
         while True:
@@ -264,6 +273,8 @@ class S3fsClient:
         except (BotoCoreError, ResponseParserError, aiohttp.ClientError, OSError) as exc:
             # aiobotocore reads an error's document outside of its own handling of errors
             raise as_failure(exc, self._host) from exc
+        if STRANGER in answer:
+            raise Failure(0, causes.NOT_S3, f"{self._host}: an answer that is not XML")
         return answer
 
     def _write(self, method: str, timeout: float, **given: Any) -> Any:

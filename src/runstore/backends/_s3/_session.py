@@ -2,16 +2,18 @@
 
 import asyncio
 import os
+import re
 from contextlib import AsyncExitStack
 from typing import Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
-from botocore import UNSIGNED
+from botocore import UNSIGNED, handlers
 from botocore.credentials import ReadOnlyCredentials
 from botocore.loaders import Loader, create_loader
 
+from runstore.backends._s3._botocore_failures import STRANGER
 from runstore.backends._s3._config import S3Config
 from runstore.backends._s3._credentials import Credentials
 from runstore.backends._s3._network import system_certificates
@@ -20,6 +22,8 @@ from runstore.lifetime import Bounded
 __all__ = ["load_model", "open_client"]
 
 _models: Bounded[None, Loader] = Bounded(1)
+_ERROR = re.compile(rb"\s*(<\?xml[^>]*>)?\s*<Error[\s>]")
+_XML = re.compile(rb"\s*<(?!html|!doctype)", re.IGNORECASE)
 _CONNECT = 10.0  # seconds for a connection, at most
 
 
@@ -60,6 +64,10 @@ async def open_client(config: S3Config, timeout: float, leaving: AsyncExitStack)
         )
     )
     client.meta.events.register_last("before-call.s3", _stay_in_region)
+    # In the place of botocore's, which makes an internal error of whatever is not XML.
+    builtin = getattr(handlers, "_handle_200_error", None)
+    client.meta.events.unregister("before-parse.s3.*", builtin)
+    client.meta.events.register_first("before-parse.s3.*", _look_into_success)
     return client
 
 
@@ -103,6 +111,19 @@ def _proxies(config: S3Config) -> dict[str, str]:
 def _stay_in_region(context: dict[str, Any], **_: Any) -> None:
     """Keep botocore from following a bucket into another region: the caller is told of it."""
     context.setdefault("s3_redirect", {})["redirected"] = True
+
+
+def _look_into_success(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
+) -> None:
+    """Find out the error that has the status of a success, and the answer that no S3 gives."""
+    body = response_dict.get("body")
+    if response_dict.get("status_code") != 200 or not isinstance(body, bytes) or not body.strip():
+        return
+    if _ERROR.match(body):
+        response_dict["status_code"] = 500
+    elif not _XML.match(body):
+        customized_response_dict[STRANGER] = True
 
 
 class _Provider(AioCredentials):  # type: ignore[misc]

@@ -175,6 +175,10 @@ class Parts(Protocol):
         """Give the uploads under *prefix*."""
         ...
 
+    def region(self, timeout: float) -> str:
+        """Return the region that the bucket is said to be in; empty if that is not said."""
+        ...
+
 
 def quoted(tag: str) -> str:
     """Give an ETag with its quotes, which some servers leave out in some answers."""
