@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -262,12 +263,15 @@ def test_close_gives_back_sockets_and_threads(seaweed_server, engine):
     end = time.monotonic() + 30
     while _connections(port) > before and time.monotonic() < end:
         time.sleep(0.05)
-    assert before == _connections(port)
+    assert _connections(port) <= before
 
 
 def _connections(port):
     """Count this process's own connections to a port."""
-    mine = {str(fd.readlink()) for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink()}
+    mine = set()
+    for fd in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed just now
+            mine.add(str(fd.readlink()))
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     to_port = [row[9] for row in rows if row[2].endswith(f":{int(port):04X}")]
     return sum(f"socket:[{inode}]" in mine for inode in to_port)
