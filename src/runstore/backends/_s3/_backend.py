@@ -14,7 +14,7 @@ from runstore.backends._s3._clients import ENGINES, client_of, engine_of, forget
 from runstore.backends._s3._conditions import HIDDEN, Probe
 from runstore.backends._s3._config import S3Config
 from runstore.backends._s3._download import download, part, ranged
-from runstore.backends._s3._environment import Environment, environment
+from runstore.backends._s3._environment import Environment
 from runstore.backends._s3._errors import as_error, translated
 from runstore.backends._s3._loop import wait_for_leaving
 from runstore.backends._s3._options import check_timeout, split_options, split_url
@@ -330,10 +330,10 @@ class S3Backend:
             failure.reason = parts.region(self._timeout / 3) if parts is not None else ""
 
     def _open(self) -> _Opened:
-        mine, now = self._mine, environment()
-        if mine is None or mine.environment != now or mine.pid != os.getpid():
+        mine = self._mine
+        if mine is None or mine.pid != os.getpid() or not mine.environment.is_current():
             # No lock, which a request could hold: two threads may both come here.
-            mine = self._mine = self._opened_now(now)
+            mine = self._mine = self._opened_now(Environment())
         return mine
 
     def _opened_now(self, now: Environment) -> _Opened:

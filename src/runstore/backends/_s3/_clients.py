@@ -48,7 +48,7 @@ def client_of(
         forced: Whether no other engine will do.
         config: How to reach it.
         timeout: Seconds, the longest a request will ever be given.
-        given: What `environment` gave before *config* was made.
+        given: As it was before *config* was made.
     """
     if engine == "obstore":
         from runstore.backends._s3._obstore import ObstoreClient, is_usable

@@ -2,10 +2,9 @@
 
 import os
 from contextlib import suppress
+from typing import Any
 
-__all__ = ["Environment", "environment"]
-
-Environment = tuple[object, ...]
+__all__ = ["Environment"]
 
 _FILES = (
     (b"AWS_CONFIG_FILE", b"/.aws/config"),
@@ -18,23 +17,54 @@ _PROXIES = frozenset(
 _TRUST = frozenset({b"SSL_CERT_FILE", b"SSL_CERT_DIR", b"REQUESTS_CA_BUNDLE", b"CURL_CA_BUNDLE"})
 
 
-def environment() -> Environment:
-    """Return what a client may take from variables and from AWS' files, to be compared.
+class Environment:
+    """What a client may take from variables and from AWS' files, at one moment.
 
-    It takes some ten microseconds, as it is asked for at every call.
+    Two are equal if a client would take the same.
     """
-    given = os.environb
-    found = [
-        (name, given[name])
-        for name in list(given)
-        if name.startswith(b"AWS_") or name in _PROXIES or name in _TRUST
-    ]
-    return (*sorted(found), *(_file(given, *file) for file in _FILES))
+
+    __slots__ = ("_files", "_found", "_paths", "_variables")
+
+    def __init__(self) -> None:
+        given = os.environb
+        self._variables = dict(_variables())
+        self._paths = [
+            given.get(variable) or given.get(b"HOME", b"") + usual for variable, usual in _FILES
+        ]
+        self._files = [_seen(path) for path in self._paths]
+        found = sorted(
+            (name, given[name])
+            for name in list(given)
+            if name.startswith(b"AWS_") or name in _PROXIES or name in _TRUST
+        )
+        self._found = (*found, *zip(self._paths, self._files, strict=True))
+
+    def is_current(self) -> bool:
+        """Say whether nothing has changed since: asked at every call, in a few microseconds."""
+        if self._files != [_seen(path) for path in self._paths]:
+            return False
+        if self._variables == _variables():
+            return True
+        now = Environment()
+        if now != self:
+            return False
+        self._variables = now._variables  # something else has changed
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Environment) and self._found == other._found
+
+    def __hash__(self) -> int:
+        return hash(self._found)
 
 
-def _file(given: "os._Environ[bytes]", variable: bytes, usual: bytes) -> object:
-    path = given.get(variable) or given.get(b"HOME", b"") + usual
+def _variables() -> Any:
+    """Return all variables as the interpreter has them: decoding them takes much longer."""
+    return getattr(os.environ, "_data", os.environ)
+
+
+def _seen(path: bytes) -> object:
     with suppress(OSError):
         found = os.stat(path)  # noqa: PTH116 - at every call; a Path costs as much again
-        return path, found.st_mtime_ns, found.st_size, found.st_ino
-    return path
+        return found.st_mtime_ns, found.st_size, found.st_ino
+    return None

@@ -22,7 +22,7 @@ from runstore.backends._s3._botocore_failures import (
     refused_item,
 )
 from runstore.backends._s3._config import S3Config
-from runstore.backends._s3._environment import Environment, environment
+from runstore.backends._s3._environment import Environment
 from runstore.backends._s3._loop import EventLoop
 from runstore.backends._s3._wire import MARK, Condition, Failure, Got, Item, Span, Upload, quoted
 from runstore.buffers import Buffer
@@ -95,7 +95,7 @@ class S3fsClient:
         self._credentials = config.credentials
         self._encryption = dict(config.encryption)
         self._payer = {"RequestPayer": "requester"} if config.requester_pays else {}
-        key = config, timeout, environment()
+        key = config, timeout, Environment()
         self._connection = _connections.get(key, lambda: _Connection(config, timeout))
 
     @property
