@@ -146,9 +146,9 @@ class StoredParquet:
             CorruptObjectError: They cannot be decoded.
         """
         if self._table is None:
-            if self._guard is not None:
-                check_size(self._file.metadata, flat(self.data), self._guard, self.ref)
             try:
+                if self._guard is not None:
+                    check_size(self._file.metadata, self.data, self._guard, self.ref)
                 table = self._read()
                 validate(table, Layout(table.schema))
             except ARROW_ERRORS as exc:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from runstore.buffers import Buffer, flat
 from runstore.errors import UnsupportedValueError
 from runstore.format._cell import cell_file
+from runstore.format._guard import Guard
 from runstore.format._header import FORMAT_VERSION, Header
 from runstore.format._layout import Layout
 from runstore.format._seal import Seal
@@ -39,10 +40,13 @@ class Written(ABC):
     Attributes:
         size: Bytes given out so far.
         digest: Of the file's body, once the last buffer has been given out.
+        guard: What readers of the store accept. A file that they would refuse for what it
+            takes in memory raises UnsupportedValueError before its last buffer.
     """
 
     size: int = 0
     digest: str | None = None
+    guard: Guard | None = None
 
     @abstractmethod
     def __iter__(self) -> Iterator[Buffer]: ...
@@ -75,6 +79,7 @@ class Streamed(Written):
         self._seal = seal
         self._footer = footer_entries(header) | self._seal.slots
         self._ref = str(header.place)
+        self._nbytes = header.nbytes or 0
 
     @abstractmethod
     def _steps(self, sink: "Sink") -> Iterator[None]:
@@ -105,6 +110,14 @@ class Streamed(Written):
         yield self._sealed(b"".join(sink.take()))
 
     def _sealed(self, tail: bytes) -> bytes:
+        if self.guard is not None and not self.guard.allows(self._nbytes, self.size + len(tail)):
+            raise UnsupportedValueError(
+                f"cannot store {self._ref}: {self._nbytes:,} bytes shrink to {self.size:,}, and "
+                "readers of this store would take that for a file made to exhaust memory. Put it "
+                "with compression=None, or set RUNSTORE_MAX_DECODED to more than "
+                f"{self._nbytes // max(self.size, 1) + 1} here and where it is read",
+                self._ref,
+            )
         tail, self.digest = self._seal.close(tail)
         return tail
 

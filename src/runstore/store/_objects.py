@@ -152,6 +152,7 @@ class Objects:
                 key=signing,
                 cell=encoded.cell,
             )
+        written.guard = guard_of(policy, signing is not None)
         entry = self.backend.put(key, written, if_absent=if_absent, if_match=if_match)
         schema = partial(self._schema, key, place)
         sealed = header, written.digest, signing is not None
@@ -352,7 +353,7 @@ class Objects:
         try:
             return data, check_signature(data, ref, keys, doing)
         except UnsafePickleError:
-            open_object(data, ref, extension, guard_of("deny"), True)  # damage is the better reason
+            open_object(data, ref, extension, guard_of("deny"))  # damage is the better reason
             raise
 
     def _copying_keys(self, data: Buffer, ref: str) -> SigningKeys | None:

@@ -1,0 +1,469 @@
+"""Files that somebody made on purpose, with digests that fit: refused, before they do harm."""
+
+import io
+import json
+import pickle
+import struct
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import xxhash
+from sklearn.preprocessing import StandardScaler
+from tests.fuzz._kinds import CANARY, LookAlike
+from tests.fuzz._mutate import resealed
+from tests.store.test_damage import file_of, header, sealed
+
+from runstore import ObjectStore
+from runstore import format as containers
+from runstore.errors import (
+    CorruptObjectError,
+    RunStoreError,
+    UnsafePickleError,
+    UnsupportedFormatError,
+    UnsupportedValueError,
+)
+
+LARGE = 40_000  # rows that make a file which is mapped
+
+
+@pytest.fixture
+def denying(tmp_path):
+    """Give an empty view on disk that loads no pickle."""
+    return ObjectStore(tmp_path / "store", pickle="deny").at(namespace="dev", run="r1")
+
+
+def forge(view, name, change):
+    """Let *change* have the bytes of a stored object, and make its digests fit again."""
+    path = file_of(view, name)
+    stored = path.read_bytes()
+    data = bytearray(stored)
+    change(data)
+    assert data != stored
+    path.write_bytes(resealed(stored, bytes(data)))
+
+
+def replacing(old, new):
+    """Give a change of the last place of the data where these bytes stand."""
+
+    def change(data):
+        at = data.rindex(old, 0, containers.footer_start(data[-10:], len(data), "x"))
+        data[at : at + len(new)] = new
+
+    return change
+
+
+def plant(view, table, codec, spec, name="x"):
+    """Put a file there whose description says what it likes."""
+    file_of(view, name).parent.mkdir(parents=True, exist_ok=True)
+    file_of(view, name).write_bytes(sealed(table, header(name, codec, spec)))
+
+
+# Where a reader finds its way --------------------------------------------------------------------
+
+
+def _offsets(first, last):
+    return struct.pack("<2q", first, last), struct.pack("<2q", first, 1 << 40)
+
+
+def _text(rows):
+    return [f"text number {i:05}" for i in range(rows)]
+
+
+@pytest.mark.parametrize("rows", [8, LARGE])
+@pytest.mark.parametrize(
+    ("make", "old", "new"),
+    [
+        (lambda rows: pd.Series(_text(rows), dtype="str"), *_offsets(17, 34)),
+        (lambda rows: pd.DataFrame({"o": pd.Series(_text(rows), dtype=object)}), *_offsets(17, 34)),
+        (
+            lambda rows: pa.array([[i % 9] * 3 for i in range(rows)], pa.large_list(pa.int8())),
+            *_offsets(3, 6),
+        ),
+        (lambda rows: pl.DataFrame({"a": _text(rows)}), b"\x11\0\0\0text", b"\xff\xff\xff\x7ftext"),
+        (lambda rows: pl.DataFrame({"a": _text(rows)}), b"number", b"num\xff\xffr"),
+        (
+            lambda rows: pd.Series(pd.Categorical.from_codes([0, 1] * (rows // 2), ["a", "b"])),
+            b"\0\1\0\1",
+            b"\0\x63\0\1",
+        ),
+        (
+            lambda rows: pd.MultiIndex.from_product([list("abcd"), range(rows // 4)]),
+            b"\1\1",
+            b"\1\x63",
+        ),
+        (lambda rows: np.arange(4 * rows) % 2 == 0, b"\1\0\1\0", b"\1\0\xff\0"),
+    ],
+    ids=["text", "objects", "list", "views", "utf8", "codes", "levels", "truth"],
+)
+def test_what_leads_astray_is_refused(denying, make, old, new, rows):
+    """Offsets, views, codes and text that point nowhere are found, mapped or not."""
+    value = make(rows)
+    denying.put("x", value)
+    denying.get("x")
+    forge(denying, "x", replacing(old, new))
+    with pytest.raises(CorruptObjectError, match="dev/r1/x"):
+        denying.get("x")
+
+
+def test_damage_of_what_leads_the_way_is_found_in_mapped_objects(denying):
+    """Every bit of a large frame that is no number is under a digest; numbers by verify=True."""
+    rows = LARGE
+    frame = pd.DataFrame({"n": np.arange(rows) / 7, "t": _text(rows)})
+    denying.put("x", frame)
+    path = file_of(denying, "x")
+    stored = path.read_bytes()
+    number, text = stored.index(struct.pack("<d", 7777 / 7)), stored.index(b"number 07777")
+    for at, mapped in ((number, True), (text, False), (9, False), (700, False)):
+        data = bytearray(stored)
+        data[at] ^= 1
+        path.write_bytes(data)
+        if mapped:
+            assert frame["t"].equals(denying.get("x")["t"])
+            with pytest.raises(CorruptObjectError, match="digest"):
+                denying.get("x", verify=True)
+        else:
+            with pytest.raises(CorruptObjectError, match="dev/r1/x is damaged"):
+                denying.get("x")
+
+
+def test_a_mapped_frame_of_numbers_is_not_read(denying, monkeypatch):
+    """The digest of what is not numbers takes in a few kilobytes of a frame of 16 MB."""
+    taken = []
+    real = xxhash.xxh3_128
+
+    class Counted:
+        def __init__(self, *data):
+            self._digest = real(*data)
+
+        def update(self, data):
+            taken.append(memoryview(data).nbytes)
+            self._digest.update(data)
+
+        def hexdigest(self):
+            return self._digest.hexdigest()
+
+    denying.put("x", pd.DataFrame(np.zeros((1 << 17, 16))))
+    monkeypatch.setattr("runstore.format._structure.xxhash.xxh3_128", Counted)
+    assert (1 << 17, 16) == denying.get("x").shape
+    assert 0 < sum(taken) < 32 * 1024
+
+
+def test_old_files_of_text_are_read_whole(denying, monkeypatch):
+    """A large file without the digest of its structure is verified as a whole, or validated."""
+    monkeypatch.setattr("runstore.format._write.StructureDigest", lambda layout: None)
+    for name, value in (("t", pd.Series(_text(LARGE))), ("n", np.arange(8.0 * LARGE))):
+        denying.put(name, value)
+        stored = file_of(denying, name).read_bytes()
+        assert b"runstore.structure" not in stored
+        data = bytearray(stored)
+        data[len(data) // 2] ^= 1
+        file_of(denying, name).write_bytes(data)
+    with pytest.raises(CorruptObjectError, match="digest"):
+        denying.get("t")
+    assert 8 * LARGE == len(denying.get("n"))
+    with pytest.raises(CorruptObjectError, match="digest"):
+        denying.get("n", verify=True)
+
+
+# Descriptions ---------------------------------------------------------------------------------
+
+_FRAME = {
+    "kind": "frame",
+    "columns": [[{"k": "np"}, 1]],
+    "labels": {"k": "labels", "values": ["a"], "dtype": "object", "name": None},
+    "index": {"k": "range", "range": [0, 2, 1], "name": None},
+    "attrs": {},
+    "duplicates": True,
+}
+_CODES = pa.table({"a": pa.array(["x", "y"]).dictionary_encode()})
+_RANGE = {"k": "flat", "values": {"k": "np"}, "name": None, "range": [0, 1, 1]}
+_NUMBERS = pa.table({"a": [1, 2]})
+
+DESCRIPTIONS = {
+    "a billion columns": (_NUMBERS, "pandas", _FRAME | {"columns": [[{"k": "np"}, 999_999_999]]}),
+    "fewer than no columns": (_NUMBERS, "pandas", _FRAME | {"columns": [[{"k": "np"}, -1]]}),
+    "text as numbers": (pa.table({"a": ["x", "y"]}), "pandas", _FRAME),
+    "numbers as objects": (
+        _NUMBERS, "pandas", _FRAME | {"columns": [[{"k": "np", "char": "O"}, 1]]},
+    ),
+    "numbers as longer ones": (
+        _NUMBERS, "pandas", _FRAME | {"columns": [[{"k": "np", "char": "G"}, 1]]},
+    ),
+    "numbers as codes": (
+        _NUMBERS, "pandas",
+        _FRAME | {"columns": [[{"k": "cat", "ordered": False, "categories": _RANGE}, 1]]},
+    ),
+    "fewer labels than codes": (
+        _CODES, "pandas",
+        _FRAME | {"columns": [[{"k": "cat", "ordered": False, "categories": _RANGE}, 1]]},
+    ),
+    "fewer levels than codes": (
+        _CODES, "pandas",
+        {"kind": "index", "index": {
+            "k": "multi", "levels": [_RANGE], "names": ["a"], "sortorder": None}},
+    ),
+    "an array of objects": (_NUMBERS, "numpy", {"dtype": "|O", "shape": [2], "order": "C"}),
+    "an array of nothing": (
+        _NUMBERS, "numpy", {"dtype": "<U0", "shape": [1 << 40], "order": "C"},
+    ),
+    "an array that is too long": (
+        _NUMBERS, "numpy", {"dtype": "<i8", "shape": [-2, -1], "order": "C"},
+    ),
+    "no tree": (_NUMBERS, "nested", {"leaves": []}),
+    "leaves that are not there": (
+        pa.table({"tree": pa.array(['{"$leaf":0}'], pa.large_string())}), "nested",
+        {"leaves": [{"codec": "numpy", "version": 1, "spec": {}, "batches": 1 << 40}]},
+    ),
+    "nothing": (_NUMBERS, "pandas", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DESCRIPTIONS)
+def test_descriptions_that_do_not_fit_are_refused(denying, case):
+    """Whatever a description claims, it costs an error of ours that names the object."""
+    table, codec, spec = DESCRIPTIONS[case]
+    plant(denying, table, codec, spec)
+    with pytest.raises(
+        (CorruptObjectError, UnsupportedFormatError), match=r"dev/r1/x|stored frame"
+    ):
+        denying.get("x")
+
+
+@pytest.mark.parametrize(
+    "change", [{"spec": []}, {"rows": "many"}, {"versions": {"a": []}}, {"name": 5}, {"pickle": 0}]
+)
+def test_headers_of_wrong_types_are_damage(denying, change):
+    """A header whose fields are not what they should be is refused at get and at stat."""
+    about = header("x", "arrow", {"kind": "table"})
+    fields = {name: getattr(about, name) for name in about.__slots__}
+    document = fields | change | {"created_at": about.created_at.isoformat()}
+    with pytest.raises(CorruptObjectError, match="header"):
+        containers.Header.from_json(json.dumps(document).encode(), b"1", "x")
+
+
+# What cannot be rebuilt is not damage -------------------------------------------------------------
+
+
+def test_what_fits_its_digest_and_cannot_be_rebuilt_is_no_damage(denying, monkeypatch):
+    """An error of a library names the versions on both sides; of damaged bytes it is damage."""
+    frame = pd.DataFrame({"a": np.arange(1.0 * LARGE)})
+    denying.put("x", frame)
+
+    def fail(*_):
+        raise TypeError("StringDtype.__init__() takes 2 positional arguments")
+
+    monkeypatch.setattr("runstore.codecs._pandas.decode_index", fail)
+    versions = rf"pandas {pd.__version__}.*here are.*pandas {pd.__version__}"
+    with pytest.raises(UnsupportedFormatError, match=f"dev/r1/x.*TypeError: String.*{versions}"):
+        denying.get("x")
+    data = bytearray(file_of(denying, "x").read_bytes())
+    data[len(data) // 2] ^= 1
+    file_of(denying, "x").write_bytes(data)
+    with pytest.raises(CorruptObjectError, match="digest"):
+        denying.get("x")
+
+
+def test_running_out_of_memory_is_that(denying, monkeypatch):
+    """It is neither damage nor another version."""
+
+    def fail(*_):
+        raise MemoryError
+
+    denying.put("x", pd.DataFrame({"a": [1.5]}))
+    monkeypatch.setattr("runstore.codecs._pandas.decode_index", fail)
+    with pytest.raises(MemoryError):
+        denying.get("x")
+
+
+# Types that run code --------------------------------------------------------------------------
+
+
+@contextmanager
+def registered() -> Iterator[None]:
+    """Have a type known whose class executes what a file says, as ray.data's does."""
+    pa.register_extension_type(LookAlike())
+    try:
+        yield
+    finally:
+        pa.unregister_extension_type("ray.data.arrow_pickled_object")
+
+
+def posing():
+    """Give a table of that type, from a process that does not know it."""
+
+    class Bomb:
+        def __reduce__(self):
+            return Path.mkdir, (CANARY,)
+
+    metadata = {
+        "ARROW:extension:name": "ray.data.arrow_pickled_object",
+        "ARROW:extension:metadata": pickle.dumps(Bomb()),
+    }
+    field = pa.field("a", pa.large_binary(), metadata=metadata)
+    inner = pa.field("s", pa.struct([field]))
+    cells = pa.array([pickle.dumps(Bomb())], pa.large_binary())
+    struct = pa.StructArray.from_arrays([cells], fields=[field])
+    return pa.table([struct], schema=pa.schema([inner]))
+
+
+def _arrow(table):
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def _parquet(table):
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("policy", ["deny", "signed"])
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("x", lambda table: sealed(table, header("x", "arrow", {"kind": "table"}))),
+        ("x", lambda table: sealed(table, header("x", "polars", {}))),
+        ("x", _arrow),
+        ("x.parquet", _parquet),
+    ],
+    ids=["arrow", "polars", "foreign", "parquet"],
+)
+def test_registered_types_run_nothing(tmp_path, monkeypatch, name, make, policy):
+    """Under deny and signed no class of a registered type is asked, whatever reads the object."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUNSTORE_SIGNING_KEY", "0123456789abcdef")
+    view = ObjectStore(tmp_path / "store", pickle=policy).at(namespace="dev", run="r1")
+    file_of(view, name).parent.mkdir(parents=True)
+    file_of(view, name).write_bytes(make(posing()))
+    with registered():
+        for read in (
+            lambda: view.get(name),
+            lambda: view.get(name, pickle="deny"),
+            lambda: view.get(name, columns=["s"], pickle="deny"),
+            lambda: view.get(name, as_type=pa.Table, pickle="deny"),
+            lambda: view.stat(name).schema,
+            lambda: view.copy(name, to_name=f"new{Path(name).suffix}"),
+        ):
+            with pytest.raises(UnsafePickleError):
+                read()
+            assert not CANARY.exists()
+        view.stat(name)
+        view.list(details=True)
+        assert not CANARY.exists()
+
+
+def test_the_registered_type_would_run(tmp_path, monkeypatch):
+    """The plant of these tests works: where pickle is allowed its class is asked."""
+    monkeypatch.chdir(tmp_path)
+    view = ObjectStore(tmp_path / "store").at(namespace="dev", run="r1")
+    file_of(view, "x").parent.mkdir(parents=True)
+    file_of(view, "x").write_bytes(_arrow(posing()))
+    with registered(), suppress(RunStoreError):
+        view.get("x")
+    assert CANARY.exists()
+
+
+def test_harmless_types_are_read(denying):
+    """Arrow's own extension types and pandas' are read under deny."""
+    table = pa.table(
+        {
+            "id": pa.array([b"0123456789abcdef"], pa.uuid()),
+            "period": pa.array(pd.period_range("2024", periods=1, freq="D")),
+        }
+    )
+    for name in ("x", "x.parquet"):
+        value = table if name == "x" else table.select(["id"])
+        denying.put(name, value)
+        assert value.equals(denying.get(name))
+        assert value.schema.equals(denying.stat(name).schema)
+
+
+# Memory ---------------------------------------------------------------------------------------
+
+
+def _packed(rows):
+    return pd.DataFrame({"a": np.zeros(rows)})
+
+
+def test_what_decompresses_to_too_much_is_refused(denying, monkeypatch):
+    """64 MB from a few kilobytes are refused under deny, until RUNSTORE_MAX_DECODED allows it."""
+    trusting = ObjectStore(denying.store.url).at(namespace="dev", run="r1")
+    rows = 8 << 20
+    for name, compression in (("x", "zstd"), ("x.parquet", "zstd")):
+        trusting.put(name, _packed(rows), compression=compression)
+        with pytest.raises(UnsupportedFormatError, match=rf"dev/r1/{name}.*64 MiB.*MAX_DECODED"):
+            denying.get(name)
+        assert rows == len(trusting.get(name))
+        with monkeypatch.context() as patch:
+            patch.setenv("RUNSTORE_MAX_DECODED", "100000")
+            assert rows == len(denying.get(name))
+
+
+def test_nothing_is_put_that_would_not_be_read(denying):
+    """What get would refuse is refused by put, and the old object is untouched."""
+    denying.put("x", 1)
+    with pytest.raises(UnsupportedValueError, match=r"dev/r1/x.*RUNSTORE_MAX_DECODED"):
+        denying.put("x", _packed(8 << 20), compression="zstd")
+    assert 1 == denying.get("x")
+
+
+def test_rows_that_take_no_room_are_counted(denying):
+    """A billion nulls in a file of some hundred bytes are refused."""
+    plant(denying, pa.table({"a": pa.nulls(1 << 30)}), "arrow", {"kind": "table"})
+    with pytest.raises(UnsupportedFormatError, match="MAX_DECODED"):
+        denying.get("x")
+
+
+def test_texts_that_are_referred_to_often_are_counted(denying):
+    """A text of 1 MB to which a thousand rows of a Parquet file refer is as much as it says."""
+    table = pa.table({"a": pa.array(["x" * 100_000] * 3000).dictionary_encode()})
+    file_of(denying, "x.parquet").parent.mkdir(parents=True)
+    file_of(denying, "x.parquet").write_bytes(_parquet(table.cast(pa.schema({"a": pa.string()}))))
+    with pytest.raises(UnsupportedFormatError, match="MAX_DECODED"):
+        denying.get("x.parquet")
+
+
+def _bomb(content, name):
+    sink = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(sink, "w", 8) as new:
+        for member in old.infolist():
+            new.writestr(member.filename, old.read(member))
+        new.writestr(name, b"\0" * (80 << 20))
+    return sink.getvalue()
+
+
+def test_archives_that_unpack_to_too_much_are_refused(denying):
+    """A .skops of some kilobytes that holds 80 MB is refused before anything of it is unpacked."""
+    denying.put("x.skops", StandardScaler().fit([[1.0], [2.0]]))
+    file_of(denying, "x.skops").write_bytes(_bomb(file_of(denying, "x.skops").read_bytes(), "y"))
+    with pytest.raises(UnsupportedFormatError, match="MAX_DECODED"):
+        denying.get("x.skops")
+
+
+def test_arrays_of_archives_are_as_long_as_they_say(denying):
+    """An array in a .skops that says it is longer than it is, is refused."""
+    denying.put("x.skops", StandardScaler().fit([[1.0], [2.0]]))
+    path, sink = file_of(denying, "x.skops"), io.BytesIO()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(sink, "w") as new:
+        for member in old.infolist():
+            content = old.read(member)
+            if member.filename.endswith(".npy"):
+                content = content.replace(b"'shape': (1,), }        ", b"'shape': (1000000000,), }")
+                content = content.replace(
+                    b"'shape': (), }           ", b"'shape': (1000000000,), }"
+                )
+            new.writestr(member.filename, content)
+    assert b"1000000000" in sink.getvalue()
+    path.write_bytes(sink.getvalue())
+    with pytest.raises(CorruptObjectError, match=r"x\.skops.*shorter than the array"):
+        denying.get("x.skops")
