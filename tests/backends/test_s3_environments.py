@@ -216,6 +216,10 @@ WAYS = {
         "https://bucket.s3.us-east-1.amazonaws.com/p/x",
         env={**KEYS, "HTTPS_PROXY": "{a}", "REQUESTS_CA_BUNDLE": "{ca}"},
     ),
+    "every certificate of a file is trusted": Way(
+        "https://bucket.s3.us-east-1.amazonaws.com/p/x",
+        env={**KEYS, "HTTPS_PROXY": "{a}", "AWS_CA_BUNDLE": "{both}"},
+    ),
     "SSL_CERT_FILE is trusted, and ALL_PROXY is a proxy": Way(
         "https://bucket.s3.us-east-1.amazonaws.com/p/x",
         env={**KEYS, "ALL_PROXY": "{a}", "SSL_CERT_FILE": "{ca}"},
@@ -301,6 +305,8 @@ def reached(servers, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     a, b = servers
     names = {"a": a.endpoint, "b": b.endpoint, "ca": a.certificates, "other": b.certificates}
+    names["both"] = tmp_path / "both.pem"
+    names["both"].write_bytes(b.certificates.read_bytes() + a.certificates.read_bytes())
 
     def filled(given):
         if isinstance(given, dict):

@@ -190,7 +190,7 @@ class _Authority:
         from cryptography.x509.oid import NameOID
 
         self._folder, self._key = folder, ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests of runstore")])
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"runstore {id(self)}")])
         ca = self._signed(self._name, self._key, [(x509.BasicConstraints(True, None), True)])
         self.file = folder / "authority.pem"
         self.file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import pickle
 import subprocess
 import sys
@@ -97,12 +98,66 @@ def test_anonymous_requests_are_refused_like_any_stranger(seaweed_server, engine
         ("s3://bucket", {"endpoint_url": f"http://k:{SENTINEL}@h"}, "has credentials in it"),
         ("s3://bucket", {"endpoint_url": "ftp://x"}, "not an http"),
         ("s3://bucket", {"cache": "/dev/shm/x"}, "keeps no cache"),
+        ("s3://bucket", {"token": SENTINEL}, "token was given alone"),
+        ("s3://bucket", {"endpoint_url": f" http://h/{SENTINEL}"}, "white space"),
+        ("s3://bucket", {"endpoint_url": f"http://h:99999/{SENTINEL}"}, "not a URL"),
+        ("s3://bucket", {"endpoint_url": f"http://h?token={SENTINEL}"}, "has a query"),
+        ("s3://bucket", {"endpoint_url": "http://"}, "not an http"),
+        ("s3://bucket", {"endpoint_url": 9000}, "endpoint_url is text"),
+        ("s3://bucket", {"key": "k", "secret": f"{SENTINEL}\n"}, "secret has white space"),
+        ("s3://bucket", {"key": b"k", "secret": SENTINEL}, "key is text"),
+        ("s3://bucket", {"anon": "yes"}, "anon is True or False"),
+        ("s3://bucket", {"client_kwargs": "region"}, "client_kwargs is a dict"),
+        ("s3://bucket", {"client_kwargs": {"verify": "/"}}, "verify names /"),
+        ("s3://bucket", {"client_kwargs": {"verify": "/nowhere"}}, "no such file"),
+        ("s3://bucket", {"client_kwargs": {"verify": 1.5}}, "verify is True, False, or"),
+        ("s3://bucket", {"s3_additional_kwargs": {"SSEKMSKeyId": "a\nb"}}, "SSEKMSKeyId has"),
+        (f"gs://user:{SENTINEL}@bucket", {}, "is not a place"),
+        (f"sftp://user:a/b?{SENTINEL}@host/x", {}, "is not a place"),
+        (f"https://host/x?token={SENTINEL}", {}, "is not a place"),
     ],
 )
 def test_what_is_not_understood_is_refused(url, given, said):
     """A URL or option that is not understood gives one sentence, without the value."""
     with pytest.raises(errors.SettingsError, match=said) as caught:
         ObjectStore(url, **given)
+    assert SENTINEL not in f"{caught.value} {caught.value.ref}"
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan"), 1e10])
+def test_a_timeout_that_no_engine_can_wait_is_refused(timeout):
+    """A timeout is above 0 and at most a week."""
+    with pytest.raises(errors.SettingsError, match="timeout"):
+        ObjectStore("s3://bucket", timeout=timeout)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("env", "given", "said"),
+    [
+        ({"AWS_PROFILE": "nobody"}, {}, "there is no AWS profile 'nobody'"),
+        ({}, {"profile": "nobody", "key": "k", "secret": "s"}, "no AWS profile 'nobody'"),
+        ({"AWS_CONFIG_FILE": "/proc/self/mem"}, {}, "cannot be read"),
+        ({"AWS_REGION": "eu west"}, {}, "'eu west' is not a region"),
+        ({"AWS_ENDPOINT_URL": f"http://u:{SENTINEL}@h"}, {}, "AWS_ENDPOINT_URL has credentials"),
+        ({"AWS_ENDPOINT_URL_S3": "http://h:x"}, {}, "AWS_ENDPOINT_URL_S3 is not a URL"),
+        ({"AWS_USE_FIPS_ENDPOINT": "true", "AWS_REGION": "cn-north-1"}, {}, "no FIPS endpoint"),
+        ({"AWS_CA_BUNDLE": __file__}, {}, "it has no certificates"),
+        ({"HTTPS_PROXY": "socks5://h:1"}, {}, "of the kind socks5://"),
+    ],
+)
+def test_an_environment_that_is_not_understood_is_refused(engine, env, given, said, monkeypatch):
+    """What is wrong outside of the options is named by the first verb, without secrets."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    store = ObjectStore("s3://bucket", engine=engine, **given)
+    with pytest.raises(errors.SettingsError, match=said) as caught:
+        store.at(namespace="dev", run="r").put("a", 1)
     assert SENTINEL not in str(caught.value)
 
 

@@ -39,7 +39,8 @@ def open_backend(
 
         return S3Backend(url, engine=engine, timeout=timeout, options=options)
     if engine is not None:
-        raise SettingsError(f"engine={engine!r} is for S3; {url} takes none", url)
+        shown = _shown(url)
+        raise SettingsError(f"engine={engine!r} is for S3; {shown} takes none", shown)
     if options and kind in ("file", "memory"):
         known = ("engine", "pickle", "durable", "timeout", "cache")
         close = [one for name in options for one in get_close_matches(name, known, 1)]
@@ -61,10 +62,11 @@ def open_backend(
         from runstore.backends._local import LocalBackend
 
         return LocalBackend(rest, durable=durable)
+    shown = _shown(url)
     raise SettingsError(
-        f"{url} is not a place this version of runstore can store in: use a path, file://, "
+        f"{shown} is not a place this version of runstore can store in: use a path, file://, "
         "memory:// or s3://",
-        url,
+        shown,
     )
 
 
@@ -79,3 +81,10 @@ def split_options(url: str, options: Mapping[str, Any]) -> tuple[dict[str, Any],
 
         return _s3.split_options(options)
     return dict(options), {}
+
+
+def _shown(url: str) -> str:
+    """Return *url* for a message: without user, password and query, which may be secret."""
+    kind, _, rest = url.partition("://")
+    _, at, host = rest.rpartition("@")
+    return f"{kind}://{'…@' if at else ''}{host.partition('?')[0]}"

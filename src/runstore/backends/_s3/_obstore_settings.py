@@ -6,8 +6,6 @@ it is given everything; the few variables that cannot be overruled are found out
 
 import os
 from datetime import timedelta
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +21,7 @@ def settings(config: S3Config, timeout: float, *, bulk: bool) -> dict[str, Any]:
     """Return the arguments of an ``S3Store`` for requests that end within *timeout* seconds."""
     given: dict[str, Any] = {
         "endpoint": config.base,
+        "aws_endpoint_url_s3": config.base,  # or that of the environment would be stronger
         "region": config.region,
         "virtual_hosted_style_request": not config.path_style,
         "skip_signature": config.credentials is None,
@@ -35,8 +34,6 @@ def settings(config: S3Config, timeout: float, *, bulk: bool) -> dict[str, Any]:
         "copy_if_not_exists": "multipart",  # which we do not use, and any word would do
         "client_options": _client(config, timeout),
     }
-    if _version() >= (0, 11):
-        given["aws_endpoint_url_s3"] = config.base  # stronger than the endpoint, if it is set
     for name, value in config.encryption:
         given["server_side_encryption" if name == "ServerSideEncryption" else "sse_kms_key_id"] = (
             value
@@ -52,8 +49,6 @@ def unruly(config: S3Config) -> str | None:
     there = {name.upper(): name for name in os.environ if name.upper().startswith("AWS_")}
     encryption = dict(config.encryption)
     suspects = ["AWS_CHECKSUM_ALGORITHM"]
-    if _version() < (0, 11):
-        suspects.append("AWS_ENDPOINT_URL_S3")
     if "ServerSideEncryption" not in encryption:
         suspects.append("AWS_SERVER_SIDE_ENCRYPTION")
     else:
@@ -74,8 +69,7 @@ def _client(config: S3Config, timeout: float) -> dict[str, Any]:
         client["allow_invalid_certificates"] = True
     elif isinstance(config.verify, str):
         client["root_certificate"] = Path(config.verify).read_bytes()
-        if _version() >= (0, 11):
-            client["disable_system_certificates"] = True
+        client["disable_system_certificates"] = True
     if config.proxy is not None:
         client["proxy_url"] = config.proxy
     elif any(name.lower().endswith("_proxy") for name in os.environ):
@@ -83,9 +77,3 @@ def _client(config: S3Config, timeout: float) -> dict[str, Any]:
         client["proxy_url"] = "http://127.0.0.1:9"
         client["proxy_excludes"] = f"*,0.0.0.0/0,::/0,{urlsplit(config.base).hostname}"
     return client
-
-
-@cache
-def _version() -> tuple[int, ...]:
-    numbers = metadata.version("obstore").split(".")
-    return tuple(int(number) for number in numbers[:2] if number.isdigit())
