@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from runstore import __version__
 from runstore.cli import _browse, _demo, _get, _objects, _run, _show
@@ -25,7 +26,20 @@ _latest for the newest run, as in demo/_latest/report."""
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code:>4}  {says}" for code, says in MEANINGS.items())
 
+
+class _Commands(TyperGroup):
+    """The commands; typer makes a bare exit code of an interrupt, so its notes are taken here."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            ctx.ensure_object(Given).notes = tuple(getattr(interrupt, "__notes__", ()))
+            raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="runstore",
     help=f"Run workflows, and look at what their runs have stored.\n\n{_REFS}",
     epilog=_EPILOG,
@@ -107,6 +121,8 @@ def _ended(args: Sequence[str] | None, given: Given) -> int:
         return int(exc.exit_code)
     if ended == INTERRUPTED:
         say("interrupted")
+        for note in given.notes:
+            say(note)
     return ended if isinstance(ended, int) else OK
 
 

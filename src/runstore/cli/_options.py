@@ -18,6 +18,7 @@ class Given:
 
     store: str | None = None
     debug: bool = False
+    notes: tuple[str, ...] = ()  # of an interrupt: what may still happen
 
 
 def _store(ctx: typer.Context, value: str | None) -> str | None:

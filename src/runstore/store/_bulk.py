@@ -149,9 +149,10 @@ def _each(
                     errors[name] = exc
     except BaseException as interrupt:
         if verb == "put" and (unknown := [name for name in futures if _unknown(futures[name])]):
+            more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
             interrupt.add_note(
-                f"{', '.join(map(repr, unknown))} were being put when that was interrupted: they "
-                "may still appear. Look before you put them again."
+                f"{', '.join(map(repr, unknown[:5]))}{more} were being put when that was "
+                "interrupted: they may still appear. Look before you put them again."
             )
         raise
     if errors:

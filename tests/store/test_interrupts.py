@@ -1,0 +1,288 @@
+"""Ctrl-C ends a verb soon, whatever it waits for, and little happens afterwards."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from importlib import import_module
+
+import pytest
+from tests.backends.s3_ import ENGINES, open_store, options
+from tests.servers import faults
+from tests.servers.proxy import FaultProxy
+from tests.servers.recorder import Recorder
+
+from runstore import ObjectStore, errors
+
+SOON = 15  # seconds; two on a quiet machine, and a store's timeout is sixty
+LARGE = 20 << 20
+
+
+def interrupted(call, begun=None):
+    """Interrupt *call* once *begun* is set, or after half a second; return the interrupt."""
+
+    def send():
+        begun.wait(60) if begun is not None else time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        call()
+    sender.join()
+    assert time.monotonic() - start < SOON + 60 * (begun is not None)
+    return caught.value
+
+
+def notes(interrupt):
+    return " ".join(getattr(interrupt, "__notes__", []))
+
+
+@pytest.fixture
+def stalled(seaweed_server):
+    """Give a function that opens a view on a server which answers nothing, and an event."""
+    opened = []
+
+    def make(engine, timeout=60):
+        import_module(engine)  # an interrupt would end the import, and say nothing
+        if engine == "s3fs":
+            import runstore.backends._s3._session  # noqa: F401
+        begun = threading.Event()
+        proxy = FaultProxy(seaweed_server.endpoint)
+        proxy.__enter__()
+        opened.append(proxy)
+
+        def plan(number, method, path):
+            begun.set()
+            return faults.stall()
+
+        proxy.plan = plan
+        server = replace(seaweed_server, endpoint=proxy.endpoint)
+        bucket = seaweed_server.new_bucket()
+        view = open_store(server, engine, bucket, timeout).at(namespace="dev", run="r1")
+        return view, begun, proxy
+
+    yield make
+    for proxy in opened:
+        proxy.__exit__()
+
+
+_VERBS = {
+    "get": lambda view: view.get("a"),
+    "list": lambda view: view.list(),
+    "get_many": lambda view: view.get_many([str(i) for i in range(60)]),
+    "delete_many": lambda view: view.delete_many([str(i) for i in range(60)]),
+    "runs": lambda view: view.store.runs("dev"),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("verb", _VERBS)
+def test_reading_from_a_silent_server_ends(stalled, engine, verb):
+    """A verb that waits for a server which says nothing ends soon, and leaves no note."""
+    view, begun, _ = stalled(engine)
+    assert "" == notes(interrupted(lambda: _VERBS[verb](view), begun))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("value", [1, bytes(1 << 20)], ids=["small", "1 MB"])
+def test_a_put_that_nobody_knows_of_is_said(stalled, engine, value):
+    """If the server does not answer, the interrupt has a note with the object's URL."""
+    view, begun, proxy = stalled(engine)
+    interrupt = interrupted(lambda: view.put("a", value), begun)
+    assert "/p/dev/r1/a.arrow was interrupted while the server had it in hand" in notes(interrupt)
+    asked = len(proxy.requests)
+    time.sleep(1)
+    assert asked == len(proxy.requests)  # it is not tried again
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_was_being_put_by_put_many_is_said(stalled, engine):
+    """The note names objects that may still appear; those not begun never are."""
+    view, begun, proxy = stalled(engine)
+    interrupt = interrupted(lambda: view.put_many({str(i): i for i in range(100)}), begun)
+    assert "were being put when that was interrupted" in notes(interrupt)
+    asked = len(proxy.requests)
+    assert asked <= 40
+    time.sleep(1)
+    assert asked == len(proxy.requests)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_interrupted_upload_in_parts_never_appears(seaweed_server, engine):
+    """A put of several parts is not completed after the interrupt, also by a slow server."""
+    bucket = seaweed_server.new_bucket()
+    direct = open_store(seaweed_server, engine, bucket).at(namespace="dev", run="r1")
+    direct.exists("a")
+    begun = threading.Event()
+    with FaultProxy(seaweed_server.endpoint) as proxy:
+
+        def plan(number, method, path):
+            if method == "PUT":
+                begun.set()
+                return faults.delay(3000)
+            return None
+
+        proxy.plan = plan
+        server = replace(seaweed_server, endpoint=proxy.endpoint)
+        view = open_store(server, engine, bucket).at(namespace="dev", run="r1")
+        interrupted(lambda: view.put("a", bytes(LARGE)), begun)
+        time.sleep(4)
+    assert not direct.exists("a")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_interrupt_between_two_attempts_ends_the_attempts(seaweed_server, engine):
+    """A put that waits to be tried again is not tried again."""
+    bucket, begun = seaweed_server.new_bucket(), threading.Event()
+    with FaultProxy(seaweed_server.endpoint) as proxy:
+
+        def plan(number, method, path):
+            if number > 4:
+                begun.set()
+            return faults.status(503)
+
+        proxy.plan = plan
+        server = replace(seaweed_server, endpoint=proxy.endpoint)
+        view = open_store(server, engine, bucket, 60).at(namespace="dev", run="r1")
+        interrupted(lambda: view.put("a", 1), begun)
+        asked = len(proxy.requests)
+        time.sleep(3)
+        assert asked == len(proxy.requests)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_store_goes_on_after_an_interrupt(seaweed_server, engine):
+    """The same store works at once when the server does again, and leaves no thread behind."""
+    bucket = seaweed_server.new_bucket()
+    with FaultProxy(seaweed_server.endpoint) as proxy:
+        server = replace(seaweed_server, endpoint=proxy.endpoint)
+        view = open_store(server, engine, bucket).at(namespace="dev", run="r1")
+        view.put("a", 1)
+        proxy.plan = lambda number, method, path: faults.stall()
+        for _ in range(3):
+            interrupted(lambda: view.get_many([str(i) for i in range(20)]))
+        proxy.plan = None
+        assert 1 == view.get("a")
+    end = time.monotonic() + 60  # the connections to the proxy are closed by now
+    while _workers() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert [] == _workers()
+
+
+def _workers():
+    return [one.name for one in threading.enumerate() if one.name.startswith("runstore-get")]
+
+
+def test_a_value_that_hangs_holds_up_nobody(store):
+    """put_many with a value whose own code waits ends soon; its name is in the note."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Waiting:
+        def __reduce__(self):
+            begun.set()
+            go_on.wait(120)
+            return int, ()
+
+    view = store.at(namespace="dev", run="r1")
+    interrupt = interrupted(lambda: view.put_many({"slow": Waiting(), "quick": 1}), begun)
+    assert "'slow'" in notes(interrupt)
+    go_on.set()
+
+
+_SCRIPT = """
+import sys
+from runstore import ObjectStore
+view = ObjectStore(sys.argv[1], engine=sys.argv[2]).at(namespace="dev", run="r1")
+view.store.backend._open()
+print("ready", flush=True)
+{}
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("verb", ["view.get_many(list('abcdef'))", "view.put('a', 1)"])
+def test_a_program_ends_when_it_is_interrupted(tmp_path, engine, verb):
+    """No thread that waits for a silent server holds up the end of the program."""
+    asked = threading.Event()
+
+    def answer(method, path):
+        asked.set()
+        time.sleep(60)
+        return 200, {}, b""
+
+    with Recorder(tmp_path, answer) as server:
+        seen = replace_environment(server.endpoint)
+        command = [sys.executable, "-c", _SCRIPT.format(verb), "s3://b/p", engine]
+        process = subprocess.Popen(command, env=seen, stdout=subprocess.PIPE, stderr=-1, text=True)
+        assert asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=SOON + 15)
+        assert "KeyboardInterrupt" in told
+        assert -signal.SIGINT == process.returncode
+
+
+def replace_environment(endpoint):
+    own = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ENDPOINT_URL_S3": endpoint}
+    return os.environ | own
+
+
+def test_the_command_line_says_what_may_still_happen(tmp_path):
+    """`runstore put` that is interrupted ends with 130 and the note."""
+    asked = threading.Event()
+
+    def answer(method, path):
+        asked.set()
+        time.sleep(60)
+        return 200, {}, b""
+
+    (tmp_path / "a.txt").write_text("x")
+    with Recorder(tmp_path, answer) as server:
+        command = [sys.executable, "-m", "runstore", "put", "--store", "s3://b/p", "dev/r1/a"]
+        process = subprocess.Popen(
+            [*command, str(tmp_path / "a.txt")],
+            env=replace_environment(server.endpoint),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=SOON + 15)
+    assert 130 == process.returncode
+    assert "it may still appear" in " ".join(told.split())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_closing_a_store_in_use_costs_its_users_a_typed_error(seaweed_server, engine):
+    """What other threads do with a store when it is closed ends well or by StoreClosedError."""
+    store = ObjectStore(
+        f"s3://{seaweed_server.new_bucket()}/p", engine=engine, **options(seaweed_server)
+    )
+    view, outcomes, started = store.at(namespace="dev", run="r1"), [], threading.Event()
+    view.put("a", 1)
+
+    def use():
+        while True:
+            try:
+                outcomes.append(view.get("a"))
+            except errors.StoreClosedError:
+                return
+            except BaseException as exc:  # noqa: BLE001 - it is what is asserted
+                outcomes.append(exc)
+                return
+            if len(outcomes) > 20:
+                started.set()
+
+    users = [threading.Thread(target=use) for _ in range(4)]
+    for user in users:
+        user.start()
+    assert started.wait(60)
+    store.close()
+    for user in users:
+        user.join(60)
+    assert {1} == set(outcomes)
