@@ -8,13 +8,15 @@ import io
 import operator
 import pickle
 from collections import ChainMap
-from collections.abc import Callable
-from types import CodeType
+from collections.abc import Callable, Iterable
+from types import CodeType, FunctionType
 from typing import Any, ClassVar
 
 import cloudpickle
 
-__all__ = ["Pickler", "dumps"]
+from runstore import beside
+
+__all__ = ["Pickler", "dumps", "loads"]
 
 
 class _Bare:
@@ -41,6 +43,57 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no t
     dispatch_table: ClassVar[Any] = ChainMap(
         {CodeType: _with_file}, cloudpickle.Pickler.dispatch_table
     )
+
+    def reducer_override(self, obj: Any) -> Any:
+        """See `pickle.Pickler.reducer_override`.
+
+        Classes and functions of a module beside a workflow file go by name, also if
+        something else in this process has the module's name.
+        """
+        if isinstance(obj, (type, FunctionType)) and (named := beside.reference(obj)):
+            return beside.found, named
+        return super().reducer_override(obj)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Finds classes and functions among the modules beside the current workflow first."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        modules = beside.current()
+        if modules is not None and modules.owns(module):
+            return beside.found(module, name)
+        return super().find_class(module, name)
+
+
+class _Reader:
+    """Bytes as a file, without a copy."""
+
+    def __init__(self, data: Any) -> None:
+        self._view = memoryview(data).cast("B")
+
+    def read(self, size: int = -1) -> bytes:
+        size = self._view.nbytes if size < 0 else size
+        taken, self._view = self._view[:size], self._view[size:]
+        return bytes(taken)
+
+    def readinto(self, into: Any) -> int:
+        taken = self._view[: memoryview(into).nbytes]
+        memoryview(into)[: taken.nbytes] = taken
+        self._view = self._view[taken.nbytes :]
+        return taken.nbytes
+
+    def readline(self) -> bytes:
+        end = 0
+        while end < self._view.nbytes and self._view[end] != 10:  # only of protocol 0
+            end += 1
+        return self.read(end + 1)
+
+
+def loads(data: Any, buffers: Iterable[Any] | None = None) -> Any:
+    """Return what is pickled in *data*; the arguments are those of `pickle.loads`."""
+    if beside.current() is None:
+        return pickle.loads(data, buffers=buffers)  # noqa: S301 - whoever calls knows the bytes
+    return _Unpickler(_Reader(data), buffers=buffers).load()
 
 
 def dumps(

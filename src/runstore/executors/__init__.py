@@ -15,14 +15,12 @@ from runstore.arguments import check_flag, check_keys, check_text, unfit
 from runstore.errors import InvalidRequestError, MissingExtraError
 from runstore.executors._base import Call, Executor
 from runstore.executors._failures import given_up, traceback_text
-from runstore.executors._folder import folder_first
 from runstore.executors._local import LocalExecutor
 
 __all__ = [
     "Call",
     "Executor",
     "LocalExecutor",
-    "folder_first",
     "given_up",
     "open_executor",
     "traceback_text",

@@ -7,7 +7,6 @@ here.
 
 import contextlib
 import operator
-import pickle
 import secrets
 import threading
 from abc import ABC, abstractmethod
@@ -17,11 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from runstore import by_value
+from runstore import beside, by_value
 from runstore.context import Lease
 from runstore.errors import InvalidRequestError, UnsupportedValueError
 from runstore.executors._base import Call
-from runstore.executors._folder import state_of
+from runstore.executors._folder import beside_of, state_of
 from runstore.executors._remote import Order, Slot, in_brief
 
 __all__ = ["ClusterExecutor", "Held", "Pending"]
@@ -39,8 +38,15 @@ class Held:
 class Pending(Future[Any]):
     """A call that the engine has; cancelling it is handed on to the engine."""
 
-    def __init__(self, call: Call, number: int, revoke: Callable[["Pending"], None]) -> None:
+    def __init__(
+        self,
+        call: Call,
+        number: int,
+        revoke: Callable[["Pending"], None],
+        modules: beside.Modules | None = None,
+    ) -> None:
         super().__init__()
+        self.modules = modules  # where its error's class is looked for
         self.call = call
         self.number = number
         self.ref: Any = None
@@ -79,6 +85,7 @@ class ClusterExecutor(ABC):
     slots = None
 
     def __init__(self, import_path: Sequence[str] = ()) -> None:
+        self._modules = beside_of(import_path)
         self._folders = tuple((folder, state_of(Path(folder))) for folder in import_path)
         self._owner = secrets.token_hex(8)
         self._lock = threading.RLock()
@@ -122,7 +129,10 @@ class ClusterExecutor(ABC):
         self._started(call.label)
         with self._lock:
             self._numbered += 1
-            pending = Pending(call, self._numbered, lambda one: self._revoke([one], kill=False))
+            pending = Pending(
+                *(call, self._numbered, lambda one: self._revoke([one], kill=False)),
+                self._modules,
+            )
             self._open[pending.number] = pending
         pending.add_done_callback(self._settled)
         try:
@@ -141,11 +151,13 @@ class ClusterExecutor(ABC):
     def fetch(self, held: Any) -> Any:
         """See `Executor.fetch`."""
         if isinstance(held, Held):
-            return self._gather([held.ref])[0]
+            with beside.in_front(self._modules):
+                return self._gather([held.ref])[0]
         if type(held) is not list:
             return held
         refs = [item.ref for item in held if isinstance(item, Held)]
-        values = iter(self._gather(refs) if refs else ())
+        with beside.in_front(self._modules):
+            values = iter(self._gather(refs) if refs else ())
         return [next(values) if isinstance(item, Held) else item for item in held]
 
     def divide(
@@ -237,7 +249,7 @@ class ClusterExecutor(ABC):
             brief = self.submit(Call(in_brief, (items,), label)).result()
             count, pickled = self.fetch(brief)
             if pickled is not None:
-                found = pickle.loads(pickled)  # noqa: S301 - from our own worker
+                found = by_value.loads(pickled)
             else:
                 each = [
                     self.submit(Call(operator.itemgetter(index), (items,), label))

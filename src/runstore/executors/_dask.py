@@ -196,7 +196,7 @@ class DaskExecutor(ClusterExecutor):
         try:
             values: list[Any] = self._client.gather(refs)
         except FailedError as exc:  # it was lost with its worker, and could not be made again
-            raise unpack(exc.failure) from None
+            raise unpack(exc.failure, self._modules) from None
         except KilledWorker as exc:
             raise WorkflowError(_killed("the call whose result was asked for")) from exc
         except (OSError, CancelledError) as exc:
@@ -281,7 +281,7 @@ def _landed(pending: Pending, ref: Any) -> None:
         error = exc
     label = pending.call.label
     if isinstance(error, FailedError):
-        pending.fail(unpack(error.failure))
+        pending.fail(unpack(error.failure, pending.modules))
     elif type(error).__name__ == "KilledWorker":
         pending.fail(_because(WorkflowError(_killed(label)), error))
     elif ref.status in ("cancelled", "lost"):

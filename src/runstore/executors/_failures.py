@@ -1,12 +1,11 @@
 """How a stage's error travels: with its traceback, also from another process."""
 
-import pickle
 import traceback
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from runstore import by_value
+from runstore import beside, by_value
 from runstore.errors import StageTimeoutError
 
 __all__ = ["Failure", "given_up", "pack", "timed_out", "traceback_text", "unpack"]
@@ -70,12 +69,20 @@ def pack(error: BaseException) -> Failure:
     return Failure(pickled, reason, text)
 
 
-def unpack(failure: Failure) -> BaseException:
-    """Rebuild an error with its remote traceback, or a RuntimeError that stands in for it."""
+def unpack(failure: Failure, modules: beside.Modules | None = None) -> BaseException:
+    """Rebuild an error with its remote traceback, or a RuntimeError that stands in for it.
+
+    Args:
+        failure: What `pack` made of it.
+        modules: Where its class is looked for, in a thread that looks among no others.
+    """
+    if modules is not None:
+        with beside.within(modules):
+            return unpack(failure)
     error: object = None
     if failure.pickled is not None:
         try:
-            error = pickle.loads(failure.pickled)  # noqa: S301 - from our own child
+            error = by_value.loads(failure.pickled)
         except Exception:  # noqa: BLE001 - the unpickling of a user's exception is the user's code
             error = None
     if not isinstance(error, BaseException):

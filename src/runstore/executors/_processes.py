@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -13,10 +12,11 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
-from runstore import by_value
+from runstore import beside, by_value
 from runstore.errors import InvalidRequestError, UnsupportedValueError, WorkflowError
 from runstore.executors._base import Call
 from runstore.executors._failures import timed_out, unpack
+from runstore.executors._folder import beside_of
 from runstore.executors._worker import DONE, READY
 
 __all__ = ["ProcessWorker"]
@@ -43,6 +43,7 @@ class ProcessWorker:
 
     def __init__(self, import_path: Sequence[str] = ()) -> None:
         self._import_path = tuple(import_path)
+        self._modules = beside_of(import_path)
         self._child: _Child | None = None
         self._closed = False
         self._lock = threading.Lock()
@@ -78,7 +79,8 @@ class ProcessWorker:
             raise WorkflowError(
                 f"{call.label} did not end: its process {_how(code)} meanwhile"
             ) from None
-        return _result(call, kind, content)
+        with beside.within(self._modules):
+            return _result(call, kind, content)
 
     def close(self) -> None:
         """End the child; from the thread that runs calls."""
@@ -175,9 +177,9 @@ class _Child:
 
 def _result(call: Call, kind: bytes, content: bytes) -> Any:
     if kind != DONE:
-        raise unpack(pickle.loads(content))  # noqa: S301 - from our own child
+        raise unpack(by_value.loads(content))
     try:
-        return pickle.loads(content)  # noqa: S301 - from our own child
+        return by_value.loads(content)
     except Exception as exc:
         raise UnsupportedValueError(
             f"what {call.label} returned cannot be unpickled here ({type(exc).__name__}: {exc}): "

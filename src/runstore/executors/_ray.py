@@ -205,7 +205,7 @@ def _landed(pending: Pending, status: "Future[Failure | None]") -> None:
         if failure is None:
             pending.succeed()
         else:
-            pending.fail(unpack(failure))
+            pending.fail(unpack(failure, pending.modules))
         return
     label = pending.call.label
     told: WorkflowError

@@ -1,19 +1,16 @@
 """What a worker of a cluster does with a call: the side of `_cluster.py` that runs there."""
 
 import contextlib
-import pickle
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from runstore import by_value
+from runstore import beside, by_value
 from runstore.context import Lease
 from runstore.errors import UnsupportedValueError
 from runstore.executors._deadline import ExpiredError, deadline
 from runstore.executors._failures import Failure, given_up, pack, timed_out
-from runstore.executors._folder import folder_first, forget_changed
 
 __all__ = ["FailedError", "Order", "Slot", "in_brief", "perform"]
 
@@ -86,18 +83,15 @@ def perform(order: Order, values: tuple[Any, ...], give_up: Callable[[], None]) 
 
 
 def _perform(order: Order, values: tuple[Any, ...], give_up: Callable[[], None]) -> Any:
-    folders = [Path(path) for path, _ in order.folders]
-    for path, state in order.folders:
-        forget_changed(Path(path), state)
     with contextlib.ExitStack() as stack:
-        for folder in folders:
-            stack.enter_context(folder_first(folder, alone=True))
-        function, args = pickle.loads(order.payload)  # noqa: S301 - from our own caller
-    args = tuple(_filled(arg, values) for arg in args)
-    del values
-    with contextlib.ExitStack() as stack:
-        for folder in folders:
-            stack.enter_context(folder_first(folder))
+        for path, state in order.folders:
+            modules = beside.modules_of(path, state)
+            stack.enter_context(beside.activated(modules))
+            stack.enter_context(beside.within(modules))
+        with beside.alone():
+            function, args = by_value.loads(order.payload)
+        args = tuple(_filled(arg, values) for arg in args)
+        del values
         if order.timeout is None:
             result = function(*args)
         else:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from runstore import beside
 from runstore.arguments import (
     check_callable,
     check_flag,
@@ -25,7 +26,7 @@ from runstore.context import (
     now,
 )
 from runstore.errors import InvalidNameError, RunStoreError, StageError
-from runstore.executors import Executor, folder_first, open_executor, traceback_text
+from runstore.executors import Executor, open_executor, traceback_text
 from runstore.workflow._events import Reporter, RunEvent
 from runstore.workflow._load import as_source, values_for
 from runstore.workflow._placement import check_placement, check_shared
@@ -131,7 +132,8 @@ def run_workflow(
     folders = [str(origin.folder)] if origin.folder else []
     engine = open_executor(executor, executor_options, folders)
     check_shared(address, engine)
-    with folder_first(origin.folder, alone=True):
+    modules = None if origin.folder is None else beside.modules_of(origin.folder)
+    with beside.activated(modules), beside.within(modules), beside.alone():
         plan = make_plan(origin)
     ctx = WorkflowRunContext(
         input=dict(input or {}),
@@ -147,7 +149,7 @@ def run_workflow(
         engine.start(plan.needs())
         check_placement(address, engine)
         objects.write_run(record, new=run is not None)
-        with folder_first(origin.folder):
+        with beside.activated(modules), beside.within(modules):
             record, failure = _carry_out(plan, ctx, engine, Reporter(record, on_event), objects)
     if failure is not None and raise_on_failure:
         raise _stage_error(failure, record)

@@ -2,11 +2,11 @@
 
 import asyncio
 import difflib
-import importlib
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
+from runstore import beside
 from runstore.context import target_name
 
 __all__ = ["TargetError", "accepted", "listed", "resolve", "run_stage"]
@@ -23,6 +23,7 @@ class _Imported:
 
     def __init__(self, target: str, function: Callable[..., Any]) -> None:
         self._target = target
+        self.modules = beside.current()  # where code that it calls is looked for
         self.__wrapped__ = function
         self.__name__ = target
 
@@ -70,14 +71,15 @@ def run_stage(function: Callable[..., Any], *args: Any) -> Any:
     Coroutines are run, and what generators yield is collected to a list: a result
     must not have code in it that has yet to run, outside the stage's context.
     """
-    result = function(*args)
-    if inspect.iscoroutine(result):
-        return asyncio.run(_awaited(result))
-    if inspect.isgenerator(result):
-        return list(result)
-    if inspect.isasyncgen(result):
-        return asyncio.run(_collected(result))
-    return result
+    with beside.within(getattr(function, "modules", None)):
+        result = function(*args)
+        if inspect.iscoroutine(result):
+            return asyncio.run(_awaited(result))
+        if inspect.isgenerator(result):
+            return list(result)
+        if inspect.isasyncgen(result):
+            return asyncio.run(_collected(result))
+        return result
 
 
 def listed(stage: str, source: str, value: Any) -> list[Any]:
@@ -186,7 +188,7 @@ def _import(name: str, target: str) -> Any:
     if not name or not all(part.isidentifier() for part in name.split(".")):
         raise TargetError("write it as package.module.function or package.module:function")
     try:
-        return importlib.import_module(name)
+        return beside.import_module(name)
     except ModuleNotFoundError as exc:
         missing = exc.name or ""
         if name == missing or name.startswith(f"{missing}."):

@@ -1,0 +1,261 @@
+"""The modules of one folder, under private names, with imports of their own."""
+
+import builtins
+import hashlib
+import importlib
+import importlib.util
+import itertools
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from runstore.beside import _plain
+
+__all__ = ["PREFIX", "Loader", "Modules", "forget_ordinary", "home_of"]
+
+PREFIX = "_runstore_beside_"
+_KEPT = frozenset({*sys.stdlib_module_names, "__main__", "runstore"})
+_numbers = itertools.count(1)
+
+
+class Modules:
+    """The modules of one folder as one version of it has them.
+
+    Args:
+        folder: Absolute, without symbolic links.
+        state: What `runstore.executors` says of the folder's files, on a worker.
+        share: Whether modules that an ordinary import gets from this very folder are used
+            as such; not once a file has changed, which the process has loaded.
+    """
+
+    def __init__(self, folder: Path, state: str | None = None, *, share: bool = False) -> None:
+        self.folder = folder
+        self.state = state
+        self.root = f"{PREFIX}{next(_numbers)}"
+        self.loaded: dict[str, ModuleType] = {}  # by plain name
+        self.users = 0
+        """How many runs use them now."""
+        self.free: dict[str, bool] = {}
+        """Which top-level names nobody else has in this process, as far as was asked."""
+        self._digests: dict[str, bytes] = {}
+        self._owned: dict[str, bool] = {}
+        self._share = share and all(map(_is_as_on_disk, _ordinary_of(folder).values()))
+        self.note_shared()
+        package = ModuleType(self.root)
+        package.__path__ = [str(folder)]
+        package.__spec__ = ModuleSpec(self.root, None, is_package=True)
+        sys.modules[self.root] = package
+        # A module's import statements call what its builtins have as __import__.
+        self.builtins = {**vars(builtins), "__import__": self._import}
+
+    def __repr__(self) -> str:
+        return f"<modules beside {self.folder}>"
+
+    @property
+    def changed(self) -> bool:
+        """Whether a file that was loaded has other content by now."""
+        return any(_digest(Path(file)) != digest for file, digest in self._digests.items())
+
+    def owns(self, name: str) -> bool:
+        """Say whether the module called *name* is to come from this folder."""
+        top = name.partition(".")[0]
+        owned = self._owned.get(top)
+        if owned is None:
+            owned = top not in _KEPT and self._supplies(top) and not self._is_shared(top)
+            self._owned[top] = owned
+        return owned
+
+    def look_again(self) -> None:
+        """Forget which names the folder does not supply: files may be new."""
+        self._owned = {top: owned for top, owned in self._owned.items() if owned}
+        self.note_shared()
+
+    def note_shared(self) -> None:
+        """Note what stands in the files of modules that ordinary imports have loaded from here."""
+        if self._share:
+            for module in _ordinary_of(self.folder, below=True).values():
+                file = str(module.__file__)
+                self._digests.setdefault(file, _digest(Path(file)))
+
+    def module(self, name: str) -> ModuleType:
+        """Import by its plain name a module that this folder `owns`.
+
+        Raises:
+            ImportError: As from an import statement.
+        """
+        return self._load(f"{self.root}.{name}")
+
+    def note(self, name: str, module: ModuleType, file: str, data: bytes) -> None:
+        """Note that a module is being loaded, and from what."""
+        self.loaded[name] = module
+        self._digests[file] = hashlib.sha256(data).digest()
+
+    def drop(self) -> None:
+        """Let go of the modules; who has their functions and classes keeps these."""
+        for name in [key for key in sys.modules if key.partition(".")[0] == self.root]:
+            sys.modules.pop(name, None)
+
+    def _supplies(self, top: str) -> bool:
+        spec = PathFinder.find_spec(top, [str(self.folder)])
+        if spec is None:
+            return False
+        # A folder without __init__.py counts if nobody has a whole package of that name.
+        return spec.loader is not None or _plain.ordinary(top) is None
+
+    def _is_shared(self, top: str) -> bool:
+        """Say whether an ordinary import gets this name from this very folder."""
+        if not self._share:
+            return False
+        there = sys.modules.get(top)
+        if there is not None:
+            return home_of(there) == self.folder and not isinstance(there.__loader__, Loader)
+        spec = _plain.ordinary(top)
+        if spec is None or spec.origin is None:
+            return False
+        file = Path(spec.origin).resolve()
+        self._digests.setdefault(str(file), _digest(file))
+        return _home(file) == self.folder
+
+    def _load(self, private: str) -> ModuleType:
+        try:
+            return importlib.import_module(private)
+        except ModuleNotFoundError as exc:
+            if exc.name is None or exc.name.partition(".")[0] != self.root:
+                raise
+            plain = exc.name.partition(".")[2]
+            raise ModuleNotFoundError(f"No module named {plain!r}", name=plain) from None
+
+    def _import(
+        self,
+        name: str,
+        globals: Mapping[str, Any] | None = None,  # noqa: A002 - as builtins.__import__ has it
+        locals: Mapping[str, Any] | None = None,  # noqa: A002
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        """Do what `builtins.__import__` does, and look into the folder first."""
+        if level:
+            package = (globals or {}).get("__package__") or ""
+            if package.partition(".")[0] != self.root:
+                return builtins.__import__(name, globals, locals, fromlist or (), level)
+            private = importlib.util.resolve_name("." * level + name, package)
+        elif self.owns(name):
+            private = f"{self.root}.{name}"
+        else:
+            return builtins.__import__(name, globals, locals, fromlist or (), 0)
+        module = self._load(private)
+        if not fromlist:
+            top = self.root if level else f"{self.root}.{name.partition('.')[0]}"
+            return sys.modules[top]
+        if hasattr(module, "__path__"):
+            self._load_named(module, private, fromlist)
+        return module
+
+    def _load_named(self, package: ModuleType, private: str, names: Sequence[str]) -> None:
+        """Load what ``from package import names`` names and is a module."""
+        for name in names:
+            if name == "*":
+                self._load_named(package, private, getattr(package, "__all__", ()))
+            elif not hasattr(package, name):
+                wanted = f"{private}.{name}"
+                try:
+                    self._load(wanted)
+                except ModuleNotFoundError as exc:
+                    if exc.name != wanted.partition(".")[2]:
+                        raise  # it is there, and what it imports is not
+
+
+class Loader(SourceFileLoader):
+    """Loads one module of a folder from its source, always as that is now.
+
+    Args:
+        fullname: Its private name.
+        path: Its file.
+        modules: The folder's modules.
+    """
+
+    def __init__(self, fullname: str, path: str, modules: Modules) -> None:
+        super().__init__(fullname, path)
+        self._modules = modules
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Execute it, with its plain name and the imports of its folder."""
+        modules, plain = self._modules, self.name.partition(".")[2]
+        data = self.get_data(self.path)
+        code = self.source_to_code(data, self.path)
+        modules.note(plain, module, self.path, data)
+        module.__name__ = plain
+        vars(module)["__builtins__"] = modules.builtins
+        above, _, last = self.name.rpartition(".")
+        setattr(sys.modules[above], last, module)  # as a circular ``from . import`` finds it
+        try:
+            with _plain.in_place(modules, plain, module):
+                exec(code, vars(module))  # noqa: S102 - the workflow's own code
+                final = sys.modules.get(plain, module)
+        except BaseException:
+            modules.loaded.pop(plain, None)
+            raise
+        if final is not module:  # it has put another object in its own place
+            modules.loaded[plain] = sys.modules[self.name] = final
+
+
+def home_of(module: ModuleType) -> Path | None:
+    """Return the folder in which a top-level module was found."""
+    file = getattr(module, "__file__", None)
+    return _home(Path(file).resolve()) if isinstance(file, str) else None
+
+
+def _home(file: Path) -> Path:
+    return file.parent.parent if file.name == "__init__.py" else file.parent
+
+
+def _ordinary_of(folder: Path, *, below: bool = False) -> dict[str, ModuleType]:
+    """Return what ordinary imports have loaded from *folder*; also what is *below* packages."""
+    tops = {
+        name: module
+        for name, module in list(sys.modules.items())
+        if "." not in name
+        and name not in _KEPT
+        and isinstance(module, ModuleType)
+        and not isinstance(getattr(module, "__loader__", None), Loader)
+        and home_of(module) == folder
+    }
+    if not below:
+        return tops
+    return tops | {
+        name: module
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] in tops and isinstance(getattr(module, "__file__", None), str)
+    }
+
+
+def forget_ordinary(folder: Path) -> None:
+    """Let the next ordinary imports load what they have loaded from *folder* anew."""
+    for name in _ordinary_of(folder, below=True):
+        sys.modules.pop(name, None)
+
+
+def _is_as_on_disk(module: ModuleType) -> bool:
+    """Say whether a module's file is as it was when it was loaded, as far as Python noted that."""
+    spec = module.__spec__
+    if spec is None or spec.cached is None or spec.origin is None:
+        return True
+    try:
+        noted = Path(spec.cached).read_bytes()[:16]
+        now = Path(spec.origin).stat()
+    except OSError:
+        return True
+    if noted[4:8] != bytes(4):
+        return True  # noted by digest, not by time
+    then = int.from_bytes(noted[8:12], "little"), int.from_bytes(noted[12:16], "little")
+    return then == (int(now.st_mtime) & 0xFFFFFFFF, now.st_size & 0xFFFFFFFF)
+
+
+def _digest(file: Path) -> bytes:
+    try:
+        return hashlib.sha256(file.read_bytes()).digest()
+    except OSError:
+        return b""  # it is gone

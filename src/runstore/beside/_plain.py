@@ -1,0 +1,175 @@
+"""Plain names in `sys.modules`: whose modules stand there, and for how long."""
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runstore.beside._modules import Modules
+
+__all__ = [
+    "alone",
+    "hide",
+    "in_front",
+    "in_place",
+    "lend",
+    "ordinary",
+    "show",
+    "shown_by",
+    "tail_of",
+]
+
+_TAIL = "/."  # an entry of sys.path that ends so is one of ours, and an ordinary one elsewhere
+
+
+class _Shown:
+    """The modules that stand in `sys.modules` under their plain names; those of active runs."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, tuple[Modules, ModuleType]] = {}
+        self.in_new_process()
+
+    def in_new_process(self) -> None:
+        self.lock = threading.RLock()
+        self.loading = threading.RLock()
+
+
+_shown = _Shown()
+os.register_at_fork(after_in_child=_shown.in_new_process)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Load modules in the block while no other thread does that for its workflow.
+
+    What a class statement looks up in `sys.modules` is then surely its own module.
+    """
+    with _shown.loading:
+        yield
+
+
+def tail_of(modules: "Modules") -> str:
+    """Return what stands last in `sys.path` while *modules* are active.
+
+    Processes that a stage starts take `sys.path` along and find the modules by it. In this
+    process `runstore.beside` answers for it.
+    """
+    return f"{modules.folder}{_TAIL}"
+
+
+def ordinary(top: str) -> ModuleSpec | None:
+    """Return what an ordinary import of a top-level name would load, if that is not loaded."""
+    for finder in list(sys.meta_path):
+        if type(finder).__module__.startswith("runstore.beside"):
+            continue
+        where = None
+        if finder is PathFinder:
+            where = [entry for entry in sys.path if not entry.endswith(_TAIL)]
+        if (spec := finder.find_spec(top, where)) is not None:
+            return spec
+    return None
+
+
+def shown_by(name: str) -> "Modules | None":
+    """Return whose module stands under a plain name, if it is one of ours."""
+    held = _shown.by_name.get(name)
+    return held[0] if held is not None and sys.modules.get(name) is held[1] else None
+
+
+@contextlib.contextmanager
+def in_place(modules: "Modules", name: str, module: ModuleType) -> Iterator[None]:
+    """Let a module that is being loaded stand under its name, as Python has it; see `show`.
+
+    Class statements of dataclasses and pydantic look for their module there.
+    """
+    with _shown.lock:
+        free = _is_free(modules, name)
+        before = sys.modules.get(name)
+        sys.modules[name] = module
+    try:
+        yield
+        if free and modules.users:
+            _shown.by_name[name] = modules, sys.modules.get(name, module)
+            return
+    except BaseException:
+        _put_back(name, before)
+        raise
+    _put_back(name, before)
+
+
+def lend(modules: "Modules", name: str) -> None:
+    """Note that a module of a run that is over is about to stand under its name; see `show`."""
+    with _shown.lock:
+        _shown.by_name[name] = modules, modules.loaded[name]
+
+
+def show(modules: "Modules") -> None:
+    """Let modules stand under their names, where nobody else has or could have these."""
+    with _shown.lock:
+        for other in {owner for owner, _ in _shown.by_name.values() if not owner.users}:
+            _hide(other)
+        modules.free.clear()
+        for name, module in list(modules.loaded.items()):
+            if _is_free(modules, name):
+                sys.modules[name] = module
+                _shown.by_name[name] = modules, module
+        sys.path.append(tail_of(modules))
+
+
+def hide(modules: "Modules") -> None:
+    """Take back what `show` and `in_place` did."""
+    with _shown.lock:
+        _hide(modules)
+        with contextlib.suppress(ValueError):  # a stage may have rebuilt sys.path
+            sys.path.remove(tail_of(modules))
+
+
+@contextlib.contextmanager
+def in_front(modules: "Modules | None") -> Iterator[None]:
+    """Let all loaded modules stand under their names, for an engine that unpickles by itself.
+
+    Who else has such a name does not find its own meanwhile; so only for that long.
+    """
+    if modules is None:
+        yield
+        return
+    with _shown.loading:
+        before = {name: sys.modules.get(name) for name in modules.loaded}
+        sys.modules.update(modules.loaded)
+        try:
+            yield
+        finally:
+            for name, module in before.items():
+                _put_back(name, module)
+
+
+def _hide(modules: "Modules") -> None:
+    for name, (owner, module) in list(_shown.by_name.items()):
+        if owner is modules:
+            del _shown.by_name[name]
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+
+def _is_free(modules: "Modules", name: str) -> bool:
+    top = name.partition(".")[0]
+    if top not in modules.free:
+        owner = shown_by(top)
+        modules.free[top] = (
+            top not in sys.modules and ordinary(top) is None
+            if owner is None
+            else owner is modules or not owner.users
+        )
+    return modules.free[top]
+
+
+def _put_back(name: str, before: ModuleType | None) -> None:
+    if before is None:
+        sys.modules.pop(name, None)
+    else:
+        sys.modules[name] = before
