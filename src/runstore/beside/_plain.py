@@ -1,13 +1,14 @@
 """Plain names in `sys.modules`: whose modules stand there, and for how long."""
 
 import contextlib
-import os
 import sys
 import threading
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import TYPE_CHECKING
+
+from runstore.lifetime import at_fork
 
 if TYPE_CHECKING:
     from runstore.beside._modules import Modules
@@ -32,15 +33,16 @@ class _Shown:
 
     def __init__(self) -> None:
         self.by_name: dict[str, tuple[Modules, ModuleType]] = {}
-        self.in_new_process()
+        self.forget()
 
-    def in_new_process(self) -> None:
+    def forget(self) -> None:
+        """Have free locks; in a forked child."""
         self.lock = threading.RLock()
         self.loading = threading.RLock()
 
 
 _shown = _Shown()
-os.register_at_fork(after_in_child=_shown.in_new_process)
+at_fork(_shown.forget)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 
 from runstore.beside import _plain
 from runstore.beside._modules import PREFIX, Loader, Modules, forget_ordinary
+from runstore.lifetime import at_fork
 
 __all__ = ["activated", "current", "found", "import_module", "modules_of", "reference", "within"]
 
@@ -28,9 +29,10 @@ class _Registry:
         self.known: dict[str, Modules] = {}  # by their root
         self.of_folder: dict[Path, Modules] = {}  # the newest version
         self.installed = False
-        self.in_new_process()
+        self.forget()
 
-    def in_new_process(self) -> None:
+    def forget(self) -> None:
+        """Have a free lock; in a forked child."""
         self.lock = threading.RLock()
 
     def add(self, modules: Modules) -> None:
@@ -56,7 +58,7 @@ class _Registry:
 
 
 _registry = _Registry()
-os.register_at_fork(after_in_child=_registry.in_new_process)
+at_fork(_registry.forget)
 _within: ContextVar[Modules | None] = ContextVar("runstore_beside", default=None)
 
 
