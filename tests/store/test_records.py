@@ -265,3 +265,11 @@ def test_a_listing_with_details_survives_a_damaged_object(disk, tmp_path):
     long.write_bytes(b"not Arrow")
     with pytest.warns(UnreadableWarning, match="left out of the list"):
         assert ["a", "b"] == [info.name for info in view.list()]
+
+
+def test_what_stands_in_for_a_folder_is_no_record():
+    """The empty object that consoles of S3 make for a folder is passed over without a word."""
+    store = ObjectStore("memory://folder marker")
+    recorded(store, "r1")
+    store.backend.put("dev/_runs/", [b""])
+    assert ["r1"] == [run.name for run in store.runs()]

@@ -66,7 +66,7 @@ EXIT_CODES: dict[type[errors.RunStoreError], int] = {
 
 
 def code_of(error: errors.RunStoreError) -> int:
-    """Give the exit code for *error*; several failures in one count as the first of them."""
+    """Return the exit code for *error*; several failures in one count as the first of them."""
     if isinstance(error, BulkError):
         for reason in error.errors.values():
             if isinstance(reason, errors.RunStoreError):

@@ -27,7 +27,7 @@ _READ = (pa.ArrowException, OSError, ValueError, RecursionError)
 
 
 def extensions_for(value: Any) -> tuple[str, ...]:
-    """Give the extensions of files that can hold *value*; the first is what stdout gets."""
+    """Return the extensions of files that can hold *value*; the first is what stdout gets."""
     if is_tabular(value):
         return ("csv", "parquet", "arrow", "json")
     if is_array(value):

@@ -101,7 +101,7 @@ def rm(
 
 
 def _below(store: "ObjectStore", at: "Ref") -> "list[ObjectInfo]":
-    """Give the object called so and all in the folder called so; ``train`` is not ``training``."""
+    """Return the object of that name and all in its folder; ``train`` is not ``training``."""
     name = at.name.rstrip("/")
     return [
         info

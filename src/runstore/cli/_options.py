@@ -68,5 +68,5 @@ def open_store(
 
 
 def option_for(url: str | None) -> str:
-    """Give what a next command line must have to use the same store: often nothing."""
+    """Return what a next command line must have to use the same store: often nothing."""
     return f" --store {shlex.quote(url)}" if url else ""

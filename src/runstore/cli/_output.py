@@ -174,7 +174,7 @@ def shape(info: "ObjectInfo") -> str:
 
 
 def describe_info(info: "ObjectInfo") -> dict[str, Any]:
-    """Give an object's description with the stable keys of the JSON output."""
+    """Return an object's description with the stable keys of the JSON output."""
     return {
         "ref": str(info.place),
         "namespace": info.namespace,

@@ -36,7 +36,7 @@ class Preview:
 
 
 def preview(value: Any, count: int) -> Preview:
-    """Give the beginning of *value*: *count* rows or items."""
+    """Return the beginning of *value*: *count* rows or items."""
     from runstore.cli._tables import first_rows, is_array, is_tabular, row_count
     from runstore.codecs import is_json
 

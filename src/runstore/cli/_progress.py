@@ -28,7 +28,7 @@ class Progress(AbstractContextManager["Progress"], Protocol):
 
 
 def progress() -> Progress:
-    """Give live progress if stderr is a terminal, else lines."""
+    """Return live progress if stderr is a terminal, else lines."""
     return _Live() if sys.stderr.isatty() else _Lines()
 
 

@@ -48,11 +48,11 @@ class Ref:
         return None if self.run == SHARED else self.run
 
     def view(self, store: "ObjectStore") -> "StoreView":
-        """Give the store's verbs on this scope."""
+        """Return the store's verbs on this scope."""
         return store.at(namespace=self.namespace, run=self.only_run)
 
     def place(self, name: str) -> Place:
-        """Give the place of an object of this scope."""
+        """Return the place of an object of this scope."""
         return Place(self.namespace, self.only_run, name)
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ def resolved(store: "ObjectStore", ref: Ref) -> Ref:
 
 
 def object_place(store: "ObjectStore", text: str) -> Place:
-    """Give the place of the one object that *text* names; whether it is there is not asked.
+    """Return the place of the one object that *text* names; whether it is there is not asked.
 
     Raises:
         InvalidNameError: A part of it cannot be what it would have to be.

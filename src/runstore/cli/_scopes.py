@@ -15,7 +15,7 @@ __all__ = ["must_be_there", "objects_in", "objects_of", "run_names", "totals"]
 
 
 def run_names(store: "ObjectStore", namespace: str) -> "dict[str, WorkflowRun | None]":
-    """Give the runs with a record, newest first, then those that only have objects."""
+    """Return the runs with a record, newest first, then those that only have objects."""
     names: dict[str, WorkflowRun | None] = {run.name: run for run in store.runs(namespace)}
     for name in store.runs_with_objects(namespace):
         names.setdefault(name, None)
@@ -37,13 +37,13 @@ def must_be_there(store: "ObjectStore", at: Ref) -> None:
 
 
 def objects_of(store: "ObjectStore", namespace: str, run: str | None) -> "list[ObjectInfo]":
-    """Give the objects of a run, or what the runs share; not read, only listed."""
+    """Return the objects of a run, or what the runs share; not read, only listed."""
     scope = Ref(namespace, run or SHARED)
     return scope.view(store).list(scope=scope.scope)
 
 
 def objects_in(store: "ObjectStore", namespace: str) -> "Iterable[ObjectInfo]":
-    """Give every object of a namespace."""
+    """Return every object of a namespace."""
     for run in [*store.runs_with_objects(namespace), None]:
         yield from objects_of(store, namespace, run)
 

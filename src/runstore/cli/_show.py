@@ -80,7 +80,7 @@ def _is_pickled(info: "ObjectInfo") -> bool:
 
 
 def _schema(columns: list[tuple[str, str]] | None, info: "ObjectInfo") -> list[dict[str, str]]:
-    """Give the columns as their library calls them, or as they are stored if not loaded."""
+    """Return the columns as their library calls them, or as they are stored if not loaded."""
     if columns is None and info.rows is None:
         return []
     if columns is None:

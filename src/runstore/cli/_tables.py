@@ -27,7 +27,7 @@ def is_array(value: Any) -> bool:
 
 
 def titles(table: pa.Table) -> list[str]:
-    """Give the column names as people and CSV readers are to see them.
+    """Return the column names as people and CSV readers are to see them.
 
     What Arrow calls ``__index_level_0__`` is ``index``, if no column is called so.
     """
@@ -38,7 +38,7 @@ def titles(table: pa.Table) -> list[str]:
 
 
 def as_table(value: Any, ref: str) -> pa.Table:
-    """Give a tabular value as an Arrow table.
+    """Return a tabular value as an Arrow table.
 
     A pandas index becomes columns, unless it just counts the rows. A column on
     its own is called by its name, or ``value``.
@@ -57,19 +57,19 @@ def as_table(value: Any, ref: str) -> pa.Table:
 
 
 def head(value: Any, count: int) -> Any:
-    """Give the first *count* rows of a tabular value, as the same type."""
+    """Return the first *count* rows of a tabular value, as the same type."""
     if isinstance(value, (pa.Table, pa.RecordBatch, pa.Array, pa.ChunkedArray)):
         return value.slice(0, count)
     return value.head(count) if hasattr(value, "head") else value[:count]
 
 
 def row_count(value: Any) -> int:
-    """Give the number of rows of a tabular value."""
+    """Return the number of rows of a tabular value."""
     return int(value.num_rows) if isinstance(value, (pa.Table, pa.RecordBatch)) else len(value)
 
 
 def first_rows(value: Any, count: int) -> tuple[list[tuple[str, str]], list[list[Any]]]:
-    """Give name and type of each column, as its own library calls it, and the first rows."""
+    """Return name and type of each column, as its own library calls it, and the first rows."""
     first = head(value, count)
     try:
         table = _converted(first)

@@ -93,7 +93,7 @@ class ObjectStore(Verbs):
         check_store(engine, pickle, durable, timeout)
         if cache is not None:
             raise SettingsError(
-                f"cache={shown(cache)}: this version of runstore keeps no cache; leave it away"
+                f"cache={shown(cache)}: this version of runstore keeps no cache; omit it"
             )
         given = {"pickle": pickle, "durable": durable, "timeout": timeout}
         changes = {name: value for name, value in given.items() if value is not None}

@@ -96,6 +96,8 @@ def list_runs(backend: Backend, namespace: str | None) -> list[WorkflowRun]:
     left_out: list[RunStoreError] = []
     for name in filter(None, names):
         for entry in backend.list(record_key(name, "")):
+            if entry.key.endswith("/"):
+                continue  # the empty object by which consoles of S3 stand in for a folder
             try:
                 runs.append(_listed(backend, name, entry.key))
             except ObjectNotFoundError:

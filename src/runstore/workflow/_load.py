@@ -27,7 +27,7 @@ class Source:
         return self.document.path.absolute().parent if self.document else None
 
     def place(self, *loc: str | int) -> str:
-        """Give ``file:line:column: `` for a part of the workflow, or nothing without a file."""
+        """Return ``file:line:column: `` for a part of the workflow, or nothing without a file."""
         return f"{self.document.place(loc)}: " if self.document else ""
 
 
@@ -76,7 +76,7 @@ def as_source(workflow: Any) -> Source:
 
 
 def values_for(workflow: Workflow, config: Any) -> dict[str, Any]:
-    """Give the config values *workflow* runs with.
+    """Return the config values *workflow* runs with.
 
     Args:
         workflow: What is about to run.

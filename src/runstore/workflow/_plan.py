@@ -41,11 +41,11 @@ class Plan:
     stages: Mapping[str, PlannedStage]
 
     def sorter(self) -> TopologicalSorter[str]:
-        """Give a new sorter, which hands out stages when their time has come."""
+        """Return a new sorter, which hands out stages when their time has come."""
         return TopologicalSorter({name: one.needs for name, one in self.stages.items()})
 
     def needs(self) -> dict[str, Mapping[str, float]]:
-        """Give the resources that calls of each stage need, by what the stage is called."""
+        """Return the resources that calls of each stage need, by what the stage is called."""
         return {f"stage {name!r}": one.stage.resources for name, one in self.stages.items()}
 
 
