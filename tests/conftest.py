@@ -2,7 +2,6 @@
 
 import os
 import signal
-import uuid
 
 import pytest
 from tests.profiles import use_own_profile
@@ -29,7 +28,7 @@ def store(request, tmp_path):
     from runstore import ObjectStore
 
     if request.param == "memory":
-        return ObjectStore(f"memory://{uuid.uuid4()}")
+        return ObjectStore(f"memory://{request.node.nodeid}")
     return ObjectStore(tmp_path / "store")
 
 

@@ -8,7 +8,14 @@ import time
 
 import pytest
 
-from runstore.lifetime import Bounded, ForkSafeLock, Shared, at_fork, forget_at_fork
+from runstore.lifetime import (
+    Bounded,
+    ForkSafeLock,
+    Shared,
+    at_fork,
+    forget_at_fork,
+    load_module,
+)
 
 
 class _Value:
@@ -158,3 +165,26 @@ def test_a_module_can_be_told_of_forks_for_ever():
     gc.collect()
     assert in_child(lambda: told == ["child"])
     assert [] == told
+
+
+_SLOW_MODULE = """
+import sys, time
+started = sys.modules["tests.test_lifetime"]._started
+started.set()
+time.sleep(0.3)
+"""
+_started = threading.Event()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # beside threads
+def test_no_fork_comes_into_the_import_of_a_module_of_ours(tmp_path, monkeypatch):
+    """A child that is forked while another thread loads a module can load it, too."""
+    (tmp_path / "slowly_loaded.py").write_text(_SLOW_MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    loader = threading.Thread(target=load_module, args=("slowly_loaded",))
+    loader.start()
+    try:
+        assert _started.wait(60)
+        assert in_child(lambda: load_module("slowly_loaded"))
+    finally:
+        loader.join()

@@ -10,9 +10,12 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Hashable
+from contextlib import suppress
+from importlib import import_module
+from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["Bounded", "ForkSafeLock", "Shared", "at_fork", "forget_at_fork"]
+__all__ = ["Bounded", "ForkSafeLock", "Shared", "at_fork", "forget_at_fork", "load_module"]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -57,6 +60,37 @@ def _in_child() -> None:
 
 
 os.register_at_fork(before=_before, after_in_child=_in_child)
+
+
+_loading = threading.RLock()
+_LONGEST_LOAD = 10.0  # seconds that a fork waits for another thread's import
+
+
+def load_module(name: str) -> ModuleType:
+    """Import a module of ours that is loaded when it is first needed.
+
+    No fork happens meanwhile: the child would find the import's lock held by a thread that
+    it does not have, and wait for it for ever.
+    """
+    with _loading:
+        return import_module(name)
+
+
+def _load_no_more() -> None:
+    _loading.acquire(timeout=_LONGEST_LOAD)
+
+
+def _load_again() -> None:
+    with suppress(RuntimeError):  # it was not ours: some import takes very long
+        _loading.release()
+
+
+def _load_anew() -> None:
+    global _loading
+    _loading = threading.RLock()
+
+
+os.register_at_fork(before=_load_no_more, after_in_parent=_load_again, after_in_child=_load_anew)
 
 
 class ForkSafeLock:

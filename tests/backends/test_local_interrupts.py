@@ -53,7 +53,7 @@ def left_behind(backend, descriptors):
     root = backend.url.removeprefix("file://")
     found = os.listdir(f"{root}/.runstore-tmp")
     found += sorted(set(os.listdir("/proc/self/fd")) - descriptors)
-    found += list(_descriptor._private.descriptors)
+    found += list(_descriptor._not_inherited)
     for path in Path(root, ".runstore-locks").iterdir():
         with path.open() as file:
             try:

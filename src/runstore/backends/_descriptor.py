@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from runstore.lifetime import forget_at_fork
+from runstore.lifetime import at_fork
 
 __all__ = ["Descriptor"]
 
@@ -40,7 +40,7 @@ class Descriptor:
             OSError: Whatever ``os.open`` raises.
         """
         if not self._inherited:
-            _private.descriptors.add(self)
+            _not_inherited.add(self)
         self._fds.extend(map(os.open, (path,), (flags | os.O_CLOEXEC,), (mode,)))
         return self._fds[0]
 
@@ -57,20 +57,17 @@ class Descriptor:
             except OSError:
                 pass
         if not self._inherited:
-            _private.descriptors.discard(self)
+            _not_inherited.discard(self)
 
 
-class _Private:
-    """The descriptors that are not inherited, as many as there are writes under way."""
-
-    def __init__(self) -> None:
-        self.descriptors: set[Descriptor] = set()
-        forget_at_fork(self)
-
-    def forget(self) -> None:
-        """Close them; in a forked child. The locks stay the parent's, which has them open, too."""
-        for descriptor in list(self.descriptors):
-            descriptor.close()
+# Those that are open in this process, as many as there are writes under way.
+_not_inherited: set[Descriptor] = set()
 
 
-_private = _Private()
+def _close_in_child() -> None:
+    """Close the parent's descriptors. The locks stay the parent's, which has them open, too."""
+    for descriptor in list(_not_inherited):
+        descriptor.close()
+
+
+at_fork(_close_in_child)

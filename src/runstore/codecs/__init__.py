@@ -6,7 +6,6 @@ such a value is met, so nobody pays for libraries not in use.
 
 import sys
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 from runstore.codecs._base import Codec, Encoded, Opened, Projecting, type_name
@@ -17,6 +16,7 @@ from runstore.codecs._python import is_json
 from runstore.codecs._reading import converted, decode, selected, stored_as
 from runstore.codecs._refused import refuse
 from runstore.errors import MissingExtraError, UnsupportedFormatError, UnsupportedValueError
+from runstore.lifetime import load_module
 
 __all__ = [
     "Codec",
@@ -163,7 +163,7 @@ def codec_named(name: str) -> Codec:
             )
         module, attribute, extra = _CODECS[name]
         try:
-            codec = getattr(import_module(module), attribute)()
+            codec = getattr(load_module(module), attribute)()
         except ModuleNotFoundError as exc:
             raise MissingExtraError(
                 f"a value of the codec {name!r} needs {exc.name!r}: pip install '{extra}'", name

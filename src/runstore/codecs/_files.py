@@ -6,7 +6,6 @@ What they cannot hold exactly is refused before anything is written.
 import io
 import json
 import math
-from importlib import import_module
 from tokenize import TokenError
 from typing import Any, Protocol
 
@@ -19,6 +18,7 @@ from runstore.errors import (
     UnsupportedFormatError,
     UnsupportedValueError,
 )
+from runstore.lifetime import load_module
 
 __all__ = ["FileCodec", "file_codec"]
 
@@ -160,7 +160,7 @@ def file_codec(extension: str, ref: str) -> FileCodec:
     if codec is None and extension in _ASLEEP:
         module, attribute, extra = _ASLEEP[extension]
         try:
-            codec = getattr(import_module(module), attribute)()
+            codec = getattr(load_module(module), attribute)()
         except ModuleNotFoundError as exc:
             raise MissingExtraError(
                 f"{ref}: a .{extension} file needs {exc.name!r}: pip install '{extra}'", ref

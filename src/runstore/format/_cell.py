@@ -175,6 +175,18 @@ def _by_arrow(schema: pa.Schema, cell: bytes, entries: Entries) -> bytes:
     return bytes(sink.getvalue())
 
 
+def _warm_up() -> None:
+    """Let Arrow make now what it makes when it is first used.
+
+    It does so under locks that nobody gives back in a child that was forked meanwhile.
+    """
+    file = _by_arrow(pa.schema([pa.field("x", pa.large_binary())]), b"x", {})
+    pa.ipc.open_file(pa.py_buffer(file)).get_batch(0)
+
+
+_warm_up()
+
+
 def _padded(size: int) -> int:
     return -(-size // 8) * 8
 

@@ -33,14 +33,7 @@ from runstore.store._opening import (
     remember,
     unremember,
 )
-from runstore.store._records import (
-    ask_to_delete,
-    delete_record,
-    delete_unnamed,
-    list_runs,
-    read_run,
-    write_run,
-)
+from runstore.store._records import ask_to_delete, delete_record, list_runs, read_run, write_run
 from runstore.store._runner import this_process
 from runstore.store._target import Target
 from runstore.store._verbs import Verbs
@@ -268,8 +261,7 @@ class ObjectStore(Verbs):
         ask_to_delete(self.backend, name, namespace, force=force)
         names = [info.name for info in view.list()]
         Context().run(view.delete_many, names, missing_ok=True)  # it may be the run of this code
-        found = len(names) + delete_unnamed(self.backend, namespace, name)
-        if not delete_record(self.backend, name, namespace) and not found:
+        if not delete_record(self.backend, name, namespace) and not names:
             raise ObjectNotFoundError(
                 f"no run {name!r} in namespace {namespace!r} ({self.url})", f"{namespace}/{name}"
             )
