@@ -19,9 +19,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 import runstore
-from runstore import ObjectStore, object_store, run_context
+from runstore import ObjectStore, context, object_store, run_context
 from runstore.context import new_run
 from runstore.errors import BulkError, RunStoreError
 from runstore.store import StoreView
@@ -238,3 +239,20 @@ def test_wrong_arguments_get_an_error_of_ours_and_touch_nothing(name, scenes, da
                 assert before == scene.files()
         else:
             assert [] == unfit
+
+
+def test_no_model_raises_anything_but_an_error_of_ours():
+    """Each field of each public model, with each wrong value: the path is named, nothing else."""
+    models = [getattr(context, name) for name in context.__all__]
+    models = [kind for kind in models if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    assert {runstore.Workflow, runstore.Config, runstore.WorkflowRun} <= set(models)
+    said = []
+    for kind in models:
+        for field in kind.model_fields:
+            for make in WRONG.values():
+                try:
+                    kind(**{field: make()})
+                except RunStoreError as exc:
+                    said.append(str(exc).startswith(f"{kind.__name__}: "))
+    assert len(said) > 1000
+    assert all(said)

@@ -61,6 +61,8 @@ class CannotBeReduced:
         (lambda v: v.get("x", columns=[["a"]]), r"columns\[0\] must be a column label, not list"),
         (lambda v: v.get("x", verify="yes"), "get: verify must be 'auto', True or False, not 'yes"),
         (lambda v: v.get("x", verify=1), "get: verify must be"),
+        (lambda v: v.get_with_info("x", columns="a"), "get_with_info: columns must be a list of"),
+        (lambda v: v.get_with_info("x", verify=0), "get_with_info: verify must be"),
         (lambda v: v.exists(None), "exists: name must be a str, not NoneType"),
         (lambda v: v.stat(b"x"), "stat: name must be a str, not bytes"),
         (lambda v: v.list(None), "list: prefix must be a str, not NoneType"),

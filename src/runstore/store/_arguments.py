@@ -48,18 +48,18 @@ def check_put(
         check_policy("put", pickle)
 
 
-def check_get(as_type: object, pickle: object, verify: object) -> None:
-    """Check what `get` takes.
+def check_get(call: str, as_type: object, pickle: object, verify: object) -> None:
+    """Check what `get`, and whatever reads like it, takes.
 
     Raises:
         InvalidRequestError: An argument is not what it must be.
     """
     if as_type is not None and not isinstance(as_type, type):
-        raise unfit("get", "as_type", "a class or None", as_type, _class_meant(as_type))
+        raise unfit(call, "as_type", "a class or None", as_type, _class_meant(as_type))
     if pickle is not None:
-        check_policy("get", pickle)
+        check_policy(call, pickle)
     if type(verify) is not str or verify != "auto":
-        check_choice("get", "verify", verify, ("auto", True, False))
+        check_choice(call, "verify", verify, ("auto", True, False))
 
 
 def check_policy(call: str, pickle: object) -> None:
@@ -82,7 +82,7 @@ def check_store(engine: object, pickle: object, durable: object, timeout: object
         check_seconds(call, "timeout", timeout, error=SettingsError)
 
 
-def column_list(columns: Any) -> list[Any] | None:
+def column_list(call: str, columns: Any) -> list[Any] | None:
     """Return the labels of *columns* in order; None if that is what it is.
 
     Raises:
@@ -92,15 +92,15 @@ def column_list(columns: Any) -> list[Any] | None:
         return None
     if isinstance(columns, str):
         hint = f"write columns=[{shown(columns)}]"
-        raise unfit("get", "columns", "a list of column labels or None", columns, hint)
+        raise unfit(call, "columns", "a list of column labels or None", columns, hint)
     if isinstance(columns, (bytes, bytearray, memoryview, Mapping, Set, type)) or not (
         isinstance(columns, Iterable) and hasattr(columns, "__len__")
     ):
-        raise unfit("get", "columns", "a list of column labels or None", columns)
+        raise unfit(call, "columns", "a list of column labels or None", columns)
     labels = list(columns)
     for position, label in enumerate(labels):
         if getattr(label, "__hash__", None) is None:
-            raise unfit("get", f"columns[{position}]", "a column label", label)
+            raise unfit(call, f"columns[{position}]", "a column label", label)
     return labels
 
 

@@ -151,8 +151,8 @@ class Verbs(BulkVerbs):
             UnsupportedFormatError: It was written by a newer runstore.
             StorageError: The place failed.
         """
-        check_get(as_type, pickle, verify)
-        columns = column_list(columns)
+        check_get("get", as_type, pickle, verify)
+        columns = column_list("get", columns)
         target = self._target()
         place = place_of("get", target, name, scope, run, namespace)
         try:
@@ -194,8 +194,8 @@ class Verbs(BulkVerbs):
 
         Arguments and errors as for `get`.
         """
-        check_get(as_type, pickle, verify)
-        columns = column_list(columns)
+        check_get("get_with_info", as_type, pickle, verify)
+        columns = column_list("get_with_info", columns)
         target = self._target()
         place = place_of("get_with_info", target, name, scope, run, namespace)
         try:
