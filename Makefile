@@ -35,6 +35,10 @@ test-matrix: .venv/.test ## the tests with the lowest declared versions, other P
 cases: .venv/.test ## every fault that was found by trying hard, one line each
 	$(BIN)/python -m tests.cases $(ARGS)
 
+fuzz: .venv/.test ## changed files and flipped bits, by the thousand: make fuzz ARGS='-n 100000'
+	$(BIN)/python -m tests.fuzz $(ARGS)
+	$(BIN)/python -m tests.fuzz.flips
+
 check: .venv/.check ## lint, formatting, types, and which layer imports which
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

@@ -11,8 +11,8 @@
     ├── ObjectNotFoundError        nothing is stored there                         (KeyError)
     ├── ObjectExistsError          ``if_absent`` and the name is taken
     ├── PreconditionFailedError    ``if_match`` and the object is another by now
-    ├── CorruptObjectError         the bytes are not what was written
-    ├── UnsupportedFormatError     written by a newer runstore, or no reader for it
+    ├── CorruptObjectError         the bytes are wrong
+    ├── UnsupportedFormatError     sound bytes that cannot be read here: versions, formats, limits
     ├── UnsupportedValueError      the value cannot be stored exactly
     ├── UnsafePickleError          the pickle policy forbids it
     ├── MissingExtraError          an optional package is needed
@@ -140,11 +140,15 @@ class PreconditionFailedError(RunStoreError):
 
 
 class CorruptObjectError(RunStoreError):
-    """The stored bytes are not what was written, or stand under another's key."""
+    """The stored bytes are wrong: not what was written, not valid, or under another's key."""
 
 
 class UnsupportedFormatError(RunStoreError):
-    """The object is of a newer format version, or of a format without a reader here."""
+    """The bytes are sound and cannot be read here.
+
+    They are of a newer format version, of a format without a reader, or of another version of
+    a library; or they would take more memory than the setting ``max_decoded`` allows.
+    """
 
 
 class UnsupportedValueError(RunStoreError):
@@ -152,7 +156,11 @@ class UnsupportedValueError(RunStoreError):
 
 
 class UnsafePickleError(RunStoreError):
-    """The pickle policy of the store forbids to write or to load this object."""
+    """The pickle policy forbids to write or to load this object.
+
+    It is a pickle, or holds an Arrow type whose class might run code, or is not signed under
+    ``signed``.
+    """
 
 
 class MissingExtraError(RunStoreError):

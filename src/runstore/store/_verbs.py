@@ -134,21 +134,22 @@ class Verbs(BulkVerbs):
             as_type: The type to return, without a copy where the libraries allow: a
                 stored pandas frame as `pyarrow.Table`, say. ``docs/api.md`` has a table.
             pickle: The policy for this call instead of the store's.
-            verify: Check the digest of the data: ``auto`` does unless a large object
-                is mapped; its structure is checked always.
+            verify: True checks every byte. ``auto`` does so, too, except for the numbers in a
+                large object that is mapped. False checks no numbers.
 
         Raises:
             NoRunContextError: Outside a run, unless *run* and *namespace* are given
                 to a store that needs no other.
             InvalidNameError: *name*, *run* or *namespace* cannot be one.
             ObjectNotFoundError: Nothing is stored there and no *default* is given.
-            CorruptObjectError: The bytes are not the ones that were written.
+            CorruptObjectError: The bytes are wrong.
             InvalidRequestError: It has no such *columns*, or no place for a digest (``.csv``) and
                 *verify* is True.
             UnsafePickleError: It is a pickle and the policy forbids to load it.
             UnsupportedValueError: It cannot be *as_type* exactly, or needs a class
                 that is missing here.
-            UnsupportedFormatError: It was written by a newer runstore.
+            UnsupportedFormatError: It cannot be read here: it was written by a newer runstore or
+                another version of a library, or would take too much memory for its size.
             StorageError: The place failed.
         """
         check_get("get", as_type, pickle, verify)
