@@ -5,9 +5,11 @@ deleted. Contexts hold their lease, so asking costs a look at two attributes. In
 process all contexts of an attempt hold the same lease, also those that were
 pickled and came back: leases are found again by their key as long as anything
 refers to them. Another process has a lease of its own under the same key, which
-whoever runs the call there revokes.
+whoever runs the call there revokes; a process that a stage has started looks at the sign
+that the run has left on this host.
 """
 
+import contextlib
 import secrets
 import threading
 import time
@@ -17,7 +19,8 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from runstore.errors import StaleRunError
-from runstore.lifetime import at_fork
+from runstore.lifetime import forget_at_fork
+from runstore.signs import Sign, Watch, process_space
 
 __all__ = ["Lease", "revoke"]
 
@@ -35,7 +38,10 @@ class Lease:
         parent: The lease that this one ends with: an attempt's run, a nested run's stage.
     """
 
-    __slots__ = ("__weakref__", "_home", "_reason", "_writes", "key", "label", "parent", "probe")
+    __slots__ = (
+        *("__weakref__", "_home", "_reason", "_sign", "_sign_at", "_watch", "_writes"),
+        *("key", "label", "parent", "probe", "told"),
+    )
 
     def __init__(self, key: str, label: str, parent: "Lease | None" = None) -> None:
         self.key = key
@@ -43,21 +49,32 @@ class Lease:
         self.parent = parent
         self.probe: Callable[[], str | None] | None = None
         """Asked before each write, where nobody else would tell: a reason to refuse it."""
+        self.told = False
+        """Whether somebody in this process revokes it in time, so that no sign is looked at."""
         self._home = _known.home
         self._reason: str | None = None
         self._writes: set[object] = set()  # those that are being published
+        # Only where there is no parent, which speaks for all that end with it:
+        self._sign: Sign | None = None  # for others
+        self._sign_at: tuple[str, str] | None = None  # its path, and where that has its meaning
+        self._watch: Watch | None = None  # of another process's
         _known.add(self)
 
     @property
     def revoked(self) -> str | None:
         """Why its contexts can no longer write, or None if they can."""
+        root = self
         lease: Lease | None = self
         while lease is not None:
             if lease._reason is not None:
                 return lease._reason
             if lease.probe is not None and (reason := lease.probe()) is not None:
                 return reason
-            lease = lease.parent
+            root, lease = lease, lease.parent
+        if root._watch is not None and not self.told:
+            for one in self._line():
+                if root._watch.is_over(one.key):
+                    return "its run has ended, or it was given up there"
         return None
 
     def check(self) -> None:
@@ -102,9 +119,38 @@ class Lease:
         if self._reason is None:
             self._reason = reason
             _known.remember(self)
+            self._tell_others()
         until = time.monotonic() + patience
         while self._writes and time.monotonic() < until:
             time.sleep(0.002)
+
+    def _tell_others(self) -> None:
+        *_, root = self._line()
+        with _known.lock:
+            sign = root._sign
+            if sign is None:
+                return
+            if root is self:
+                root._sign = None
+                sign.remove()
+            else:
+                sign.add(self.key)
+
+    def _leave_sign(self) -> None:
+        """Leave a sign for the processes that this lease goes to, if it is at home here."""
+        with _known.lock:
+            unsigned = self.parent is None and self._sign_at is None and self._reason is None
+            if not unsigned or self._home != _known.home or (space := process_space()) is None:
+                return
+            with contextlib.suppress(OSError):  # no room for it: then they are not told
+                self._sign = Sign()
+                self._sign_at = self._sign.path, space
+
+    def _look_for_sign(self, sign_at: tuple[str, str] | None) -> None:
+        """Watch the sign of another process, if it is one of this host."""
+        self._sign_at = sign_at
+        if sign_at is not None and sign_at[1] == process_space():
+            self._watch = Watch(sign_at[0])
 
     def _line(self) -> "Iterable[Lease]":
         lease: Lease | None = self
@@ -122,18 +168,31 @@ class Lease:
         return f"Lease({self.label}{', revoked' if self.revoked else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self.key, self.label, self.parent, self._home)
+        self._leave_sign()
+        state = self._home, self._reason, self._sign_at
+        return _again, (self.key, self.label, self.parent, *state)
 
 
-def _again(key: str, label: str, parent: Lease | None, home: str) -> Lease:
+def _again(
+    key: str,
+    label: str,
+    parent: Lease | None,
+    home: str,
+    reason: str | None,
+    sign_at: tuple[str, str] | None,
+) -> Lease:
     """Return the lease of *key* in this process."""
     with _known.lock:
         known = _known.leases.get(key)
         if known is not None:
+            if known._home != _known.home and known._watch is None:
+                known._look_for_sign(sign_at)
             return known
         lease = Lease(key, label, parent)
-        lease._home = home
-        if home == _known.home and parent is None:  # a run that goes on is known where it began
+        lease._home, lease._reason = home, reason
+        if home != _known.home:
+            lease._look_for_sign(sign_at)
+        elif parent is None and reason is None:  # a run that goes on is known where it began
             lease._reason = "its run has ended"
         return lease
 
@@ -148,14 +207,24 @@ class _Known:
     def __init__(self) -> None:
         self.leases: WeakValueDictionary[str, Lease] = WeakValueDictionary()
         self._revoked: deque[Lease] = deque(maxlen=_REMEMBERED)
-        self.in_new_process()
+        self.forget()
+        forget_at_fork(self)
 
-    def in_new_process(self) -> None:
+    def prepare(self) -> None:
+        """Before a fork, leave the signs that the child will look at."""
+        for lease in list(self.leases.values()):
+            lease._leave_sign()
+
+    def forget(self) -> None:
         """Start anew in a forked child: another home, no lock held, no write under way."""
+        # What it has inherited is its parent's to revoke; it sees that by the sign.
         self.lock = threading.RLock()
         self.home = secrets.token_hex(8)
         for lease in list(self.leases.values()):
             lease._writes = set()
+            lease._sign = None
+            if lease._sign_at is not None and lease._watch is None:
+                lease._look_for_sign(lease._sign_at)
 
     def add(self, lease: Lease) -> None:
         with self.lock:
@@ -166,7 +235,6 @@ class _Known:
 
 
 _known = _Known()
-at_fork(_known.in_new_process)
 
 
 def revoke(keys: Iterable[str], reason: str) -> None:

@@ -71,6 +71,8 @@ def perform(order: Order, values: tuple[Any, ...], give_up: Callable[[], None]) 
     Raises:
         FailedError: The call failed, for any reason.
     """
+    if order.lease is not None:
+        order.lease.told = True  # below, or by the engine
     try:
         # A context of its own, or a variable set by one stage would be seen by the next; a
         # copy, since engines keep there what lets a task submit further ones.

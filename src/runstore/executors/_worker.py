@@ -75,6 +75,8 @@ def _outcome(payload: bytes, pipe: "Connection[Any, Any]") -> tuple[bytes, bytes
             lease, function, args = pickle.loads(payload)  # noqa: S301 - from our own parent
         finally:
             pipe.send_bytes(BEGUN)  # a timeout does not count the imports of a new process
+        if lease is not None:
+            lease.told = True  # below, or by the end of this process
         result = function(*args)
     except BaseException as exc:  # noqa: BLE001 - a stage's own error, raised by the caller
         if lease is not None:

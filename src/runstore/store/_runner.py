@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 from runstore.context import RunProcess, WorkflowRun
+from runstore.signs import process_space
 
 __all__ = ["seen_from_here", "this_process"]
 
@@ -12,7 +13,9 @@ __all__ = ["seen_from_here", "this_process"]
 def this_process() -> RunProcess:
     """Describe this process, for the record of a run that it carries out."""
     pid = os.getpid()
-    return RunProcess(host=socket.gethostname(), space=_space(), pid=pid, started=_started(pid))
+    return RunProcess(
+        host=socket.gethostname(), space=process_space(), pid=pid, started=_started(pid)
+    )
 
 
 def seen_from_here(run: WorkflowRun) -> WorkflowRun:
@@ -24,7 +27,7 @@ def seen_from_here(run: WorkflowRun) -> WorkflowRun:
     runner = run.runner
     if run.state != "running" or runner is None or runner.space is None:
         return run
-    if (runner.host, runner.space) != (socket.gethostname(), _space()) or _lives(runner):
+    if (runner.host, runner.space) != (socket.gethostname(), process_space()) or _lives(runner):
         return run
     return run.model_copy(update={"state": "lost"})
 
@@ -38,15 +41,6 @@ def _lives(runner: RunProcess) -> bool:
         pass  # it is somebody else's, and there
     started = _started(runner.pid)
     return started is None or started == runner.started  # a process number is used again
-
-
-def _space() -> str | None:
-    """Name the boot and the container in which process numbers have their meaning."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:  # not Linux
-        return None
 
 
 def _started(pid: int) -> int | None:

@@ -1,0 +1,114 @@
+"""Signs for other processes of this host: what was allowed by a process that they came from.
+
+A sign is a small file that exists as long as a run goes on. What was given up meanwhile is
+added to it. So a process that a stage has started, and that nobody else could tell, sees
+by one look at a file whether it may still write.
+"""
+
+import atexit
+import contextlib
+import functools
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from runstore.lifetime import at_fork
+
+__all__ = ["Sign", "Watch", "process_space"]
+
+_LENGTH = 16  # bytes of what was given up
+
+
+@functools.cache
+def process_space() -> str | None:
+    """Name the boot and the container in which process numbers and files have their meaning."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        spaces = [str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in ("pid", "mnt")]
+        return " ".join([boot, *spaces])
+    except OSError:  # not Linux
+        return None
+
+
+class Sign:
+    """A sign of this process.
+
+    Raises:
+        OSError: There is no room for temporary files.
+    """
+
+    def __init__(self) -> None:
+        fd, self.path = tempfile.mkstemp(dir=_folder.path())
+        os.close(fd)
+
+    def add(self, key: str) -> None:
+        """Say that what *key* names was given up."""
+        with contextlib.suppress(FileNotFoundError):
+            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+            try:
+                os.write(fd, _digest(key))
+            finally:
+                os.close(fd)
+
+    def remove(self) -> None:
+        """Say that all of it is over."""
+        with contextlib.suppress(FileNotFoundError):
+            Path(self.path).unlink()
+
+
+class Watch:
+    """A sign of another process of this host.
+
+    Args:
+        path: Where it is.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._size = 0
+        self._given_up: frozenset[bytes] = frozenset()
+
+    def is_over(self, key: str) -> bool:
+        """Say whether all of it is over, or what *key* names was given up."""
+        try:
+            size = self._path.stat().st_size
+            if size != self._size:
+                data = self._path.read_bytes()
+                starts = range(0, len(data), _LENGTH)
+                self._given_up = frozenset(data[at : at + _LENGTH] for at in starts)
+                self._size = size
+        except FileNotFoundError:
+            return True
+        return bool(self._given_up) and _digest(key) in self._given_up
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="surrogatepass")).digest()[:_LENGTH]
+
+
+class _Folder:
+    """The folder of this process's signs; made with the first one, gone with the process."""
+
+    def __init__(self) -> None:
+        self._path: str | None = None
+
+    def path(self) -> str:
+        if self._path is None:
+            self._path = tempfile.mkdtemp(prefix="runstore-signs-")
+            atexit.register(_remove, self._path, os.getpid())
+        return self._path
+
+    def forget(self) -> None:
+        """Have none; in a forked child, which leaves its parent's alone."""
+        self._path = None
+
+
+def _remove(path: str, pid: int) -> None:
+    if os.getpid() == pid:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+_folder = _Folder()
+at_fork(_folder.forget)

@@ -1,0 +1,115 @@
+"""Processes that a stage has started itself: what they still do once it was given up."""
+
+import gc
+import multiprocessing
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.engines import leftovers
+
+from runstore import (
+    ContextProcessPoolExecutor,
+    ObjectStore,
+    StageError,
+    bind,
+    get_run_context,
+    run_workflow,
+)
+
+METHODS = ["spawn", "forkserver", "fork"]
+pytestmark = [
+    pytest.mark.parametrize("method", METHODS),
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+]
+
+
+def signs() -> list[str]:
+    """Return the signs that this process has left."""
+    found = Path(tempfile.gettempdir()).glob("runstore-signs-*/*")
+    return [str(path) for path in found if path.stat().st_uid == os.getuid()]
+
+
+def refused(told: str, why: str) -> list[bool]:
+    """Say of each try whether it was refused for this reason."""
+    return [line.startswith("refused") and why in line for line in told.splitlines()]
+
+
+@pytest.fixture
+def pool(method: str) -> Any:
+    """A pool of one process that outlives the runs."""
+    context = multiprocessing.get_context(method)
+    with ContextProcessPoolExecutor(1, mp_context=context) as pool:
+        yield pool
+
+
+def test_a_retry_wins(pool: Any, store: ObjectStore, tmp_path: Path) -> None:
+    """A process that a failed attempt has left at work cannot replace what the next one puts."""
+
+    def stage() -> str:
+        if leftovers.attempt() == 1:
+            pool.submit(leftovers.try_to_put, tmp_path)
+            raise ConnectionError("try again")
+        leftovers.put_new()
+        (tmp_path / "go").write_text("go")
+        return leftovers.await_file(tmp_path / "told")
+
+    told = run_workflow(leftovers.flow(stage, retries=1), run="r1", store=store).result
+    assert [True, True] == refused(told, "was given up")
+    view = store.at(namespace="default", run="r1")
+    assert ["new", "new"] == [view.get("x"), view.get("x", scope="namespace")]
+
+
+def test_a_finished_run_stays_as_it_is(pool: Any, store: ObjectStore, tmp_path: Path) -> None:
+    """Neither a task that is at work, nor a bound function that comes later, writes into it."""
+    before = set(signs())
+
+    def stage() -> Any:
+        leftovers.put_new()
+        pool.submit(leftovers.try_to_put, tmp_path)
+        return bind(leftovers.try_to_put)
+
+    late = run_workflow(leftovers.flow(stage), run="r1", store=store).result
+    (tmp_path / "go").write_text("go")
+    assert [True, True] == refused(leftovers.await_file(tmp_path / "told"), "its run has ended")
+    (tmp_path / "told").unlink()
+    pool.submit(late, tmp_path).result()
+    assert [True, True] == refused((tmp_path / "told").read_text(), "its run has ended")
+    assert before == set(signs())
+
+
+def test_they_write_while_the_run_goes_on(pool: Any, store: ObjectStore, tmp_path: Path) -> None:
+    """Until then they write as ever, also into the run of an attempt that has ended well."""
+    (tmp_path / "go").write_text("go")
+
+    def stage() -> str:
+        pool.submit(leftovers.try_to_put, tmp_path).result()
+        return leftovers.await_file(tmp_path / "told")
+
+    told = run_workflow(leftovers.flow(stage), run="r1", store=store).result
+    assert ["written", "written"] == told.splitlines()
+
+
+def test_a_process_without_a_pool(method: str, store: ObjectStore, tmp_path: Path) -> None:
+    """The same holds for a process of multiprocessing, also if nothing was pickled for it."""
+    context = multiprocessing.get_context(method)
+    kept = []
+
+    def stage() -> None:
+        leftovers.put_new()
+        process = context.Process(
+            target=bind(leftovers.try_to_put, get_run_context()), args=(tmp_path,)
+        )
+        process.start()
+        kept.append(process)
+        raise LookupError("no luck")
+
+    with pytest.raises(StageError):
+        run_workflow(leftovers.flow(stage), run="r1", store=store)
+    (tmp_path / "go").write_text("go")
+    told = leftovers.await_file(tmp_path / "told")
+    kept[0].join()
+    assert [True, True] == [line.startswith("refused") for line in told.splitlines()]
+    gc.collect()
