@@ -35,7 +35,6 @@ _AWAY = {
     errno.EHOSTUNREACH,
     errno.ENETUNREACH,
     errno.ENOTCONN,  # the process behind a FUSE mount is gone
-    errno.EREMOTEIO,
     errno.ESTALE,
     errno.EIO,
 }

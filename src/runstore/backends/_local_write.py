@@ -41,8 +41,7 @@ class LocalWrite:
         self._path: str | None = None
         self._file = Descriptor(inherited=False)
         self._lock = KeyLock(root, key)
-        self.published = False
-        """Whether readers see the object."""
+        self._ended = False
 
     def begin(self) -> None:
         """Make the temporary file.
@@ -112,6 +111,8 @@ class LocalWrite:
 
     def end(self) -> None:
         """Remove what is left of the write. Nothing more happens if it is called again."""
+        if self._ended:
+            return
         try:
             # A child that was forked meanwhile must not remove the parent's file.
             if self._path is not None and self._pid == os.getpid():
@@ -120,6 +121,7 @@ class LocalWrite:
         finally:
             self._lock.release()
             self._file.close()
+        self._ended = True
 
     def _compare_and_swap(self, if_match: str) -> None:
         if not self._lock.take(alone=True):
@@ -141,7 +143,7 @@ class LocalWrite:
             place()
         except FileNotFoundError:
             if self._is_there():
-                self._keep()  # an NFS client that lost an answer has asked twice
+                self._path = None  # an NFS client that lost an answer has asked twice
                 return
             os.makedirs(os.path.dirname(self._target), exist_ok=True)
             place()
@@ -149,7 +151,7 @@ class LocalWrite:
     def _rename(self) -> None:
         assert self._path is not None
         os.replace(self._path, self._target)
-        self._keep()
+        self._path = None
 
     def _link(self) -> None:
         assert self._path is not None
@@ -158,11 +160,7 @@ class LocalWrite:
         except FileExistsError as exc:
             if not self._is_there():  # see above
                 raise exists_already(self._ref) from exc
-        self.published = True  # end() removes the other name
-
-    def _keep(self) -> None:
-        self._path = None
-        self.published = True
+        # end() removes the other name
 
     def _is_there(self) -> bool:
         """Say whether the file at the target is the one that was written."""
