@@ -85,6 +85,22 @@ def test_nothing_listens(engine):
     fails(backend, errors.BackendUnavailableError, "nothing listens there", ["put"])
 
 
+def test_a_large_put_to_nowhere(engine):
+    """A large put that never reached a server says so, and not that it may have been written."""
+    backend = opened(engine, f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(errors.BackendUnavailableError, match="nothing listens there"):
+        backend.put("a.json", [bytes(80 << 20)])
+
+
+def test_a_file_of_profiles_that_is_not_needed(engine, server, monkeypatch, tmp_path):
+    """With explicit keys and endpoint, a configuration that cannot be read does not matter."""
+    (tmp_path / "none").write_text("this is no configuration")
+    opened(engine, server.endpoint).put("a.json", [b"x"])
+    fails(
+        opened(engine, None), errors.SettingsError, "configuration file .* cannot be read", ["put"]
+    )
+
+
 def test_a_server_that_starts_is_waited_for(engine, tmp_path):
     """A port that refuses connections for a moment is tried again."""
     import threading

@@ -207,6 +207,9 @@ WAYS = {
             "config_kwargs": {"s3": {"addressing_style": "virtual"}},
         },
     ),
+    "an endpoint may have a path": Way(
+        "{a}/minio/bucket/p/x", env=KEYS, options={"endpoint_url": "{a}/minio/"}
+    ),
     "use_ssl=False is AWS by plain http": Way(
         "http://bucket.s3.us-east-1.amazonaws.com/p/x",
         env={**KEYS, "http_proxy": "{a}"},

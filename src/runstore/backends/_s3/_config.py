@@ -70,7 +70,7 @@ class S3Config:
         profile = given.get("profile") or named_profile()
         # A profile that only the environment names matters only where something is taken from it.
         needed = "profile" in given or (signed and "key" not in given)
-        settings = profile_settings(profile, required=needed)
+        settings = _settings(given, profile, needed)
         region = checked_region(
             given.get("region")
             or os.environ.get("AWS_REGION")
@@ -101,6 +101,16 @@ class S3Config:
             proxy=proxy_for(endpoint, host if path_style else f"{bucket}.{host}"),
             encryption=tuple(sorted(given.get("encryption", {}).items())),
         )
+
+
+def _settings(given: Mapping[str, Any], profile: str | None, needed: bool) -> dict[str, str]:
+    """Return the profile's settings; none if it cannot be read, and all that matters is given."""
+    try:
+        return profile_settings(profile, required=needed)
+    except SettingsError:
+        if needed or "endpoint_url" not in given:
+            raise
+        return {}
 
 
 def _credentials(given: Mapping[str, Any], region: str) -> Credentials:

@@ -45,7 +45,7 @@ def trusted_certificates(given: bool | str | None, profile: Mapping[str, str]) -
         source, found = next(((s, path) for s, path in named.items() if path), ("", ""))
     if not found:
         return True
-    path = str(Path(found).expanduser())
+    path = os.path.expanduser(found)  # noqa: PTH111 - a Path's raises where there is no home
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except OSError as exc:  # SSLError is one

@@ -39,6 +39,7 @@ _AT_ONCE = 8  # parts in flight
 _PAGE = 1000
 _SENT_AT_ONCE = 64 << 10  # bytes of a request that the system takes over at once
 _COLLECTED = 32 << 20  # bytes of an answer that are held twice, at most
+_ASKED_AGAIN = timedelta(minutes=1)  # botocore renews credentials ten minutes before they end
 _ANSWERS_OF_S3 = frozenset({"NoSuchKey", "NoSuchObject", "AccessDenied", "InvalidRange"})
 _LOGIN = frozenset({"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"})
 
@@ -110,9 +111,9 @@ class ObstoreClient:
         _runtime.pid = os.getpid()
         self._api = obstore
         self._config, self._longest = config, timeout
-        self._failures = _Failures(config)
-        self._provider = _Provider(config.credentials) if config.credentials is not None else None
         self._stores: dict[tuple[float, bool, bool, bool], Any] = {}
+        self._failures = _Failures(config, self._stores)
+        self._provider = _Provider(config.credentials) if config.credentials is not None else None
         self._other: Parts | None = None
         self._loop: EventLoop | None = None
 
@@ -353,7 +354,7 @@ class ObstoreClient:
                 },
                 **extra,
             )
-        except (self._api.exceptions.BaseError, ValueError, TypeError) as exc:
+        except (self._api.exceptions.BaseError, ValueError, TypeError, OSError) as exc:
             raise SettingsError(f"obstore does not take these settings: {exc}") from exc
 
 
@@ -386,8 +387,8 @@ class _Steps:
 class _Failures:
     """Turn what obstore raises into `Failure`; one object, used again and again."""
 
-    def __init__(self, config: S3Config) -> None:
-        self._credentials = config.credentials
+    def __init__(self, config: S3Config, stores: dict[Any, Any]) -> None:
+        self._credentials, self._stores = config.credentials, stores
         self._host = config.base.partition("://")[2]
 
     def __enter__(self) -> None:
@@ -405,6 +406,7 @@ class _Failures:
         failure = as_failure(exc, self._host)
         if failure.code in _LOGIN and self._credentials is not None:
             self._credentials.forget()
+            self._stores.clear()  # each has a copy of them
         raise failure from self._hidden(exc)
 
     def _hidden(self, exc: BaseException) -> BaseException:
@@ -424,11 +426,13 @@ def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
-_NOW = datetime.fromtimestamp(0, UTC)  # out of date at once: obstore asks before each request
-
-
 class _Provider:
-    """Gives obstore the credentials of each request."""
+    """Gives obstore the credentials it signs with; it keeps them as long as it is told.
+
+    The environment's do not change for this client: with another environment there is another.
+    """
+
+    refresh_threshold = timedelta(0)
 
     def __init__(self, credentials: Credentials) -> None:
         self.credentials = credentials
@@ -436,9 +440,10 @@ class _Provider:
     def __call__(self) -> dict[str, Any]:
         keys = self.credentials.current()
         assert keys is not None  # or the store would have none of this
+        fixed = self.credentials.at_hand() is not None
         return {
             "access_key_id": keys.key,
             "secret_access_key": keys.secret,
             "token": keys.token,
-            "expires_at": _NOW,
+            "expires_at": None if fixed else datetime.now(UTC) + _ASKED_AGAIN,
         }

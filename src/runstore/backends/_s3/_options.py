@@ -6,7 +6,6 @@ travel in a store's address.
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -216,7 +215,7 @@ def _trusted(value: Any, name: str) -> bool | str:
     if not isinstance(value, (str, os.PathLike)) or not str(value):
         raise SettingsError(f"{name} is True, False, or the path of a file of certificates")
     path = os.fspath(value)
-    if not Path(path).expanduser().is_file():
+    if not os.path.isfile(os.path.expanduser(path)):  # noqa: PTH111, PTH113
         raise SettingsError(
             f"{name} names {path}, and there is no such file: give a file of PEM certificates"
         )

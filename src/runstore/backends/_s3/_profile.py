@@ -28,8 +28,8 @@ def profile_settings(profile: str | None, *, required: bool = True) -> dict[str,
     Raises:
         SettingsError: A file cannot be read, or a required profile does not exist.
     """
-    config = Path(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
-    keys = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials").expanduser()
+    config = _path("AWS_CONFIG_FILE", "~/.aws/config")
+    keys = _path("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
     parser, credentials = _parsed(config), _parsed(keys)
     name = profile or "default"
     section = next((s for s in parser.sections() if _profile_of(s) == name), None)
@@ -47,6 +47,11 @@ def profile_settings(profile: str | None, *, required: bool = True) -> dict[str,
     if "endpoint_url" in nested:
         found["endpoint_url"] = nested["endpoint_url"]
     return found
+
+
+def _path(variable: str, usual: str) -> Path:
+    # Not Path.expanduser: that raises where there is no home.
+    return Path(os.path.expanduser(os.environ.get(variable) or usual))  # noqa: PTH111
 
 
 def _parsed(path: Path) -> configparser.RawConfigParser:

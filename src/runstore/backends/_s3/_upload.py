@@ -117,16 +117,20 @@ class Uploader:
             return self._after(name, mark, failed)
 
     def _streamed(self, name: str, blocks: Blocks) -> str:
-        mark = secrets.token_hex(16)
+        mark, taken_all = secrets.token_hex(16), False
 
         def steps() -> Iterator[memoryview]:
+            nonlocal taken_all
             # Views of at most a part's size, so that few are on their way at a time.
             while taken := blocks.take(_STREAMED_PART):
                 yield from taken
+            taken_all = True
 
         try:
             return self._client.stream(name, steps(), _STREAMED_PART, mark, self._timeout / 3)
         except Failure as failure:
+            # The client tries again by itself: an earlier attempt may have completed it.
+            failure.sent |= taken_all
             return self._after(name, mark, [failure])
 
     def _in_parts(self, name: str, blocks: Blocks, condition: Condition, parts: Parts) -> str:
