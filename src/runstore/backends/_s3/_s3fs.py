@@ -242,7 +242,8 @@ class S3fsClient:
         if length > into.nbytes:
             raise Failure(412, "PreconditionFailed", "another version came: it is larger")
         filled = 0
-        async with answer["Body"] as body:
+        body = answer["Body"]
+        async with body:  # before aiobotocore 3 it gives aiohttp's own answer
             async for chunk in _chunks(body, self._host):
                 if filled + len(chunk) > length:
                     raise Failure(0, "", "more bytes came than announced")
