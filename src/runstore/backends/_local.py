@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from runstore.arguments import printable
 from runstore.backends._base import Entry, delete_each
 from runstore.backends._descriptor import Descriptor
 from runstore.backends._errors import (
@@ -121,8 +122,14 @@ class LocalBackend:
             return [
                 name
                 for name, is_folder in self._scan(prefix)
-                if is_folder and next(self._walk(f"{prefix}{name}"), None) is not None
+                if is_folder and self._holds_anything(f"{prefix}{name}")
             ]
+
+    def _holds_anything(self, prefix: str) -> bool:
+        try:
+            return next(self._walk(prefix), None) is not None
+        except PermissionError:
+            return True  # for all we know; whoever looks into it is told
 
     def delete(self, key: str) -> None:
         """See `runstore.backends.Backend.delete`."""
@@ -278,7 +285,7 @@ def _fault_of_root(root: str) -> str | None:
 
 def _warn_left_out(path: str, what: str) -> None:
     message = f"{path} is {what}, not an object: it is left out. Move it out of the store"
-    warnings.warn(UnreadableWarning(message), stacklevel=2)
+    warnings.warn(UnreadableWarning(printable(message)), stacklevel=2)
 
 
 def _entry(key: str, found: os.stat_result) -> Entry:

@@ -19,7 +19,14 @@ from runstore.cli._output import (
     table,
 )
 from runstore.cli._refs import Ref, parse_ref, resolved
-from runstore.cli._scopes import must_be_there, objects_in, objects_of, run_names, totals
+from runstore.cli._scopes import (
+    each_readable,
+    must_be_there,
+    objects_in,
+    objects_of,
+    run_names,
+    totals,
+)
 from runstore.errors import CorruptObjectError, ObjectNotFoundError, UnsupportedFormatError
 from runstore.keys import SHARED
 
@@ -122,8 +129,9 @@ def du(
     place = open_store(store)
     parts: dict[str, dict[str, int]] = {}
     if ref is None:
-        for namespace in place.namespaces():
-            parts[namespace] = totals(objects_in(place, namespace))
+        parts |= each_readable(
+            place.namespaces(), lambda namespace: totals(objects_in(place, namespace))
+        )
     else:
         at = resolved(place, parse_ref(ref))
         must_be_there(place, at)
@@ -192,13 +200,12 @@ def list_objects(store: "ObjectStore", at: Ref, *, details: bool, as_json: bool 
 
 
 def _list_namespaces(store: "ObjectStore", as_json: bool) -> None:
+    def look(namespace: str) -> tuple[int, int]:
+        return len(run_names(store, namespace)), len(objects_of(store, namespace, None))
+
     found = [
-        {
-            "namespace": namespace,
-            "runs": len(run_names(store, namespace)),
-            "shared": len(objects_of(store, namespace, None)),
-        }
-        for namespace in store.namespaces()
+        {"namespace": namespace, "runs": runs, "shared": shared}
+        for namespace, (runs, shared) in each_readable(store.namespaces(), look)
     ]
     if as_json:
         emit_json({"store": store.url, "namespaces": found})

@@ -1,17 +1,20 @@
 """What namespaces and runs there are, and what they hold."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
+from runstore.cli._output import say
 from runstore.cli._refs import Ref
-from runstore.errors import ObjectNotFoundError
+from runstore.errors import AccessDeniedError, ObjectNotFoundError
 from runstore.keys import SHARED
 
 if TYPE_CHECKING:
     from runstore.context import WorkflowRun
     from runstore.store import ObjectInfo, ObjectStore
 
-__all__ = ["must_be_there", "objects_in", "objects_of", "run_names", "totals"]
+T = TypeVar("T")
+
+__all__ = ["each_readable", "must_be_there", "objects_in", "objects_of", "run_names", "totals"]
 
 
 def run_names(store: "ObjectStore", namespace: str) -> "dict[str, WorkflowRun | None]":
@@ -20,6 +23,28 @@ def run_names(store: "ObjectStore", namespace: str) -> "dict[str, WorkflowRun | 
     for name in store.runs_with_objects(namespace):
         names.setdefault(name, None)
     return names
+
+
+def each_readable(names: Iterable[str], look: Callable[[str], T]) -> Iterator[tuple[str, T]]:
+    """Give each name with what *look* finds; one that is denied costs a warning, not the others.
+
+    Raises:
+        AccessDeniedError: All of them are denied.
+    """
+    denied: list[AccessDeniedError] = []
+    found = 0
+    for name in names:
+        try:
+            seen = look(name)
+        except AccessDeniedError as exc:
+            denied.append(exc)
+            continue
+        found += 1
+        yield name, seen
+    if denied and not found:
+        raise denied[0]
+    for error in denied:
+        say(f"warning: left out: {error}")
 
 
 def must_be_there(store: "ObjectStore", at: Ref) -> None:

@@ -8,6 +8,7 @@ from runstore.backends import Backend
 from runstore.buffers import flat
 from runstore.context import WorkflowRun, revoke
 from runstore.errors import (
+    AccessDeniedError,
     BackendUnavailableError,
     BucketNotFoundError,
     CorruptObjectError,
@@ -95,7 +96,14 @@ def list_runs(backend: Backend, namespace: str | None) -> list[WorkflowRun]:
     runs: list[WorkflowRun] = []
     left_out: list[RunStoreError] = []
     for name in filter(None, names):
-        for entry in backend.list(record_key(name, "")):
+        try:
+            entries = list(backend.list(record_key(name, "")))
+        except AccessDeniedError as exc:
+            if namespace is not None:
+                raise
+            left_out.append(exc)
+            continue
+        for entry in entries:
             if entry.key.endswith("/"):
                 continue  # the empty object by which consoles of S3 stand in for a folder
             try:
