@@ -45,6 +45,7 @@ class Loud:
         ({"password": 1}, "dict"),
         (Loud(), "Loud"),
         (Loud, "the type Loud"),
+        (type("int", (), {"__module__": "mine"})(), "mine.int"),
     ],
     ids=lambda value: value if isinstance(value, str) and value.isprintable() else "value",
 )

@@ -5,6 +5,7 @@ what it must be, what it was, and the way out. A message shows short plain value
 value is named by its type: its own ``repr`` might be huge, secret, or fail.
 """
 
+import builtins
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
@@ -41,14 +42,21 @@ _TINY = sys.float_info.min
 def shown(value: object) -> str:
     """Return a short text that says what *value* is; no code of its class is run."""
     kind = type(value)
-    if value is None or isinstance(value, (bool, float)):
-        return repr(value) if kind in (bool, float, type(None)) else kind.__name__
+    if value is None or (isinstance(value, (bool, float)) and kind in (bool, float)):
+        return repr(value)
     if isinstance(value, int) and kind is int:
         return repr(value) if abs(value) < _LARGEST_SHOWN else "a very large int"
     if isinstance(value, str) and kind is str:
         text = repr(value[:_LONGEST_SHOWN])  # which writes out what is not printable
         return text if len(value) <= _LONGEST_SHOWN else f"{text}…"
-    return f"the type {value.__name__}" if isinstance(value, type) else kind.__name__
+    return f"the type {_named(value)}" if isinstance(value, type) else _named(kind)
+
+
+def _named(kind: type) -> str:
+    """Return the name of a class; with its module if there is a builtin of that name, too."""
+    name = kind.__name__
+    foreign = kind.__module__ != "builtins" and hasattr(builtins, name)
+    return f"{kind.__module__}.{name}" if foreign else name
 
 
 def printable(text: str, *, lines: bool = False) -> str:
@@ -89,7 +97,7 @@ def unfit(
         error: The class of the error.
         by_type: Name the type of *value* even if it is short: the type is what is wrong.
     """
-    given = type(value).__name__ if by_type else shown(value)
+    given = _named(type(value)) if by_type else shown(value)
     told = f"{call}: {argument} must be {expected}, not {given}"
     return error(f"{told}; {hint}" if hint else told)
 
