@@ -209,6 +209,24 @@ def test_the_order_of_a_durable_write(tmp_path):
     assert ["fsync", "rename", "fsync"] == calls
 
 
+def test_a_durable_write_waits_for_the_folders_it_made(tmp_path, monkeypatch):
+    """After a power cut no folder on the way to the object is missing."""
+    synced, fsync = [], os.fsync
+
+    def syncing(fd):
+        synced.append(Path(f"/proc/self/fd/{fd}").readlink())
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    backend = LocalBackend(str(tmp_path / "new/root"), durable=True)
+    backend.put("n/r/a.arrow", [b"x"])
+    root = tmp_path / "new/root"
+    assert [root / "n/r", root / "n", root, root.parent, tmp_path] == synced[1:]
+    synced.clear()
+    backend.put("n/r/b.arrow", [b"x"])
+    assert [root / "n/r"] == synced[1:]
+
+
 @pytest.mark.parametrize(
     ("url", "options", "said"),
     [

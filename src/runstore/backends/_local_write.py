@@ -41,6 +41,7 @@ class LocalWrite:
         self._path: str | None = None
         self._file = Descriptor(inherited=False)
         self._lock = KeyLock(root, key)
+        self._was_there: str | None = None  # the folder in which others were made
         self._ended = False
 
     def begin(self) -> None:
@@ -55,7 +56,7 @@ class LocalWrite:
             try:
                 fd = self._file.open(self._path, flags)
             except FileNotFoundError:
-                os.makedirs(os.path.dirname(self._path), exist_ok=True)
+                self._make_folder(self._path)
                 fd = self._file.open(self._path, flags)
             # A sweeper may have met the file before it was locked. It locks what it removes.
             if lock_file(fd, fcntl.LOCK_EX) is not False and os.fstat(fd).st_nlink:
@@ -107,7 +108,7 @@ class LocalWrite:
         finally:
             self._lock.release()
         if self._durable:
-            sync_folder(os.path.dirname(self._target), self._ref, "written")
+            self._sync_folders()
 
     def end(self) -> None:
         """Remove what is left of the write. Nothing more happens if it is called again."""
@@ -145,7 +146,7 @@ class LocalWrite:
             if self._is_there():
                 self._path = None  # an NFS client that lost an answer has asked twice
                 return
-            os.makedirs(os.path.dirname(self._target), exist_ok=True)
+            self._make_folder(self._target)
             place()
 
     def _rename(self) -> None:
@@ -161,6 +162,22 @@ class LocalWrite:
             if not self._is_there():  # see above
                 raise exists_already(self._ref) from exc
         # end() removes the other name
+
+    def _make_folder(self, path: str) -> None:
+        folder = there = os.path.dirname(path)
+        while not os.path.isdir(there) and there != "/":
+            there = os.path.dirname(there)
+        os.makedirs(folder, exist_ok=True)
+        if self._was_there is None or len(there) < len(self._was_there):
+            self._was_there = there
+
+    def _sync_folders(self) -> None:
+        """Wait for the object's name and, where folders were made, for theirs."""
+        folder = os.path.dirname(self._target)
+        sync_folder(folder, self._ref, "written")
+        while self._was_there is not None and len(folder) > len(self._was_there):
+            folder = os.path.dirname(folder)
+            sync_folder(folder, self._ref, "written")
 
     def _is_there(self) -> bool:
         """Say whether the file at the target is the one that was written."""
