@@ -10,8 +10,6 @@ import contextlib
 import functools
 import hashlib
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from runstore.lifetime import at_fork
@@ -40,6 +38,8 @@ class Sign:
     """
 
     def __init__(self) -> None:
+        import tempfile  # slow to import
+
         fd, self.path = tempfile.mkstemp(dir=_folder.path())
         os.close(fd)
 
@@ -96,6 +96,8 @@ class _Folder:
 
     def path(self) -> str:
         if self._path is None:
+            import tempfile
+
             self._path = tempfile.mkdtemp(prefix="runstore-signs-")
             atexit.register(_remove, self._path, os.getpid())
         return self._path
@@ -106,6 +108,8 @@ class _Folder:
 
 
 def _remove(path: str, pid: int) -> None:
+    import shutil
+
     if os.getpid() == pid:
         shutil.rmtree(path, ignore_errors=True)
 

@@ -246,3 +246,20 @@ def test_the_context_of_the_stage_carries_the_lease(leased):
     for ctx in (leased.model_copy(), leased.at_stage("t"), pickle.loads(pickle.dumps(leased))):
         assert leased.lease is ctx.lease
     assert leased == bind(get_run_context, leased)()
+
+
+def test_a_lease_ends_with_its_last_reference(run):
+    """Leases are in no cycle: they are forgotten at once, not when Python looks for cycles."""
+    from runstore.context._lease import _known
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(_known.leases)
+        lease = attempt(run)
+        pickle.loads(pickle.dumps(lease))
+        assert before + 1 == len(_known.leases)
+        del lease
+        assert before == len(_known.leases)
+    finally:
+        gc.enable()

@@ -72,7 +72,9 @@ def ordinary(top: str) -> ModuleSpec | None:
         where = None
         if finder is PathFinder:
             where = [entry for entry in sys.path if not entry.endswith(_TAIL)]
-        if (spec := finder.find_spec(top, where)) is not None:
+        find = getattr(finder, "find_spec", None)  # very old ones have none
+        spec: ModuleSpec | None = None if find is None else find(top, where)
+        if spec is not None:
             return spec
     return None
 

@@ -43,7 +43,7 @@ __all__ = [
     "to_stdout",
 ]
 
-_STATES = {"finished": "green", "failed": "red", "damaged": "red", "running": "cyan"}
+_STATES = {"finished": "green", "failed": "red", "damaged": "red", "lost": "red", "running": "cyan"}
 
 
 class Column(NamedTuple):

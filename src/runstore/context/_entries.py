@@ -155,7 +155,10 @@ def _is_iterated(frame: FrameType) -> bool:
 
 
 def _instruction(frame: FrameType) -> str:
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]]
+    code, at = frame.f_code.co_code, frame.f_lasti
+    while dis.opname[code[at]] == "CACHE" and at > 0:  # stands behind its instruction
+        at -= 2
+    return dis.opname[code[at]]
 
 
 def _place() -> tuple[int, Any]:

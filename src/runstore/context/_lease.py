@@ -39,7 +39,7 @@ class Lease:
     """
 
     __slots__ = (
-        *("__weakref__", "_home", "_reason", "_sign", "_sign_at", "_watch", "_writes"),
+        *("__weakref__", "_above", "_home", "_reason", "_sign", "_sign_at", "_watch", "_writes"),
         *("key", "label", "parent", "probe", "told"),
     )
 
@@ -47,6 +47,7 @@ class Lease:
         self.key = key
         self.label = label
         self.parent = parent
+        self._above: tuple[Lease, ...] = () if parent is None else (parent, *parent._above)
         self.probe: Callable[[], str | None] | None = None
         """Asked before each write, where nobody else would tell: a reason to refuse it."""
         self.told = False
@@ -63,19 +64,16 @@ class Lease:
     @property
     def revoked(self) -> str | None:
         """Why its contexts can no longer write, or None if they can."""
-        root = self
-        lease: Lease | None = self
-        while lease is not None:
+        for lease in (self, *self._above):
             if lease._reason is not None:
                 return lease._reason
             if lease.probe is not None and (reason := lease.probe()) is not None:
                 return reason
-            root, lease = lease, lease.parent
-        if root._watch is not None and not self.told:
-            for one in self._line():
-                if root._watch.is_over(one.key):
-                    return "its run has ended, or it was given up there"
-        return None
+        watch = lease._watch  # the last one has it
+        if watch is None or self.told:
+            return None
+        given_up = any(watch.is_over(one.key) for one in (self, *self._above))
+        return "its run has ended, or it was given up there" if given_up else None
 
     def check(self) -> None:
         """Return if its contexts may write.
@@ -97,7 +95,10 @@ class Lease:
         Raises:
             StaleRunError: It must not be.
         """
-        for lease in self._line():  # first this, then the check: `revoke` does it the other way
+        for lease in (
+            self,
+            *self._above,
+        ):  # first this, then the check: `revoke` does it the other way
             lease._writes.add(write)
         try:
             self.check()
@@ -107,7 +108,7 @@ class Lease:
 
     def end(self, write: object) -> None:
         """Note that *write* has been published, or has failed."""
-        for lease in self._line():
+        for lease in (self, *self._above):
             lease._writes.discard(write)
 
     def revoke(self, reason: str, patience: float = _PATIENCE) -> None:
@@ -125,7 +126,7 @@ class Lease:
             time.sleep(0.002)
 
     def _tell_others(self) -> None:
-        *_, root = self._line()
+        root = self._above[-1] if self._above else self
         with _known.lock:
             sign = root._sign
             if sign is None:
@@ -151,12 +152,6 @@ class Lease:
         self._sign_at = sign_at
         if sign_at is not None and sign_at[1] == process_space():
             self._watch = Watch(sign_at[0])
-
-    def _line(self) -> "Iterable[Lease]":
-        lease: Lease | None = self
-        while lease is not None:
-            yield lease
-            lease = lease.parent
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Lease) and self.key == other.key

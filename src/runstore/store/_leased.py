@@ -86,7 +86,7 @@ def leased(objects: Objects, lease: Lease) -> Objects:
         StaleRunError: It is revoked already.
     """
     lease.check()
-    twin = Objects.__new__(Objects)
-    twin.__dict__.update(objects.__dict__)
-    twin.backend = cast("Backend", LeasedBackend(objects.backend, lease))
+    twin = Objects.__new__(Objects)  # copy.copy() would take three microseconds
+    backend = cast("Backend", LeasedBackend(objects.backend, lease))
+    twin.__dict__ = {**objects.__dict__, "backend": backend}
     return twin

@@ -14,6 +14,8 @@ depends on how fast a machine is.
 
 import os
 import sys
+import threading
+import time
 from abc import ABC, abstractmethod
 from concurrent.futures import wait
 from contextvars import ContextVar
@@ -23,6 +25,7 @@ from typing import Any, ClassVar, NoReturn
 import pytest
 
 from runstore.context import (
+    Lease,
     Metadata,
     Stage,
     StoreAddress,
@@ -144,6 +147,13 @@ class ExecutorTests(ABC):
             _say(pipe)  # lets the abandoned thread end
         assert 1 == executor.fetch(executor.submit(Call(abs, (-1,), timeout=60)).result())
 
+    def test_a_call_that_fails_loses_its_lease(self, executor: Executor, tmp_path: Path) -> None:
+        """What a failed call has left running can no longer write, where it ran."""
+        lease = Lease(f"{tmp_path}", "the call")
+        pipe = _pipe(tmp_path)
+        executor.submit(Call(_fail_and_leave, (lease, pipe), lease=lease)).exception()
+        assert "it failed and was given up" == _hear(pipe)
+
     def test_error_within_timeout(self, executor: Executor) -> None:
         """An error keeps its traceback also if the call has a timeout."""
         error = executor.submit(Call(_fail, timeout=60)).exception()
@@ -225,6 +235,18 @@ _trace: ContextVar[str | None] = ContextVar("trace", default=None)
 
 
 def _fail() -> NoReturn:
+    raise LookupError("no luck")
+
+
+def _fail_and_leave(lease: Lease, pipe: Path) -> NoReturn:
+    """Fail, and let a thread say what becomes of the lease."""
+
+    def wait() -> None:
+        while lease.revoked is None:
+            time.sleep(0.005)
+        pipe.write_text(lease.revoked)
+
+    threading.Thread(target=wait, daemon=True).start()
     raise LookupError("no luck")
 
 
