@@ -6,7 +6,7 @@ import signal
 import pytest
 from tests.profiles import use_own_profile
 
-pytest_plugins = ["tests.engines.fixtures", "tests.servers.fixtures"]
+pytest_plugins = ["tests.missing", "tests.engines.fixtures", "tests.servers.fixtures"]
 
 use_own_profile()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

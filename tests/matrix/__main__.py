@@ -64,6 +64,13 @@ def _with_python(version: str) -> None:
     _pytest(inside, ["tests", *_NOT_OF_VERSIONS, *_NOT_OF_PYTHON])
 
 
+def _with_nothing_optional() -> None:
+    """Nothing that is optional, on the Python of the default environment."""
+    tools = ["pytest>=8.3,<9.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6"]
+    inside = environment("core", this_python(), ["--editable", ".[testing]", *tools])
+    _pytest(inside, ["tests", *_NOT_OF_VERSIONS, *_NOT_OF_PYTHON])
+
+
 def _with_release(requirement: str) -> None:
     """The default environment with one older release in it."""
     path = os.pathsep.join([str(overlay(requirement)), str(ROOT)])
@@ -104,6 +111,7 @@ def _run(command: list[str | Path], folder: str | Path, **variables: str) -> Non
 def _jobs() -> dict[str, Callable[[], None]]:
     return {
         "lowest": _with_lowest,
+        "core": _with_nothing_optional,
         "python3.13": partial(_with_python, "3.13"),
         "python3.14": partial(_with_python, "3.14"),
         **{f"release {name}": partial(_with_release, name) for name in _RELEASES},

