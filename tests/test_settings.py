@@ -147,6 +147,8 @@ def test_a_wrong_variable_is_named(monkeypatch):
         ({"durable": 1}, "durable must be True or False, not 1"),
         ({"engine": 3}, "engine must be a str or None, not int"),
         ({"pickel": "deny"}, r"takes no storage options, but got pickel; did you mean 'pickle'\?"),
+        ({"url": "s3://b/p", "pickel": "deny"}, r"pickel .* \(did you mean pickle\?\)"),
+        ({"url": "s3://b/p", "profil": "x"}, r"profil .* \(did you mean profile\?\)"),
         ({"url": ""}, "the store's address is empty"),
         ({"url": 3}, "url must be a str, not int; give a path or a URL"),
         ({"url": b"x"}, "url must be a str, not bytes"),

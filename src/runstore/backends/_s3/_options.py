@@ -6,6 +6,7 @@ travel in a store's address.
 
 import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -174,8 +175,11 @@ _ADDRESSING = frozenset({"addressing_style"})
 
 def _set(flat: dict[str, Any], known: str | None, name: str, value: Any) -> None:
     if known is None:
+        own = ("engine", "pickle", "durable", "timeout", "cache")  # of the store itself
+        close = get_close_matches(name, [*own, *sorted(_PUBLIC | _SECRET)], 1)
+        meant = f" (did you mean {close[0]}?)" if close else ""
         raise SettingsError(
-            f"the storage option {name} is not understood for s3://; understood are "
+            f"the storage option {name} is not understood for s3://{meant}; understood are "
             f"{', '.join(sorted(_PUBLIC | _SECRET))}, and in client_kwargs "
             f"{', '.join(sorted(_CLIENT_PUBLIC | _CLIENT_SECRET))}"
         )
