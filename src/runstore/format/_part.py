@@ -12,9 +12,12 @@ from typing import Any
 import pyarrow as pa
 
 from runstore.buffers import Buffer, flat
+from runstore.errors import CorruptObjectError
+from runstore.format._flatbuffer import MalformedError
 from runstore.format._footer import check_extensions, read_footer
 from runstore.format._guard import Guard
-from runstore.format._read import Stored
+from runstore.format._messages import message_at, parse_batch
+from runstore.format._read import Stored, footer_of
 
 __all__ = ["open_part"]
 
@@ -30,6 +33,13 @@ class _Ranges(io.RawIOBase):
         self._size = size
         self._footer = footer
         self._at = 0
+        self._known: dict[tuple[int, int], Buffer] = {}
+
+    def known(self, start: int, length: int) -> Buffer:
+        """Read a range that will be read again, and keep it."""
+        data = self._read(start, length)
+        self._known[start, length] = data
+        return data
 
     def readable(self) -> bool:
         return True
@@ -56,6 +66,8 @@ class _Ranges(io.RawIOBase):
             return b""
         if start >= footer_at:
             return self._footer[start - footer_at : end - footer_at]
+        if (start, end - start) in self._known:
+            return flat(self._known[start, end - start])
         if end <= footer_at:
             return flat(self._read(start, end - start))
         return bytes(flat(self._read(start, footer_at - start))) + self._footer[: end - footer_at]
@@ -75,6 +87,10 @@ class _StoredPart(Stored):
 def open_part(read: Read, size: int, footer: bytes, ref: str, guard: Guard | None = None) -> Any:
     """Open an Arrow or Parquet file; its `project` reads the columns it is asked for.
 
+    Returns:
+        None if all of it has to be read: *guard* trusts nobody, and what it takes in memory
+        can only be told from the data.
+
     Args:
         read: Gives a range of the file.
         size: Of the file, in bytes.
@@ -92,11 +108,29 @@ def open_part(read: Read, size: int, footer: bytes, ref: str, guard: Guard | Non
         check_extensions(footer, ref, guard)
     header = found[0] if found is not None else None
     file = _Ranges(read, size, footer)
+    careful = guard is not None and not guard.trusted
     if not footer.endswith(b"PAR1"):
-        return _StoredPart(file, ref, header)
+        part = _StoredPart(file, ref, header)
+        return None if careful and _is_compressed(file, footer, ref) else part
+    if careful:
+        return None
     import pyarrow.parquet as pq
 
     from runstore.format._parquet import StoredParquet
 
     parquet = pq.ParquetFile(pa.PythonFile(file, "r"), pre_buffer=True)
     return StoredParquet(b"", parquet, header, ref)
+
+
+def _is_compressed(file: _Ranges, footer: bytes, ref: str) -> bool:
+    """Say whether a batch is, or what else the messages in front of the batches do not tell."""
+    parsed = footer_of(footer, ref)
+    try:
+        for start, length, _ in parsed.dictionaries + parsed.batches:
+            message = message_at(flat(file.known(start, length)), 0)
+            batch = None if message is None else parse_batch(message)
+            if batch is None or batch.compressed or batch.rows > file.size():
+                return True
+    except MalformedError as exc:
+        raise CorruptObjectError(f"{ref} is damaged: {exc}", ref) from exc
+    return False

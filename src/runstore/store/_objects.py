@@ -249,7 +249,11 @@ class Objects:
 
         try:
             opened = containers.open_part(read, entry.size, footer, ref, guard_of(policy))
+            if opened is None:
+                raise _Whole
             return rebuilt(opened, place, policy, False, columns, as_type), entry, footer
+        except UnsupportedFormatError as exc:
+            raise _Whole from exc  # only its digest tells whether that is damage
         except RunStoreError as exc:
             if not failed:
                 raise
