@@ -88,6 +88,26 @@ def test_from_a_script(executor: str, script: Path, tmp_path: Path) -> None:
     assert [] == left(mark)
 
 
+def test_sigterm(executor: str, script: Path, tmp_path: Path) -> None:
+    """SIGTERM during a stage ends the program by it, its cluster with it, and records the run."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    command = [sys.executable, script, "hold", pipe, tmp_path / "store", executor]
+    environment = {**os.environ, "MARK": str(tmp_path)}
+    with (
+        subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as caller,
+        pipe.open() as end,
+    ):
+        assert "here" == end.read(4)
+        caller.send_signal(signal.SIGTERM)
+        assert "" == end.read()  # nobody is left who could write
+    # Ray has a handler of its own, which calls sys.exit().
+    assert {"dask": -signal.SIGTERM, "ray": signal.SIGTERM}[executor] == caller.returncode
+    stored = ObjectStore(tmp_path / "store").read_run("r1", namespace="default")
+    assert ("failed", "interrupted") == (stored.state, stored.error)
+    assert [] == left(f"MARK={tmp_path}")
+
+
 def test_ctrl_c(executor: str, script: Path, tmp_path: Path) -> None:
     """Ctrl-C during a stage ends the program, its cluster with it, and records the run."""
     pipe = tmp_path / "pipe"
