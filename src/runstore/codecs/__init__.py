@@ -16,7 +16,7 @@ from runstore.codecs._python import is_json
 from runstore.codecs._reading import converted, decode, selected, stored_as
 from runstore.codecs._refused import refuse
 from runstore.errors import MissingExtraError, UnsupportedFormatError, UnsupportedValueError
-from runstore.lifetime import load_module
+from runstore.lifetime import Bounded, load_module
 
 __all__ = [
     "Codec",
@@ -98,7 +98,7 @@ _BY_TYPE = {
     **{f"pandas.core.indexes.{m}.{name}": "pandas" for m, name in _PANDAS_INDEXES.items()},
 }
 
-_opened: dict[str, Codec] = {}
+_opened: Bounded[str, Codec] = Bounded(len(_CODECS))
 
 
 def encode(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
@@ -168,7 +168,7 @@ def codec_named(name: str) -> Codec:
             raise MissingExtraError(
                 f"a value of the codec {name!r} needs {exc.name!r}: pip install '{extra}'", name
             ) from exc
-        _opened[name] = codec
+        _opened.put(name, codec)
     return codec
 
 

@@ -98,8 +98,47 @@ class _Template:
         return (document, cell) if self.fill(cell, document)[0] == bytes(file) else None
 
 
-_templates: dict[tuple[pa.Schema, int], _Template | None] = {}
-_by_footer: dict[int, list[_Template]] = {}
+class _Templates:
+    """The templates of this process: one of each kind of file, of those that were met first.
+
+    Later kinds have none. To make one costs as much as to write ten files by Arrow, so it is not
+    given up again for another.
+
+    Args:
+        size: How many kinds there are at most.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._of_kind: dict[tuple[pa.Schema, int], _Template | None] = {}
+        self._by_footer: dict[int, list[_Template]] = {}
+
+    def of(self, schema: pa.Schema, entries: Entries) -> _Template | None:
+        """Return the template of a kind, made at its first use; None if Arrow has to write it."""
+        kind = schema, len(entries[b"runstore.object"])
+        if kind not in self._of_kind:
+            if len(self._of_kind) >= self._size:
+                return None
+            try:
+                template = _Template(schema, entries)
+            except ValueError:
+                self._of_kind[kind] = None
+            else:
+                self._of_kind[kind] = template
+                self._by_footer.setdefault(template.footer, []).append(template)
+        return self._of_kind[kind]
+
+    def open(self, file: memoryview) -> tuple[bytes, memoryview] | None:
+        """Return header and cell of a file of any kind; None if it is of none, or damaged."""
+        footer = int.from_bytes(file[-_END : -_END + 4], "little")
+        for template in self._by_footer.get(footer, ()):
+            found = template.open(file)
+            if found is not None:
+                return found
+        return None
+
+
+_templates = _Templates(_AT_MOST)
 
 
 def cell_file(schema: pa.Schema, cell: Buffer, entries: Entries) -> tuple[bytes, str] | None:
@@ -115,7 +154,7 @@ def cell_file(schema: pa.Schema, cell: Buffer, entries: Entries) -> tuple[bytes,
     """
     if flat(cell).nbytes > _LARGEST:
         return None
-    template = _template(schema, entries)
+    template = _templates.of(schema, entries)
     return template.fill(cell, entries[b"runstore.object"]) if template is not None else None
 
 
@@ -124,12 +163,7 @@ def open_cell(file: memoryview) -> tuple[bytes, memoryview] | None:
 
     Every byte is compared, so what is given is neither damaged nor anything else.
     """
-    footer = int.from_bytes(file[-_END : -_END + 4], "little")
-    for template in _by_footer.get(footer, ()):
-        found = template.open(file)
-        if found is not None:
-            return found
-    return None
+    return _templates.open(file)
 
 
 def learn_cell(schema: pa.Schema, entries: Entries) -> None:
@@ -143,22 +177,7 @@ def learn_cell(schema: pa.Schema, entries: Entries) -> None:
         return
     field = schema.field(0)
     if field.type in _TYPES and not field.nullable and field.metadata is None:
-        _template(schema, {key: entries[key] for key in entries if key not in _SEAL})
-
-
-def _template(schema: pa.Schema, entries: Entries) -> _Template | None:
-    key = schema, len(entries[b"runstore.object"])
-    if key not in _templates:
-        if len(_templates) >= _AT_MOST:
-            return None
-        try:
-            template = _Template(schema, entries)
-        except ValueError:
-            _templates[key] = None
-        else:
-            _templates[key] = template
-            _by_footer.setdefault(template.footer, []).append(template)
-    return _templates[key]
+        _templates.of(schema, {key: entries[key] for key in entries if key not in _SEAL})
 
 
 _TYPES = (pa.large_string(), pa.large_binary())

@@ -43,6 +43,7 @@ from runstore.keys import (
     name_of,
     scope_folder,
 )
+from runstore.lifetime import Bounded
 from runstore.store._decoding import check_place, guard_of, open_object, rebuilt, rebuilt_file
 from runstore.store._info import ObjectInfo, describe
 from runstore.store._metadata import check_metadata
@@ -448,8 +449,8 @@ def _versions(codec: str, more: dict[str, str]) -> dict[str, str]:
         found = {"runstore": __version__, "python": sys.version.partition(" ")[0]}
         for library in _LIBRARIES.get(codec, ()):
             found[library] = packages.version(library)
-        _version_cache[codec] = found
+        _version_cache.put(codec, found)
     return found | more if more else found
 
 
-_version_cache: dict[str, dict[str, str]] = {}
+_version_cache: Bounded[str, dict[str, str]] = Bounded(100)  # codecs; ours are a dozen

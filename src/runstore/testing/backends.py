@@ -59,6 +59,14 @@ class BackendTests(ABC):
     def raw_read(self, backend: Backend, key: str) -> bytes:
         """Read without the backend's own code, so that ``put`` is really tested."""
 
+    def test_close_can_be_repeated(self, backend: Backend) -> None:
+        """close() gives back what the backend holds; buffers that were read stay valid."""
+        backend.put("a.arrow", [bytes(LARGE)])
+        data, _ = backend.get("a.arrow")
+        backend.close()
+        backend.close()
+        assert bytes(LARGE) == bytes(flat(data))
+
     def test_put_lands(self, backend: Backend) -> None:
         """What put() wrote is there for any other reader, byte for byte."""
         entry = backend.put("a/b.arrow", [b"x", memoryview(b"yz"), b"", bytearray(b"!")])
