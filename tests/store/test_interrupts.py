@@ -231,6 +231,34 @@ def replace_environment(endpoint):
     return os.environ | own
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_program_that_looks_for_credentials_ends_too(tmp_path, engine):
+    """A metadata service that says nothing holds up neither the verb nor the program's end."""
+    asked = threading.Event()
+
+    def answer(method, path):
+        asked.set()
+        time.sleep(60)
+        return 200, {}, b""
+
+    with Recorder(tmp_path, answer) as server:
+        none = {"AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+        seen = os.environ | none | {"AWS_ENDPOINT_URL_S3": server.endpoint}
+        seen |= {
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": server.endpoint,
+            "AWS_METADATA_SERVICE_TIMEOUT": "60",
+        }
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"):
+            seen.pop(name, None)
+        command = [sys.executable, "-c", _SCRIPT.format("view.get('a')"), "s3://b/p", engine]
+        process = subprocess.Popen(command, env=seen, stdout=subprocess.PIPE, stderr=-1, text=True)
+        assert asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=SOON + 15)
+        assert "KeyboardInterrupt" in told
+        assert -signal.SIGINT == process.returncode
+
+
 def test_the_command_line_says_what_may_still_happen(tmp_path):
     """`runstore put` that is interrupted ends with 130 and the note."""
     asked = threading.Event()

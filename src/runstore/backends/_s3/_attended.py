@@ -8,16 +8,18 @@ signals: they make their calls themselves.
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from runstore.lifetime import forget_at_fork
 from runstore.workers import PATIENCE
 
-__all__ = ["attended", "attended_write"]
+__all__ = ["attended", "attended_write", "beside"]
 
 T = TypeVar("T")
 
+_IDLE_AT_MOST = 4
 _IDLE = 10.0  # seconds that a thread waits for another call before it ends
 
 
@@ -63,7 +65,7 @@ class _Hand(threading.Thread):
     def run(self) -> None:
         while (outcome := self._next()) is not None:
             outcome.carry_out()
-            last = bool(_idle.hands)  # one waits; a second is only there after an interrupt
+            last = len(_idle.hands) >= _IDLE_AT_MOST
             if not last:
                 _idle.hands.append(self)
             outcome.end()
@@ -105,6 +107,21 @@ class _Idle:
 
 
 _idle = _Idle()
+
+
+def beside(call: Callable[[], T]) -> "Future[T]":
+    """Begin *call* in another thread, which does not hold up the program's end."""
+    future: Future[T] = Future()
+
+    def fulfil() -> None:
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(call())
+            except BaseException as exc:  # noqa: BLE001 - for whoever awaits it
+                future.set_exception(exc)
+
+    _idle.give(_Outcome(fulfil))
+    return future
 
 
 def attended(call: Callable[[], T]) -> T:

@@ -13,8 +13,10 @@ import threading
 import weakref
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from runstore.backends._s3._attended import beside
 from runstore.backends._s3._logs import hush_this_thread
 from runstore.backends._s3._wire import Failure
 from runstore.errors import StoreClosedError
@@ -64,6 +66,15 @@ class _Selector(selectors.DefaultSelector):
         return super().get_key(fileobj)
 
 
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop whose waiting calls (names, credentials) do not hold up the program's end."""
+
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
+        if executor is not None:
+            return super().run_in_executor(executor, func, *args)
+        return asyncio.wrap_future(beside(partial(func, *args)), loop=self)
+
+
 class EventLoop:
     """A running event loop; it stops when nobody holds it any more.
 
@@ -74,7 +85,7 @@ class EventLoop:
     def __init__(self) -> None:
         selector = _Selector()
         forget_at_fork(selector)
-        self._loop = asyncio.SelectorEventLoop(selector)
+        self._loop = _Loop(selector)
         self._connections: weakref.WeakSet[_Leaving] = weakref.WeakSet()
         self._thread = threading.Thread(
             target=_run, args=(self._loop,), name="runstore-s3", daemon=True
