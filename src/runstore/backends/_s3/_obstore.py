@@ -31,7 +31,7 @@ from runstore.backends._s3._wire import (
     quoted,
 )
 from runstore.errors import MissingExtraError, SettingsError, StorageError
-from runstore.lifetime import forget_at_fork
+from runstore.lifetime import forget_at_fork, load_module
 
 __all__ = ["ObstoreClient", "is_usable"]
 
@@ -60,9 +60,7 @@ class _Runtime:
         """Load what the child will use, once: in each child it would take most of a second."""
         if self.pid == os.getpid() and not self._prepared and find_spec("s3fs") is not None:
             self._prepared = True
-            from runstore.backends._s3._session import load_model
-
-            load_model()
+            load_module("runstore.backends._s3._session").load_model()
 
     def forget(self) -> None:
         """Keep what is known: that the threads are another process's."""

@@ -27,7 +27,7 @@ from runstore.backends._s3._loop import EventLoop
 from runstore.backends._s3._wire import MARK, Condition, Failure, Got, Item, Span, Upload, quoted
 from runstore.buffers import Buffer
 from runstore.errors import MissingExtraError
-from runstore.lifetime import Shared
+from runstore.lifetime import Shared, load_module
 
 __all__ = ["S3fsClient"]
 
@@ -45,7 +45,7 @@ class _Connection:
 
     def __init__(self, config: S3Config, timeout: float) -> None:
         try:
-            from runstore.backends._s3._session import open_client
+            open_client = load_module("runstore.backends._s3._session").open_client
         except ModuleNotFoundError as exc:
             raise MissingExtraError(
                 f"s3:// through s3fs needs {exc.name!r}: pip install 'runstore[s3]'"
