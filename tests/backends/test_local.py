@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -86,8 +87,6 @@ def test_what_a_dead_writer_left_is_swept(backend, tmp_path):
 
 def test_a_put_survives_the_removal_of_its_folder(backend, tmp_path):
     """A folder removed by somebody else is made again."""
-    import shutil
-
     backend.put("ns/a.arrow", [b"1"])
     shutil.rmtree(tmp_path / "root")
     backend.put("ns/a.arrow", [b"2"])
@@ -163,6 +162,34 @@ def test_a_full_disk_leaves_the_old_object(backend, monkeypatch):
     monkeypatch.undo()
     assert b"old" == bytes(flat(backend.get("a.arrow")[0]))
     assert [] == os.listdir(backend.url.removeprefix("file://") + "/.runstore-tmp")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mount a disk of 256 KiB and give its path."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or os.geteuid() != 0:
+        pytest.skip("only root can mount a disk")
+    done = subprocess.run([mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", path], check=False)
+    if done.returncode:
+        pytest.skip("this machine does not let a disk be mounted")
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+def test_a_disk_that_is_really_full_leaves_the_old_object(small_disk):
+    """So it is on a real one, also with if_match and if_absent; there is room again afterwards."""
+    backend = LocalBackend(str(small_disk / "root"))
+    version = backend.put("a.arrow", [b"old" * 10_000]).version
+    for key, how in (("a.arrow", {}), ("a.arrow", {"if_match": version}), ("b", {"if_absent": 1})):
+        with pytest.raises(StorageFullError, match="free some space"):
+            backend.put(key, [bytes(1000)] * 1000, **how)
+        assert [] == os.listdir(small_disk / "root/.runstore-tmp")
+        assert ["a.arrow"] == keys(backend)
+    assert b"old" * 10_000 == bytes(flat(backend.get("a.arrow")[0]))
+    backend.put("a.arrow", [b"new" * 10_000], if_match=version)
 
 
 def test_an_interrupted_put_leaves_nothing(backend):

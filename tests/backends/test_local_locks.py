@@ -69,7 +69,7 @@ def children():
 def test_a_forked_child_takes_no_lock_along(backend, children):
     """A child that was forked while its parent held the lock does not keep it from others."""
     lock = KeyLock(backend.url.removeprefix("file://"), KEY)
-    assert lock.take(alone=True)
+    assert lock.take(alone=True) is None
     assert b"y" == os.read(children(lambda: None), 1)
     lock.release()
     version = backend.put(KEY, [b"1"]).version
@@ -80,7 +80,7 @@ _DIES_WITH_THE_LOCK = """
 import os, signal, sys
 from runstore.backends._local_lock import KeyLock
 lock = KeyLock(sys.argv[1], sys.argv[2])
-assert lock.take(alone=True)
+assert lock.take(alone=True) is None
 child = os.fork()
 if child == 0:
     print(os.getpid(), flush=True)  # what the parent had locked is closed by now
@@ -180,7 +180,7 @@ def test_a_plain_put_waits_for_a_conditional_one(backend):
     """What is put between the look at the version and the rename comes after it."""
     version = backend.put(KEY, [b"0"]).version
     lock = KeyLock(backend.url.removeprefix("file://"), KEY)
-    assert lock.take(alone=True)
+    assert lock.take(alone=True) is None
     others = [
         threading.Thread(target=backend.put, args=(KEY, [b"plain"])),
         threading.Thread(target=backend.delete, args=(KEY,)),
@@ -199,7 +199,7 @@ def test_a_lock_that_is_never_given_back_is_an_error(backend, monkeypatch):
     """A process that was stopped with the lock costs an error that names the lock, not a hang."""
     monkeypatch.setattr(_local_lock, "_PATIENCE", 0.05)
     lock = KeyLock(backend.url.removeprefix("file://"), KEY)
-    assert lock.take(alone=True)
+    assert lock.take(alone=True) is None
     with pytest.raises(BackendUnavailableError, match=r"\.runstore-locks/\w has been locked"):
         backend.put(KEY, [b"1"])
     lock.release()
@@ -300,3 +300,30 @@ def test_a_conditional_put_sees_a_file_it_cannot_open(backend, monkeypatch):
         with pytest.raises(PreconditionFailedError):
             backend.put(KEY, [b"3"], if_match=version)
     assert b"2" == content(backend)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_the_lock_file_of_another_user(backend, monkeypatch, refused):
+    """It is locked for reading; where that cannot be, the error names the file."""
+    version = backend.put(KEY, [b"1"]).version
+    opened, flock = os.open, fcntl.flock
+
+    def read_only(path, flags, *mode):
+        if ".runstore-locks/" in str(path) and flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, flags, *mode)
+
+    def only_what_is_written(fd, how):
+        if refused and not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_RDWR:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(fd, how)
+
+    monkeypatch.setattr(os, "open", read_only)
+    monkeypatch.setattr(fcntl, "flock", only_what_is_written)
+    if refused:
+        with pytest.raises(StorageError, match=r"\.runstore-locks/\w, which is another user's"):
+            backend.put(KEY, [b"2"], if_match=version)
+    else:
+        version = backend.put(KEY, [b"2"], if_match=version).version
+    backend.put(KEY, [b"3"])
+    assert b"3" == content(backend)

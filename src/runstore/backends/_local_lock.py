@@ -36,6 +36,15 @@ _NO_LOCKS = {
     errno.EOPNOTSUPP,
 }
 
+_MOUNTED_WITHOUT = (
+    "this disk is mounted without file locks. Mount it with locks (NFS: version 4, or without "
+    "`nolock`)"
+)
+_READ_ONLY = (
+    "this disk does not lock what may only be read, as {}, which is another user's. Let this user "
+    "write to it"
+)
+
 
 class KeyLock:
     """The lock of one key, for one write.
@@ -51,16 +60,20 @@ class KeyLock:
         self._path = f"{root}/{LOCKS}/{zlib.crc32(key.encode()) % _FILES:x}"
         self._file = Descriptor(inherited=False)
 
-    def take(self, *, alone: bool) -> bool:
-        """Wait for the lock and take it; say False if this mount has no locks.
+    def take(self, *, alone: bool) -> str | None:
+        """Wait for the lock and take it.
 
         Args:
             alone: Share it with nobody.
+
+        Returns:
+            None; or, if there is no lock to be had, why that is and what would help.
 
         Raises:
             BackendUnavailableError: Somebody has held it for a minute.
             OSError: The lock file cannot be opened.
         """
+        why = _MOUNTED_WITHOUT
         try:
             fd = self._file.open(self._path, os.O_RDWR)
         except FileNotFoundError:
@@ -68,14 +81,17 @@ class KeyLock:
             fd = self._file.open(self._path, os.O_RDWR | os.O_CREAT)
         except PermissionError:  # another user's; on most disks reading is enough
             fd = self._file.open(self._path, os.O_RDONLY)
+            why = _READ_ONLY.format(self._path)
         how = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
         taken = lock_file(fd, how)
-        return self._wait(fd, how) if taken is False else taken is not None
+        if taken is False:
+            self._wait(fd, how)
+        return why if taken is None else None
 
-    def _wait(self, fd: int, how: int) -> bool:
+    def _wait(self, fd: int, how: int) -> None:
         until = time.monotonic() + _PATIENCE
         pause, longest = _PAUSES
-        while (taken := lock_file(fd, how)) is False:
+        while lock_file(fd, how) is False:
             if time.monotonic() > until:
                 raise BackendUnavailableError(
                     f"{self._path} has been locked for {_PATIENCE:.0f} seconds, so nothing can be "
@@ -85,7 +101,6 @@ class KeyLock:
                 )
             time.sleep(pause)
             pause = min(2 * pause, longest)
-        return taken is not None
 
     def release(self) -> None:
         """Give the lock back; nothing if it is not held."""

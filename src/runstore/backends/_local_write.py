@@ -125,12 +125,11 @@ class LocalWrite:
         self._ended = True
 
     def _compare_and_swap(self, if_match: str) -> None:
-        if not self._lock.take(alone=True):
+        if (without := self._lock.take(alone=True)) is not None:
             raise StorageError(
-                f"cannot write {self._ref} with if_match: this disk is mounted without file locks, "
-                "so another writer could come in between unseen. Mount it with locks (NFS: version "
-                "4, or without `nolock`), keep the store on another disk or on S3, or create "
-                "objects with if_absent, which needs no lock",
+                f"cannot write {self._ref} with if_match, as another writer could come in between "
+                f"unseen: {without}, keep the store on another disk or on S3, or create objects "
+                "with if_absent, which needs no lock",
                 self._ref,
             )
         check_version(self._ref, _version_at(self._target), if_match)
