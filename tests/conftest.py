@@ -2,6 +2,7 @@
 
 import os
 import signal
+import uuid
 
 import pytest
 from tests.profiles import use_own_profile
@@ -28,7 +29,7 @@ def store(request, tmp_path):
     from runstore import ObjectStore
 
     if request.param == "memory":
-        return ObjectStore(f"memory://{request.node.nodeid}")
+        return ObjectStore(f"memory://{uuid.uuid4()}")
     return ObjectStore(tmp_path / "store")
 
 

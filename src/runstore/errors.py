@@ -207,7 +207,7 @@ class BucketNotFoundError(StorageError):
 
 
 class BackendUnavailableError(StorageError):
-    """The place did not answer within the deadline, retries included."""
+    """The place could not be reached, or did not answer within the deadline, retries included."""
 
 
 class IndeterminateWriteError(StorageError):

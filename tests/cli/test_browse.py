@@ -158,7 +158,7 @@ def _on_a_terminal(*words: str, **environment: str) -> str:
     except OSError:  # Linux says so that nobody writes any more
         pass
     os.close(leader)
-    assert 0 == child.wait(timeout=60)
+    assert 0 == child.wait(timeout=300)
     return received.decode()
 
 

@@ -158,7 +158,7 @@ def test_a_reader_that_leaves_ends_it_quietly(disk):
     for command in ("ls ns/r --no-details", "ls ns/r --json", "get ns/r/wide -o -"):
         script = f"{sys.executable} -m runstore {command} | exec true; echo ${{PIPESTATUS[0]}}"
         ended = subprocess.run(
-            ["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False
+            ["bash", "-c", script], capture_output=True, text=True, timeout=300, check=False
         )
         assert ("141", "") == (ended.stdout.strip(), ended.stderr)
 
@@ -171,7 +171,7 @@ def test_help_loads_nothing_heavy():
         "print(sorted(heavy))"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True
     )
     assert "[]" == ended.stdout.splitlines()[-1]
 
@@ -182,7 +182,7 @@ def test_python_m_runstore_is_the_same_program():
         [sys.executable, "-m", "runstore", "--version"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert "runstore 0.1.0\n" == ended.stdout

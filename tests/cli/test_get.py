@@ -147,7 +147,7 @@ def test_stdout_is_the_value_alone(here, value, expected):
     ended = subprocess.run(
         [sys.executable, "-m", "runstore", "get", "dev/r/v", "-o", "-"],
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert (expected, b"") == (ended.stdout, ended.stderr)

@@ -80,7 +80,7 @@ def test_json_is_the_record_alone(workflow, words, code, state):
             [*RUN, workflow, "--json", *words, "--executor-option", f"mode={mode}"],
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=400,
             check=False,
         )
         assert code == ended.returncode, ended.stderr
@@ -137,7 +137,7 @@ def test_an_interrupted_run_is_recorded(disk, tmp_path, number, code):
     while not (tmp_path / "begun").exists() and child.poll() is None:
         time.sleep(0.02)
     child.send_signal(number)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=300)
     assert code == child.returncode, err
     assert "Traceback" not in err
     assert "failed" == disk.read_run("r", namespace="default").state

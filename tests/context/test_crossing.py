@@ -165,7 +165,7 @@ if __name__ == "__main__":
     results = context.Queue()
     process = context.Process(target=call, args=(payload, results))
     process.start()
-    print(results.get(timeout=60))
+    print(results.get(timeout=300))
     process.join()
 """
 

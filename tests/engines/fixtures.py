@@ -39,7 +39,7 @@ def dask_client() -> Iterator[Any]:
 @pytest.fixture
 def dask_cluster(dask_client: Any) -> str:
     """Give the scheduler's address when both workers are there, also after they were killed."""
-    dask_client.wait_for_workers(2, timeout=60)
+    dask_client.wait_for_workers(2, timeout=300)
     address: str = dask_client.scheduler.address
     return address
 

@@ -78,7 +78,7 @@ def test_from_a_script(executor: str, script: Path, tmp_path: Path) -> None:
         text=True,
         check=True,
         env={**os.environ, "MARK": str(tmp_path)},
-        timeout=100,
+        timeout=400,
     )
     assert "result 7" in out.stdout.splitlines()
     if executor == "dask":  # Ray fetches it from files now and then, and not when it is ended

@@ -81,7 +81,7 @@ def serving(
     *,
     log: Path,
     ready: Callable[[], bool],
-    seconds: float = 60,
+    seconds: float = 300,
     env: dict[str, str] | None = None,
 ) -> Iterator[int]:
     """Run the command until the end of the block, which begins when it is ready; give its pid."""
@@ -105,7 +105,7 @@ def serving(
         # Nothing is kept, so nothing needs to be flushed: SeaweedFS takes 15 s to end politely.
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 def tail(log: Path, size: int = 4_000) -> str:

@@ -51,13 +51,13 @@ class Server:
             counts.append(self._counts(bucket))
             return counts[-1] == counts[-2]
 
-        poll(still, seconds=5, every=0.03)
+        poll(still, seconds=60, every=0.03)
         return counts[-1]
 
     def _counts(self, bucket: str) -> Counter[tuple[str, str]]:
         if self.metrics is None:
             raise TypeError(f"{self.kind} does not count its requests: put a FaultProxy before it")
-        with urllib.request.urlopen(self.metrics, timeout=5) as answer:
+        with urllib.request.urlopen(self.metrics, timeout=60) as answer:
             found = _COUNT.findall(answer.read().decode())
         return Counter(
             {(kind, code): int(float(n)) for name, code, kind, n in found if name == bucket}
@@ -67,7 +67,7 @@ class Server:
 def answers(url: str) -> bool:
     """Whether something speaks HTTP there, whatever it says."""
     try:
-        urllib.request.urlopen(url, timeout=2).close()
+        urllib.request.urlopen(url, timeout=20).close()
     except urllib.error.HTTPError as error:
         error.close()
     except OSError:
@@ -88,8 +88,8 @@ def _client(endpoint: str, key: str, secret: str, region: str) -> Any:
         region_name=region,
         config=Config(
             retries={"total_max_attempts": 1},
-            connect_timeout=5,
-            read_timeout=30,
+            connect_timeout=60,
+            read_timeout=120,
             s3={"addressing_style": "path"},
         ),
     )

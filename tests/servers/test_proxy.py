@@ -39,7 +39,7 @@ def waits(monkeypatch):
     return waits
 
 
-def ask(proxy, path, method="GET", body=None, timeout=10, **headers):
+def ask(proxy, path, method="GET", body=None, timeout=60, **headers):
     """Make one request on a connection of its own; give status, headers and body."""
     connection = http.client.HTTPConnection(urlsplit(proxy.endpoint).netloc, timeout=timeout)
     try:
@@ -73,7 +73,7 @@ def test_a_connection_is_kept(seaweed_server):
     """Several requests share one connection, a fault that answers among them."""
     with FaultProxy(seaweed_server.endpoint) as proxy:
         proxy.next(faults.status(500), when=lambda request: request.number == 2)
-        connection = http.client.HTTPConnection(urlsplit(proxy.endpoint).netloc, timeout=10)
+        connection = http.client.HTTPConnection(urlsplit(proxy.endpoint).netloc, timeout=60)
         connection.connect()
         seen, socket = [], connection.sock
         for _ in range(3):
@@ -94,13 +94,13 @@ def test_a_chunked_body_passes(proxy, path):
 
 def test_a_client_that_dies_while_it_sends_stores_nothing(proxy, path):
     """The proxy does not complete what the client did not."""
-    connection = http.client.HTTPConnection(urlsplit(proxy.endpoint).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(proxy.endpoint).netloc, timeout=60)
     connection.putrequest("PUT", path)
     connection.putheader("Authorization", SIGNED["Authorization"])
     connection.putheader("Content-Length", "6")
     connection.endheaders(b"one")
     connection.close()
-    assert poll(lambda: len(proxy.requests) == 1, seconds=5)
+    assert poll(lambda: len(proxy.requests) == 1, seconds=60)
     assert BODY == ask(proxy, path)[2]
 
 

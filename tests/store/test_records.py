@@ -273,3 +273,16 @@ def test_what_stands_in_for_a_folder_is_no_record():
     recorded(store, "r1")
     store.backend.put("dev/_runs/", [b""])
     assert ["r1"] == [run.name for run in store.runs()]
+
+
+def test_a_damaged_object_without_a_name_does_not_outlive_its_run(disk, tmp_path):
+    """delete_run removes what list() cannot name, and nothing that is not ours."""
+    recorded(disk, "r1", state="finished")
+    disk.at(namespace="dev", run="r1").put("c" * 300, 1)
+    (damaged,) = (tmp_path / "store" / "dev" / "r1").iterdir()
+    damaged.write_bytes(b"not Arrow")
+    (damaged.parent / "notes.txt").write_text("mine")
+    with pytest.warns(UnreadableWarning, match="left out of the list"):
+        disk.delete_run("r1", namespace="dev")
+    assert ["notes.txt"] == [path.name for path in damaged.parent.iterdir()]
+    assert [] == disk.runs()

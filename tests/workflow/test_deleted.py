@@ -143,7 +143,7 @@ def test_a_signal_ends_the_run(number: signal.Signals, store: Path, objects: Obj
     """SIGTERM and SIGHUP end the run as Ctrl-C does, and the process as they always do."""
     process = started(store)
     process.send_signal(number)
-    process.communicate(timeout=100)
+    process.communicate(timeout=400)
     assert -number == process.returncode
     record = objects.read_run("r1", namespace="default")
     assert ("failed", "interrupted") == (record.state, record.error)
@@ -154,7 +154,7 @@ def test_handlers_of_the_program_stay(store: Path, objects: ObjectStore) -> None
     process = started(store, "own", "ignored")
     process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=100)
+    process.communicate(timeout=400)
     assert 5 == process.returncode
     assert "interrupted" == objects.read_run("r1", namespace="default").error
 
@@ -163,7 +163,7 @@ def test_signals_are_given_back(store: Path, objects: ObjectStore) -> None:
     """After the run the signals do what they did before."""
     process = started(store)
     process.send_signal(signal.SIGUSR1)
-    assert "True\n" == process.communicate(timeout=100)[0]
+    assert "True\n" == process.communicate(timeout=400)[0]
     assert "finished" == objects.read_run("r1", namespace="default").state
 
 
@@ -172,7 +172,7 @@ def test_a_killed_run_is_lost(store: Path, objects: ObjectStore) -> None:
     process = started(store)
     assert "running" == objects.read_run("r1", namespace="default").state
     process.kill()
-    process.communicate(timeout=100)
+    process.communicate(timeout=400)
     assert "lost" == objects.read_run("r1", namespace="default").state
     assert ["lost"] == [run.state for run in objects.runs()]
     objects.delete_run("r1", namespace="default")

@@ -148,7 +148,9 @@ class StoredParquet:
         if self._table is None:
             try:
                 if self._guard is not None:
-                    check_size(self._file.metadata, self.data, self._guard, self.ref)
+                    told = self._file.metadata
+                    size = told.num_rows, told.num_columns
+                    check_size(self.data, *size, self._guard, self.ref)
                 table = self._read()
                 validate(table, Layout(table.schema))
             except ARROW_ERRORS as exc:

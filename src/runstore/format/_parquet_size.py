@@ -10,54 +10,62 @@ from runstore.buffers import Buffer, flat
 from runstore.errors import CorruptObjectError
 from runstore.format._flatbuffer import MalformedError
 from runstore.format._guard import Guard
-from runstore.format._thrift import page_sizes
+from runstore.format._seal import footer_start
+from runstore.format._thrift import Chunk, column_chunks, page_sizes
 
 __all__ = ["check_size"]
 
-_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
+# Bytes of a value by the number of its physical type: truth values, integers, floats.
+_WIDTHS = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8}
 _OFFSET = 8  # bytes per text or list, besides what is in it
+_TEXT = 6
 
 
-def check_size(metadata: Any, data: Buffer, guard: Guard, ref: str) -> None:
+def check_size(data: Buffer, rows: int, columns: int, guard: Guard, ref: str) -> None:
     """Raise UnsupportedFormatError if *guard* does not accept what a file takes in memory.
 
     In a store that is not trusted the pages themselves are asked, too, and texts to which
     many rows may refer are counted.
+
+    Args:
+        data: The whole file; nothing is checked of one that is not here.
+        rows, columns: How many the file says that it has.
+        guard: What is accepted.
+        ref: What to call it in errors.
 
     Raises:
         CorruptObjectError: The pages are not where the file says.
         pa.ArrowException: They cannot be decoded.
     """
     file = flat(data)
+    if not file.nbytes or (guard.trusted and guard.allows(rows * columns * _OFFSET, file.nbytes)):
+        return
     decoded, longest = 0, 0
-    texts: set[str] = set()
-    for group in range(metadata.num_row_groups):
-        of_group = metadata.row_group(group)
-        for index in range(metadata.num_columns):
-            chunk = of_group.column(index)
-            rows = max(chunk.num_values, of_group.num_rows, 0)
-            decoded += _WIDTHS.get(chunk.physical_type, _OFFSET) * rows
-            if guard.trusted or not file.nbytes:
+    texts: set[bytes] = set()
+    try:
+        for chunk in column_chunks(bytes(file[footer_start(file[-10:], file.nbytes, ref) :])):
+            decoded += _WIDTHS.get(chunk.kind, _OFFSET) * chunk.values
+            if guard.trusted:
                 continue
-            try:
-                sizes = list(page_sizes(_pages(chunk, file)))
-            except MalformedError as exc:
-                raise CorruptObjectError(f"{ref} is damaged: {exc}", ref) from exc
+            sizes = list(page_sizes(_pages(chunk, file)))
             decoded += sum(sizes)
-            if chunk.physical_type == "BYTE_ARRAY" and sizes:
-                longest += rows * max(sizes)  # a page holds no longer text
-                texts.add(chunk.path_in_schema)
+            if chunk.kind == _TEXT and sizes:
+                longest += chunk.values * max(sizes)  # a page holds no longer text
+                texts.add(b".".join(chunk.path))
+    except MalformedError as exc:
+        raise CorruptObjectError(f"{ref} is damaged: {exc}", ref) from exc
     guard.check_decoded(decoded, file.nbytes, ref)
     if not guard.allows(decoded + longest, file.nbytes):
         guard.check_decoded(decoded + _texts(data, texts), file.nbytes, ref)
 
 
-def _texts(data: Buffer, columns: set[str]) -> int:
+def _texts(data: Buffer, columns: set[bytes]) -> int:
     """Return how many bytes of text columns have, each text kept once while they are counted."""
     total = 0
+    names = sorted(column.decode() for column in columns)
     source = pa.BufferReader(pa.py_buffer(data))
-    file = pq.ParquetFile(source, read_dictionary=sorted(columns))
-    for batch in file.iter_batches(columns=sorted(columns)):
+    file = pq.ParquetFile(source, read_dictionary=names)
+    for batch in file.iter_batches(columns=names):
         total += sum(map(_bytes_of, batch.columns))
     return total
 
@@ -76,10 +84,7 @@ def _bytes_of(array: Any) -> int:
     return int(array.nbytes)
 
 
-def _pages(chunk: Any, file: memoryview) -> memoryview:
-    starts = [chunk.data_page_offset, chunk.dictionary_page_offset]
-    start = min(start for start in starts if start)
-    size = chunk.total_compressed_size
-    if start < 4 or size < 0 or start + size > file.nbytes:
+def _pages(chunk: Chunk, file: memoryview) -> memoryview:
+    if chunk.start < 4 or chunk.size < 0 or chunk.start + chunk.size > file.nbytes:
         raise MalformedError("a column lies outside the file")
-    return file[start : start + size]
+    return file[chunk.start : chunk.start + chunk.size]

@@ -5,17 +5,86 @@ much memory its pages claim to take. Positions are checked as in `_flatbuffer`.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from runstore.format._flatbuffer import MalformedError
 
-__all__ = ["page_sizes", "parquet_entries"]
+__all__ = ["Chunk", "column_chunks", "page_sizes", "parquet_entries"]
 
 _TRUE, _FALSE, _BYTE, _INT16, _INT32, _INT64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(
     1, 13
 )
 _DEEPEST = 32
-_KEY_VALUES = 5  # the field of FileMetaData
+_ROW_GROUPS, _KEY_VALUES = 4, 5  # fields of FileMetaData
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What the footer of a Parquet file says about one column of one row group.
+
+    Attributes:
+        kind: Its physical type, as numbered by the format.
+        path: Its name, and those of the columns that it is a part of.
+        values: How many values it has, nulls included.
+        start, size: Where its pages lie in the file.
+    """
+
+    kind: int
+    path: tuple[bytes, ...]
+    values: int
+    start: int
+    size: int
+
+
+def column_chunks(footer: bytes) -> Iterator[Chunk]:
+    """Return every chunk of every column that a Parquet footer lists.
+
+    pyarrow's own objects end the process for some damaged footers.
+
+    Raises:
+        MalformedError: It is no footer.
+    """
+    reader = _Reader(memoryview(footer)[:-8])
+    for field, kind in reader.fields():
+        if field != _ROW_GROUPS or kind != _LIST:
+            reader.skip(kind, 0)
+            continue
+        for _ in range(reader.items(_STRUCT)):
+            yield from _of_group(reader)
+
+
+def _of_group(reader: "_Reader") -> list[Chunk]:
+    chunks, rows = [], 0
+    for field, kind in reader.fields():
+        if field == 1 and kind == _LIST:
+            chunks = [_chunk(reader) for _ in range(reader.items(_STRUCT))]
+        elif field == 3 and kind == _INT64:
+            rows = reader.signed()
+        else:
+            reader.skip(kind, 0)
+    for chunk in chunks:
+        chunk.values = max(chunk.values, rows, 0)
+    return chunks
+
+
+def _chunk(reader: "_Reader") -> Chunk:
+    found: dict[int, int] = {}
+    path: list[bytes] = []
+    for field, kind in reader.fields():
+        if field != 3 or kind != _STRUCT:
+            reader.skip(kind, 1)
+            continue
+        for part, of in reader.fields():
+            if part == 3 and of == _LIST:
+                path = [reader.text() for _ in range(reader.items(_BINARY))]
+            elif part in (1, 5, 7, 9, 11) and of in (_INT32, _INT64):
+                found[part] = reader.signed()
+            else:
+                reader.skip(of, 2)
+    starts = [found.get(9, 0), found.get(11, 0)]
+    start = min((start for start in starts if start), default=0)
+    return Chunk(found.get(1, -1), tuple(path), found.get(5, 0), start, found.get(7, 0))
 
 
 def parquet_entries(footer: bytes) -> dict[bytes, bytes]:

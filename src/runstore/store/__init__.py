@@ -33,7 +33,14 @@ from runstore.store._opening import (
     remember,
     unremember,
 )
-from runstore.store._records import ask_to_delete, delete_record, list_runs, read_run, write_run
+from runstore.store._records import (
+    ask_to_delete,
+    delete_record,
+    delete_unnamed,
+    list_runs,
+    read_run,
+    write_run,
+)
 from runstore.store._runner import this_process
 from runstore.store._target import Target
 from runstore.store._verbs import Verbs
@@ -261,7 +268,8 @@ class ObjectStore(Verbs):
         ask_to_delete(self.backend, name, namespace, force=force)
         names = [info.name for info in view.list()]
         Context().run(view.delete_many, names, missing_ok=True)  # it may be the run of this code
-        if not delete_record(self.backend, name, namespace) and not names:
+        found = len(names) + delete_unnamed(self.backend, namespace, name)
+        if not delete_record(self.backend, name, namespace) and not found:
             raise ObjectNotFoundError(
                 f"no run {name!r} in namespace {namespace!r} ({self.url})", f"{namespace}/{name}"
             )

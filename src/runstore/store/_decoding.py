@@ -94,6 +94,10 @@ def rebuilt(
         check_place(opened.header, place)
     try:
         return _decoded(opened, policy, signed, columns, as_type)
+    except CorruptObjectError as exc:
+        if exc.ref is not None:
+            raise
+        raise CorruptObjectError(f"{place}: {exc.message}", str(place)) from exc
     except (RunStoreError, MemoryError):
         raise
     except Exception as exc:  # whatever a library, or code that a pickle calls, stumbles over

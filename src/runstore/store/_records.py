@@ -19,12 +19,12 @@ from runstore.errors import (
     StorageError,
     UnreadableWarning,
 )
-from runstore.keys import record_key, scope_of
+from runstore.keys import is_shortened, record_key, scope_folder, scope_of
 from runstore.names import check_namespace
 from runstore.store._record_file import parsed_record, record_bytes
 from runstore.store._runner import seen_from_here
 
-__all__ = ["ask_to_delete", "delete_record", "list_runs", "read_run", "write_run"]
+__all__ = ["ask_to_delete", "delete_record", "delete_unnamed", "list_runs", "read_run", "write_run"]
 
 
 def write_run(backend: Backend, run: WorkflowRun, *, new: bool = False) -> None:
@@ -85,6 +85,24 @@ def ask_to_delete(backend: Backend, name: str, namespace: str, *, force: bool) -
             ref,
         )
     revoke([run.uid], "its run was deleted")
+
+
+def delete_unnamed(backend: Backend, namespace: str, run: str) -> int:
+    """Remove the objects of a run that no list has, since their names are only inside them.
+
+    Those are damaged objects under shortened keys; whatever else is not ours stays.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        StorageError: One could not be removed.
+    """
+    scope = scope_folder(namespace, run)
+    keys = [entry.key for entry in backend.list(scope) if is_shortened(entry.key[len(scope) :])]
+    for error in backend.delete_many(keys, missing_ok=True).values():
+        raise error
+    return len(keys)
 
 
 def list_runs(backend: Backend, namespace: str | None) -> list[WorkflowRun]:
