@@ -16,6 +16,7 @@ _CODE = re.compile(r"<Code>([^<]+)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
 _REGION = re.compile(r"<Region>([^<]+)</Region>")
 _CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(\w+)")
+_MACHINE = ("//169.254.169.254/", "//169.254.170.2/", "//169.254.170.23/")
 _DENIED = ("Unauthenticated", "PermissionDenied")
 _NO_S3 = ("ETag Header missing", "Header missing from response", "Got invalid list response")
 _NO_S3_EITHER = ("Got invalid DeleteObjects response", "Got invalid multipart response")
@@ -31,6 +32,8 @@ def as_failure(exc: BaseException, host: str) -> Failure:
     if type(exc).__name__ == "PanicException":  # its class cannot be imported
         return Failure(0, causes.ENGINE_FAILED, f"obstore: {exc}", sent=False)
     text, _, debug = str(exc).partition("Debug source:")
+    if any(address in text for address in _MACHINE):  # asked by obstore, where botocore is missing
+        return Failure(403, causes.NO_CREDENTIALS, text.strip(), sent=False)
     status = int(found[1]) if (found := _STATUS.search(text)) else 0
     code = found[1] if (found := _CODE.search(text)) else ""
     if status == 407:
