@@ -3,6 +3,7 @@
 The stores here would try for ten minutes. A test that ends has not waited for that.
 """
 
+import contextlib
 import os
 import socket
 
@@ -83,6 +84,27 @@ def test_nothing_listens(engine):
     """A refused connection is said after seconds, and nothing was written."""
     backend = opened(engine, f"http://127.0.0.1:{free_port()}")
     fails(backend, errors.BackendUnavailableError, "nothing listens there", ["put"])
+
+
+@pytest.fixture
+def silent_port():
+    """Give a port whose host answers no attempt to connect, as behind a firewall."""
+    with socket.socket() as listener, contextlib.ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):  # more than it takes in
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_a_host_that_takes_no_connection(engine, silent_port):
+    """Where no connection comes about until the timeout, nothing was written, and that is said."""
+    given = {**KEYS, "endpoint_url": f"http://127.0.0.1:{silent_port}"}
+    backend = S3Backend("s3://bucket/p", engine=engine, timeout=3, options=given)
+    with pytest.raises(errors.BackendUnavailableError, match="no connection to the server in time"):
+        backend.put("a.json", [b"x"])
 
 
 def test_a_large_put_to_nowhere(engine):

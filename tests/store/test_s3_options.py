@@ -90,6 +90,7 @@ def test_anonymous_requests_are_refused_like_any_stranger(seaweed_server, engine
     [
         (f"s3://key:{SENTINEL}@bucket/p", {}, "has credentials in it"),
         ("s3://", {}, "names no bucket"),
+        ("s3://../p", {}, "names no bucket"),
         ("s3://bucket/a/../b", {}, "cannot be one of a prefix"),
         ("s3://bucket", {"secrte": SENTINEL}, "secrte is not understood"),
         ("s3://bucket", {"key": SENTINEL}, "go together"),

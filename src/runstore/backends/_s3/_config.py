@@ -79,6 +79,11 @@ class S3Config:
             or "us-east-1"
         )
         found = given.get("endpoint_url") or _configured_endpoint(settings)
+        if found is None and bucket.endswith("--x-s3"):
+            raise SettingsError(
+                f"{bucket} is a directory bucket of S3 Express, which lists in no order and which "
+                "runstore cannot use: use a general purpose bucket"
+            )
         endpoint = found or aws_endpoint(
             region,
             fips=_is_on("AWS_USE_FIPS_ENDPOINT", settings, "use_fips_endpoint"),

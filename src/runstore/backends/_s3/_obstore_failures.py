@@ -15,6 +15,7 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([^<]+)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
 _REGION = re.compile(r"<Region>([^<]+)</Region>")
+_CONNECTING = re.compile(r"kind: Connect|Error\(\s*Connect,")
 _CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(\w+)")
 _MACHINE = ("//169.254.169.254/", "//169.254.170.2/", "//169.254.170.23/")
 _DENIED = ("Unauthenticated", "PermissionDenied")
@@ -56,7 +57,7 @@ def as_failure(exc: BaseException, host: str) -> Failure:
         return Failure(404, causes.NOT_S3, f"{host}: a bare 404")
     if status:
         return Failure(status, code, "no reason given")
-    if "kind: Connect" in debug:
+    if _CONNECTING.search(debug):
         return _unconnected(debug, host)
     if any(word in type(exc).__name__ for word in _DENIED) or "credential" in text.lower():
         return Failure(403, causes.NO_CREDENTIALS, text.strip(), sent=False)
@@ -80,4 +81,5 @@ def _unconnected(debug: str, host: str) -> Failure:
         return Failure(0, causes.REFUSED, host, sent=False)
     if "InvalidMessage" in debug or "AlertReceived" in debug or "PeerIncompatible" in debug:
         return Failure(0, causes.TLS_FAILED, host, sent=False)
-    return Failure(0, "", f"{host}: no connection to the server", sent=False)
+    in_time = " in time" if "TimedOut" in debug else ""
+    return Failure(0, "", f"{host}: no connection to the server{in_time}", sent=False)

@@ -62,7 +62,8 @@ def _client(config: S3Config, timeout: float) -> dict[str, Any]:
     """Return the options of its HTTP client: given any, obstore reads none from the environment."""
     client: dict[str, Any] = {
         "timeout": timedelta(seconds=timeout),
-        "connect_timeout": timedelta(seconds=min(timeout, _CONNECT)),
+        # Shorter than the whole, so that a request that was never sent is known as such.
+        "connect_timeout": timedelta(seconds=min(timeout * 0.9, _CONNECT)),
         "allow_http": config.endpoint.startswith("http:"),
     }
     if config.verify is False:

@@ -51,7 +51,8 @@ def split_url(url: str) -> tuple[str, str]:
             "give s3://bucket/prefix, and the credentials as key= and secret=, as a profile, or in "
             "the environment"
         )
-    if not bucket or not all(c.isascii() and (c.isalnum() or c in "-._") for c in bucket):
+    plain = all(c.isascii() and (c.isalnum() or c in "-._") for c in bucket)
+    if not bucket or not plain or not bucket[0].isalnum():  # '..' would be another path
         raise SettingsError(f"{url!r} names no bucket: write s3://bucket/prefix", url)
     prefix = prefix.strip("/")
     parts = prefix.split("/") if prefix else []

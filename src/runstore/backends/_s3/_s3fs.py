@@ -280,11 +280,36 @@ class S3fsClient:
 
     def _write(self, method: str, timeout: float, **given: Any) -> Any:
         """Call what makes an object visible."""
-        ref = f"s3://{self._bucket}/{given['Key']}"
-        return self._connection.loop.write(self._call(method, **given), timeout, ref)
+        ref, loop = f"s3://{self._bucket}/{given['Key']}", self._connection.loop
+        with _Noted(self._host) as noted:
+            return loop.write(noted.during(self._call(method, **given)), timeout, ref)
 
     def _run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
-        return self._connection.loop.run(work, timeout)
+        with _Noted(self._host) as noted:
+            return self._connection.loop.run(noted.during(work), timeout)
+
+
+class _Noted:
+    """Whether a request had a connection, which tells one that was cut from one never sent."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._seen: list[bool] = []
+
+    async def during(self, work: Coroutine[Any, Any, T]) -> T:
+        from runstore.backends._s3._session import WATCHES, connected
+
+        connected.set(self._seen)
+        self._seen += [] if WATCHES else [True]
+        return await work
+
+    def __enter__(self) -> "_Noted":
+        return self
+
+    def __exit__(self, kind: Any, exc: BaseException | None, traceback: Any) -> None:
+        if isinstance(exc, Failure) and exc.cut and not self._seen:
+            reason = f"{self._host}: no connection to the server in time"
+            raise Failure(0, "", reason, sent=False) from exc
 
 
 async def _chunks(body: Any, host: str) -> AsyncIterator[bytes]:

@@ -4,10 +4,12 @@ import asyncio
 import os
 import re
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from typing import Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioCredentials
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore import UNSIGNED, handlers
 from botocore.credentials import ReadOnlyCredentials
@@ -19,7 +21,7 @@ from runstore.backends._s3._credentials import Credentials
 from runstore.backends._s3._network import system_certificates
 from runstore.lifetime import Bounded
 
-__all__ = ["load_model", "open_client"]
+__all__ = ["WATCHES", "connected", "load_model", "open_client"]
 
 _models: Bounded[None, Loader] = Bounded(1)
 _ERROR = re.compile(rb"\s*(<\?xml[^>]*>)?\s*<Error[\s>]")
@@ -54,6 +56,8 @@ async def open_client(config: S3Config, timeout: float, leaving: AsyncExitStack)
     }
     if config.credentials is None:
         settings["signature_version"] = UNSIGNED
+    if WATCHES:
+        settings["http_session_cls"] = _Watched
     client = await leaving.enter_async_context(
         session.create_client(
             "s3",
@@ -124,6 +128,30 @@ def _look_into_success(
         response_dict["status_code"] = 500
     elif not _XML.match(body):
         customized_response_dict[STRANGER] = True
+
+
+connected: ContextVar[list[bool]] = ContextVar("connected")
+"""Set by whoever makes a request to an empty list; not empty once there is a connection."""
+
+
+class _Watched(AIOHTTPSession):  # type: ignore[misc]
+    """The usual session, which notes when a request has a connection to be sent by."""
+
+    async def _create_connector(self, *given: Any) -> Any:
+        connector = await super()._create_connector(*given)
+        connect = connector.connect
+
+        async def noted(*args: Any, **kwargs: Any) -> Any:
+            connection = await connect(*args, **kwargs)
+            connected.get([]).append(True)
+            return connection
+
+        connector.connect = noted
+        return connector
+
+
+WATCHES = hasattr(AIOHTTPSession, "_create_connector")
+"""False for older versions, which make their connector elsewhere: there all counts as sent."""
 
 
 class _Provider(AioCredentials):  # type: ignore[misc]
