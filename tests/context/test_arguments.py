@@ -103,6 +103,21 @@ def test_a_wrong_argument_of_a_run_is_said_before_anything(tmp_path, arguments, 
     assert [] == list(tmp_path.iterdir())
 
 
+def test_a_store_with_a_name_too_long_is_told_by_us(tmp_path):
+    """A path that no disk can have ends in an error of ours, before a stage runs."""
+    with pytest.raises(RunStoreError, match="name too long"):
+        run_workflow(workflow(), store=tmp_path / ("x" * 300))
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_store_with_a_number_sign_in_its_path_is_looked_for_there(tmp_path):
+    """The file that asks whether workers share the disk stands in the store's own folder."""
+    (tmp_path / "a").write_text("a file: no folder to ask in")
+    run = run_workflow(workflow(), store=tmp_path / "a#b")
+    assert "finished" == run.state
+    assert ["a", "a#b"] == sorted(path.name for path in tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

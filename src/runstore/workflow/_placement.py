@@ -3,8 +3,8 @@
 import os
 import secrets
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from runstore.context import StoreAddress
 from runstore.errors import ExecutorUnavailableError, InvalidRequestError
@@ -51,14 +51,19 @@ def check_placement(address: StoreAddress, engine: Executor) -> None:
     """
     if not address.url.startswith("file:"):
         return
-    path = Path(urlsplit(address.url).path)
-    folder = next(one for one in (path, *path.parents) if one.is_dir())
-    if not os.access(folder, os.W_OK):
-        return  # the first write says what is wrong
+    path = Path(address.url.removeprefix("file://"))  # as it is: it may have a '#' or '?'
+    folders = (path, *path.parents)
+    folder = next(one for one in folders if os.path.isdir(one))  # noqa: PTH112 - never raises
     token = secrets.token_hex(16)
-    with tempfile.NamedTemporaryFile(prefix=".runstore-tmp-", dir=folder) as file:
-        file.write(token.encode())
-        file.flush()
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(
+                tempfile.NamedTemporaryFile(prefix=".runstore-tmp-", dir=folder)
+            )
+            file.write(token.encode())
+            file.flush()
+        except OSError:
+            return  # denied, full, …: the first write of the run says so, in better words
         try:
             found = engine.everywhere(_reads, file.name)
         except ModuleNotFoundError as exc:
