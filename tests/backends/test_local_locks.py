@@ -275,7 +275,7 @@ def test_a_sweeper_beside_writers_costs_no_put(backend):
     sweeper = threading.Thread(target=sweeping)
     sweeper.start()
     try:
-        for i in range(300):
+        for i in range(50):
             backend.put(KEY, [b"%d" % i])
             assert b"%d" % i == content(backend)
     finally:
