@@ -211,7 +211,7 @@ class BackendUnavailableError(StorageError):
 
 
 class IndeterminateWriteError(StorageError):
-    """The write was interrupted and nobody can say whether it landed."""
+    """Nobody can say whether the write landed, or whether it is kept after a power cut."""
 
 
 class WorkflowError(RunStoreError):

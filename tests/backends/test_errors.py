@@ -27,6 +27,8 @@ from runstore.errors import (
         (ConnectionRefusedError("refused"), BackendUnavailableError),
         (OSError(errno.ESTALE, "stale NFS handle"), BackendUnavailableError),
         (OSError(errno.EIO, "I/O error"), BackendUnavailableError),
+        (OSError(errno.ENOTCONN, "FUSE is gone"), BackendUnavailableError),
+        (OSError(errno.EHOSTDOWN, "host is down"), BackendUnavailableError),
         (IsADirectoryError(errno.EISDIR, "is a directory"), StorageError),
         (OSError("who knows"), StorageError),
     ],
@@ -38,6 +40,24 @@ def test_every_failure_has_its_class(raised, expected):
     assert expected is type(caught.value)
     assert "file:///x/a.arrow" in str(caught.value)
     assert raised is caught.value.__cause__
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "The old object is intact; free some space"),
+        (errno.EACCES, "which user this process runs as"),
+        (errno.ELOOP, "Move them away"),
+        (errno.ENXIO, "is a socket or a device"),
+        (errno.EXDEV, "Make it a store of its own"),
+        (errno.EMFILE, "raise `ulimit -n`"),
+    ],
+)
+def test_the_way_out_is_named(number, said):
+    """The message has the system's own words, and what to do."""
+    with pytest.raises(StorageError, match=said) as caught, translated("file:///x", "write"):
+        raise OSError(number, "the system's own words")
+    assert "the system's own words" in str(caught.value)
 
 
 def test_a_missing_folder_while_writing_is_no_miss():

@@ -172,6 +172,7 @@ def _hint(exc: OSError) -> str:
 
 
 _HINTS = {
+    errno.EMFILE: "close files and stores that are not used any more, or raise `ulimit -n`",
     errno.ELOOP: "symbolic links lead round in a circle. Move them away",
     errno.ENXIO: "it is a socket or a device, not a file. Move it away",
     errno.ENODEV: "it is a device, not a file. Move it away",
