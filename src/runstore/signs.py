@@ -40,7 +40,7 @@ class Sign:
     def __init__(self) -> None:
         import tempfile  # slow to import
 
-        fd, self.path = tempfile.mkstemp(dir=_folder.path())
+        fd, self.path = tempfile.mkstemp(prefix=f"{os.getpid()}-", dir=_folder.path())
         os.close(fd)
 
     def add(self, key: str) -> None:
@@ -67,20 +67,24 @@ class Watch:
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
+        self._pid = int(self._path.name.partition("-")[0])
         self._size = 0
         self._given_up: frozenset[bytes] = frozenset()
 
     def is_over(self, key: str) -> bool:
         """Say whether all of it is over, or what *key* names was given up."""
         try:
+            os.kill(self._pid, 0)  # one that was killed has not removed its sign
             size = self._path.stat().st_size
             if size != self._size:
                 data = self._path.read_bytes()
                 starts = range(0, len(data), _LENGTH)
                 self._given_up = frozenset(data[at : at + _LENGTH] for at in starts)
                 self._size = size
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return True
+        except PermissionError:
+            return False  # it lives, as another user, whose files are not for us
         return bool(self._given_up) and _digest(key) in self._given_up
 
 

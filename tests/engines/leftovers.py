@@ -35,6 +35,12 @@ def try_to_put(folder: Path) -> None:
     (folder / "told.tmp").rename(folder / "told")
 
 
+def say_and_try(folder: Path) -> None:
+    """Say that it has begun, then as `try_to_put`."""
+    (folder / "begun").write_text("begun")
+    try_to_put(folder)
+
+
 def leave_a_thread() -> Path:
     """Start a thread that is in this run and outlives the stage; return the folder of its files."""
     folder = Path(get_run_context().input["folder"])

@@ -3,6 +3,9 @@
 import gc
 import multiprocessing
 import os
+import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -28,8 +31,8 @@ pytestmark = [
 
 def signs() -> list[str]:
     """Return the signs that this process has left."""
-    found = Path(tempfile.gettempdir()).glob("runstore-signs-*/*")
-    return [str(path) for path in found if path.stat().st_uid == os.getuid()]
+    found = Path(tempfile.gettempdir()).glob(f"runstore-signs-*/{os.getpid()}-*")
+    return [str(path) for path in found]
 
 
 def refused(told: str, why: str) -> list[bool]:
@@ -78,6 +81,41 @@ def test_a_finished_run_stays_as_it_is(pool: Any, store: ObjectStore, tmp_path: 
     pool.submit(late, tmp_path).result()
     assert [True, True] == refused((tmp_path / "told").read_text(), "its run has ended")
     assert before == set(signs())
+
+
+def test_what_a_killed_run_has_left(method: str, store: ObjectStore, tmp_path: Path) -> None:
+    """When the process that carries a run out is killed, what it has started writes no more."""
+    program = f"""
+import multiprocessing, sys
+from pathlib import Path
+from tests.engines import leftovers
+from runstore import ContextProcessPoolExecutor, run_workflow
+
+def stage():
+    leftovers.put_new()
+    context = multiprocessing.get_context({method!r})
+    with ContextProcessPoolExecutor(1, mp_context=context) as pool:
+        pool.submit(leftovers.say_and_try, Path(sys.argv[2])).result()
+
+if __name__ == "__main__":
+    run_workflow(leftovers.flow(stage), run="r1", store=sys.argv[1])
+"""
+    (tmp_path / "program.py").write_text(program)
+    command = [sys.executable, tmp_path / "program.py", store.url, tmp_path]
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root}
+    with subprocess.Popen(command, env=environment, start_new_session=True) as runner:
+        try:
+            leftovers.await_file(tmp_path / "begun")
+            runner.kill()
+            runner.wait()
+            (tmp_path / "go").write_text("go")
+            told = leftovers.await_file(tmp_path / "told")
+        finally:
+            os.killpg(runner.pid, signal.SIGKILL)  # the pool waits for ever
+    assert [True, True] == refused(told, "its run has ended")
+    view = store.at(namespace="default", run="r1")
+    assert ["new", "new"] == [view.get("x"), view.get("x", scope="namespace")]
 
 
 def test_they_write_while_the_run_goes_on(pool: Any, store: ObjectStore, tmp_path: Path) -> None:
