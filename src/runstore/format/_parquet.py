@@ -153,6 +153,8 @@ class StoredParquet:
                     check_size(self.data, *size, self._guard, self.ref)
                 table = self._read()
                 validate(table, Layout(table.schema))
+            except MemoryError:
+                raise
             except ARROW_ERRORS as exc:
                 raise CorruptObjectError(f"{self.ref} is damaged: {exc}", self.ref) from exc
             self._table = table.replace_schema_metadata(self.schema.metadata)

@@ -115,6 +115,8 @@ class Stored:
                 if self._fields is not None:
                     batch = batch.select(self._fields)
                 validate(batch, self.layout)
+            except MemoryError:
+                raise
             except ARROW_ERRORS as exc:
                 raise _damaged(self.ref, exc) from exc
             self._valid[index] = batch

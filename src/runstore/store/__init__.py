@@ -71,7 +71,7 @@ class ObjectStore(Verbs):
         engine: For S3: ``obstore`` or ``s3fs``; by default the first that is installed.
         pickle: What to do with values only pickle can hold: ``allow``; ``warn``;
             ``deny`` neither writes nor loads any; ``signed`` signs every object with
-            ``RUNSTORE_SIGNING_KEY`` and loads only pickles so signed.
+            ``RUNSTORE_SIGNING_KEY`` and reads only what is so signed.
         durable: Wait for the disk on every put, so that objects survive a power cut;
             S3 always does its own.
         timeout: Seconds to wait for a remote place, retries included; a large object
