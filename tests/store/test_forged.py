@@ -238,7 +238,15 @@ def test_descriptions_that_do_not_fit_are_refused(denying, case):
 
 
 @pytest.mark.parametrize(
-    "change", [{"spec": []}, {"rows": "many"}, {"versions": {"a": []}}, {"name": 5}, {"pickle": 0}]
+    "change",
+    [
+        {"spec": []},
+        {"rows": "many"},
+        {"versions": {"a": []}},
+        {"name": 5},
+        {"pickle": 0},
+        {"write_id": "\ud800"},
+    ],
 )
 def test_headers_of_wrong_types_are_damage(denying, change):
     """A header whose fields are not what they should be is refused at get and at stat."""

@@ -1,6 +1,7 @@
 """What an object says about itself: one JSON document in its footer."""
 
 import json
+import re
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -107,6 +108,8 @@ class Header:
                     raise TypeError(f"{name} is {type(value).__name__}")
             if not all(type(text) is str for text in document.get("versions", {}).values()):
                 raise TypeError("a version is no text")
+            if not _IS_WRITE_ID(document["write_id"]):
+                raise ValueError("its write_id is none")
             created_at = datetime.fromisoformat(document["created_at"])
             document["created_at"] = (
                 created_at if created_at.tzinfo is UTC else created_at.astimezone(UTC)
@@ -123,6 +126,7 @@ _decode = json.JSONDecoder().raw_decode
 
 _NAMES = {f.name for f in fields(Header)}
 _NONE = type(None)
+_IS_WRITE_ID = re.compile("[0-9A-Za-z_-]{1,64}").fullmatch  # it is written as it is
 _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("namespace", "name", "type", "codec", "created_at", "write_id"), (str,)),
     **dict.fromkeys(("run", "workflow", "stage"), (str, _NONE)),
