@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 
 import pytest
 
@@ -24,7 +25,9 @@ class _Value:
 
 def in_child(check):
     """Fork; say whether *check* was true in the child, and the child ended at all."""
-    pid = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of fork beside threads
+        pid = os.fork()
     if pid == 0:
         status = 1
         try:

@@ -36,6 +36,14 @@ def stage(number: int) -> str:
     return str(object_store.get("a", default=None))
 
 
+def closed() -> None:
+    """Close a store at the end of a block, or by hand; open that of a run."""
+    with ObjectStore("memory://x") as store:
+        assert_type(store, ObjectStore)
+        assert_type(store.close(), None)
+    ObjectStore(get_run_context().store)
+
+
 def notebook() -> None:
     """Use a view, a context of one's own, and a pool."""
     store = ObjectStore("memory://typing", pickle="deny", durable=True)

@@ -15,7 +15,17 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
-__all__ = ["PATIENCE", "StoppedError", "Workers", "cancelling", "check_stopped", "pause", "spared"]
+__all__ = [
+    "PATIENCE",
+    "SLICE",
+    "StoppedError",
+    "Workers",
+    "awaited",
+    "cancelling",
+    "check_stopped",
+    "pause",
+    "spared",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,6 +33,10 @@ T = TypeVar("T")
 
 PATIENCE = 1.2
 """Seconds that an interrupted call waits for what it has under way."""
+
+SLICE = 0.25
+"""Seconds that the main thread waits at a time: if the system gives a signal to another thread, a
+longer wait would not end for it."""
 
 
 class StoppedError(BaseException):
@@ -73,9 +87,21 @@ def check_stopped() -> None:
 def pause(seconds: float) -> None:
     """Sleep; in a thread of `Workers`, no longer than its call goes on."""
     if _here.stop is None:
-        time.sleep(seconds)
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, SLICE))
     else:
         _here.stop.wait(seconds)
+
+
+def awaited(future: Future[R]) -> R:
+    """Return the result of *future*, or raise its error; Ctrl-C ends the wait."""
+    while True:
+        try:
+            return future.result(SLICE)
+        except TimeoutError:
+            if future.done():  # it is its own error, or it ended just now
+                return future.result()
 
 
 @contextmanager
@@ -122,12 +148,12 @@ class Workers:
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
-        self._futures: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
+        self._futures: list[Future[Any]] = []
 
     def submit(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Call *function* in a thread as soon as one is free."""
         future: Future[R] = Future()
-        self._futures.add(future)
+        self._futures.append(future)
 
         def task() -> None:
             if future.set_running_or_notify_cancel():
@@ -153,7 +179,7 @@ class Workers:
             Exception: What it raised for the first item that failed.
         """
         futures = [self.submit(function, item) for item in items]
-        return [future.result() for future in futures]
+        return [awaited(future) for future in futures]
 
     def __enter__(self) -> Self:
         return self
@@ -168,9 +194,10 @@ class Workers:
             self._tasks.put(None)
         if error is None:
             for thread in self._threads:
-                thread.join()
+                while thread.is_alive():
+                    thread.join(SLICE)
             return
-        for future in list(self._futures):
+        for future in self._futures:
             future.cancel()
         self._stop.now()
         end = time.monotonic() + PATIENCE

@@ -4,6 +4,7 @@ import gc
 import os
 import threading
 import time
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from tests.servers.recorder import Recorder
 
 from runstore import ObjectStore, object_store, run_context
 from runstore.errors import AccessDeniedError, StorageError, StoreClosedError
+
+warnings.simplefilter("ignore", DeprecationWarning)  # of fork beside threads
 
 
 def _child_ends(seconds: float) -> bool:

@@ -8,11 +8,12 @@ import pytest
 from tests.backends.s3_ import options
 
 _FORKING = """
-import json, os, random, signal, sys, threading, time
+import json, os, random, signal, sys, threading, time, warnings
 from contextlib import suppress
 from runstore import ObjectStore
 from runstore.errors import PreconditionFailedError
 
+warnings.simplefilter("ignore", DeprecationWarning)  # of fork beside threads
 url, children, given = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
 view = ObjectStore(url, **given).at(namespace="n", run="r")
 view.put("plain", 0)
@@ -106,8 +107,9 @@ def test_children_of_writers_on_s3_put(seaweed_server, engine, children):
 def test_a_child_that_ends_by_itself_leaves_its_parents_connections_alone(seaweed_server):
     """A child that frees what it inherited, as at exit, does not make the parent deaf."""
     script = """
-import gc, json, os, sys
+import gc, json, os, sys, warnings
 from runstore import ObjectStore
+warnings.simplefilter("ignore", DeprecationWarning)  # of fork beside threads
 store = ObjectStore(sys.argv[1], engine="s3fs", timeout=20, **json.loads(sys.argv[2]))
 view = store.at(namespace="n", run="r")
 view.put("a", 1)

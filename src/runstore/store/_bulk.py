@@ -3,7 +3,6 @@
 import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any
 
 from runstore.arguments import check_flag, check_keys, texts
@@ -11,7 +10,7 @@ from runstore.errors import BulkError, InvalidNameError, ObjectNotFoundError
 from runstore.keys import Place, Scope, key_of
 from runstore.store._info import ObjectInfo
 from runstore.store._target import RAISE, Target, check_scope, missing, place_of
-from runstore.workers import StoppedError, Workers
+from runstore.workers import Workers, awaited
 
 __all__ = ["BulkVerbs"]
 
@@ -137,18 +136,28 @@ def _each(
     results: dict[str, Any] = {}
     errors: dict[str, Exception] = {}
     at_once = _AT_ONCE_NEAR if target.objects.backend.mapped else _AT_ONCE_FAR
-    futures: dict[str, Future[Any]] = {}
+    under_way: dict[str, None] = {}  # begun, and not ended by a result or an error
+
+    def begun(name: str) -> Any:
+        under_way[name] = None
+        try:
+            result = one(name)
+        except Exception:
+            del under_way[name]
+            raise
+        del under_way[name]
+        return result
+
     try:
         with Workers(min(at_once, max(1, len(names))), f"runstore-{verb}") as workers:
-            for name in names:
-                futures[name] = workers.submit(one, name)
+            futures = {name: workers.submit(begun, name) for name in names}
             for name, future in futures.items():
                 try:
-                    results[name] = future.result()
+                    results[name] = awaited(future)
                 except Exception as exc:  # noqa: BLE001 - kept as the outcome of this item alone
                     errors[name] = exc
     except BaseException as interrupt:
-        if verb == "put" and (unknown := [name for name in futures if _unknown(futures[name])]):
+        if verb == "put" and (unknown := builtins.list(under_way)):
             more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
             interrupt.add_note(
                 f"{', '.join(map(repr, unknown[:5]))}{more} were being put when that was "
@@ -158,13 +167,6 @@ def _each(
     if errors:
         raise _bulk(verb, names, errors, results)
     return results
-
-
-def _unknown(future: "Future[Any]") -> bool:
-    """Say whether an interrupted call goes on, or was given up by its thread half-way."""
-    if not future.done():
-        return True
-    return not future.cancelled() and isinstance(future.exception(), StoppedError)
 
 
 def _bulk(

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from runstore.lifetime import forget_at_fork
-from runstore.workers import PATIENCE
+from runstore.workers import PATIENCE, SLICE
 
 __all__ = ["attended", "attended_write", "beside"]
 
@@ -45,7 +45,11 @@ class _Outcome:
         self.done = True
         self._open.release()
 
-    def wait(self, seconds: float = -1) -> bool:
+    def wait(self) -> None:
+        while not self.done and not self._open.acquire(timeout=SLICE):
+            pass
+
+    def wait_at_most(self, seconds: float) -> bool:
         return self.done or self._open.acquire(timeout=seconds)
 
     def result(self) -> Any:
@@ -149,7 +153,7 @@ def attended_write(call: Callable[[], T], note: str) -> T:
         _idle.give(outcome)
         outcome.wait()
     except BaseException as interrupt:
-        if outcome.given and not outcome.wait(PATIENCE):
+        if outcome.given and not outcome.wait_at_most(PATIENCE):
             interrupt.add_note(note)
         raise
     result: T = outcome.result()

@@ -21,7 +21,7 @@ from runstore.backends._s3._logs import hush_this_thread
 from runstore.backends._s3._wire import Failure
 from runstore.errors import StoreClosedError
 from runstore.lifetime import Shared, forget_at_fork
-from runstore.workers import PATIENCE, StoppedError, cancelling
+from runstore.workers import PATIENCE, awaited, cancelling, check_stopped
 
 __all__ = ["MAYBE", "EventLoop", "wait_for_leaving"]
 
@@ -127,9 +127,10 @@ class EventLoop:
         future = self._begin(work, timeout)
         try:
             with cancelling(future.cancel):
-                return future.result()
+                return awaited(future)
         except concurrent.futures.CancelledError:
-            raise StoppedError from None
+            check_stopped()
+            raise _over() from None
         except BaseException:
             future.cancel()
             raise
@@ -163,9 +164,10 @@ class EventLoop:
 
         try:
             with cancelling(soon):
-                return future.result()
+                return awaited(future)
         except concurrent.futures.CancelledError:
-            raise StoppedError from None
+            check_stopped()
+            raise _over() from None
         except Exception:
             raise
         except BaseException as interrupt:
@@ -182,7 +184,7 @@ class EventLoop:
     ) -> "concurrent.futures.Future[T]":
         if self._loop.is_closed():
             work.close()
-            raise StoreClosedError("the program ends; the connections to S3 are closed already")
+            raise _over()
         return asyncio.run_coroutine_threadsafe(_bounded(work, timeout), self._loop)
 
     def end(self) -> None:
@@ -196,6 +198,10 @@ class EventLoop:
             asyncio.run_coroutine_threadsafe(leave(), self._loop).result(_FAREWELL)
         _stop(os.getpid(), self._loop)
         self._thread.join(_FAREWELL)
+
+
+def _over() -> StoreClosedError:
+    return StoreClosedError("the program ends, and the connections to S3 are closed already")
 
 
 async def _bounded(work: Coroutine[Any, Any, T], timeout: float | None) -> T:

@@ -14,7 +14,7 @@ from runstore.backends._s3._retry import Deadline, persist
 from runstore.backends._s3._wire import Condition, Failure, Parts, S3Client, Span
 from runstore.buffers import Buffer, flat
 from runstore.errors import IndeterminateWriteError
-from runstore.workers import PATIENCE, Workers, spared
+from runstore.workers import PATIENCE, Workers, awaited, spared
 
 __all__ = ["SINGLE", "Blocks", "Uploader"]
 
@@ -168,9 +168,9 @@ class Uploader:
                 if not body:
                     break
                 if len(under_way) == _AT_ONCE:
-                    tags.append(under_way.popleft().result())
+                    tags.append(awaited(under_way.popleft()))
                 under_way.append(workers.submit(one, number, body))
-            tags.extend(future.result() for future in under_way)
+            tags.extend(map(awaited, under_way))
         return tags
 
     def _after(self, name: str, mark: str, failed: list[Failure]) -> str:
