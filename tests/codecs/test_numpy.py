@@ -1,5 +1,6 @@
 """NumPy arrays of every dtype, order and shape."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,11 @@ def _array(dtype: Any) -> np.ndarray[Any, Any]:
     if dtype.kind in "SU":
         return np.array(["a", "bc", ""], dtype)
     if dtype.kind in "Mm":
-        return np.array([1, -5, "NaT"], dtype) if dtype.str[-1] == "]" else np.array(["NaT"], dtype)
+        if dtype.str[-1] == "]":
+            return np.array([1, -5, "NaT"], dtype)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # NumPy 2.5: durations of no unit
+            return np.array(["NaT"], dtype)
     if dtype.kind == "V":
         return np.frombuffer(bytes(range(1, 3 * dtype.itemsize + 1)), dtype).copy()
     return np.array([0, 1, 100]).astype(dtype)
