@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -70,13 +71,15 @@ def test_only_flags_are_unpacked(tmp_path):
     """Of a frame of every kind, only booleans, masks and missing categories take memory."""
     store, rows = ObjectStore(tmp_path), MIB // 2
     view, at = store.at(namespace="dev", run="r1"), np.arange(rows)
-    times = pd.Series(at.astype("M8[s]")).dt.tz_localize("UTC").dt.tz_convert("Europe/Paris")
+    times = (
+        pd.Series(at.astype("M8[s]")).dt.tz_localize("UTC").dt.tz_convert(ZoneInfo("Europe/Paris"))
+    )
     codes = np.where(at % (rows // 4), 1, -1).astype("i1")
     frame = pd.DataFrame(
         {
             "float": np.where(at % 3, at / 7, np.nan),
             "int": at,
-            "text": pd.Series(["some text", "x", None, "é"] * (rows // 4), dtype="str"),
+            "text": pd.Series(["some text", "x", None, "é"] * (rows // 4), dtype="string[pyarrow]"),
             "category": pd.Categorical.from_codes(codes, ["a", "b"]),
             "zone": times.where(at % 5 > 0),
             "duration": pd.Series(at.astype("m8[ms]")).where(at % 2 > 0),

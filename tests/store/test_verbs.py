@@ -40,7 +40,7 @@ def test_put_then_get_gives_the_value_back(view):
         info.rows,
         info.columns,
     )
-    assert ("arrow", "pandas", "pandas.DataFrame", False) == (
+    assert ("arrow", "pandas", f"{pd.DataFrame.__module__}.DataFrame", False) == (
         info.format,
         info.codec,
         info.python_type,
