@@ -68,6 +68,8 @@ class Objects:
     def __init__(self, backend: Backend, pickle: PicklePolicy) -> None:
         self.backend = backend
         self._pickle = pickle
+        self.last_leased: tuple[object, Backend, Objects] | None = None
+        """Of `runstore.store._leased`: the lease last written under, and these objects under it."""
 
     def _policy(self, wanted: PicklePolicy | None, ref: str) -> PicklePolicy:
         if wanted is not None and wanted not in get_args(PicklePolicy):
