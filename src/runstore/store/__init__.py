@@ -83,6 +83,7 @@ class ObjectStore(Verbs):
 
     Raises:
         SettingsError: The URL or an option is not understood.
+        StoreClosedError: The address names credentials that this process has given up.
         MissingExtraError: What the place needs is not installed; with the pip line.
     """
 
@@ -109,10 +110,11 @@ class ObjectStore(Verbs):
 
     @classmethod
     def from_address(cls, address: StoreAddress) -> "ObjectStore":
-        """Open the store at *address*; the same object for the same address, within a process.
+        """Open the store at *address*, or return the one that was opened for it lately.
 
         Raises:
             SettingsError: The address is not understood.
+            StoreClosedError: It names credentials that this process had and has given up.
         """
         check_instance(
             *("ObjectStore.from_address", "address", address, StoreAddress, "a StoreAddress"),
