@@ -18,6 +18,7 @@ import xarray as xr
 from sklearn.preprocessing import StandardScaler
 
 from runstore import ObjectStore
+from runstore.errors import UnsupportedValueError
 
 __all__ = ["CANARY", "LookAlike", "file_of", "files", "values"]
 
@@ -156,13 +157,16 @@ def files(folder: Path, rows: int) -> Iterator[tuple[str, bytes]]:
     """Return name and bytes of a file of every kind, and of some that others wrote."""
     view = ObjectStore(folder).at(namespace="n", run="r")
     for name, value in values(rows).items():
-        view.put(name, value)
+        try:
+            view.put(name, value)
+        except UnsupportedValueError:
+            continue  # with old versions of the libraries
         yield name, file_of(view, name).read_bytes()
     for compression in ("lz4", "zstd"):
         view.put("packed", values(rows)["frame"], compression=compression)
         yield "packed", file_of(view, "packed").read_bytes()
     yield "foreign", _foreign(pa.table({"a": ["x", "y"] * rows, "b": list(range(2 * rows))}))
-    kept = view.get("table.parquet").select(["list", "struct", "float"])
+    kept = values(rows)["table"].select(["list", "struct", "float"])
     for compression in ("none", "snappy"):  # without checksums of the pages
         sink = io.BytesIO()
         pq.write_table(kept, sink, compression=compression)

@@ -26,7 +26,7 @@ from tests.fuzz._kinds import file_of
 from tests.fuzz._use import use
 
 from runstore import ObjectStore
-from runstore.errors import CorruptObjectError
+from runstore.errors import CorruptObjectError, UnsupportedValueError
 from runstore.testing import assert_same
 
 __all__ = ["KINDS", "flips"]
@@ -104,7 +104,10 @@ def flips(name: str, count: int) -> tuple[int, int]:
     with tempfile.TemporaryDirectory(prefix="runstore-flips-") as folder:
         view = ObjectStore(folder).at(namespace="n", run="r")
         value = make()
-        view.put(name, value, compression="zstd" if name == "packed" else "auto")
+        try:
+            view.put(name, value, compression="zstd" if name == "packed" else "auto")
+        except UnsupportedValueError:
+            return 0, 0  # with old versions of the libraries
         file = file_of(view, name)
         with file.open("r+b") as stored:
             for _ in range(count):
