@@ -1,8 +1,10 @@
 """An S3 client of aiobotocore that knows only what it is given: no environment, no profile."""
 
 import asyncio
+import inspect
 import os
 import re
+import ssl
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from typing import Any
@@ -137,20 +139,39 @@ connected: ContextVar[list[bool]] = ContextVar("connected")
 class _Watched(AIOHTTPSession):  # type: ignore[misc]
     """The usual session, which notes when a request has a connection to be sent by."""
 
-    async def _create_connector(self, *given: Any) -> Any:
-        connector = await super()._create_connector(*given)
-        connect = connector.connect
+    def _create_connector(self, *given: Any) -> Any:
+        made = super()._create_connector(*given)
+        return _noting_later(made) if inspect.isawaitable(made) else _noting(made)
 
-        async def noted(*args: Any, **kwargs: Any) -> Any:
-            connection = await connect(*args, **kwargs)
-            connected.get([]).append(True)
-            return connection
-
-        connector.connect = noted
-        return connector
+    def _setup_proxy_ssl_context(self, proxy_url: str) -> Any:
+        made = super()._setup_proxy_ssl_context(proxy_url)
+        if made is None and _TRUSTS_ANY_BEHIND_A_PROXY:
+            made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # what is trusted is loaded into it
+        return made
 
 
-WATCHES = hasattr(AIOHTTPSession, "_create_connector")
+async def _noting_later(made: Any) -> Any:
+    return _noting(await made)
+
+
+def _noting(connector: Any) -> Any:
+    connect = connector.connect
+
+    async def noted(*args: Any, **kwargs: Any) -> Any:
+        connection = await connect(*args, **kwargs)
+        connected.get([]).append(True)
+        return connection
+
+    connector.connect = noted
+    return connector
+
+
+# aiobotocore 2 checks no certificate behind a proxy, unless that has a context of its own.
+_TRUSTS_ANY_BEHIND_A_PROXY = not inspect.iscoroutinefunction(
+    getattr(AIOHTTPSession, "_create_connector", None)
+)
+_OPTIONS = inspect.signature(AioConfig).parameters
+WATCHES = hasattr(AIOHTTPSession, "_create_connector") and "http_session_cls" in _OPTIONS
 """False for older versions, which make their connector elsewhere: there all counts as sent."""
 
 
