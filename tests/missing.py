@@ -49,11 +49,15 @@ def pytest_runtest_makereport(item: Any, call: Any) -> Generator[None, Any, Any]
 
 
 def _told(error: BaseException) -> str:
-    """Return what an import that failed says; our own errors about a missing library, too."""
+    """Return what an import that failed says; for our own error, what its extra would install."""
     from runstore.errors import MissingExtraError
 
     if isinstance(error, ModuleNotFoundError):
         return str(error)
     if isinstance(error, MissingExtraError):
-        return f"{error.__cause__ or error}"
+        extras = re.findall(r"runstore\[([a-z0-9-]+)\]", str(error))
+        return " ".join(f"No module named '{_INSTALLS.get(extra, extra)}'" for extra in extras)
     return ""
+
+
+_INSTALLS = {"dask": "distributed", "s3": "s3fs", "s3-fast": "obstore", "sklearn": "skops"}

