@@ -8,6 +8,7 @@ import pyarrow as pa
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError, UnsupportedValueError
+from runstore.referred import nbytes_of
 
 __all__ = ["ArrowCodec", "positions", "size_of", "survives"]
 
@@ -54,7 +55,8 @@ class ArrowCodec:
             _spec(kind, table.schema),
             rows=None if kind == "scalar" else table.num_rows,
             columns=table.num_columns if kind in ("table", "batch") else None,
-            nbytes=size_of(table),
+            nbytes=nbytes_of(batches),
+            cut=kind in ("table", "chunked") and not any(map(_has_dictionary, table.schema.types)),
         )
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:

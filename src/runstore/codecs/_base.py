@@ -27,6 +27,7 @@ class Encoded:
         nbytes: Size of the data, in bytes.
         cell: What stands in the only row, if there is one column of large text or large
             binary without nulls: small ones are written without *batches*.
+        cut: Whether a batch may be stored as several of fewer rows.
     """
 
     schema: "pa.Schema"
@@ -36,6 +37,7 @@ class Encoded:
     columns: int | None = None
     nbytes: int = 0
     cell: Buffer | None = None
+    cut: bool = False
 
 
 class Opened(Protocol):

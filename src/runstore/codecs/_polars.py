@@ -5,10 +5,11 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from runstore.codecs._arrow import positions, size_of
+from runstore.codecs._arrow import positions
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import UnsupportedValueError
+from runstore.referred import nbytes_of
 
 __all__ = ["PolarsCodec", "frame_of"]
 
@@ -42,14 +43,16 @@ class PolarsCodec:
         if not all(map(_is_exact, frame.dtypes)) or not frame.width:
             return None
         table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
+        batches = table.to_batches()
         spec = {"series": value.name} if series else {}
         return Encoded(
             table.schema,
-            table.to_batches(),
+            batches,
             spec,
             rows=frame.height,
             columns=None if series else frame.width,
-            nbytes=size_of(table),
+            nbytes=nbytes_of(batches),
+            cut=True,
         )
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:

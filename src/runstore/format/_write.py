@@ -21,6 +21,7 @@ from runstore.format._header import FORMAT_VERSION, Header
 from runstore.format._layout import Layout
 from runstore.format._seal import Seal
 from runstore.format._structure import StructureDigest
+from runstore.referred import referred_batches
 
 __all__ = ["Sink", "Streamed", "Written", "arrow_file", "footer_entries", "pieces"]
 
@@ -171,11 +172,13 @@ def arrow_file(
     compression: str | None = None,
     key: bytes | None = None,
     cell: Buffer | None = None,
+    cut: bool = False,
 ) -> Written:
     """Encode *batches* as one self-describing Arrow IPC file.
 
-    Of the data, one piece at a time is copied; with *compression* one batch at a time
-    is compressed.
+    Nothing is written that the batches do not refer to, whatever else their buffers hold. Of
+    the data, one piece at a time is copied; with *compression* one batch at a time is
+    compressed.
 
     Args:
         schema: The schema of every batch.
@@ -186,6 +189,7 @@ def arrow_file(
         key: To sign the file with; None leaves it unsigned.
         cell: What stands in the only row, if *schema* is one column of large text or
             binary without nulls; then *batches* may not be needed.
+        cut: Whether a batch may be written as several, so that less is copied at a time.
     """
     if cell is not None and key is None and compression is None:
         file = cell_file(schema, cell, footer_entries(header))
@@ -195,6 +199,7 @@ def arrow_file(
         compression = None
     options = pa.ipc.IpcWriteOptions(compression=compression, unify_dictionaries=True)
     small = nbytes is not None and nbytes < _SMALL
+    batches = referred_batches(batches, cut=cut)
     return _ArrowFile(schema, batches, header, key, options, small)
 
 
@@ -219,25 +224,44 @@ def _aligning(schema: pa.Schema, batch: pa.RecordBatch, position: int) -> dict[s
     """Give metadata for *batch* so long that its first data buffer starts at a multiple of 64.
 
     Arrow itself aligns to 8 bytes; NumPy's widest types, SIMD code and decimals want more.
-    How long the message before the data gets is read off a one-row sibling.
+    How long the message before the data gets is read off a stream of which only the
+    beginning is kept.
     """
     blob = batch.num_columns == 1 and pa.types.is_large_binary(schema.field(0).type)
-    if batch.num_rows > 1:
-        sibling = batch.slice(0, 1)
-    elif blob and batch.num_rows == 1:
-        sibling = pa.record_batch([pa.array([b" "], pa.large_binary())], schema=schema)
-    else:
+    if batch.num_rows <= 1 and not (blob and batch.num_rows):
         return None
-    probe = pa.BufferOutputStream()
-    with pa.ipc.new_stream(probe, schema) as stream:
-        stream.write_batch(sibling, custom_metadata={_PAD: ""})
-    messages = memoryview(probe.getvalue())
-    schema_length = 8 + int.from_bytes(messages[4:8], "little")
-    batch_length = 8 + int.from_bytes(messages[schema_length + 4 : schema_length + 8], "little")
-    start = (position or 8 + schema_length) + batch_length  # the magic takes 8
+    probe = _Beginning()
+    with pa.ipc.new_stream(pa.PythonFile(probe, "w"), schema) as stream:
+        stream.write_batch(batch, custom_metadata={_PAD: ""})
+    start = (position or 8 + probe.lengths[0]) + probe.lengths[1]  # the magic takes 8
     if blob:
         start += 8 * (batch.num_rows + 1)  # the offsets come before the data
     return {_PAD: " " * (-start % _ALIGNMENT)}
+
+
+class _Beginning(io.RawIOBase):
+    """Takes a stream of messages and keeps what tells the lengths of the first two."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        view = flat(data)
+        missing = 16 if len(self._kept) < 8 else self._end_of_first() + 8
+        self._kept += view[: max(0, missing + _SMALL - len(self._kept))]
+        return view.nbytes
+
+    def _end_of_first(self) -> int:
+        return 8 + int.from_bytes(self._kept[4:8], "little")
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """How long the first two messages are, without the data behind them."""
+        first = self._end_of_first()
+        return first, 8 + int.from_bytes(self._kept[first + 4 : first + 8], "little")
 
 
 def pieces(parts: Iterable[Buffer], size: int = _PIECE) -> Iterator[bytes]:

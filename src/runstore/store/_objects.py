@@ -154,6 +154,7 @@ class Objects:
                 compression=compression,
                 key=signing,
                 cell=encoded.cell,
+                cut=encoded.cut,
             )
         written.guard = guard_of(policy, signing is not None)
         entry = self.backend.put(key, written, if_absent=if_absent, if_match=if_match)
