@@ -9,6 +9,7 @@ import operator
 import pickle
 from collections import ChainMap
 from collections.abc import Callable, Iterable
+from enum import Enum
 from types import CodeType, FunctionType
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ import cloudpickle
 
 from runstore import beside
 
-__all__ = ["Pickler", "dumps", "loads"]
+__all__ = ["Pickler", "Reader", "Unpickler", "dumps", "loads"]
 
 
 class _Bare:
@@ -48,14 +49,23 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no t
         """See `pickle.Pickler.reducer_override`.
 
         Classes and functions of a module beside a workflow file go by name, also if
-        something else in this process has the module's name.
+        something else in this process has the module's name. Of a class that goes by value
+        the qualified name is kept, which cloudpickle drops.
         """
         if isinstance(obj, (type, FunctionType)) and (named := beside.reference(obj)):
             return beside.found, named
-        return super().reducer_override(obj)
+        reduced = super().reducer_override(obj)
+        if isinstance(obj, type) and isinstance(reduced, tuple) and not issubclass(obj, Enum):
+            namespace = reduced[1][_NAMESPACE:][:1]
+            if namespace and type(namespace[0]) is dict:
+                namespace[0].setdefault("__qualname__", obj.__qualname__)
+        return reduced
 
 
-class _Unpickler(pickle.Unpickler):
+_NAMESPACE = 3  # the argument that a class begins with; an Enum has its members there
+
+
+class Unpickler(pickle.Unpickler):
     """Finds classes and functions among the modules beside the current workflow first."""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -65,7 +75,7 @@ class _Unpickler(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-class _Reader:
+class Reader:
     """Bytes as a file, without a copy."""
 
     def __init__(self, data: Any) -> None:
@@ -93,7 +103,7 @@ def loads(data: Any, buffers: Iterable[Any] | None = None) -> Any:
     """Return what is pickled in *data*; the arguments are those of `pickle.loads`."""
     if beside.current() is None:
         return pickle.loads(data, buffers=buffers)  # noqa: S301 - whoever calls knows the bytes
-    return _Unpickler(_Reader(data), buffers=buffers).load()
+    return Unpickler(Reader(data), buffers=buffers).load()
 
 
 def dumps(

@@ -14,7 +14,9 @@ from runstore.codecs._pickle import PickleWarning, Pickling
 from runstore.codecs._plugins import PluginCodec, plugin_codec, plugin_for
 from runstore.codecs._python import is_json
 from runstore.codecs._reading import converted, decode, selected, stored_as
-from runstore.codecs._refused import refuse
+from runstore.codecs._reasons import why_no_table
+from runstore.codecs._refused import refuse, refuse_handle
+from runstore.codecs._trial import check_decodes
 from runstore.errors import MissingExtraError, UnsupportedFormatError, UnsupportedValueError
 from runstore.lifetime import Bounded, load_module
 
@@ -37,6 +39,7 @@ __all__ = [
     "selected",
     "stored_as",
     "type_name",
+    "why_no_table",
 ]
 
 # Codec name to module, class, and the pip line for what it needs.
@@ -104,15 +107,20 @@ _opened: Bounded[str, Codec] = Bounded(len(_CODECS))
 def encode(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
     """Encode *value* with the first codec that keeps it exactly; the last resort is pickle.
 
+    A kind of value that this process has not stored yet is decoded once, so that nothing is
+    taken that cannot be read.
+
     Raises:
         UnsupportedValueError: Nothing can keep it.
         UnsafePickleError: Only pickle could, and the policy forbids it.
     """
-    refuse(type_name(type(value)))
+    refuse(type(value))
     for codec in _codecs_for(value):
         encoded = codec.encode(value, pickling)
         if encoded is not None:
+            check_decodes(codec, value, encoded)
             return codec, encoded
+    refuse_handle(value)
     codec = codec_named("pickle")
     try:
         encoded = codec.encode(value, pickling)

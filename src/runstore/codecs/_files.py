@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from runstore.buffers import Buffer, flat
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._python import is_json
+from runstore.codecs._reasons import why_no_array, why_no_json
 from runstore.errors import (
     CorruptObjectError,
     MissingExtraError,
@@ -51,8 +52,9 @@ class _Json:
     def encode(self, value: Any, ref: str, pickling: Pickling) -> list[Buffer]:
         if not is_json(value) or not _is_finite(value):
             raise UnsupportedValueError(
-                f"cannot store {ref}: JSON does not hold this {type(value).__name__} exactly; it "
-                "takes None, bool, int, finite float, str, and lists and dicts (with str keys) of "
+                f"cannot store {ref}: JSON does not hold this {type(value).__name__} exactly: "
+                f"{why_no_json(value, strict=True)}. It takes None, bool, int, finite float, str, "
+                "and lists and dicts (with str keys) of "
                 f"these, at most 64 deep. {_WAY_OUT}",
                 ref,
             )
@@ -71,13 +73,15 @@ class _Npy:
     def encode(self, value: Any, ref: str, pickling: Pickling) -> list[Buffer]:
         import numpy as np
 
-        from runstore.codecs._numpy import NumpyCodec, has_twin
+        from runstore.codecs._numpy import NumpyCodec
+        from runstore.codecs._numpy_dtypes import has_twin
 
-        exact = type(value) is np.ndarray and not has_twin(value.dtype)
+        exact = type(value) is np.ndarray and value.dtype.isbuiltin != 2 and value.dtype.kind != "T"
+        exact = exact and not has_twin(value.dtype)
         if not exact or NumpyCodec().encode(value, pickling) is None:
             raise UnsupportedValueError(
-                f"cannot store {ref}: .npy holds plain NumPy arrays without Python objects, not a "
-                f"{type(value).__module__}.{type(value).__qualname__}. {_WAY_OUT}",
+                f"cannot store {ref}: .npy holds plain NumPy arrays without Python objects, not "
+                f"{why_no_array(value)}. {_WAY_OUT}",
                 ref,
             )
         head = io.BytesIO()

@@ -22,6 +22,7 @@ from runstore.errors import (
     CorruptObjectError,
     UnsafePickleError,
     UnsupportedFormatError,
+    UnsupportedValueError,
 )
 
 __all__ = ["NestedCodec", "decode_tree", "encode_tree"]
@@ -103,7 +104,12 @@ class _Leaves:
             return self._seen[id(value)][0]
         if isinstance(value, PurePath):
             raise InexactError
-        codec, encoded = codecs.encode(value, Pickling("deny", "a leaf"))
+        try:
+            codec, encoded = codecs.encode(value, Pickling("deny", "a leaf"))
+        except UnsupportedValueError as exc:
+            way = "".join(f"[{part!r}]" for part in path)
+            at = f"{exc.message} (it is value{way})" if path else exc.message
+            raise UnsupportedValueError(at, exc.ref) from exc
         index = len(self.specs)
         self._seen[id(value)] = index, value
         name = ".".join(str(part) for part in path).replace("\0", "") or "value"

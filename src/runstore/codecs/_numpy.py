@@ -1,6 +1,5 @@
 """NumPy arrays: one column in memory order; dtype, shape and order stand beside it."""
 
-import json
 import math
 import sys
 from typing import Any
@@ -9,18 +8,25 @@ import numpy as np
 import pyarrow as pa
 
 from runstore.codecs._base import Encoded, Opened
+from runstore.codecs._numpy_dtypes import (
+    described,
+    dtype_of,
+    has_gaps,
+    without_gaps,
+)
 from runstore.codecs._pickle import Pickling
-from runstore.codecs._types import check_type, is_number
+from runstore.codecs._types import check_type, is_number, is_text
 from runstore.errors import CorruptObjectError
 
-__all__ = ["NumpyCodec", "check_items", "described", "dtype_of", "has_twin", "is_judged"]
+__all__ = ["NumpyCodec", "check_items", "is_judged"]
 
 
 class NumpyCodec:
     """``numpy.ndarray`` of every dtype that holds no Python objects.
 
-    Numbers are a column of their Arrow type, all else a column of bytes. Subclasses,
-    masked arrays, object arrays and dtypes with metadata are left to pickle.
+    Numbers are a column of their Arrow type, text of any length a column of text, all else
+    a column of bytes. Subclasses, masked arrays, object arrays and dtypes with metadata are
+    left to pickle.
     """
 
     name = "numpy"
@@ -29,10 +35,14 @@ class NumpyCodec:
     def encode(self, value: np.ndarray[Any, Any], pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
         dtype = value.dtype
+        if dtype.kind == "T":
+            return _encode_text(value)
         if (descr := described(dtype)) is None:
             return None
         order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
         data = value.T if order == "F" else np.ascontiguousarray(value)
+        if has_gaps(dtype):
+            data = without_gaps(data)
         column = _column(data.reshape(-1), dtype)
         schema = pa.schema([pa.field("value", column.type, nullable=False)])
         return Encoded(
@@ -47,9 +57,10 @@ class NumpyCodec:
         self, opened: Opened, spec: dict[str, Any], pickling: Pickling
     ) -> np.ndarray[Any, Any]:
         """See `runstore.codecs.Codec.decode`."""
-        dtype, shape = dtype_of(spec["dtype"]), tuple(spec["shape"])
-        count = math.prod(shape)
-        column = opened.batch(0).column(0)
+        shape, column = tuple(spec["shape"]), opened.batch(0).column(0)
+        if isinstance(spec["dtype"], dict) and "string" in spec["dtype"]:
+            return _decode_text(opened, column, spec["dtype"]["string"], shape)
+        dtype, count = dtype_of(spec["dtype"]), math.prod(shape)
         check_type(opened, column.type, is_number)
         if (
             min(shape, default=0) < 0
@@ -65,7 +76,8 @@ class NumpyCodec:
 
 
 def _column(data: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> pa.Array:
-    if dtype.kind in "iuf" and dtype.isnative and dtype.itemsize <= 8:
+    plain = dtype.isbuiltin == 1 and dtype.isnative
+    if dtype.kind in "iuf" and plain and dtype.itemsize <= 8:
         return pa.Array.from_buffers(
             pa.from_numpy_dtype(dtype), len(data), [None, pa.py_buffer(data)]
         )
@@ -74,31 +86,48 @@ def _column(data: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> pa.Array:
     return pa.Array.from_buffers(pa.uint8(), count, [None, pa.py_buffer(raw)])
 
 
-def described(dtype: np.dtype[Any]) -> Any:
-    """Give *dtype* as JSON, or None if it would not come back the same."""
-    if not _is_describable(dtype):
-        return None
-    if has_twin(dtype):
-        return dtype.char
+_MISSING = {"none": None, "nan": math.nan}
+
+
+def _encode_text(value: np.ndarray[Any, Any]) -> Encoded | None:
+    """Text of any length, as `numpy.dtypes.StringDType` holds it."""
+    dtype: Any = value.dtype
+    spec: dict[str, Any] = {"coerce": dtype.coerce}
+    if hasattr(dtype, "na_object"):
+        missing = dtype.na_object
+        if missing is not None and not (type(missing) is float and math.isnan(missing)):
+            return None
+        spec["missing"] = "none" if missing is None else "nan"
     try:
-        descr = np.lib.format.dtype_to_descr(dtype)
-    except ValueError:  # overlapping fields
+        column = pa.array(value.reshape(-1).astype(object), pa.large_string(), from_pandas=True)
+    except (pa.ArrowException, UnicodeEncodeError):
         return None
-    back = np.lib.format.descr_to_dtype(descr)
-    same = back == dtype and back.type is dtype.type and _is_aligned_like(back, dtype)
-    return json.loads(json.dumps(descr)) if same else None
+    if not isinstance(column, pa.Array):
+        return None
+    schema = pa.schema([pa.field("value", column.type)])
+    return Encoded(
+        schema,
+        [pa.RecordBatch.from_arrays([column], schema=schema)],
+        {"dtype": {"string": spec}, "shape": list(value.shape)},
+        rows=value.shape[0] if value.ndim else None,
+        nbytes=column.nbytes,
+    )
 
 
-def dtype_of(descr: Any) -> np.dtype[Any]:
-    """Rebuild a dtype from what `described` gave.
-
-    Raises:
-        ValueError, TypeError: It is of no dtype that `described` takes.
-    """
-    dtype: np.dtype[Any] = np.lib.format.descr_to_dtype(_tuples(descr))
-    if not _is_describable(dtype):
-        raise ValueError(f"{dtype} is no dtype of an array of ours")
-    return dtype
+def _decode_text(
+    opened: Opened, column: pa.Array, spec: dict[str, Any], shape: tuple[int, ...]
+) -> np.ndarray[Any, Any]:
+    check_type(opened, column.type, is_text)
+    if min(shape, default=0) < 0 or len(column) != math.prod(shape):
+        raise CorruptObjectError(f"{opened.ref} is damaged: shape and data differ", opened.ref)
+    kinds: Any = np.dtypes
+    if "missing" in spec:
+        missing = _MISSING[spec["missing"]]
+        dtype = kinds.StringDType(na_object=missing, coerce=spec["coerce"])
+        items = [missing if item is None else item for item in column.to_pylist()]
+    else:
+        dtype, items = kinds.StringDType(coerce=spec["coerce"]), column.to_pylist()
+    return np.array(items, dtype).reshape(shape)
 
 
 def is_judged(dtype: np.dtype[Any]) -> bool:
@@ -126,38 +155,3 @@ def check_items(array: np.ndarray[Any, Any], ref: str) -> None:
     if parts.reshape(-1).view(kind).max() > most:
         what = "truth values" if dtype.kind == "b" else "text"
         raise CorruptObjectError(f"{ref} is damaged: it has {what} that cannot be", ref)
-
-
-def has_twin(dtype: np.dtype[Any]) -> bool:
-    """Say whether it is longlong or its like: of the size of another type, but not that type."""
-    return bool(dtype.isbuiltin) and dtype.isnative and np.dtype(dtype.str).char != dtype.char
-
-
-def _is_describable(dtype: np.dtype[Any]) -> bool:
-    """Say whether NumPy's own description leaves nothing out."""
-    if dtype.hasobject or dtype.kind not in "biufcmMSUV" or dtype.metadata or not dtype.itemsize:
-        return False
-    parts = [dtype.base] if dtype.subdtype else [part[0] for part in (dtype.fields or {}).values()]
-    return all(map(_is_describable, parts))
-
-
-def _is_aligned_like(one: np.dtype[Any], other: np.dtype[Any]) -> bool:
-    if one.subdtype:
-        return _is_aligned_like(one.base, other.base)
-    return one.isalignedstruct == other.isalignedstruct and all(
-        _is_aligned_like(one[name], other[name]) for name in one.names or ()
-    )
-
-
-def _tuples(descr: Any) -> Any:
-    """Undo what JSON does to a dtype description: fields and subarrays are tuples."""
-    if isinstance(descr, str):
-        return descr
-    return [
-        tuple(_tuples(part) if i == 1 else _shape(part) for i, part in enumerate(field))
-        for field in descr
-    ]
-
-
-def _shape(part: Any) -> Any:
-    return tuple(part) if isinstance(part, list) else part

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from runstore.codecs._arrow import survives
 from runstore.codecs._base import Opened
-from runstore.codecs._numpy import has_twin
+from runstore.codecs._numpy_dtypes import has_twin
 from runstore.codecs._pandas_strings import decode_strings, encode_strings
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._types import (
@@ -75,7 +75,7 @@ def encode_exactly(values: Any) -> tuple[pa.Array, Spec] | None:
     dtype = values.dtype
     if isinstance(dtype, np.dtype):
         coder = _BY_KIND.get(dtype.kind)
-        plain = coder is not None and dtype.isnative and dtype.metadata is None
+        plain = dtype.isbuiltin != 2 and dtype.isnative and dtype.metadata is None
         return coder(values) if coder is not None and plain else None
     for kind, of_extension in _BY_DTYPE:
         if type(dtype) is kind:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from runstore.buffers import Buffer, flat
-from runstore.codecs._base import Encoded, Opened
+from runstore.codecs._base import Encoded, Opened, type_name
 from runstore.codecs._cells import BLOB, blob_batch, blob_in, encoded_cell
 from runstore.context import PicklePolicy
 from runstore.errors import (
@@ -75,7 +75,9 @@ class Pickling:
             UnsupportedValueError: The value cannot be pickled.
         """
         self._ask("can only be stored as a pickle", value)
-        from runstore import by_value
+        from runstore.codecs._parts import unpicklable, where
+        from runstore.codecs._pickler import HandleError, dump
+        from runstore.codecs._trial import check_loads
 
         def aside(buffer: pickle.PickleBuffer) -> bool:
             if buffers is None or buffer.raw().nbytes < _OUT_OF_BAND_FROM:
@@ -83,16 +85,30 @@ class Pickling:
             buffers.append(buffer)
             return False
 
+        named = f"a {type_name(type(value))}"
         try:
-            stream: bytes = by_value.dumps(value, protocol=5, buffer_callback=aside)
-        except MemoryError:
+            stream, kinds = dump(value, aside)
+        except (MemoryError, UnsupportedValueError):
             raise
-        except Exception as exc:  # what the value's own __reduce__ and __getstate__ raise
+        except HandleError as exc:
+            part = type_name(type(exc.value))
             raise UnsupportedValueError(
-                f"cannot store {self._ref}: a {type(value).__module__}.{type(value).__qualname__} "
-                f"cannot be pickled ({_told(exc)}). Store what it is made of instead",
+                f"cannot store {self._ref}: {where(value, exc.value)}a {part}: {exc.reason}",
                 self._ref,
             ) from exc
+        except Exception as exc:  # what the value's own __reduce__ and __getstate__ raise
+            raise UnsupportedValueError(
+                f"cannot store {self._ref}: {named} cannot be pickled ({_told(exc)}"
+                f"{unpicklable(value)}). Store what it is made of instead",
+                self._ref,
+            ) from exc
+        failed = check_loads(value, stream, buffers or (), kinds)
+        if failed is not None:
+            raise UnsupportedValueError(
+                f"cannot store {self._ref}: {named} can be pickled, but what is pickled cannot be "
+                f"loaded again ({failed}). Store what it is made of instead",
+                self._ref,
+            )
         self.used = True
         self.packages |= _packages(stream)
         return stream
@@ -107,10 +123,10 @@ class Pickling:
             CorruptObjectError: It is not a pickle.
         """
         self._ask("is stored as a pickle, and loading it can execute code")
-        from runstore import by_value
+        from runstore.codecs._unpickler import loads as unpickled
 
         try:
-            return by_value.loads(stream, buffers=buffers)
+            return unpickled(stream, buffers)
         except (ImportError, AttributeError) as exc:
             raise UnsupportedValueError(
                 f"cannot load {self._ref}: it needs something that is not importable here "

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from runstore.codecs._numpy import check_items, described, dtype_of, is_judged
+from runstore.codecs._numpy import check_items, is_judged
+from runstore.codecs._numpy_dtypes import described, dtype_of
 from runstore.codecs._python import is_json, is_text
 from runstore.errors import UnsupportedValueError
 

@@ -1,5 +1,6 @@
 """polars frames and series, through Arrow without copying."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
@@ -11,7 +12,7 @@ from runstore.codecs._pickle import Pickling
 from runstore.errors import UnsupportedValueError
 from runstore.referred import nbytes_of
 
-__all__ = ["PolarsCodec", "frame_of"]
+__all__ = ["PolarsCodec", "frame_of", "inexact_columns"]
 
 _EXACT = (
     *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
@@ -34,12 +35,7 @@ class PolarsCodec:
         """See `runstore.codecs.Codec.encode`."""
         series = isinstance(value, pl.Series)
         frame = value.to_frame("value") if series else value
-        refused = [str(dtype) for dtype in frame.dtypes if not _is_loadable(dtype)]
-        if refused:
-            raise UnsupportedValueError(
-                f"cannot store a polars {type(value).__name__} with {', '.join(refused)}: polars "
-                "has no way to write it and read it again. Drop or convert that column"
-            )
+        _check_loadable(value, frame)
         if not all(map(_is_exact, frame.dtypes)) or not frame.width:
             return None
         table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
@@ -87,6 +83,45 @@ def frame_of(table: pa.Table) -> pl.DataFrame:
     if frame.columns != table.column_names:
         frame.columns = table.column_names  # polars itself gives empty names another
     return frame
+
+
+def inexact_columns(frame: Any) -> str:
+    """Return the columns that are left to polars' own serialisation, for messages."""
+    return ", ".join(
+        f"column {name!r} of {dtype}"
+        for name, dtype in frame.schema.items()
+        if not _is_exact(dtype)
+    )
+
+
+def _check_loadable(value: Any, frame: Any) -> None:
+    what = f"cannot store a polars {type(value).__name__}"
+    refused = [
+        f"column {name!r} of {dtype}"
+        for name, dtype in frame.schema.items()
+        if not _is_loadable(dtype)
+    ]
+    if refused:
+        raise UnsupportedValueError(
+            f"{what} with {', '.join(refused)}: polars has no way to write it and read it again. "
+            "Drop or convert that column"
+        )
+    for path in _names("", frame.schema.items()):
+        if "\0" in path:
+            raise UnsupportedValueError(
+                f"{what} with a column named {path!r}: Arrow's names have no NUL in them. Rename "
+                "the column"
+            )
+
+
+def _names(path: str, fields: Any) -> Iterator[str]:
+    """Give the names of columns and of the fields in them."""
+    for name, dtype in fields:
+        yield path + name
+        while (inner := getattr(dtype, "inner", None)) is not None:
+            dtype = inner
+        if isinstance(dtype, pl.Struct):
+            yield from _names(f"{path}{name}.", ((f.name, f.dtype) for f in dtype.fields))
 
 
 def _is_loadable(dtype: Any) -> bool:

@@ -14,7 +14,8 @@ import numpy as np
 from runstore import codecs
 from runstore.buffers import Buffer, flat
 from runstore.codecs._base import type_name
-from runstore.codecs._numpy import check_items, has_twin, is_judged
+from runstore.codecs._numpy import check_items, is_judged
+from runstore.codecs._numpy_dtypes import has_twin
 from runstore.codecs._pickle import Pickling
 from runstore.errors import (
     CorruptObjectError,
@@ -179,6 +180,8 @@ def _torch_parts(item: Any) -> tuple[str, list[int], Buffer] | None:
 
     spec = described(item)
     if spec is None or spec["grad"] or spec["dtype"] not in _FROM_TORCH:
+        return None
+    if not item.is_contiguous():
         return None
     return _FROM_TORCH[spec["dtype"]], spec["shape"], bytes_of(item).data
 

@@ -84,7 +84,7 @@ def _check_exact(schema: pa.Schema, ref: str) -> None:
         except pa.ArrowException as exc:
             raise UnsupportedValueError(f"cannot store {ref}: {exc}. {_WAY_OUT}", ref) from exc
         back = pq.read_schema(pa.BufferReader(sink.getvalue()))
-        changed = [f.name for f in schema if not back.field(f.name).equals(f)]
+        changed = [f.name for f, read in zip(schema, back, strict=True) if not read.equals(f)]
     if changed:
         raise UnsupportedValueError(
             f"cannot store {ref}: Parquet would change column {', '.join(map(repr, changed))}. "

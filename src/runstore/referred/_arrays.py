@@ -41,11 +41,7 @@ def referred_array(array: pa.Array, used: Bits | None = None) -> pa.Array:
         return array  # nearly all columns, at once
     if isinstance(kind, pa.BaseExtensionType):
         storage = referred_array(array.storage, used)
-        return (
-            array
-            if storage is array.storage
-            else pa.ExtensionArray.from_storage(kind, storage)
-        )
+        return array if storage is array.storage else pa.ExtensionArray.from_storage(kind, storage)
     if kinds.is_null(kind):
         return array
     if kinds.is_dictionary(kind):

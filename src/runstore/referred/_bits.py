@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-__all__ = ["Bits", "exact_bits", "pack", "repeated", "same_buffer", "unpack", "unused_pieces", "used_in"]
+__all__ = [
+    "Bits",
+    "exact_bits",
+    "pack",
+    "repeated",
+    "same_buffer",
+    "unpack",
+    "unused_pieces",
+    "used_in",
+]
 
 Bits = np.ndarray[Any, np.dtype[np.uint8]]
 """One bit a slot, lowest first, beginning at the first bit; spare bits are 0."""
@@ -28,9 +37,9 @@ def exact_bits(buffer: pa.Buffer, offset: int, count: int) -> pa.Buffer:
 
 
 def _shifted(data: Bits, skipped: int, size: int) -> Bits:
-    bits: Bits = data[:size] >> skipped
+    bits: Bits = np.right_shift(data[:size], skipped, dtype="u1")
     if skipped:
-        more = data[1 : size + 1] << (8 - skipped)
+        more: Bits = np.left_shift(data[1 : size + 1], 8 - skipped, dtype="u1")
         bits[: len(more)] |= more
     return bits
 

@@ -18,11 +18,11 @@ def nbytes_of(batches: Iterable[pa.RecordBatch]) -> int:
 def _size(array: pa.Array) -> int:
     kind = array.type
     if kinds.is_string_view(kind) or kinds.is_binary_view(kind):
-        held = sum(buffer.size for buffer in array.buffers()[2:])
+        held: int = sum(buffer.size for buffer in array.buffers()[2:])
         bits = -(-len(array) // 8) if array.null_count else 0
         return bits + 16 * len(array) + min(held, long_bytes(array))
     if kinds.is_struct(kind):
-        return sum(_size(array.field(i)) for i in range(kind.num_fields))
+        return sum(map(_size, array.flatten()))
     if kinds.is_list(kind) or kinds.is_large_list(kind):
         return 8 * (len(array) + 1) + _size(array.flatten())
     try:

@@ -67,9 +67,7 @@ def fills_its_buffers(array: pa.Array, used: Bits | None) -> bool:
     return at == len(sizes) - 1 and (at < 0 or end == sizes[at])
 
 
-def referred_views(
-    array: pa.Array, validity: pa.Buffer | None, used: Bits | None
-) -> pa.Array:
+def referred_views(array: pa.Array, validity: pa.Buffer | None, used: Bits | None) -> pa.Array:
     """Return *array* with its own buffers cut down to what its views refer to.
 
     What several views share stays shared, so the result is never larger.
@@ -102,6 +100,4 @@ def referred_views(
         views[mine, 3] = ranges.moved
         views[mine, 2] = len(kept)
         kept.append(gathered(buffer, ranges))
-    return pa.Array.from_buffers(
-        array.type, len(array), [validity, pa.py_buffer(views), *kept]
-    )
+    return pa.Array.from_buffers(array.type, len(array), [validity, pa.py_buffer(views), *kept])

@@ -30,7 +30,6 @@ from runstore.errors import (
     UnreadableWarning,
     UnsafePickleError,
     UnsupportedFormatError,
-    UnsupportedValueError,
 )
 from runstore.format import Header, Verify
 from runstore.keys import (
@@ -45,6 +44,7 @@ from runstore.keys import (
 )
 from runstore.lifetime import Bounded
 from runstore.store._decoding import check_place, guard_of, open_object, rebuilt, rebuilt_file
+from runstore.store._encoding import check_table, encoded_for
 from runstore.store._info import ObjectInfo, describe
 from runstore.store._metadata import check_metadata
 from runstore.store._signing import SigningKeys, check_signature, signing_keys
@@ -110,14 +110,9 @@ class Objects:
             data = containers.with_digest(extension, parts, str(place))
             entry = self.backend.put(key, data, if_absent=if_absent, if_match=if_match)
             return describe(place, entry, extension)
-        codec, encoded = codecs.encode(value, pickling)
-        if extension == "parquet" and (encoded.columns is None or pickling.used):
-            what = "columns of Python objects" if encoded.columns else codecs.type_name(type(value))
-            raise UnsupportedValueError(
-                f"cannot store {place}: Parquet holds plain tables, not {what}. Leave the "
-                "extension away to store it exactly",
-                str(place),
-            )
+        codec, encoded = encoded_for(place, value, pickling)
+        if extension == "parquet":
+            check_table(place, value, encoded, pickling)
         header = Header(
             namespace=place.namespace,
             run=place.run,

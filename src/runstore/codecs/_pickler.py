@@ -1,0 +1,99 @@
+"""The pickler of values: of a view it takes what the view refers to, and no handles at all."""
+
+import io
+import pickle
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from runstore import by_value
+from runstore.codecs._numpy_dtypes import has_gaps, without_gaps
+from runstore.codecs._refused import graph_of, is_handle
+from runstore.referred import pickled_array
+
+__all__ = ["Dumped", "HandleError", "dump"]
+
+Reduce = Callable[[Any], Any]
+
+
+class HandleError(Exception):
+    """Something in the value stands for what is outside of it.
+
+    Args:
+        value: That part.
+        reason: What to store instead.
+    """
+
+    def __init__(self, value: Any, reason: str) -> None:
+        super().__init__(reason)
+        self.value = value
+        self.reason = reason
+
+
+class Dumped(NamedTuple):
+    """A pickle, and the types of what is in it, but for Python's plainest."""
+
+    stream: bytes
+    kinds: set[type]
+
+
+def dump(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], object]) -> Dumped:
+    """Pickle *value* by protocol 5.
+
+    Raises:
+        HandleError: A part of it is a handle.
+        Exception: Whatever its classes raise.
+    """
+    with io.BytesIO() as file:
+        pickler = _Pickler(file, 5, buffer_callback)
+        pickler.dump(value)
+        return Dumped(file.getvalue(), set(pickler.met))
+
+
+class _Pickler(by_value.Pickler):
+    """Looks at each type once, and at the objects of few."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.met: dict[type, Reduce | None] = {}
+
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        try:
+            reduce = self.met[kind]
+        except KeyError:
+            reason = is_handle(kind)
+            if reason is not None:
+                raise HandleError(obj, reason) from None
+            reduce = self.met[kind] = _reduce_for(kind)
+        reduced = None if reduce is None else reduce(obj)
+        return super().reducer_override(obj) if reduced is None else reduced
+
+
+def _reduce_for(kind: type) -> Reduce | None:
+    """Return what reduces objects of a type, or gives None for those that pickle may reduce."""
+    if issubclass(kind, pa.Array):
+        return pickled_array
+    if issubclass(kind, np.ndarray):
+        return _reduced_array
+    if hasattr(kind, "__dask_graph__"):
+        return _no_graph
+    torch = sys.modules.get("torch")
+    if torch is not None and issubclass(kind, getattr(torch, "Tensor", ())):
+        from runstore.codecs._torch import reduced_tensor
+
+        return reduced_tensor
+    return None
+
+
+def _reduced_array(array: Any) -> Any:
+    return without_gaps(array).__reduce_ex__(5) if has_gaps(array.dtype) else None
+
+
+def _no_graph(value: Any) -> None:
+    reason = graph_of(value)
+    if reason is not None:
+        raise HandleError(value, reason)

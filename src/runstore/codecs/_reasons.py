@@ -1,0 +1,91 @@
+"""Why a format cannot hold a value, for messages: which column, key or item it is."""
+
+import math
+from typing import Any
+
+from runstore.codecs._base import Encoded, type_name
+from runstore.codecs._python import is_json, is_text
+
+__all__ = ["why_no_array", "why_no_json", "why_no_table"]
+
+
+def why_no_table(value: Any, encoded: Encoded) -> str:
+    """Say what of *value* is no plain table; it has been encoded with a pickle, or as none."""
+    name = type_name(type(value))
+    if name in ("pandas.DataFrame", "pandas.core.frame.DataFrame"):
+        from runstore.codecs._pandas_reasons import why_inexact
+
+        return why_inexact(value)
+    if name == "polars.dataframe.frame.DataFrame":
+        from runstore.codecs._polars import inexact_columns
+
+        columns = inexact_columns(value)
+        if columns:
+            return f"a polars.DataFrame with {columns}"
+    return "columns of Python objects" if encoded.columns else f"a {name}"
+
+
+def why_no_array(value: Any) -> str:
+    """Say what of *value* is no array that ``.npy`` holds."""
+    import numpy as np
+
+    from runstore.codecs._numpy_dtypes import has_twin
+
+    if type(value) is not np.ndarray:
+        return f"a {type_name(type(value))}"
+    dtype = value.dtype
+    if dtype.hasobject:
+        return f"an array of {dtype}, which are Python objects"
+    if dtype.metadata:
+        return f"an array whose dtype has metadata ({dtype.metadata})"
+    if has_twin(dtype):
+        return f"an array of {dtype.char!r}, which would come back as {np.dtype(dtype.str).char!r}"
+    return f"an array of {dtype}"
+
+
+def why_no_json(value: Any, *, strict: bool, deepest: int = 64) -> str:
+    """Say which part of *value* is no JSON, or is too deep.
+
+    Args:
+        value: What `is_json` refused, or what has a number that is not finite.
+        strict: Whether NaN and infinities are none.
+        deepest: How many levels there may be.
+    """
+    return _no_json(value, "value", strict, deepest, set()) or "it is too large to be written"
+
+
+def _no_json(value: Any, path: str, strict: bool, left: int, inside: set[int]) -> str | None:
+    kind = type(value)
+    if kind is dict or kind is list:
+        if id(value) in inside:
+            return f"{path} contains itself"
+        if left < 0:
+            return f"{path[:60]}… is nested too deeply"
+        return _no_json_in(value, path, strict, left - 1, inside | {id(value)})
+    if kind is float:
+        return f"{path} is {value}" if strict and not math.isfinite(value) else None
+    if is_json(value):
+        return None
+    if kind is str:
+        return f"{path} is text with half of a surrogate pair"
+    if kind is int:
+        return f"{path} is an integer of {value.bit_length()} bits"
+    return f"{path} is a {type_name(kind).removeprefix('builtins.')}"
+
+
+def _no_json_in(value: Any, path: str, strict: bool, left: int, inside: set[int]) -> str | None:
+    for key, item in value.items() if type(value) is dict else enumerate(value):
+        if type(value) is dict and type(key) is not str:
+            kind = type_name(type(key)).removeprefix("builtins.")
+            return f"the key {_shown(key)} of {path} is a {kind}"
+        if type(key) is str and not is_text(key):
+            return f"the key {_shown(key)} of {path} is text with half of a surrogate pair"
+        reason = _no_json(item, f"{path}[{_shown(key)}]", strict, left, inside)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _shown(key: Any) -> str:
+    text = repr(key)
+    return text if len(text) <= 60 else f"{text[:57]}…"
