@@ -126,7 +126,7 @@ def _write_table(table: pa.Table, extension: str, sink: IO[bytes], ref: str) -> 
             _write_csv(table, sink)
         else:
             _write_records(table, sink)
-    except (pa.ArrowException, ValueError, TypeError) as exc:  # e.g. a list in a CSV
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as exc:  # a list in a CSV
         others = " or ".join(f".{name}" for name in _TABLES if name != extension)
         raise UnsupportedValueError(
             f"{ref} cannot be written as .{extension} ({exc}): {others} may do", ref
@@ -146,6 +146,9 @@ def _write_records(table: pa.Table, sink: IO[bytes]) -> None:
     names = titles(table)
     if len(set(names)) != len(names):
         raise ValueError("two columns have the same name")
+    for field in table.schema:
+        if pa.types.is_duration(field.type):
+            raise TypeError(f"JSON has no form for the time spans of column {field.name!r}")
     separator = b"[\n"
     for batch in table.to_batches(max_chunksize=10_000):
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):

@@ -6,7 +6,16 @@ import pyarrow as pa
 
 from runstore.errors import UnsupportedValueError
 
-__all__ = ["as_table", "first_rows", "head", "is_array", "is_tabular", "row_count", "titles"]
+__all__ = [
+    "as_table",
+    "first_rows",
+    "head",
+    "is_array",
+    "is_tabular",
+    "items",
+    "row_count",
+    "titles",
+]
 
 
 def is_tabular(value: Any) -> bool:
@@ -73,7 +82,7 @@ def first_rows(value: Any, count: int) -> tuple[list[tuple[str, str]], list[list
     first = head(value, count)
     try:
         table = _converted(first)
-        columns = [column.to_pylist() for column in table.columns]
+        columns = [items(column) for column in table.columns]
         names = titles(table)
     except (pa.ArrowException, ValueError, TypeError):  # objects of many kinds in one column
         first = first if hasattr(first, "columns") else first.to_frame()
@@ -84,6 +93,34 @@ def first_rows(value: Any, count: int) -> tuple[list[tuple[str, str]], list[list
     own = _own_types(value)
     types[: len(own)] = own
     return list(zip(names, types, strict=True)), _rows(columns)
+
+
+def items(column: Any) -> list[Any]:
+    """Give the items of an Arrow column; as text those that Python has no value for.
+
+    These are times and dates before the year 1 or after 9999, very long spans, and text that
+    is not UTF-8.
+    """
+    try:
+        found: list[Any] = column.to_pylist()
+    except (OverflowError, ValueError):
+        return [_item(scalar) for scalar in column]
+    return found
+
+
+def _item(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        kind = scalar.type
+    if isinstance(scalar, (pa.ListScalar, pa.StructScalar)):
+        return [_item(one) for one in scalar.values] if hasattr(scalar, "values") else str(scalar)
+    if hasattr(scalar, "as_buffer"):
+        return scalar.as_buffer().to_pybytes().decode(errors="backslashreplace")
+    try:
+        return pa.array([scalar.value], pa.int64()).cast(kind).cast(pa.string())[0].as_py()
+    except (pa.ArrowException, AttributeError, OverflowError):
+        return f"{getattr(scalar, 'value', '?')} {getattr(kind, 'unit', kind)}"
 
 
 def _converted(value: Any) -> pa.Table:

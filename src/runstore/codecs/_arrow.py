@@ -10,7 +10,7 @@ from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError, UnsupportedValueError
 from runstore.referred import nbytes_of
 
-__all__ = ["ArrowCodec", "positions", "size_of", "survives"]
+__all__ = ["ArrowCodec", "is_valid", "positions", "size_of", "survives"]
 
 _KINDS: tuple[tuple[str, type], ...] = (
     ("table", pa.Table),
@@ -46,6 +46,7 @@ class ArrowCodec:
                 f"cannot store a {type(value).__name__} without columns: Arrow forgets its "
                 f"{table.num_rows} rows. Add a column, or store the number"
             )
+        _check_text(kind, table)
         batches = _batches(kind, table)
         if batches is None or not survives(table.schema):
             return None
@@ -191,6 +192,33 @@ def _agree(chunks: list[pa.Array]) -> bool:
 
 def _has_dictionary(kind: pa.DataType) -> bool:
     return any(pa.types.is_dictionary(part) for part in _parts(kind))
+
+
+def _check_text(kind: str, table: Any) -> None:
+    """Raise UnsupportedValueError for text that is not UTF-8: every reader takes it for damage."""
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if not is_valid(column):
+            where = f"column {field.name!r}" if kind in ("table", "batch") else "it"
+            raise UnsupportedValueError(
+                f"cannot store a pyarrow {kind}: {where} has text that is not UTF-8. Cast it from "
+                f"{field.type} to binary"
+            )
+
+
+def is_valid(column: pa.Array | pa.ChunkedArray) -> bool:
+    """Say whether all text in a column is UTF-8."""
+    if not any(map(_is_text, _parts(column.type))):
+        return True
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    wide = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return bool(wide or pa.types.is_string(kind))
 
 
 def _extensions(schema: pa.Schema) -> Iterator[str]:

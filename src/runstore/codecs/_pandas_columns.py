@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from runstore.codecs._arrow import survives
+from runstore.codecs._arrow import is_valid, survives
 from runstore.codecs._base import Opened
 from runstore.codecs._numpy_dtypes import has_twin
 from runstore.codecs._pandas_strings import decode_strings, encode_strings
@@ -310,7 +310,7 @@ def _arrow_backed(values: Any) -> tuple[pa.Array, Spec] | None:
         column = whole(values.__arrow_array__())
     except pa.ArrowException:  # too large for one chunk
         return None
-    return (column, {"k": "arrow"}) if isinstance(column, pa.Array) else None
+    return (column, {"k": "arrow"}) if isinstance(column, pa.Array) and is_valid(column) else None
 
 
 def _arrow_backed_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
