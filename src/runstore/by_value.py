@@ -69,6 +69,7 @@ class Unpickler(pickle.Unpickler):
     """Finds classes and functions among the modules beside the current workflow first."""
 
     def find_class(self, module: str, name: str) -> Any:
+        """See `pickle.Unpickler.find_class`."""
         modules = beside.current()
         if modules is not None and modules.owns(module):
             return beside.found(module, name)
@@ -82,17 +83,20 @@ class Reader:
         self._view = memoryview(data).cast("B")
 
     def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, all of them if *size* is negative."""
         size = self._view.nbytes if size < 0 else size
         taken, self._view = self._view[:size], self._view[size:]
         return bytes(taken)
 
     def readinto(self, into: Any) -> int:
+        """Fill *into* with the next bytes, and return how many they are."""
         taken = self._view[: memoryview(into).nbytes]
         memoryview(into)[: taken.nbytes] = taken
         self._view = self._view[taken.nbytes :]
         return taken.nbytes
 
     def readline(self) -> bytes:
+        """Return the bytes up to the end of a line."""
         end = 0
         while end < self._view.nbytes and self._view[end] != 10:  # only of protocol 0
             end += 1

@@ -12,7 +12,6 @@ __all__ = [
     "head",
     "is_array",
     "is_tabular",
-    "items",
     "row_count",
     "titles",
 ]
@@ -82,7 +81,7 @@ def first_rows(value: Any, count: int) -> tuple[list[tuple[str, str]], list[list
     first = head(value, count)
     try:
         table = _converted(first)
-        columns = [items(column) for column in table.columns]
+        columns = [_items(column) for column in table.columns]
         names = titles(table)
     except (pa.ArrowException, ValueError, TypeError):  # objects of many kinds in one column
         first = first if hasattr(first, "columns") else first.to_frame()
@@ -95,7 +94,7 @@ def first_rows(value: Any, count: int) -> tuple[list[tuple[str, str]], list[list
     return list(zip(names, types, strict=True)), _rows(columns)
 
 
-def items(column: Any) -> list[Any]:
+def _items(column: Any) -> list[Any]:
     """Give the items of an Arrow column; as text those that Python has no value for.
 
     These are times and dates before the year 1 or after 9999, very long spans, and text that
@@ -117,10 +116,11 @@ def _item(scalar: Any) -> Any:
         return [_item(one) for one in scalar.values] if hasattr(scalar, "values") else str(scalar)
     if hasattr(scalar, "as_buffer"):
         return scalar.as_buffer().to_pybytes().decode(errors="backslashreplace")
-    try:
-        return pa.array([scalar.value], pa.int64()).cast(kind).cast(pa.string())[0].as_py()
-    except (pa.ArrowException, AttributeError, OverflowError):
-        return f"{getattr(scalar, 'value', '?')} {getattr(kind, 'unit', kind)}"
+    if pa.types.is_timestamp(kind):
+        import numpy as np
+
+        return str(np.datetime64(scalar.value, kind.unit))
+    return f"{getattr(scalar, 'value', '?')} {getattr(kind, 'unit', kind)}"
 
 
 def _converted(value: Any) -> pa.Table:

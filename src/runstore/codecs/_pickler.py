@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from runstore import by_value
+from runstore.codecs._base import type_name
 from runstore.codecs._numpy_dtypes import has_gaps, without_gaps
 from runstore.codecs._refused import graph_of, is_handle
 from runstore.referred import pickled_array
@@ -81,6 +82,10 @@ def _reduce_for(kind: type) -> Reduce | None:
         return _reduced_array
     if hasattr(kind, "__dask_graph__"):
         return _no_graph
+    if type_name(kind) in ("polars.dataframe.frame.DataFrame", "polars.series.series.Series"):
+        from runstore.codecs._polars import reduced_polars
+
+        return reduced_polars
     torch = sys.modules.get("torch")
     if torch is not None and issubclass(kind, getattr(torch, "Tensor", ())):
         from runstore.codecs._torch import reduced_tensor

@@ -10,9 +10,9 @@ from runstore.codecs._arrow import positions
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import UnsupportedValueError
-from runstore.referred import nbytes_of
+from runstore.referred import nbytes_of, referred_batches
 
-__all__ = ["PolarsCodec", "frame_of", "inexact_columns"]
+__all__ = ["PolarsCodec", "frame_of", "inexact_columns", "reduced_polars"]
 
 _EXACT = (
     *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
@@ -83,6 +83,27 @@ def frame_of(table: pa.Table) -> pl.DataFrame:
     if frame.columns != table.column_names:
         frame.columns = table.column_names  # polars itself gives empty names another
     return frame
+
+
+def reduced_polars(value: Any) -> Any:
+    """Return what pickle makes of a frame or series, without text that only its parent shows."""
+    series = isinstance(value, pl.Series)
+    frame = value.to_frame("value") if series else value
+    text = [name for name, dtype in frame.schema.items() if _has_text(dtype)]
+    exact = [name for name in text if "\0" not in name and _is_exact(frame.schema[name])]
+    if not exact or not frame.height:
+        return None
+    table = frame.select(exact).to_arrow(compat_level=pl.CompatLevel.newest())
+    own = frame_of(pa.Table.from_batches(referred_batches(table.to_batches()), table.schema))
+    frame = frame.with_columns(own.get_columns())
+    return (frame.to_series().alias(value.name) if series else frame).__reduce_ex__(5)
+
+
+def _has_text(dtype: Any) -> bool:
+    if isinstance(dtype, pl.Struct):
+        return any(_has_text(field.dtype) for field in dtype.fields)
+    inner = getattr(dtype, "inner", None)
+    return isinstance(dtype, (pl.String, pl.Binary)) if inner is None else _has_text(inner)
 
 
 def inexact_columns(frame: Any) -> str:

@@ -154,7 +154,8 @@ class _Written:
 
     def __init__(self, encoded: Encoded) -> None:
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, encoded.schema) as writer:
+        options = pa.ipc.IpcWriteOptions(allow_64bit=True)
+        with pa.ipc.new_file(sink, encoded.schema, options=options) as writer:
             for batch in referred_batches(encoded.batches):
                 writer.write_batch(batch)
         file = sink.getvalue()

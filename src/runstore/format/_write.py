@@ -197,7 +197,9 @@ def arrow_file(
             return _CellFile(*file)
     if compression is not None and not _COMPRESSES_VIEWS and _has_views(schema):
         compression = None
-    options = pa.ipc.IpcWriteOptions(compression=compression, unify_dictionaries=True)
+    options = pa.ipc.IpcWriteOptions(
+        allow_64bit=True, compression=compression, unify_dictionaries=True
+    )
     small = nbytes is not None and nbytes < _SMALL
     batches = referred_batches(batches, cut=cut)
     return _ArrowFile(schema, batches, header, key, options, small)
@@ -231,7 +233,8 @@ def _aligning(schema: pa.Schema, batch: pa.RecordBatch, position: int) -> dict[s
     if batch.num_rows <= 1 and not (blob and batch.num_rows):
         return None
     probe = _Beginning()
-    with pa.ipc.new_stream(pa.PythonFile(probe, "w"), schema) as stream:
+    options = pa.ipc.IpcWriteOptions(allow_64bit=True)
+    with pa.ipc.new_stream(pa.PythonFile(probe, "w"), schema, options=options) as stream:
         stream.write_batch(batch, custom_metadata={_PAD: ""})
     start = (position or 8 + probe.lengths[0]) + probe.lengths[1]  # the magic takes 8
     if blob:

@@ -12,7 +12,7 @@ from runstore.referred._views import fills_its_buffers, long_bytes
 
 __all__ = ["pickled_array", "referred_batches"]
 
-_AT_ONCE = 8 << 20  # bytes of text that are copied together
+_AT_ONCE = 4 << 20  # bytes of text that are copied together
 
 
 def referred_batches(
@@ -23,7 +23,7 @@ def referred_batches(
     Args:
         batches: Of one schema.
         cut: Whether a batch may come as several. Then text that has to be copied is copied
-            8 MiB at a time.
+            4 MiB at a time.
     """
     for batch in batches:
         for part in _parts(batch) if cut else (batch,):

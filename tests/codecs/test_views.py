@@ -1,0 +1,278 @@
+"""A view is stored without its parent: nothing that it does not show is in the file."""
+
+import datetime as dt
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runstore import ObjectStore
+from runstore.format import Header, arrow_file
+from runstore.referred import nbytes_of, referred_array, referred_batches
+from runstore.testing import assert_same
+
+MARKER = "FILTERED-OUT-"
+NUMBER = 0x4445524554_4C4946  # eight letters of it
+ROWS = 60
+
+TEXT = [None if n % 7 == 3 else f"{MARKER}{n}" if n % 3 else f"kept {n}" for n in range(ROWS)]
+LONG = [None if t is None else t.ljust(40, "_") for t in TEXT]
+LISTS = [None if n % 11 == 1 else [t, t] for n, t in enumerate(LONG)]
+FIXED = [None if t is None else t.encode().ljust(16, b"_")[:16] for t in TEXT]
+NUMBERS = [NUMBER if n % 3 else n for n in range(ROWS)]
+STRUCT = [None if n % 11 == 1 else {"t": t, "n": n} for n, t in enumerate(LONG)]
+
+
+def _text(kind: pa.DataType, texts: list[str | None] = LONG) -> Callable[[], pa.Array]:
+    return lambda: pa.array(texts).cast(kind)
+
+
+def _sparse() -> pa.Array:
+    codes = pa.array([0, 1] * (ROWS // 2), pa.int8())
+    return pa.UnionArray.from_sparse(codes, [pa.array(LONG), pa.array(range(ROWS))])
+
+
+def _dense() -> pa.Array:
+    codes = pa.array([0, 1] * (ROWS // 2), pa.int8())
+    offsets = pa.array(np.repeat(np.arange(ROWS // 2), 2), pa.int32())
+    children = [pa.array(LONG[: ROWS // 2]), pa.array(range(ROWS // 2))]
+    return pa.UnionArray.from_dense(codes, offsets, children)
+
+
+# Arrow arrays, of which slices are taken.
+ARRAYS: dict[str, Callable[[], pa.Array]] = {
+    "string": _text(pa.string()),
+    "large string": _text(pa.large_string()),
+    "string view": _text(pa.string_view()),
+    "short string view": _text(pa.string_view(), TEXT),
+    "binary": _text(pa.binary()),
+    "large binary": _text(pa.large_binary()),
+    "binary view": _text(pa.binary_view()),
+    "list": lambda: pa.array(LISTS, pa.list_(pa.string())),
+    "large list of views": lambda: pa.array(LISTS, pa.large_list(pa.string_view())),
+    "list view": lambda: pa.array(LISTS, pa.list_view(pa.string())),
+    "large list view": lambda: pa.array(LISTS, pa.large_list_view(pa.string())),
+    "fixed size list": lambda: pa.array([[t, t] for t in LONG], pa.list_(pa.string(), 2)),
+    "struct": lambda: pa.array(STRUCT, pa.struct([("t", pa.string_view()), ("n", pa.int8())])),
+    "map": lambda: pa.array([[("k", t)] for t in LONG], pa.map_(pa.string(), pa.string())),
+    "sparse union": _sparse,
+    "dense union": _dense,
+    "run ends": lambda: pc.run_end_encode(pa.array(LONG)),
+    "numbers": lambda: pa.array(NUMBERS),
+    "times": lambda: pa.array(NUMBERS, pa.timestamp("ns")),
+    "decimals": lambda: pa.array(NUMBERS).cast(pa.decimal128(25)),
+    "fixed size binary": lambda: pa.array(FIXED, pa.binary(16)),
+    "numbers in lists": lambda: pa.array([[n] for n in NUMBERS], pa.large_list(pa.int64())),
+    "truth": lambda: pa.array([None if n % 7 == 1 else n % 2 == 0 for n in range(ROWS)]),
+}
+
+
+def _frame() -> pl.DataFrame:
+    return pl.DataFrame({"t": LONG, "short": TEXT, "lists": LISTS, "n": range(ROWS)})
+
+
+def _kept() -> pl.Expr:
+    return ~pl.col("t").str.starts_with(MARKER)
+
+
+def _pandas() -> pd.DataFrame:
+    return pd.DataFrame({"t": LONG, "n": NUMBERS, "m": NUMBERS}, index=range(ROWS))
+
+
+def _records() -> Any:
+    array = np.zeros(ROWS, [("n", "i4"), ("t", "S20"), ("f", "f8")])
+    array["t"] = MARKER
+    return array
+
+
+def _numbers() -> Any:
+    return np.array(NUMBERS).reshape(-1, 3)
+
+
+class Holder:
+    """Something that can only be pickled."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Holder):
+            assert_same(self.value, other.value)
+        return isinstance(other, Holder)
+
+    def __repr__(self) -> str:
+        return "a holder"
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+# Views of other libraries, of which none shows the marker.
+VIEWS: dict[str, Callable[[], Any]] = {
+    "polars filter": lambda: _frame().filter(_kept()),
+    "polars head": lambda: _frame().head(1),
+    "polars slice": lambda: _frame().slice(3, 1),
+    "polars gather": lambda: _frame()[[0, 6, 6, 0]],
+    "polars sample": lambda: _frame().filter(_kept()).sample(3, seed=1),
+    "polars join": lambda: pl.DataFrame({"n": [0, 6, 6]}).join(_frame(), on="n"),
+    "polars partition": lambda: _frame().with_columns(k=_kept()).partition_by("k")[0][:1],
+    "polars series": lambda: _frame()["t"].filter(_frame().select(_kept()).to_series()),
+    "polars list series": lambda: _frame()["lists"].slice(6, 1),
+    "polars nulled": lambda: _frame().select(pl.when(_kept()).then(pl.col("t"))),
+    "polars categorical": lambda: _frame().select(pl.col("t").cast(pl.Categorical))[:1],
+    "polars beside categories": lambda: (
+        _frame().with_columns(c=pl.lit("c").cast(pl.Categorical)).filter(_kept())
+    ),
+    "polars in a dict": lambda: {"a": _frame().filter(_kept())},
+    "polars in an object": lambda: Holder(_frame().filter(_kept())),
+    "arrow filter": lambda: pa.table({"t": LONG}).filter(pc.equal(pa.array(LONG), LONG[0])),
+    "arrow table slice": lambda: pa.table({"t": LONG, "n": NUMBERS}).slice(6, 1),
+    "arrow batch slice": lambda: pa.record_batch({"t": LONG, "n": NUMBERS}).slice(6, 1),
+    "arrow chunks": lambda: pa.chunked_array([LONG, LONG]).slice(6, 1),
+    "arrow in an object": lambda: Holder(pa.table({"t": LONG}).slice(6, 1)),
+    "arrow array in an object": lambda: Holder(pa.array(LONG).slice(6, 1)),
+    "pandas rows": lambda: _pandas().iloc[6:7],
+    "pandas filter": lambda: _pandas()[_pandas().n < 100],
+    "pandas column": lambda: _pandas()["n"].iloc[::3],
+    "pandas arrow column": lambda: pd.Series(LONG, dtype=pd.ArrowDtype(pa.string())).iloc[6:7],
+    "pandas string column": lambda: pd.Series(LONG, dtype="string[pyarrow]").iloc[6:7],
+    "pandas index": lambda: pd.Index(LONG)[6:7],
+    "pandas in an object": lambda: Holder(_pandas().iloc[6:7]),
+    "pandas arrow in an object": lambda: Holder(
+        pd.Series(LONG, dtype=pd.ArrowDtype(pa.string())).iloc[6:7]
+    ),
+    "numpy column": lambda: _numbers()[:, 0],
+    "numpy rows": lambda: _numbers()[:, :1].T,
+    "numpy reversed": lambda: np.array(NUMBERS)[57::-3],
+    "numpy fields": lambda: _records()[["n", "f"]],
+    "numpy fields in a dict": lambda: {"a": _records()[["n"]]},
+    "numpy fields in an object": lambda: Holder(_records()[["n", "f"]]),
+    "numpy strides in an object": lambda: Holder(_numbers()[:, 0]),
+    "bytes of a view": lambda: bytes(memoryview(MARKER.encode() * 9 + b"kept")[-4:]),
+}
+
+
+@cache
+def _made(name: str) -> pa.Array:
+    return ARRAYS[name]()
+
+
+def _written(array: pa.Array) -> bytes:
+    batch = pa.record_batch([array], names=["x"])
+    header = Header("n", "r", "x", "t", "arrow", 1, dt.datetime.now(dt.UTC), "w")
+    return b"".join(map(bytes, arrow_file(batch.schema, [batch], header, nbytes=1 << 20)))
+
+
+def _hidden(data: bytes) -> bool:
+    return MARKER.encode() in data or NUMBER.to_bytes(8, "little") in data
+
+
+def _shown(array: pa.Array) -> bool:
+    text = str(array.to_pylist())
+    return MARKER in text or str(NUMBER) in text or "Timestamp" in text
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+@given(data=st.data())
+def test_a_slice_of_an_array_is_all_there_is(name, data):
+    """Of any slice: the same items, valid, nothing else in its buffers, and nothing to do twice."""
+    start = data.draw(st.integers(0, ROWS))
+    part = _made(name).slice(start, data.draw(st.integers(0, 12)))
+    own = referred_array(part)
+    own.validate(full=True)
+    assert (part.type, part.to_pylist()) == (own.type, own.to_pylist())
+    assert _hidden(_written(part)) <= _shown(part)
+    assert referred_array(own).to_pylist() == part.to_pylist()
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_view_is_stored_without_its_parent(name, tmp_path):
+    """Neither the text nor the numbers that the parent has beside it are in the file."""
+    value = VIEWS[name]()
+    view = ObjectStore(tmp_path).at(namespace="n", run="r")
+    info = view.put("x", value)
+    data = (tmp_path / "n" / "r" / "x.arrow").read_bytes()
+    assert not _hidden(data)
+    assert info.size < 8_000
+    assert_same(value, view.get("x"))
+
+
+@given(
+    rows=st.lists(st.integers(0, ROWS - 1), max_size=20),
+    column=st.sampled_from(["t", "short", "lists"]),
+)
+def test_rows_of_a_polars_frame_in_any_order(rows, column):
+    """Gathered, repeated and reordered rows: only those are stored, and each text once."""
+    (batch,) = _frame().select(column)[rows].to_arrow(
+        compat_level=pl.CompatLevel.newest()
+    ).to_batches() or [pa.RecordBatch.from_pylist([], pa.schema([("x", pa.string())]))]
+    (own,) = referred_batches([batch])
+    own.validate(full=True)
+    assert batch.to_pydict() == own.to_pydict()
+    wanted = {n for n in rows if column != "lists" or n % 11 != 1}
+    file = _written(own.column(0))
+    for n, text in enumerate(TEXT):
+        if text is not None and n >= 10:  # others begin like them
+            assert (text.encode() in file) <= (n in wanted)
+    assert sum(buffer.size for buffer in own.column(0).buffers() if buffer) < 8_000
+
+
+def test_what_fits_is_shared():
+    """An array that fills its buffers is given back itself."""
+    for name in ("string view", "large string", "numbers", "struct", "list", "truth"):
+        own = referred_array(_made(name))
+        assert referred_array(own) is own, name
+
+
+def test_slots_of_nulls_are_blank():
+    """What was in a slot before it became null is not stored; NaT stays."""
+    bits = pa.py_buffer(b"\x01")
+    secret = pa.py_buffer(np.array([1, NUMBER]))
+    for kind in (pa.int64(), pa.timestamp("us"), pa.duration("s"), pa.float64(), pa.uint64()):
+        own = referred_array(pa.Array.from_buffers(kind, 2, [bits, secret]))
+        assert [0] == np.frombuffer(own.buffers()[1], "i8")[1:].tolist(), kind
+    missing = pa.py_buffer(np.array([1, np.iinfo("i8").min]))
+    times = pa.Array.from_buffers(pa.timestamp("ns"), 2, [bits, missing])
+    assert referred_array(times) is times
+    text = pa.array(["kept", MARKER])
+    own = referred_array(pa.Array.from_buffers(pa.string(), 2, [bits, *text.buffers()[1:]]))
+    assert ["kept", None] == own.to_pylist()
+    assert b"kept" == own.buffers()[2].to_pybytes()
+
+
+def test_masked_values_of_pandas_are_not_stored(tmp_path):
+    """A number that was set to NA is gone."""
+    series = pd.Series(NUMBERS, dtype="Int64")
+    series[series > 100] = pd.NA
+    view = ObjectStore(tmp_path).at(namespace="n", run="r")
+    view.put("x", series)
+    assert not _hidden((tmp_path / "n" / "r" / "x.arrow").read_bytes())
+    assert_same(series, view.get("x"))
+
+
+def test_text_that_many_rows_share_stays_shared():
+    """A thousand rows of one long text take it once."""
+    series = pl.Series(["x" * 100_000]).gather([0] * 1000)
+    batches = series.to_frame("t").to_arrow(compat_level=pl.CompatLevel.newest()).to_batches()
+    assert nbytes_of(batches) < 200_000
+    own = list(referred_batches(batches, cut=True))
+    assert nbytes_of(own) < 200_000
+
+
+def test_a_large_filtered_table_comes_in_parts():
+    """Text that has to be copied is copied some megabytes at a time, where batches may be cut."""
+    frame = pl.DataFrame({"t": ["x" * 1000] * 20_000}).with_columns(
+        pl.col("t") + pl.int_range(20_000).cast(pl.String)
+    )
+    batches = frame[::2].to_arrow(compat_level=pl.CompatLevel.newest()).to_batches()
+    parts = list(referred_batches(batches, cut=True))
+    assert len(parts) > 1
+    assert 1 == len(list(referred_batches(batches)))
+    assert pa.Table.from_batches(parts).equals(pa.Table.from_batches(batches))
