@@ -347,7 +347,7 @@ def reasons(here: Path) -> None:
         ("x.npy", np.array([1, "a"], object), "an array of object"),
         ("x.npy", np.ma.masked_array([1]), "MaskedArray"),
         ("x.json", {"a": [1, {"b": {1}}]}, r"value\['a'\]\[1\]\['b'\] is a set"),
-        ("x.json", {"a": {1: 2}}, r"the key 1 of value\['a'\] is a int"),
+        ("x.json", {"a": {1: 2}}, r"the key 1 of value\['a'\] is of the type int"),
         ("x.json", {"rate": float("nan")}, r"value\['rate'\] is nan"),
     ):
         with pytest.raises(UnsupportedValueError, match=said):

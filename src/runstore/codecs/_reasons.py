@@ -51,39 +51,54 @@ def why_no_json(value: Any, *, strict: bool, deepest: int = 64) -> str:
         strict: Whether NaN and infinities are none.
         deepest: How many levels there may be.
     """
-    return _no_json(value, "value", strict, deepest, set()) or "it is too large to be written"
+    return _Search(strict).reason(value, "value", deepest) or "it is too large to be written"
 
 
-def _no_json(value: Any, path: str, strict: bool, left: int, inside: set[int]) -> str | None:
-    kind = type(value)
-    if kind is dict or kind is list:
-        if id(value) in inside:
+class _Search:
+    """Looks for what is no JSON; what stands in the value twice is gone through once."""
+
+    def __init__(self, strict: bool) -> None:
+        self._strict = strict
+        self._fine: set[int] = set()
+        self._inside: set[int] = set()
+
+    def reason(self, value: Any, path: str, left: int) -> str | None:
+        kind = type(value)
+        if kind is dict or kind is list:
+            return self._reason_in(value, path, left)
+        if kind is float:
+            return f"{path} is {value}" if self._strict and not math.isfinite(value) else None
+        if is_json(value):
+            return None
+        if kind is str:
+            return f"{path} is text with half of a surrogate pair"
+        if kind is int:
+            return f"{path} is an integer of {value.bit_length()} bits"
+        return f"{path} is a {_plain_name(kind)}"
+
+    def _reason_in(self, value: Any, path: str, left: int) -> str | None:
+        if id(value) in self._inside:
             return f"{path} contains itself"
         if left < 0:
             return f"{path[:60]}… is nested too deeply"
-        return _no_json_in(value, path, strict, left - 1, inside | {id(value)})
-    if kind is float:
-        return f"{path} is {value}" if strict and not math.isfinite(value) else None
-    if is_json(value):
+        if id(value) in self._fine:
+            return None
+        self._inside.add(id(value))
+        for key, item in value.items() if type(value) is dict else enumerate(value):
+            if type(value) is dict and type(key) is not str:
+                return f"the key {_shown(key)} of {path} is of the type {_plain_name(type(key))}"
+            if type(key) is str and not is_text(key):
+                return f"the key {_shown(key)} of {path} is text with half of a surrogate pair"
+            reason = self.reason(item, f"{path}[{_shown(key)}]", left - 1)
+            if reason is not None:
+                return reason
+        self._inside.remove(id(value))
+        self._fine.add(id(value))
         return None
-    if kind is str:
-        return f"{path} is text with half of a surrogate pair"
-    if kind is int:
-        return f"{path} is an integer of {value.bit_length()} bits"
-    return f"{path} is a {type_name(kind).removeprefix('builtins.')}"
 
 
-def _no_json_in(value: Any, path: str, strict: bool, left: int, inside: set[int]) -> str | None:
-    for key, item in value.items() if type(value) is dict else enumerate(value):
-        if type(value) is dict and type(key) is not str:
-            kind = type_name(type(key)).removeprefix("builtins.")
-            return f"the key {_shown(key)} of {path} is a {kind}"
-        if type(key) is str and not is_text(key):
-            return f"the key {_shown(key)} of {path} is text with half of a surrogate pair"
-        reason = _no_json(item, f"{path}[{_shown(key)}]", strict, left, inside)
-        if reason is not None:
-            return reason
-    return None
+def _plain_name(kind: type) -> str:
+    return type_name(kind).removeprefix("builtins.")
 
 
 def _shown(key: Any) -> str:
