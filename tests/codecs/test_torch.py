@@ -24,6 +24,11 @@ class TestTorch(CodecTests):
         return {
             "matrix": torch.arange(6.0).reshape(2, 3),
             "0-d": torch.tensor(1.5),
+            "transposed": torch.arange(6.0).reshape(2, 3).T,
+            "strided": torch.arange(60.0).reshape(6, 10)[::2, 3],
+            "expanded": torch.arange(2.0).reshape(2, 1).expand(2, 3),
+            "last of one": torch.arange(10.0).reshape(1, 10)[:, 0],
+            "channels last": torch.ones(2, 3, 4, 5).contiguous(memory_format=torch.channels_last),
             "empty": torch.empty((3, 0), dtype=torch.int16),
             "gradient": torch.ones(3, requires_grad=True),
             "slice": torch.arange(10)[2:5],
@@ -34,7 +39,6 @@ class TestTorch(CodecTests):
     @classmethod
     def inexact(cls) -> dict[str, Any]:
         return {
-            "strided": torch.arange(6.0).reshape(2, 3).T,
             "computed": torch.ones(3, requires_grad=True) * 2,
             "parameter": torch.nn.Parameter(torch.ones(2)),
             "sparse": torch.eye(3).to_sparse(),
