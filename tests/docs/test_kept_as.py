@@ -195,7 +195,7 @@ INDEXES: dict[str, list[Any]] = {
     "bool": [pd.Index([True, False])],
     "text": [pd.Index(["a", "b"]), pd.Index(["a", None], dtype=object)],
     "datetime with freq": [pd.date_range("2024", periods=2, freq=f) for f in ("D", "ME", "B")],
-    "time zone": [_DAYS.tz_localize("Europe/Paris")],
+    "time zone": [_DAYS.tz_localize(zoneinfo.ZoneInfo("Europe/Paris"))],
     "timedelta with freq": [pd.timedelta_range("1D", periods=2, freq="7min")],
     "nullable": [pd.Index([1, None], dtype="Int64")],
     "Arrow-backed": [pd.Index([1, None], dtype="int8[pyarrow]")],
