@@ -152,6 +152,8 @@ VIEWS: dict[str, Callable[[], Any]] = {
     "numpy rows": lambda: _numbers()[:, :1].T,
     "numpy reversed": lambda: np.array(NUMBERS)[57::-3],
     "numpy fields": lambda: _records()[["n", "f"]],
+    "numpy record of fields": lambda: [_records()[["n"]][0], 1],
+    "numpy record in an object": lambda: Holder(_records()[["n", "f"]][0]),
     "numpy fields in a dict": lambda: {"a": _records()[["n"]]},
     "numpy fields in an object": lambda: Holder(_records()[["n", "f"]]),
     "numpy strides in an object": lambda: Holder(_numbers()[:, 0]),
@@ -222,6 +224,14 @@ def test_rows_of_a_polars_frame_in_any_order(rows, column):
         if text is not None and n >= 10:  # others begin like them
             assert (text.encode() in file) <= (n in wanted)
     assert sum(buffer.size for buffer in own.column(0).buffers() if buffer) < 8_000
+
+
+def test_fields_of_an_npy_file_leave_their_array_behind(tmp_path):
+    """The file of the fields that are shown has not those that are left out."""
+    view = ObjectStore(tmp_path).at(namespace="n", run="r")
+    view.put("x.npy", _records()[["n", "f"]])
+    assert not _hidden((tmp_path / "n" / "r" / "x.npy").read_bytes())
+    assert_same(_records()[["n", "f"]], view.get("x.npy"))
 
 
 def test_what_fits_is_shared():

@@ -74,7 +74,7 @@ class _Npy:
         import numpy as np
 
         from runstore.codecs._numpy import NumpyCodec
-        from runstore.codecs._numpy_dtypes import has_twin
+        from runstore.codecs._numpy_dtypes import has_gaps, has_twin, without_gaps
 
         exact = type(value) is np.ndarray and value.dtype.isbuiltin != 2 and value.dtype.kind != "T"
         exact = exact and not has_twin(value.dtype)
@@ -93,6 +93,8 @@ class _Npy:
                 ref,
             )
         ordered = value.T if np.isfortran(value) else np.ascontiguousarray(value)
+        if has_gaps(ordered.dtype):
+            ordered = without_gaps(ordered)
         return [head.getvalue(), ordered.reshape(-1).view("u1").data if value.size else b""]
 
     def decode(self, data: Buffer, ref: str, pickling: Pickling) -> Any:

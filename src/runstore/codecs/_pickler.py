@@ -78,7 +78,7 @@ def _reduce_for(kind: type) -> Reduce | None:
     """Return what reduces objects of a type, or gives None for those that pickle may reduce."""
     if issubclass(kind, pa.Array):
         return pickled_array
-    if issubclass(kind, np.ndarray):
+    if issubclass(kind, (np.ndarray, np.void)):
         return _reduced_array
     if hasattr(kind, "__dask_graph__"):
         return _no_graph
@@ -95,7 +95,11 @@ def _reduce_for(kind: type) -> Reduce | None:
 
 
 def _reduced_array(array: Any) -> Any:
-    return without_gaps(array).__reduce_ex__(5) if has_gaps(array.dtype) else None
+    if not has_gaps(array.dtype):
+        return None
+    if isinstance(array, np.void):
+        return without_gaps(np.asarray(array))[()].__reduce__()
+    return without_gaps(array).__reduce_ex__(5)
 
 
 def _no_graph(value: Any) -> None:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from runstore.codecs._numpy import check_items, is_judged
-from runstore.codecs._numpy_dtypes import described, dtype_of
+from runstore.codecs._numpy_dtypes import described, dtype_of, has_gaps, without_gaps
 from runstore.codecs._python import is_json, is_text
 from runstore.errors import UnsupportedValueError
 
@@ -151,7 +151,8 @@ def _scalar(value: Any) -> Any:
     descr = described(value.dtype)
     if descr is None or type(value) is not value.dtype.type:
         raise InexactError
-    data = np.asarray(value).tobytes()
+    item = np.asarray(value)
+    data = (without_gaps(item) if has_gaps(item.dtype) else item).tobytes()
     back = _scalar_of([descr, base64.b64encode(data).decode()])
     if type(back) is not type(value) or np.asarray(back).tobytes() != data:
         raise InexactError
