@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import threading
 import uuid
 import zoneinfo
 from collections import OrderedDict, namedtuple
@@ -90,14 +91,14 @@ EXAMPLES: dict[str, list[Any]] = {
         pl.DataFrame({"a": pl.Series(["a"], dtype=kind)})
         for kind in (pl.Categorical, pl.Enum(["a"]))
     ] + [pl.DataFrame({"a": [decimal.Decimal("1.5")]})],
-    "NumPy array without objects": [
+    "NumPy array without objects, also of `ml_dtypes` and `StringDType`": [
         np.arange(3), np.array(["a"]), np.array(["2024"], "M8[Y]"), np.array([1j]),
         np.zeros(1, [("a", "i4")]), np.asfortranarray(np.ones((2, 2))), np.array(1),
+        *([np.array(["a"], np.dtypes.StringDType())] if hasattr(np.dtypes, "StringDType") else []),
     ],
     "NumPy scalar": [np.float64(1.5), np.datetime64("2024", "D"), np.str_("a")],
-    "NumPy array of objects, masked array, record array, variable-width text": [
+    "NumPy array of objects, masked array, record array, dtype of another package": [
         objects(1, {}), np.ma.array([1]), np.rec.array([(1,)], dtype=[("a", "i4")]),
-        *([np.array(["a"], np.dtypes.StringDType())] if hasattr(np.dtypes, "StringDType") else []),
     ],
     "xarray dataset or array of NumPy arrays, one index per dimension": [
         xr.Dataset({"a": ("x", [1.5])}), xr.DataArray([1.5], {"x": ["a"]}),
@@ -122,8 +123,13 @@ EXAMPLES: dict[str, list[Any]] = {
     "`pathlib.Path`, polars `LazyFrame`, polars frame of objects": [
         Path("x"), pl.LazyFrame({"a": [1]}), pl.DataFrame({"a": pl.Series([{1}], dtype=pl.Object)}),
     ],
+    (
+        "a handle: open or temporary file, mapped file, `memoryview`, lock, connection, generator, "
+        "future, dask collection, lazily opened xarray, `pyarrow.dataset`, Ray reference; also "
+        "deep in a value"
+    ): [memoryview(b"a"), [memoryview(b"a")], (n for n in range(3)), threading.Lock()],
 }  # fmt: skip
-_ELSEWHERE = {"torch tensor (CPU, contiguous, no computed gradient)"}
+_ELSEWHERE = {"torch tensor (CPU, strided, no computed gradient)"}
 
 
 def test_every_row_has_examples():

@@ -10,7 +10,7 @@ from runstore.codecs._base import type_name
 from runstore.codecs._pandas_columns import encode_exactly
 from runstore.codecs._pandas_index import encode_index, encode_labels
 from runstore.codecs._python import is_json
-from runstore.codecs._reasons import why_no_json
+from runstore.codecs._reasons import shown, why_no_json
 
 __all__ = ["why_inexact"]
 
@@ -27,7 +27,7 @@ def why_inexact(frame: Any) -> str:
     if encode_labels(frame.columns) is None:
         return f"a pandas.DataFrame whose column labels are {_told(frame.columns)}"
     named = [
-        f"column {label!r} of {_kind(column._values)}"
+        f"column {shown(label)} of {_kind(column._values)}"
         for label, column in frame.items()
         if encode_exactly(column._values) is None
     ]

@@ -47,7 +47,7 @@ def unpicklable(value: Any) -> str:
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
     """Give the parts that are seen without calling anything of the value's own."""
     kind = type(value)
-    if isinstance(value, dict) and kind.__iter__ is dict.__iter__:
+    if issubclass(kind, dict) and kind.__iter__ is dict.__iter__:
         for key, item in dict.items(value):
             yield f"[{_shown(key)}]", item
     elif kind in (list, tuple, set, frozenset):

@@ -4,6 +4,7 @@ import io
 import pickle
 import sys
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,10 +36,18 @@ class HandleError(Exception):
 
 
 class Dumped(NamedTuple):
-    """A pickle, and the types of what is in it, but for Python's plainest."""
+    """A pickle, and what is known of it.
+
+    Attributes:
+        stream: The pickle.
+        kinds: The types of what is in it, but for Python's plainest.
+        calls: Whether loading it calls a function that a class of its own names. To try that
+            would be to run it.
+    """
 
     stream: bytes
     kinds: set[type]
+    calls: bool
 
 
 def dump(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], object]) -> Dumped:
@@ -51,7 +60,7 @@ def dump(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], object]) -
     with io.BytesIO() as file:
         pickler = _Pickler(file, 5, buffer_callback)
         pickler.dump(value)
-        return Dumped(file.getvalue(), set(pickler.met))
+        return Dumped(file.getvalue(), set(pickler.met), pickler.calls)
 
 
 class _Pickler(by_value.Pickler):
@@ -60,6 +69,7 @@ class _Pickler(by_value.Pickler):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.met: dict[type, Reduce | None] = {}
+        self.calls = False
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -70,6 +80,10 @@ class _Pickler(by_value.Pickler):
             if reason is not None:
                 raise HandleError(obj, reason) from None
             reduce = self.met[kind] = _reduce_for(kind)
+            if reduce is None and _reduces_itself(kind):
+                own = obj.__reduce_ex__(5)
+                self.calls = self.calls or not _makes_a_class(own)
+                return own
         reduced = None if reduce is None else reduce(obj)
         return super().reducer_override(obj) if reduced is None else reduced
 
@@ -92,6 +106,24 @@ def _reduce_for(kind: type) -> Reduce | None:
 
         return reduced_tensor
     return None
+
+
+def _reduces_itself(kind: type) -> bool:
+    """Say whether a class says in Python how its objects are reduced."""
+    if issubclass(kind, type):
+        return False
+    own = (getattr(kind, "__reduce_ex__", None), getattr(kind, "__reduce__", None))
+    return any(isinstance(reduce, FunctionType) for reduce in own)
+
+
+def _makes_a_class(reduced: Any) -> bool:
+    """Say whether a reduction calls a class, a method of one, or Python's own constructors."""
+    if not isinstance(reduced, tuple) or not reduced:
+        return isinstance(reduced, str)
+    made_by = reduced[0]
+    home = getattr(made_by, "__module__", None)
+    bound = isinstance(getattr(made_by, "__self__", None), type)
+    return isinstance(made_by, type) or bound or home in ("copyreg", "cloudpickle.cloudpickle")
 
 
 def _reduced_array(array: Any) -> Any:

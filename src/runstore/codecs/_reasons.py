@@ -6,7 +6,7 @@ from typing import Any
 from runstore.codecs._base import Encoded, type_name
 from runstore.codecs._python import is_json, is_text
 
-__all__ = ["why_no_array", "why_no_json", "why_no_table"]
+__all__ = ["shown", "why_no_array", "why_no_json", "why_no_table"]
 
 
 def why_no_table(value: Any, encoded: Encoded) -> str:
@@ -86,10 +86,10 @@ class _Search:
         self._inside.add(id(value))
         for key, item in value.items() if type(value) is dict else enumerate(value):
             if type(value) is dict and type(key) is not str:
-                return f"the key {_shown(key)} of {path} is of the type {_plain_name(type(key))}"
+                return f"the key {shown(key)} of {path} is of the type {_plain_name(type(key))}"
             if type(key) is str and not is_text(key):
-                return f"the key {_shown(key)} of {path} is text with half of a surrogate pair"
-            reason = self.reason(item, f"{path}[{_shown(key)}]", left - 1)
+                return f"the key {shown(key)} of {path} is text with half of a surrogate pair"
+            reason = self.reason(item, f"{path}[{shown(key)}]", left - 1)
             if reason is not None:
                 return reason
         self._inside.remove(id(value))
@@ -101,6 +101,9 @@ def _plain_name(kind: type) -> str:
     return type_name(kind).removeprefix("builtins.")
 
 
-def _shown(key: Any) -> str:
+def shown(key: Any) -> str:
+    """Return how a key or label is written in a message."""
+    if type(key) not in (str, int, float, bool, bytes, type(None)):
+        return f"of {type_name(type(key))}"  # whose repr is its own code
     text = repr(key)
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -147,7 +147,10 @@ def is_handle(kind: type) -> str | None:
 def graph_of(value: Any) -> str | None:
     """Say what to store instead of a dask collection; None for anything else."""
     graph = getattr(type(value), "__dask_graph__", None)
-    if graph is None or graph(value) is None:
+    try:
+        if graph is None or graph(value) is None:
+            return None
+    except Exception:  # noqa: BLE001 - the class is the user's
         return None
     return "it is computed by dask when it is asked for: call .compute() first"
 
