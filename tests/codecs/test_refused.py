@@ -47,6 +47,14 @@ class Holder:
         self.value = value
 
 
+def _future() -> Any:
+    loop = asyncio.new_event_loop()
+    try:
+        return asyncio.Future(loop=loop)
+    finally:
+        loop.close()
+
+
 HANDLES: dict[str, Any] = {
     "buffered file": lambda: io.BufferedReader(io.BytesIO(b"x")),  # type: ignore[arg-type]
     "text file": lambda: io.TextIOWrapper(io.BytesIO(b"x")),
@@ -58,7 +66,7 @@ HANDLES: dict[str, Any] = {
     "simple queue": queue.SimpleQueue,
     "future": concurrent.futures.Future,
     "thread": threading.Thread,
-    "loop future": lambda: asyncio.Future(loop=asyncio.new_event_loop()),
+    "loop future": _future,
     "view": lambda: memoryview(b"x"),
     "in-memory dataset": lambda: ds.dataset(pa.table({"a": [1]})),
     "scanner": lambda: ds.dataset(pa.table({"a": [1]})).scanner(),
