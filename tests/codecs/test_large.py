@@ -25,6 +25,9 @@ LARGE: dict[str, Callable[[], Any]] = {
     "series": lambda: pd.Series(np.zeros(COUNT, "i1")),
     "arrow": lambda: pa.array(np.zeros(COUNT, "u1")),
     "bytes": lambda: bytes(COUNT),
+    "chunks of text": lambda: pd.Series(
+        pd.arrays.ArrowExtensionArray(pa.chunked_array([["x" * 1000] * 1_100_000] * 2))
+    ),
 }
 
 
@@ -44,3 +47,4 @@ def test_more_than_two_gib(name: str, extension: str, tmp_path: Any) -> None:
     at = len(value) - 1
     last, read = (v.iloc[at] if isinstance(v, pd.Series) else v[at] for v in (value, back))
     assert last == read
+    assert getattr(value, "dtype", None) == getattr(back, "dtype", None)

@@ -32,6 +32,7 @@ from runstore.codecs._types import (
     is_truth,
 )
 from runstore.errors import CorruptObjectError
+from runstore.referred import referred_array
 
 __all__ = [
     "decode_codes",
@@ -306,15 +307,42 @@ def dictionary_column(codes: Array, labels: pa.Array, ordered: bool = False) -> 
 def _arrow_backed(values: Any) -> tuple[pa.Array, Spec] | None:
     if not survives(pa.schema([pa.field("value", values.dtype.pyarrow_dtype)])):
         return None  # comes back as its storage where the type is not registered
+    chunks = values.__arrow_array__()
+    spec: Spec = {"k": "arrow"}
     try:
-        column = whole(values.__arrow_array__())
-    except pa.ArrowException:  # too large for one chunk
-        return None
-    return (column, {"k": "arrow"}) if isinstance(column, pa.Array) and is_valid(column) else None
+        column = whole(chunks)
+    except pa.ArrowException:  # more text than offsets of 32 bits reach
+        wide = _WIDE.get(chunks.type)
+        if wide is None:
+            return None
+        column = whole(chunks.cast(wide))
+        spec["chunks"] = [len(chunk) for chunk in chunks.chunks]
+    return (column, spec) if isinstance(column, pa.Array) and is_valid(column) else None
 
 
 def _arrow_backed_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    if "chunks" in spec:
+        narrow = next(kind for kind, wide in _WIDE.items() if wide == column.type)
+        column, parts, at = whole(column), [], 0
+        for count in spec["chunks"]:
+            parts.append(_narrowed(column.slice(at, count), narrow))
+            at += count
+        column = pa.chunked_array(parts, narrow)
     return pd.arrays.ArrowExtensionArray(column)
+
+
+_WIDE = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
+
+
+def _narrowed(part: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Give text with offsets of 32 bits, on the same memory."""
+    own = referred_array(part)
+    bits, offsets, data = own.buffers()
+    long = np.frombuffer(offsets, "i8")
+    if int(long.max(initial=0)) > np.iinfo("i4").max or int(long.min(initial=0)) < 0:
+        raise CorruptObjectError("the stored frame is damaged: a chunk of text is too long")
+    short = long.astype("i4")
+    return pa.Array.from_buffers(kind, len(own), [bits, pa.py_buffer(short), data])
 
 
 # Buffers ----------------------------------------------------------------------------------------
