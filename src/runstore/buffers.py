@@ -50,7 +50,7 @@ def flat(buffer: Buffer) -> memoryview:
 
 
 def allocated(size: int) -> memoryview:
-    """Give *size* bytes of zeros that begin at a page and cost nothing until they are filled.
+    """Return *size* bytes of zeros that begin at a page and cost nothing until they are filled.
 
     Private, so that a forked child has its own. Filling large ones takes half the time
     in huge pages, which NumPy asks for in the same way.
@@ -73,7 +73,7 @@ def copied(buffer: Buffer) -> Buffer:
 
 
 def map_private(fd: int, size: int) -> Buffer:
-    """Give the *size* bytes behind *fd* as a private, writable buffer.
+    """Return the *size* bytes behind *fd* as a private, writable buffer.
 
     Large files are mapped copy-on-write: nothing is read before it is used, a
     page is copied when it is first written, and the file never changes. The

@@ -185,7 +185,7 @@ _PLAIN = re.compile(r"(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+\.arrow")
 
 
 def is_shortened(key: str) -> bool:
-    """Say whether a part of *key* was too long for a file name and was cut."""
+    """Return whether a part of *key* was too long for a file name and was cut."""
     return _CUT in key
 
 

@@ -129,7 +129,7 @@ def _variables() -> set[str]:
 
 
 def _strange(unknown: Iterable[str], known: Iterable[str]) -> str:
-    """Say which names are no settings, and which ones were perhaps meant."""
+    """Return which names are no settings, and which ones were perhaps meant."""
     told = []
     for name in sorted(unknown):
         by_lower = {one.lower().removeprefix(_PREFIX.lower()): one for one in known}

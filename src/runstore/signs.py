@@ -44,7 +44,7 @@ class Sign:
         os.close(fd)
 
     def add(self, key: str) -> None:
-        """Say that what *key* names was given up."""
+        """Record that what *key* names was given up."""
         with contextlib.suppress(FileNotFoundError):
             fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
             try:
@@ -53,7 +53,7 @@ class Sign:
                 os.close(fd)
 
     def remove(self) -> None:
-        """Say that all of it is over."""
+        """Record that all of it is over."""
         with contextlib.suppress(FileNotFoundError):
             Path(self.path).unlink()
 
@@ -72,7 +72,7 @@ class Watch:
         self._given_up: frozenset[bytes] = frozenset()
 
     def is_over(self, key: str) -> bool:
-        """Say whether all of it is over, or what *key* names was given up."""
+        """Return whether all of it is over, or what *key* names was given up."""
         try:
             os.kill(self._pid, 0)  # one that was killed has not removed its sign
             size = self._path.stat().st_size

@@ -107,7 +107,7 @@ class Backend(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """Give the objects whose key begins with *prefix*, in the place's own order.
+        """Return the objects whose key begins with *prefix*, in the place's own order.
 
         That is sorted by key in memory, on disk and on AWS, and by the parts of
         the key on some other S3 servers. *prefix* is empty or ends with ``/``.
@@ -117,7 +117,7 @@ class Backend(Protocol):
         ...
 
     def folders(self, prefix: str) -> builtins.list[str]:
-        """Give the names of the folders directly under *prefix* that hold anything, sorted."""
+        """Return the names of the folders directly under *prefix* that hold anything, sorted."""
         ...
 
     def delete(self, key: str) -> None:
@@ -154,7 +154,7 @@ class Backend(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back connections, threads and credentials that nobody else uses.
+        """Release connections, threads and credentials that nobody else uses.
 
         It can be called again. Afterwards the backend is not used any more. Buffers that
         were read stay valid.

@@ -118,7 +118,7 @@ def irregular(ref: str, mode: int) -> RunStoreError:
 
 
 def kind_of(mode: int) -> str:
-    """Say in words what a file of this ``st_mode`` is."""
+    """Return in words what a file of this ``st_mode`` is."""
     return _KINDS.get(stat.S_IFMT(mode), "no file")
 
 

@@ -212,7 +212,7 @@ class LocalBackend:
         return sorted(names)
 
     def _is_folder(self, prefix: str, entry: "os.DirEntry[str]") -> bool:
-        """Say whether *entry* is a folder to look into; links to one above it are not."""
+        """Return whether *entry* is a folder to look into; links to one above it are not."""
         try:
             if not entry.is_dir():
                 return False
@@ -268,7 +268,7 @@ class _Translated(translated):
 
 
 def _fault_of_root(root: str) -> str | None:
-    """Say what is wrong with the root of a store, if it is there and no folder."""
+    """Return what is wrong with the root of a store, if it is there and no folder."""
     path = root
     while path != "/":
         try:

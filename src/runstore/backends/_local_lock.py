@@ -103,7 +103,7 @@ class KeyLock:
             pause = min(2 * pause, longest)
 
     def release(self) -> None:
-        """Give the lock back; nothing if it is not held."""
+        """Release the lock; do nothing if it is not held."""
         fd = self._file.number
         if fd is not None:
             # Closing alone would leave it to a child that was forked without Python's knowledge.

@@ -179,7 +179,7 @@ class LocalWrite:
             sync_folder(folder, self._ref, "written")
 
     def _is_there(self) -> bool:
-        """Say whether the file at the target is the one that was written."""
+        """Return whether the file at the target is the one that was written."""
         try:
             return os.path.samestat(os.fstat(self._open_fd()), os.lstat(self._target))
         except OSError:

@@ -60,7 +60,7 @@ class Modules:
         return any(_digest(Path(file)) != digest for file, digest in self._digests.items())
 
     def owns(self, name: str) -> bool:
-        """Say whether the module called *name* is to come from this folder."""
+        """Return whether the module called *name* is to come from this folder."""
         top = name.partition(".")[0]
         owned = self._owned.get(top)
         if owned is None:
@@ -106,7 +106,7 @@ class Modules:
         return spec.loader is not None or _plain.ordinary(top) is None
 
     def _is_shared(self, top: str) -> bool:
-        """Say whether an ordinary import gets this name from this very folder."""
+        """Return whether an ordinary import gets this name from this very folder."""
         if not self._share:
             return False
         there = sys.modules.get(top)
@@ -239,7 +239,7 @@ def forget_ordinary(folder: Path) -> None:
 
 
 def _is_as_on_disk(module: ModuleType) -> bool:
-    """Say whether a module's file is as it was when it was loaded, as far as Python noted that."""
+    """Return whether a module's file is as it was when it was loaded, by what Python noted."""
     spec = module.__spec__
     if spec is None or spec.cached is None or spec.origin is None:
         return True

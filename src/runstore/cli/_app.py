@@ -128,7 +128,7 @@ def _ended(args: Sequence[str] | None, given: Given) -> int:
 
 @contextlib.contextmanager
 def _warnings_told() -> Iterator[None]:
-    """Say runstore's own warnings in a sentence, each once, and others as Python does."""
+    """Print runstore's own warnings in a sentence, each once, and others as Python does."""
     told: set[str] = set()
 
     def tell(

@@ -100,7 +100,7 @@ def print_preview(shown: Preview) -> None:
 
 
 def _fitting(lines: list[list[str]]) -> int:
-    """Say how many columns fit into the terminal, at least one."""
+    """Return how many columns fit into the terminal, at least one."""
     room = shutil.get_terminal_size().columns
     for count, column in enumerate(zip(*lines, strict=True)):
         room -= max(map(len, column)) + 2

@@ -23,7 +23,7 @@ class Progress(AbstractContextManager["Progress"], Protocol):
     """Takes the events of one run, inside its block."""
 
     def __call__(self, event: "RunEvent") -> None:
-        """Tell *event*."""
+        """Report *event*."""
         ...
 
 
@@ -155,7 +155,7 @@ _MARKS = {
 
 
 def _place(event: "RunEvent") -> str:
-    """Say where stages run: after the run's name, which has been said."""
+    """Print where stages run: after the run's name, which has been said."""
     return event.message.partition(": ")[2]
 
 

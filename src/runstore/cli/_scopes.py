@@ -26,7 +26,7 @@ def run_names(store: "ObjectStore", namespace: str) -> "dict[str, WorkflowRun | 
 
 
 def each_readable(names: Iterable[str], look: Callable[[str], T]) -> Iterator[tuple[str, T]]:
-    """Give each name with what *look* finds; one that is denied costs a warning, not the others.
+    """Return each name with what *look* finds; one that is denied costs a warning, not the others.
 
     Raises:
         AccessDeniedError: All of them are denied.

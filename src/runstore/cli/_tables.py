@@ -18,7 +18,7 @@ __all__ = [
 
 
 def is_tabular(value: Any) -> bool:
-    """Say whether *value* is a table or a column, of pandas, polars or pyarrow."""
+    """Return whether *value* is a table or a column, of pandas, polars or pyarrow."""
     if isinstance(value, (pa.Table, pa.RecordBatch, pa.Array, pa.ChunkedArray)):
         return True
     kind = type(value).__name__
@@ -28,7 +28,7 @@ def is_tabular(value: Any) -> bool:
 
 
 def is_array(value: Any) -> bool:
-    """Say whether *value* is a NumPy array, as they are stored without pickle."""
+    """Return whether *value* is a NumPy array, as they are stored without pickle."""
     import numpy as np
 
     return type(value) is np.ndarray
@@ -95,7 +95,7 @@ def first_rows(value: Any, count: int) -> tuple[list[tuple[str, str]], list[list
 
 
 def _items(column: Any) -> list[Any]:
-    """Give the items of an Arrow column; as text those that Python has no value for.
+    """Return the items of an Arrow column; as text those that Python has no value for.
 
     These are times and dates before the year 1 or after 9999, very long spans, and text that
     is not UTF-8.

@@ -135,7 +135,7 @@ def encode(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
 
 
 def _codecs_for(value: Any) -> tuple[Codec, ...]:
-    """Give the codecs for a type, in the order in which they are asked."""
+    """Return the codecs for a type, in the order in which they are asked."""
     name = type_name(type(value))
     names = _BY_TYPE.get(name)
     if names is not None:

@@ -112,7 +112,7 @@ def _size_of_column(column: Any) -> int:
 
 
 def positions(names: list[str], columns: list[Any]) -> list[int]:
-    """Give where each column stands, all of them for a name that is there several times.
+    """Return where each column stands, all of them for a name that is there several times.
 
     Raises:
         KeyError: One is not there.
@@ -124,7 +124,7 @@ def positions(names: list[str], columns: list[Any]) -> list[int]:
 
 
 def survives(schema: pa.Schema) -> bool:
-    """Say whether *schema* is read as what it is written as.
+    """Return whether *schema* is read as what it is written as.
 
     Unregistered extensions are not; dictionaries of dictionaries are written, but
     cannot be read at all.
@@ -147,7 +147,7 @@ def _encode_schema(schema: pa.Schema) -> Encoded | None:
 
 
 def _as_array(scalar: pa.Scalar) -> pa.Array | None:
-    """Give *scalar* as an array of one; None if its type has none."""
+    """Return *scalar* as an array of one; None if its type has none."""
     try:
         array = pa.repeat(scalar, 1)
         same = array.type == scalar.type and type(array[0]) is type(scalar)
@@ -183,7 +183,7 @@ def _batches(kind: str, table: Any) -> list[pa.RecordBatch] | None:
 
 
 def _agree(chunks: list[pa.Array]) -> bool:
-    """Say whether all chunks have one dictionary; nested ones are not looked into."""
+    """Return whether all chunks have one dictionary; nested ones are not looked into."""
     first = chunks[0]
     if not pa.types.is_dictionary(first.type) or _has_dictionary(first.type.value_type):
         return False
@@ -206,7 +206,7 @@ def _check_text(kind: str, table: Any) -> None:
 
 
 def is_valid(column: pa.Array | pa.ChunkedArray) -> bool:
-    """Say whether all text in a column is UTF-8."""
+    """Return whether all text in a column is UTF-8."""
     if not any(map(_is_text, _parts(column.type))):
         return True
     try:
@@ -229,7 +229,7 @@ def _extensions(schema: pa.Schema) -> Iterator[str]:
 
 
 def _parts(kind: pa.DataType) -> Iterator[pa.DataType]:
-    """Give a type and all types it is made of."""
+    """Return a type and all types it is made of."""
     yield kind
     if isinstance(kind, pa.BaseExtensionType):
         yield from _parts(kind.storage_type)

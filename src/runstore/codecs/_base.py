@@ -88,7 +88,7 @@ class OpenedObject(Opened, Protocol):
     """A whole stored object: unlike a part of one, it can be read in part."""
 
     def project(self, columns: Sequence[int]) -> "Opened":
-        """Give the same object with these columns alone, in this order; no other is decoded."""
+        """Return the same object with these columns alone, in this order; no other is decoded."""
         ...
 
 
@@ -105,7 +105,7 @@ class Codec(Protocol):
     """Rises when the layout changes; `decode` reads all versions up to it."""
 
     def encode(self, value: Any, pickling: "Pickling") -> Encoded | None:
-        """Give *value* as record batches, without copying large buffers.
+        """Return *value* as record batches, without copying large buffers.
 
         Returns:
             None if this codec cannot keep the value exactly; the next one is asked.
@@ -133,7 +133,7 @@ class Projecting(Protocol):
     def project(
         self, schema: "pa.Schema", spec: dict[str, Any], columns: list[Any]
     ) -> tuple[list[int], dict[str, Any]]:
-        """Say which stored columns are needed for these, and the spec to decode them with.
+        """Return which stored columns are needed for these, and the spec to decode them with.
 
         Raises:
             KeyError: There is no such column.
@@ -143,5 +143,5 @@ class Projecting(Protocol):
 
 
 def type_name(kind: type) -> str:
-    """Give ``module.QualName`` of a type."""
+    """Return ``module.QualName`` of a type."""
     return f"{kind.__module__}.{kind.__qualname__}"

@@ -50,7 +50,7 @@ class _OneBatch(Sequence[pa.RecordBatch]):
 
 
 def encoded_cell(name: str, cell: Buffer, spec: dict[str, Any] | None = None) -> Encoded:
-    """Give one cell as an encoded value, without copying it.
+    """Return one cell as an encoded value, without copying it.
 
     Args:
         name: Of its column: ``text`` or ``json``, then it is UTF-8; or ``data``.
@@ -63,7 +63,7 @@ def encoded_cell(name: str, cell: Buffer, spec: dict[str, Any] | None = None) ->
 
 
 def blob_batch(blob: Buffer) -> pa.RecordBatch:
-    """Give *blob* as a batch of one row, without copying it."""
+    """Return *blob* as a batch of one row, without copying it."""
     return _batch(BLOB, blob)
 
 

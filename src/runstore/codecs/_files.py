@@ -28,7 +28,7 @@ class FileCodec(Protocol):
     """A value as the bytes of a file that any tool of its kind reads."""
 
     def encode(self, value: Any, ref: str, pickling: Pickling) -> list[Buffer]:
-        """Give the file's bytes.
+        """Return the file's bytes.
 
         Raises:
             UnsupportedValueError: The format cannot hold *value* exactly.

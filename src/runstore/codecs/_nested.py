@@ -50,7 +50,7 @@ class NestedCodec:
 
 
 def encode_tree(value: Any, spec: dict[str, Any]) -> Encoded | None:
-    """Give *value* as a batch of a tree and its leaves; None if a leaf is not exact."""
+    """Return *value* as a batch of a tree and its leaves; None if a leaf is not exact."""
     leaves = _Leaves()
     try:
         tree = to_tree(value, leaves)

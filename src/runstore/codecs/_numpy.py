@@ -131,7 +131,7 @@ def _decode_text(
 
 
 def is_judged(dtype: np.dtype[Any]) -> bool:
-    """Say whether not all bits are a value of this dtype: not of truth values and of text."""
+    """Return whether not all bits are a value of this dtype: not of truth values and of text."""
     if dtype.subdtype:
         return is_judged(dtype.base)
     return dtype.kind in "bU" or any(is_judged(part[0]) for part in (dtype.fields or {}).values())

@@ -13,7 +13,7 @@ _ML = "ml_dtypes"
 
 
 def described(dtype: np.dtype[Any]) -> Any:
-    """Give *dtype* as JSON, or None if it would not come back the same."""
+    """Return *dtype* as JSON, or None if it would not come back the same."""
     if dtype.isbuiltin == 2:  # another package's
         return _described_ml(dtype)
     if not _is_describable(dtype):
@@ -72,12 +72,12 @@ def _ml_dtype(name: str) -> np.dtype[Any]:
 
 
 def has_twin(dtype: np.dtype[Any]) -> bool:
-    """Say whether it is longlong or its like: of the size of another type, but not that type."""
+    """Return whether it is longlong or its like: of the size of another type, but not that type."""
     return dtype.isbuiltin == 1 and dtype.isnative and np.dtype(dtype.str).char != dtype.char
 
 
 def has_gaps(dtype: np.dtype[Any]) -> bool:
-    """Say whether items have bytes that belong to no field: padding, or fields left out."""
+    """Return whether items have bytes that belong to no field: padding, or fields left out."""
     if dtype.subdtype:
         return has_gaps(dtype.base)
     fields = [part[0] for part in (dtype.fields or {}).values()]
@@ -102,7 +102,7 @@ def _fill(target: np.ndarray[Any, Any], source: np.ndarray[Any, Any]) -> None:
 
 
 def _is_describable(dtype: np.dtype[Any]) -> bool:
-    """Say whether NumPy's own description leaves nothing out."""
+    """Return whether NumPy's own description leaves nothing out."""
     if dtype.hasobject or dtype.kind not in "biufcmMSUV" or dtype.metadata or not dtype.itemsize:
         return False
     parts = [dtype.base] if dtype.subdtype else [part[0] for part in (dtype.fields or {}).values()]

@@ -221,7 +221,7 @@ def _blocks(arrays: list[Any], kinds: list[Spec]) -> Iterator[tuple[Any, int, in
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """Say whether both arrays are of one type and lie in the same file."""
+    """Return whether both arrays are of one type and lie in the same file."""
     homes = [getattr(array.base, "obj", None) for array in (one, other)]  # of the memoryviews
     return one.dtype == other.dtype and homes[0] is not None and homes[0] is homes[1]
 
@@ -278,7 +278,7 @@ def _kinds(spec: Spec, ref: str, columns: int) -> list[Spec]:
 def _for_pandas(
     value: Any, spec: Spec, schema: pa.Schema, index_names: list[str]
 ) -> dict[bytes, bytes]:
-    """Give the metadata by which pandas' and pyarrow's own readers restore the index.
+    """Return the metadata by which pandas' and pyarrow's own readers restore the index.
 
     Its form is the one in pandas' developer docs, "Storing pandas DataFrame objects
     in Apache Parquet format".

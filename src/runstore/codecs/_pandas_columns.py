@@ -50,7 +50,7 @@ Array = np.ndarray[Any, Any]
 
 
 def encode_column(values: Any, pickling: Pickling, label: str) -> tuple[pa.Array, Spec] | None:
-    """Give the array behind a column as an Arrow array and what `decode_column` needs.
+    """Return the array behind a column as an Arrow array and what `decode_column` needs.
 
     Args:
         values: What ``Series._values`` is: a 1-D ndarray or an ExtensionArray.
@@ -85,7 +85,7 @@ def encode_exactly(values: Any) -> tuple[pa.Array, Spec] | None:
 
 
 def is_plain(spec: Spec) -> bool:
-    """Say whether the column is a plain NumPy column of numbers, so that several form a block."""
+    """Return whether the column is a plain NumPy column of numbers; several form a block."""
     return bool(spec["k"] == "np")
 
 
@@ -170,7 +170,7 @@ def _zoned(values: Any) -> tuple[pa.Array, Spec] | None:
 
 
 def _is_from_database(zone: zoneinfo.ZoneInfo) -> bool:
-    """Say whether the zone's name leads back to it; a file read by hand can bear any name."""
+    """Return whether the zone's name leads back to it; a file read by hand can bear any name."""
     try:
         return zoneinfo.ZoneInfo(zone.key) is zone
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError):
@@ -289,7 +289,7 @@ def _categories_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any
 
 
 def dictionary_column(codes: Array, labels: pa.Array, ordered: bool = False) -> pa.Array | None:
-    """Give category codes and labels as an Arrow dictionary; -1, which is missing, is null and 0.
+    """Return category codes and labels as an Arrow dictionary; -1, which is missing, is null and 0.
 
     Other readers look even at the indices of nulls, and -1 points nowhere. None if the
     labels are a dictionary themselves: Arrow writes that, and cannot read it.
@@ -335,7 +335,7 @@ _WIDE = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
 
 
 def _narrowed(part: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Give text with offsets of 32 bits, on the same memory."""
+    """Return text with offsets of 32 bits, on the same memory."""
     own = referred_array(part)
     bits, offsets, data = own.buffers()
     long = np.frombuffer(offsets, "i8")
@@ -349,7 +349,7 @@ def _narrowed(part: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _raw(kind: pa.DataType, data: Array, missing: Array | None = None) -> pa.Array:
-    """Give *data* as an Arrow array on the same memory, nulls where *missing*."""
+    """Return *data* as an Arrow array on the same memory, nulls where *missing*."""
     data = np.ascontiguousarray(data)
     bits = None
     if missing is not None and missing.any():
@@ -374,7 +374,7 @@ def _restored(opened: Opened, data: Array, column: pa.ChunkedArray, missing: Arr
 
 
 def decode_codes(opened: Opened, chunk: pa.DictionaryArray) -> Array:
-    """Give the codes that `dictionary_column` was given: a null's is -1 again.
+    """Return the codes that `dictionary_column` was given: a null's is -1 again.
 
     The bits are read some at a time, and no codes but those of nulls are touched.
     """
@@ -408,7 +408,7 @@ def _bits(buffer: pa.Buffer | None, chunk: pa.Array) -> Array:
 
 
 def whole(column: Any) -> pa.Array:
-    """Give a column in one piece; it is copied together only if it is not."""
+    """Return a column in one piece; it is copied together only if it is not."""
     if not isinstance(column, pa.ChunkedArray):
         return column
     if column.num_chunks == 1:

@@ -38,7 +38,7 @@ _DENY = Pickling("deny", "an index")  # nothing in an index is ever pickled by i
 
 
 def encode_index(index: Any) -> tuple[list[pa.Array], Spec] | None:
-    """Give a row index as no, one or several Arrow columns and a spec."""
+    """Return a row index as no, one or several Arrow columns and a spec."""
     if type(index) is pd.RangeIndex and is_name(index.name):
         return [], {
             "k": "range",
@@ -61,7 +61,7 @@ def decode_index(opened: Opened, columns: list[pa.ChunkedArray], spec: Spec) -> 
 
 
 def encode_flat_index(index: Any) -> tuple[pa.Array, Spec] | None:
-    """Give an index of one level as one Arrow column and a spec."""
+    """Return an index of one level as one Arrow column and a spec."""
     if type(index) not in _FLAT or not is_name(index.name):
         return None
     encoded = encode_exactly(index._values)
@@ -119,7 +119,7 @@ def decode_labels_of(opened: Opened, chunk: pa.DictionaryArray, spec: Spec) -> A
 
 
 def _is_told_by_name(freq: Any) -> bool:
-    """Say whether the name of an offset leads back to it; a custom calendar's does not."""
+    """Return whether the name of an offset leads back to it; a custom calendar's does not."""
     try:
         return bool(pd.tseries.frequencies.to_offset(freq.freqstr) == freq)
     except ValueError:
@@ -162,7 +162,7 @@ def _decode_multi(opened: Opened, columns: list[pa.ChunkedArray], spec: Spec) ->
 
 
 def encode_labels(labels: Any) -> Spec | None:
-    """Give column labels as JSON alone: text, integers or a range."""
+    """Return column labels as JSON alone: text, integers or a range."""
     if not is_name(labels.name):
         return None
     if type(labels) is pd.RangeIndex:
@@ -210,5 +210,5 @@ def _range(spec: Spec) -> Any:
 
 
 def is_name(name: Any) -> bool:
-    """Say whether a name is plain enough for JSON; NaN is not, it would not be found equal."""
+    """Return whether a name is plain enough for JSON; NaN is not, it would not be found equal."""
     return type(name) in (str, int, bool, type(None)) and is_json(name)

@@ -18,7 +18,7 @@ _MOST = 3  # columns that are named
 
 
 def why_inexact(frame: Any) -> str:
-    """Say what of a pandas.DataFrame has no exact Arrow column, by name."""
+    """Return what of a pandas.DataFrame has no exact Arrow column, by name."""
     if not is_json(frame.attrs):
         reason = why_no_json(frame.attrs, strict=False).replace("value", "attrs", 1)
         return f"a pandas.DataFrame whose attrs are no JSON ({reason})"

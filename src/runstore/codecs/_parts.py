@@ -45,7 +45,7 @@ def unpicklable(value: Any) -> str:
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
-    """Give the parts that are seen without calling anything of the value's own."""
+    """Return the parts that are seen without calling anything of the value's own."""
     kind = type(value)
     if issubclass(kind, dict) and kind.__iter__ is dict.__iter__:
         for key, item in dict.items(value):

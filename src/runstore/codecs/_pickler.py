@@ -109,7 +109,7 @@ def _reduce_for(kind: type) -> Reduce | None:
 
 
 def _reduces_itself(kind: type) -> bool:
-    """Say whether a class says in Python how its objects are reduced."""
+    """Return whether a class says in Python how its objects are reduced."""
     if issubclass(kind, type):
         return False
     own = (getattr(kind, "__reduce_ex__", None), getattr(kind, "__reduce__", None))
@@ -117,7 +117,7 @@ def _reduces_itself(kind: type) -> bool:
 
 
 def _makes_a_class(reduced: Any) -> bool:
-    """Say whether a reduction calls a class, a method of one, or Python's own constructors."""
+    """Return whether a reduction calls a class, a method of one, or Python's own constructors."""
     if not isinstance(reduced, tuple) or not reduced:
         return isinstance(reduced, str)
     made_by = reduced[0]

@@ -34,7 +34,7 @@ class InexactError(Exception):
 
 
 def to_tree(value: Any, leaf: Leaf) -> Any:
-    """Give *value* as JSON; for what is none, *leaf* is asked and ``{"$leaf": its answer}`` set.
+    """Return *value* as JSON; for what is none, *leaf* is asked and ``{"$leaf": its answer}`` set.
 
     Raises:
         InexactError: It is too deep, contains itself, would be written millions of
@@ -117,7 +117,7 @@ def from_tree(tree: Any, leaf: Callable[[int], Any], ref: str) -> Any:
 
 
 def _is_object(value: dict[Any, Any]) -> bool:
-    """Say whether a dict can stand as an object of JSON, and is not taken for a tag."""
+    """Return whether a dict can stand as an object of JSON, and is not taken for a tag."""
     if not all(type(key) is str and is_text(key) for key in value):
         return False
     return len(value) != 1 or not next(iter(value)).startswith("$")
@@ -135,7 +135,7 @@ _NONE = object()
 
 
 def _plain(value: Any) -> Any:
-    """Give one value that holds no others as JSON; _NONE if it has to be a leaf."""
+    """Return one value that holds no others as JSON; _NONE if it has to be a leaf."""
     kind = type(value)
     if is_json(value):
         return value

@@ -66,7 +66,7 @@ class PolarsCodec:
 
 
 def frame_of(table: pa.Table) -> pl.DataFrame:
-    """Give an Arrow table as a frame on the same memory.
+    """Return an Arrow table as a frame on the same memory.
 
     Raises:
         ValueError: polars cannot take it, or would take it for something else.
@@ -136,7 +136,7 @@ def _check_loadable(value: Any, frame: Any) -> None:
 
 
 def _names(path: str, fields: Any) -> Iterator[str]:
-    """Give the names of columns and of the fields in them."""
+    """Return the names of columns and of the fields in them."""
     for name, dtype in fields:
         yield path + name
         while (inner := getattr(dtype, "inner", None)) is not None:

@@ -79,7 +79,7 @@ class JsonCodec:
 
 
 def is_json(value: Any, deepest: int = _DEEPEST) -> bool:
-    """Say whether *value* comes back from JSON as it is: types, order and values.
+    """Return whether *value* comes back from JSON as it is: types, order and values.
 
     In time that grows with its lists, dicts and scalars, however often one stands in it.
     One that would be written millions of times is left to pickle, which writes it once.
@@ -99,7 +99,7 @@ _Seen = dict[int, tuple[int, int, int]]  # by identity: items in all, levels bel
 
 
 def _measured(value: Any, deepest: int, seen: _Seen) -> tuple[int, int, int] | None:
-    """Give how large a list or dict is as JSON; None if it is none, too deep, or in itself."""
+    """Return how large a list or dict is as JSON; None if it is none, too deep, or in itself."""
     if deepest < 0:
         return None
     items = value
@@ -134,7 +134,7 @@ def _is_scalar(value: Any) -> bool:
 
 
 def is_text(value: str) -> bool:
-    """Say whether there is no surrogate in it: JSON joins two of them to another character."""
+    """Return whether there is no surrogate in it: JSON joins two of them to another character."""
     if value.isascii():
         return True
     try:

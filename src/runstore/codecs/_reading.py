@@ -58,7 +58,7 @@ def decode(
 
 
 def _blob(codec: str, opened: Opened, spec: Spec) -> memoryview | None:
-    """Give stored bytes, or the stream of a pickle, which is only looked at."""
+    """Return stored bytes, or the stream of a pickle, which is only looked at."""
     if codec in ("pickle", "bytes"):
         return blob_in(opened, 0)
     if codec == "pandas" and _kinds(spec) == [("pickle", 1)]:
@@ -73,7 +73,7 @@ def _kinds(spec: Spec) -> list[tuple[str, int]]:
 
 
 def selected(value: Any, columns: list[Any], ref: str) -> Any:
-    """Give a table with these columns alone.
+    """Return a table with these columns alone.
 
     Raises:
         InvalidRequestError: It is no table, or has no such column.
@@ -111,7 +111,7 @@ def _few(names: list[Any]) -> str:
 
 
 def stored_as(codec: str, version: int, opened: Opened, spec: Spec, kind: type) -> Any:
-    """Give the stored columns as *kind*; None if the value itself has to be looked at.
+    """Return the stored columns as *kind*; None if the value itself has to be looked at.
 
     The library of the value is not needed: not pandas, to read its frame into polars.
 
@@ -197,7 +197,7 @@ _OF_COLUMNS: dict[str, tuple[str, Callable[[pa.Table], Any]]] = {
 
 
 def converted(value: Any, kind: type, ref: str) -> Any:
-    """Give *value* as *kind*: itself if it is one, else on the same memory where that is exact.
+    """Return *value* as *kind*: itself if it is one, else on the same memory where that is exact.
 
     Raises:
         UnsupportedValueError: That would not be exact.

@@ -10,7 +10,7 @@ __all__ = ["shown", "why_no_array", "why_no_json", "why_no_table"]
 
 
 def why_no_table(value: Any, encoded: Encoded) -> str:
-    """Say what of *value* is no plain table; it has been encoded with a pickle, or as none."""
+    """Return what of *value* is no plain table; it has been encoded with a pickle, or as none."""
     name = type_name(type(value))
     if name in ("pandas.DataFrame", "pandas.core.frame.DataFrame"):
         from runstore.codecs._pandas_reasons import why_inexact
@@ -26,7 +26,7 @@ def why_no_table(value: Any, encoded: Encoded) -> str:
 
 
 def why_no_array(value: Any) -> str:
-    """Say what of *value* is no array that ``.npy`` holds."""
+    """Return what of *value* is no array that ``.npy`` holds."""
     import numpy as np
 
     from runstore.codecs._numpy_dtypes import has_twin
@@ -44,7 +44,7 @@ def why_no_array(value: Any) -> str:
 
 
 def why_no_json(value: Any, *, strict: bool, deepest: int = 64) -> str:
-    """Say which part of *value* is no JSON, or is too deep.
+    """Return which part of *value* is no JSON, or is too deep.
 
     Args:
         value: What `is_json` refused, or what has a number that is not finite.

@@ -132,7 +132,7 @@ def refuse(kind: type) -> None:
 
 
 def is_handle(kind: type) -> str | None:
-    """Say what to store instead of values of this type; None if they are values themselves."""
+    """Return what to store instead of values of this type; None if they are values themselves."""
     names = [type_name(base) for base in kind.__mro__]
     if _IN_MEMORY.intersection(names):
         return None
@@ -145,7 +145,7 @@ def is_handle(kind: type) -> str | None:
 
 
 def graph_of(value: Any) -> str | None:
-    """Say what to store instead of a dask collection; None for anything else."""
+    """Return what to store instead of a dask collection; None for anything else."""
     graph = getattr(type(value), "__dask_graph__", None)
     try:
         if graph is None or graph(value) is None:

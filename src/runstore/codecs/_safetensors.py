@@ -143,7 +143,7 @@ def _nothing() -> Any:
 
 
 def _numpy_parts(item: Any) -> tuple[str, list[int], Buffer] | None:
-    """Give dtype, shape and data of an array; None if they would not say all of it."""
+    """Return dtype, shape and data of an array; None if they would not say all of it."""
     if type(item) is not np.ndarray or item.flags.fnc or has_twin(item.dtype):
         return None
     name = _NAMES.get(item.dtype)

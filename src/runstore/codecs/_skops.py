@@ -112,7 +112,7 @@ def _check_array(opened: Any, member: zipfile.ZipInfo) -> None:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Say whether two models have the same parts, of the same types, all the way down."""
+    """Return whether two models have the same parts, of the same types, all the way down."""
     if type(one) is not type(other):
         return False
     if isinstance(one, (np.ndarray, np.generic)):

@@ -65,7 +65,7 @@ class TorchCodec:
 
 
 def described(tensor: Any) -> dict[str, Any] | None:
-    """Say what a tensor is besides its bytes, as JSON; None if that is not all it is."""
+    """Return what a tensor is besides its bytes, as JSON; None if that is not all it is."""
     if type(tensor) is not torch.Tensor or vars(tensor):
         return None
     if tensor.layout != torch.strided or tensor.device.type != "cpu" or not tensor.is_leaf:

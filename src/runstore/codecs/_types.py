@@ -35,40 +35,40 @@ def check_type(opened: Opened, kind: pa.DataType, accepts: Accepts) -> None:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Say whether it is an integer or a float."""
+    """Return whether it is an integer or a float."""
     return bool(kinds.is_integer(kind) or kinds.is_floating(kind))
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Say whether it is text with offsets."""
+    """Return whether it is text with offsets."""
     return bool(kinds.is_large_string(kind) or kinds.is_string(kind))
 
 
 def is_binary(kind: pa.DataType) -> bool:
-    """Say whether it is bytes with offsets."""
+    """Return whether it is bytes with offsets."""
     return bool(kinds.is_large_binary(kind) or kinds.is_binary(kind))
 
 
 def is_text_or_binary(kind: pa.DataType) -> bool:
-    """Say whether it is text or bytes with offsets."""
+    """Return whether it is text or bytes with offsets."""
     return is_text(kind) or is_binary(kind)
 
 
 def is_dictionary(kind: pa.DataType) -> bool:
-    """Say whether it is codes and a dictionary."""
+    """Return whether it is codes and a dictionary."""
     return bool(kinds.is_dictionary(kind))
 
 
 def is_timestamp(kind: pa.DataType) -> bool:
-    """Say whether it is points in time."""
+    """Return whether it is points in time."""
     return bool(kinds.is_timestamp(kind))
 
 
 def is_duration(kind: pa.DataType) -> bool:
-    """Say whether it is lengths of time."""
+    """Return whether it is lengths of time."""
     return bool(kinds.is_duration(kind))
 
 
 def is_truth(kind: pa.DataType) -> bool:
-    """Say whether it is true and false."""
+    """Return whether it is true and false."""
     return bool(kinds.is_boolean(kind))

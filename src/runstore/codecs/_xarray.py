@@ -52,7 +52,7 @@ class XarrayCodec:
 
 
 def _parts(variable: Any, index: Any = None) -> list[Any]:
-    """Give a variable as dims, data, attrs, encoding; for an indexed one, the index is the data."""
+    """Return a variable as dims, data, attrs, encoding; an indexed one has its index as data."""
     if index is None:
         data = variable._data
     else:  # text is <U in xarray, and not so in its index
@@ -76,7 +76,7 @@ def _rebuilt(tree: Any) -> Any:
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Say whether a value was rebuilt on the same arrays with the same names around them."""
+    """Return whether a value was rebuilt on the same arrays with the same names around them."""
     if type(one) is not type(other) or list(one.coords) != list(other.coords):
         return False
     if dict(one.sizes) != dict(other.sizes) or list(one.xindexes) != list(other.xindexes):
@@ -101,7 +101,7 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def _is_on(one: Any, other: Any) -> bool:
-    """Say whether both are plain variables on the same array."""
+    """Return whether both are plain variables on the same array."""
     a, b = one._data, other._data
     return (
         type(one) is type(other)

@@ -41,7 +41,7 @@ def merge_configs(configs: Iterable[Config], workflow: Workflow) -> dict[str, An
 
 
 def selects(config: Config, workflow: Workflow) -> bool:
-    """Say whether *config* applies to *workflow*.
+    """Return whether *config* applies to *workflow*.
 
     Raises:
         InvalidWorkflowError: The selector's value does not fit its type.

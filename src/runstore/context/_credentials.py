@@ -50,5 +50,5 @@ def known_key(text: str) -> CredentialsKey | None:
 
 
 def is_of_this_process(key: str) -> bool:
-    """Say whether *key* was made by this process, or by one that it was forked from."""
+    """Return whether *key* was made by this process, or by one that it was forked from."""
     return key.startswith(_MARK)

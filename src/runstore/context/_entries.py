@@ -141,7 +141,7 @@ class Outside:
 
 
 def _is_iterated(frame: FrameType) -> bool:
-    """Say whether *frame* is a generator whose caller is in a ``for`` statement over it.
+    """Return whether *frame* is a generator whose caller is in a ``for`` statement over it.
 
     Between the items the caller goes on with a body of its own. Who calls ``next``, as
     `contextlib` and fixtures of pytest do, wants to be in the generator's context.

@@ -32,7 +32,7 @@ class Lease:
     """What lets the contexts of one run, or of one attempt of a stage, write.
 
     Args:
-        key: The same in every process; unique for ever.
+        key: The same in every process; never used again.
         label: What it is the lease of, for messages: ``attempt 1 of stage 'train' of
             run 'default/r'``.
         parent: The lease that this one ends with: an attempt's run, a nested run's stage.

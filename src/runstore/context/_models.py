@@ -181,7 +181,7 @@ class Workflow(_Definition):
     spec: WorkflowSpec
 
     def by_name(self) -> Self:
-        """Give the same definition with callables replaced by their names, so it is plain data."""
+        """Return the same definition with callables replaced by their names: plain data."""
         stages = tuple(
             stage.model_copy(update={"target": target_name(stage.target)})
             for stage in self.spec.stages
@@ -190,7 +190,7 @@ class Workflow(_Definition):
 
 
 def target_name(target: Target) -> str:
-    """Give the import string that says where *target* was defined."""
+    """Return the import string that says where *target* was defined."""
     if isinstance(target, str):
         return target
     inner = getattr(target, "func", target)  # functools.partial

@@ -53,7 +53,7 @@ class Pending(Future[Any]):
         self._revoke = revoke
 
     def cancel(self) -> bool:
-        """Give the call up, whether it has begun or not."""
+        """Abandon the call, whether it has begun or not."""
         done = self.done()
         cancelled = super().cancel()
         if cancelled and not done:

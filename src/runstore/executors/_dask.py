@@ -219,7 +219,7 @@ class DaskExecutor(ClusterExecutor):
                 client.run(stop, self._owner)
 
     async def _expired(self, event: tuple[float, Mapping[str, Any]]) -> None:
-        """Hear of a call that is deaf to its timeout: it ends here, and maybe its worker there."""
+        """Fail a call that ignored its timeout. Its worker may have been killed."""
         pending = self._open.get(event[1]["call"])
         if pending is None or pending.call.timeout is None:
             return
@@ -250,7 +250,7 @@ _RESOURCES = {"cpus": "CPU", "gpus": "GPU", "memory": "MEMORY"}
 
 
 def _restrictions(needs: Mapping[str, float]) -> dict[str, float]:
-    """Give what Dask is to count; a thread is a CPU, so one CPU needs no counting."""
+    """Return what Dask is to count; a thread is a CPU, so one CPU needs no counting."""
     return {
         _RESOURCES.get(key, key): value
         for key, value in needs.items()

@@ -49,7 +49,7 @@ def _give_up(worker: Any, order: Order) -> None:
 
 
 def running(owner: str) -> int:
-    """Say how many calls of *owner* run in this process."""
+    """Return how many calls of *owner* run in this process."""
     return list(_threads.values()).count(owner)
 
 

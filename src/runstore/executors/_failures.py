@@ -37,7 +37,7 @@ class Failure(NamedTuple):
 
 
 def traceback_text(error: BaseException) -> str:
-    """Give the traceback of a failed call as text, from the stage's own code inwards.
+    """Return the traceback of a failed call as text, from the stage's own code inwards.
 
     For an error of another process it is the traceback of that process.
     """
@@ -92,7 +92,7 @@ def unpack(failure: Failure, modules: beside.Modules | None = None) -> BaseExcep
 
 
 def given_up(error: BaseException) -> str:
-    """Say why a call that ended with *error* can no longer write."""
+    """Return why a call that ended with *error* can no longer write."""
     how = "took longer than its timeout" if isinstance(error, StageTimeoutError) else "failed"
     return f"it {how} and was given up"
 

@@ -94,17 +94,17 @@ class LocalExecutor:
         """Nothing to do: workers start with their first call, and resources are not counted."""
 
     def everywhere(self, function: Callable[..., Any], *args: Any) -> Mapping[str, Any]:
-        """Give nothing: all is on this machine."""
+        """Return nothing: everything is on this machine."""
         return {}
 
     def fetch(self, held: Any) -> Any:
-        """Give back *held*: results come to this process as they are."""
+        """Return *held*: results come to this process as they are."""
         return held
 
     def divide(
         self, held: Any, listed: Callable[[Any], list[Any]], label: str
     ) -> Future[list[Any]]:
-        """Give the items of *held*, made here and now."""
+        """Return the items of *held*, made here and now."""
         future: Future[list[Any]] = Future()
         try:
             future.set_result(listed(held))

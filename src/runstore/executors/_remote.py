@@ -146,6 +146,6 @@ def _check_pickles(label: str, result: object) -> None:
 
 
 def in_brief(items: list[Any]) -> tuple[int, bytes | None]:
-    """Say how many items there are and, if they are small, what they are."""
+    """Return how many items there are and, if they are small, what they are."""
     pickled = by_value.dumps(items)
     return len(items), pickled if len(pickled) <= _BRIEF else None

@@ -67,7 +67,7 @@ class _Template:
                 raise ValueError(f"cells of {probe} bytes are written differently")
 
     def fill(self, cell: Buffer, document: bytes) -> tuple[bytes, str]:
-        """Give the sealed file of *cell* with this header, and the digest of its body."""
+        """Return the sealed file of *cell* with this header, and the digest of its body."""
         size = flat(cell).nbytes
         padded = _padded(size)
         head, tail = bytearray(self._head), bytearray(self._tail)
@@ -87,7 +87,7 @@ class _Template:
         return body + footer, digest.decode()
 
     def open(self, file: memoryview) -> tuple[bytes, memoryview] | None:
-        """Give header and cell of a file of this kind; None if it is none, or is damaged."""
+        """Return header and cell of a file of this kind; None if it is none, or is damaged."""
         if bytes(file[: len(self._prefix)]) != self._prefix:
             return None
         start, end = len(self._head), file.nbytes - len(self._tail)
@@ -142,7 +142,7 @@ _templates = _Templates(_AT_MOST)
 
 
 def cell_file(schema: pa.Schema, cell: Buffer, entries: Entries) -> tuple[bytes, str] | None:
-    """Give the sealed file of one cell, and the digest of its body.
+    """Return the sealed file of one cell, and the digest of its body.
 
     Args:
         schema: One column of large text or large binary, without nulls.
@@ -159,7 +159,7 @@ def cell_file(schema: pa.Schema, cell: Buffer, entries: Entries) -> tuple[bytes,
 
 
 def open_cell(file: memoryview) -> tuple[bytes, memoryview] | None:
-    """Give header and cell of a whole file of one cell; None if it has to be opened with Arrow.
+    """Return header and cell of a whole file of one cell; None if it has to be opened with Arrow.
 
     Every byte is compared, so what is given is neither damaged nor anything else.
     """

@@ -96,7 +96,7 @@ class _Layout(Protocol):
         ...
 
     def fits(self, view: memoryview, *, data_too: bool) -> bool | None:
-        """Say whether the digest fits; None if there is none."""
+        """Return whether the digest fits; None if there is none."""
         ...
 
 
@@ -216,7 +216,7 @@ _PADDING = re.compile(rb"([ \t]{128})([ \t]{128})\n\Z")
 
 
 def _before_text(head: Buffer) -> int:
-    """Give where the text begins: behind magic, version and length, which grew with version 2."""
+    """Return where the text begins: behind magic, version and length, which grew with version 2."""
     return 10 if bytes(flat(head)[6:7]) == b"\1" else 12
 
 

@@ -91,7 +91,7 @@ class Table:
         return numbers.reshape(count, width)
 
     def has(self, field: int) -> bool:
-        """Say whether a field is there."""
+        """Return whether a field is there."""
         return self._of(field) is not None
 
     def _of(self, field: int) -> int | None:

@@ -108,7 +108,7 @@ def _parquet_metadata(footer: bytes) -> Any:
 
 
 def _is_parquet(footer: bytes) -> bool:
-    """Say whether it is the footer of a Parquet file."""
+    """Return whether it is the footer of a Parquet file."""
     return footer.endswith(b"PAR1")
 
 

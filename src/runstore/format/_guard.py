@@ -65,7 +65,7 @@ class Guard:
         )
 
     def allows(self, decoded: int, stored: int) -> bool:
-        """Say whether an object of so many stored bytes may take so many in memory."""
+        """Return whether an object of so many stored bytes may take so many in memory."""
         free, multiple = (1024 * _MIB, 1000.0) if self.trusted else (32 * _MIB, 100.0)
         if decoded <= free:
             return True

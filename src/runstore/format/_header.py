@@ -62,7 +62,7 @@ class Header:
         return Place(self.namespace, self.run, self.name)
 
     def at(self, place: Place) -> "Header":
-        """Give the header of a copy at *place*."""
+        """Return the header of a copy at *place*."""
         return replace(self, namespace=place.namespace, run=place.run, name=place.name)
 
     def to_json(self, length: int | None = None) -> bytes | None:
@@ -140,13 +140,13 @@ _SELDOM = ("spec", "pickle", "rows", "columns", "nbytes", "metadata")
 
 @lru_cache(maxsize=256)
 def _scope(namespace: str, run: str | None, workflow: str | None, stage: str | None) -> str:
-    """Give the members that all objects of a stage have in common, as JSON."""
+    """Return the members that all objects of a stage have in common, as JSON."""
     known = {"namespace": namespace, "run": run, "workflow": workflow, "stage": stage}
     return _encode({name: value for name, value in known.items() if value is not None})[1:-1]
 
 
 @lru_cache(maxsize=256)
 def _kind(kind: str, codec: str, version: int, versions: tuple[tuple[str, str], ...]) -> str:
-    """Give the members that all values of a type have in common, as JSON."""
+    """Return the members that all values of a type have in common, as JSON."""
     known = {"type": kind, "codec": codec, "codec_version": version, "versions": dict(versions)}
     return _encode(known)[1:-1]

@@ -78,7 +78,7 @@ class Layout:
 
 
 def _walk(kind: pa.DataType) -> Iterator[tuple[pa.DataType, list[int]]]:
-    """Give each part of a type with its buffers, in the order of the file: 1 for numbers."""
+    """Return each part of a type with its buffers, in the order of the file: 1 for numbers."""
     if isinstance(kind, pa.BaseExtensionType):
         yield from _walk(kind.storage_type)
         return

@@ -89,7 +89,7 @@ def parse_footer(footer: bytes) -> Footer:
 
 
 def has_compression(footer: bytes, file: memoryview) -> bool:
-    """Say whether a batch of a file is compressed; quicker than `parse_batch`.
+    """Return whether a batch of a file is compressed; quicker than `parse_batch`.
 
     Raises:
         MalformedError: It is no whole file.

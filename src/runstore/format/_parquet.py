@@ -133,14 +133,14 @@ class StoredParquet:
         self._table: pa.Table | None = None
 
     def project(self, columns: Sequence[int]) -> "StoredParquet":
-        """Give the same file with these columns alone, in this order; no other is decoded."""
+        """Return the same file with these columns alone, in this order; no other is decoded."""
         return StoredParquet(self.data, self._file, self.header, self.ref, columns, self._guard)
 
     def check_all(self) -> None:
         """All of it has been verified: a Parquet file is read whole."""
 
     def table(self) -> pa.Table:
-        """Give the columns as a table.
+        """Return the columns as a table.
 
         Raises:
             CorruptObjectError: They cannot be decoded.
@@ -171,7 +171,7 @@ class StoredParquet:
         return table.select([needed.index(everything[i]) for i in self._columns])
 
     def batch(self, index: int) -> pa.RecordBatch:
-        """Give the columns as one record batch."""
+        """Return the columns as one record batch."""
         batches = self.table().combine_chunks().to_batches()
         return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=self.schema)
 

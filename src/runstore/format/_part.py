@@ -123,7 +123,7 @@ def open_part(read: Read, size: int, footer: bytes, ref: str, guard: Guard | Non
 
 
 def _is_compressed(file: _Ranges, footer: bytes, ref: str) -> bool:
-    """Say whether a batch is, or what else the messages in front of the batches do not tell."""
+    """Return whether a batch is, or what else the messages in front of the batches do not tell."""
     parsed = footer_of(footer, ref)
     try:
         for start, length, _ in parsed.dictionaries + parsed.batches:

@@ -147,7 +147,7 @@ class Stored:
             raise _damaged(self.ref, exc) from exc
 
     def project(self, columns: Sequence[int]) -> "Stored":
-        """Give the same file with these columns alone, in this order; no other is decoded."""
+        """Return the same file with these columns alone, in this order; no other is decoded."""
         needed = sorted(set(columns))
         options = pa.ipc.IpcReadOptions(included_fields=needed)  # none stands for all
         reader = pa.ipc.RecordBatchFileReader(self._source(), options=options)

@@ -158,7 +158,7 @@ def footer_start(tail: bytes | memoryview, size: int, ref: str) -> int:
 
 
 def is_sealed(footer: bytes, ref: str) -> bool:
-    """Say whether *footer* (to the end of the file) is sealed and whole; False if it has no seal.
+    """Return whether *footer* (to the file's end) is sealed and whole; False if it has no seal.
 
     Raises:
         CorruptObjectError: It has a seal that does not fit.
@@ -171,12 +171,12 @@ def is_sealed(footer: bytes, ref: str) -> bool:
 
 
 def body_is_intact(data: Buffer, start: int, digest: str) -> bool:
-    """Say whether the bytes of *data* before *start* have this digest."""
+    """Return whether the bytes of *data* before *start* have this digest."""
     return DIGEST_PREFIX.decode() + xxhash.xxh3_128_hexdigest(flat(data)[:start]) == digest
 
 
 def has_signature(footer: bytes) -> bool:
-    """Say whether a sealed footer has a signature, whether or not it fits."""
+    """Return whether a sealed footer has a signature, whether or not it fits."""
     return b"runstore.signature" in footer and _SIGNATURE.search(footer) is not None
 
 

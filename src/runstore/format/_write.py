@@ -206,7 +206,7 @@ def arrow_file(
 
 
 def footer_entries(header: Header) -> dict[bytes, bytes]:
-    """Give the key-values of a file's footer, but for the seal."""
+    """Return the key-values of a file's footer, but for the seal."""
     document = header.to_json()
     assert document is not None
     return {b"runstore.version": _VERSION, b"runstore.object": document}
@@ -223,7 +223,7 @@ def _has_views(schema: pa.Schema) -> bool:
 
 
 def _aligning(schema: pa.Schema, batch: pa.RecordBatch, position: int) -> dict[str, str] | None:
-    """Give metadata for *batch* so long that its first data buffer starts at a multiple of 64.
+    """Return metadata for *batch* so long that its first data buffer starts at a multiple of 64.
 
     Arrow itself aligns to 8 bytes; NumPy's widest types, SIMD code and decimals want more.
     How long the message before the data gets is read off a stream of which only the
@@ -337,7 +337,7 @@ class Sink(io.RawIOBase):
         return size
 
     def take(self) -> list[Buffer]:
-        """Give what has come since the last call, small pieces joined."""
+        """Return what has come since the last call, small pieces joined."""
         self._join()
         parts, self._parts = self._parts, []
         return parts

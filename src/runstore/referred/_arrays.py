@@ -296,7 +296,7 @@ _WIDTHS = {
 
 
 def _fits(array: pa.Array, width: int) -> bool:
-    """Say whether numbers without nulls are all that is in their buffer."""
+    """Return whether numbers without nulls are all that is in their buffer."""
     data = array.buffers()[1]
     return not array.offset and data is not None and bool(data.size == width * len(array))
 

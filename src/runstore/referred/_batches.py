@@ -18,7 +18,7 @@ _AT_ONCE = 4 << 20  # bytes of text that are copied together
 def referred_batches(
     batches: Iterable[pa.RecordBatch], *, cut: bool = False
 ) -> Iterator[pa.RecordBatch]:
-    """Give each batch with nothing in its buffers that it does not refer to.
+    """Return each batch with nothing in its buffers that it does not refer to.
 
     Args:
         batches: Of one schema.

@@ -45,7 +45,7 @@ def _shifted(data: Bits, skipped: int, size: int) -> Bits:
 
 
 def same_buffer(new: pa.Buffer | None, old: pa.Buffer | None) -> bool:
-    """Say whether *new* is *old*, or is not written, as bits without a null and no data."""
+    """Return whether *new* is *old*, or is not written, as bits without a null and no data."""
     if new is None or old is None:
         return new is None or not new.size
     return bool(new.address == old.address and new.size == old.size)
@@ -78,7 +78,7 @@ def repeated(bits: Bits, counts: Any, slots: int) -> Bits:
 def unused_pieces(
     bits: Bits, slots: int
 ) -> Iterator[tuple[slice, "np.ndarray[Any, np.dtype[np.bool_]]"]]:
-    """Give the stretches that have unused slots, each with where they are."""
+    """Return the stretches that have unused slots, each with where they are."""
     for start in range(0, slots, _AT_ONCE):
         stop = min(start + _AT_ONCE, slots)
         flags = unpack(bits, start, stop)

@@ -36,7 +36,7 @@ def long_bytes(array: pa.Array) -> int:
 
 
 def fills_its_buffers(array: pa.Array, used: Bits | None) -> bool:
-    """Say whether the views refer to all of the buffers, one after the other."""
+    """Return whether the views refer to all of the buffers, one after the other."""
     views, sizes = views_in(array), [buffer.size for buffer in array.buffers()[2:]]
     if used is not None and any(
         views[piece][unused].any() for piece, unused in unused_pieces(used, len(views))

@@ -134,7 +134,7 @@ class ObjectStore(Verbs):
         self._now: Objects | None = Objects(backend_at(address, borrowed=borrowed), address.pickle)
 
     def close(self) -> None:
-        """Give back connections, threads, and the credentials it was made with.
+        """Release connections, threads, and the credentials it was made with.
 
         Other stores of the same configuration go on. What is stored stays, except for
         ``memory://name``: those objects end when every store that was opened under the name
@@ -182,7 +182,7 @@ class ObjectStore(Verbs):
         return Target(self._objects, ctx.namespace, run.name, run.workflow, stage, ctx.lease)
 
     def at(self, *, namespace: str | None = None, run: str | None = None) -> "StoreView":
-        """Give the same verbs on one scope, with no run context: for notebooks and dashboards.
+        """Return the same verbs on one scope, with no run context: for notebooks and dashboards.
 
         Args:
             namespace: By default the setting ``RUNSTORE_NAMESPACE``, else ``default``.

@@ -24,7 +24,7 @@ class BulkVerbs(ABC):
 
     @abstractmethod
     def _target(self) -> Target:
-        """Give what the verbs work on, at each call."""
+        """Return what the verbs work on, at each call."""
 
     def put_many(
         self, values: Mapping[str, Any], *, scope: Scope = "run", if_absent: bool = False

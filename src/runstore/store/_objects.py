@@ -265,7 +265,7 @@ class Objects:
         return self._describe(key_of(place), place)
 
     def exists(self, place: Place) -> bool:
-        """Say whether it is there; an outage raises."""
+        """Return whether it is there; an outage raises."""
         try:
             self.backend.head(key_of(place))
         except ObjectNotFoundError:
@@ -287,7 +287,7 @@ class Objects:
     def list(
         self, namespace: str, run: str | None, prefix: str = "", *, details: bool = False
     ) -> Iterator[ObjectInfo]:
-        """Give a scope's objects whose names begin with *prefix*, in the order of their keys."""
+        """Return a scope's objects whose names begin with *prefix*, in the order of their keys."""
         scope = scope_folder(namespace, run)
         for entry in self.backend.list(scope + folder_of(prefix)):
             below = entry.key[len(scope) :]

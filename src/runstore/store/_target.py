@@ -125,7 +125,7 @@ def run_of(run: str | None, name: str) -> str:
 
 
 def missing(objects: Objects, place: Place) -> ObjectNotFoundError:
-    """Say what is not there, and what is: the name that was perhaps meant."""
+    """Return what is not there, and what is: the name that was perhaps meant."""
     where = f"run {place.run!r} of namespace" if place.run else "namespace"
     message = f"no object {place.name!r} in {where} {place.namespace!r} ({objects.backend.url})"
     if objects.backend.mapped:  # a look around costs nothing there

@@ -214,7 +214,7 @@ class Verbs(BulkVerbs):
         run: str | None = None,
         namespace: str | None = None,
     ) -> bool:
-        """Say whether an object is stored under *name*; arguments and errors as for `get`.
+        """Return whether an object is stored under *name*; arguments and errors as for `get`.
 
         An outage raises, it is never reported as False.
         """

@@ -97,7 +97,7 @@ def _same_scalar(expected: Any, actual: Any) -> None:
 
 
 def _bits(array: Any) -> Any:
-    """Give the bytes that carry something: padding does not."""
+    """Return the bytes that carry something: padding does not."""
     if array.dtype.names:
         return [_bits(array[name]) for name in array.dtype.names]
     data = array.tobytes()
@@ -264,7 +264,7 @@ def _same_polars_series(expected: Any, actual: Any) -> None:
 
 
 def _strides(tensor: Any) -> list[int]:
-    """Give the strides that matter: those of dimensions with several items."""
+    """Return the strides that matter: those of dimensions with several items."""
     return [step for step, size in zip(tensor.stride(), tensor.shape, strict=True) if size > 1]
 
 

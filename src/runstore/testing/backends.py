@@ -53,7 +53,7 @@ class BackendTests(ABC):
     @pytest.fixture
     @abstractmethod
     def backend(self) -> Backend:
-        """Give an empty backend."""
+        """Return an empty backend."""
 
     @abstractmethod
     def raw_read(self, backend: Backend, key: str) -> bytes:

@@ -106,13 +106,13 @@ class CodecTests(ABC):
         return self._codec.encode(value, Pickling(policy, _REF))
 
     def written(self, value: Any, policy: PicklePolicy = "allow") -> bytes:
-        """Give the whole object that *value* is stored as."""
+        """Return the whole object that *value* is stored as."""
         encoded = self.encode(value, policy)
         assert encoded is not None, "the codec declines the value"
         return self.file(encoded)
 
     def file(self, encoded: Encoded) -> bytes:
-        """Give the whole object that holds *encoded*."""
+        """Return the whole object that holds *encoded*."""
         header = Header(
             namespace="tests",
             run="codec",
@@ -265,7 +265,7 @@ def _fresh(tests: type[CodecTests]) -> dict[str, Any]:
 
 
 def _allocated(action: Callable[[], Any]) -> int:
-    """Give how many bytes *action* needs at its peak, NumPy's and Arrow's taken together."""
+    """Return how many bytes *action* needs at its peak, NumPy's and Arrow's taken together."""
     pool = pa.default_memory_pool()
     before = pool.bytes_allocated()
     tracemalloc.start()

@@ -88,7 +88,7 @@ class StageProgress:
         self.state = "skipped"
 
     def record(self) -> StageRecord:
-        """Give the state of things as part of the run's record."""
+        """Return the state of things as part of the run's record."""
         return StageRecord(
             name=self.name,
             state=self.state,
@@ -108,6 +108,6 @@ class StageProgress:
 
 
 def reason_of(error: BaseException) -> str:
-    """Give type and message of *error*, for a record."""
+    """Return type and message of *error*, for a record."""
     reason = "".join(traceback.format_exception_only(error)).strip()
     return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"

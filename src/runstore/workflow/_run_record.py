@@ -24,7 +24,7 @@ class RunRecord:
         self._run = run
 
     def is_gone(self) -> bool:
-        """Say whether it was deleted, or is another run's by now; False if nobody can tell."""
+        """Return whether it was deleted, or is another run's by now; False if nobody can tell."""
         run = self._run
         try:
             return self._objects.read_run(run.name, namespace=run.namespace).uid != run.uid

@@ -113,7 +113,7 @@ class Scheduler:
                 stage.fail(reason)
 
     def records(self) -> tuple[StageRecord, ...]:
-        """Give what has become of each stage, in the order of the definition."""
+        """Return what has become of each stage, in the order of the definition."""
         return tuple(stage.record() for stage in self._stages.values())
 
     def _has_slot(self) -> bool:
@@ -273,7 +273,7 @@ class Scheduler:
 
 
 def _users(plan: Plan) -> dict[str, set[str]]:
-    """Say for each stage which others are given its result."""
+    """Return, for each stage, which others are given its result."""
     users: dict[str, set[str]] = {name: set() for name in plan.stages}
     for name, planned in plan.stages.items():
         for other in (*planned.passes, *([planned.map_on] if planned.map_on else [])):

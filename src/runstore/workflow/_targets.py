@@ -35,7 +35,7 @@ class _Imported:
 
 
 def resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
-    """Give the callable that *target* stands for.
+    """Return the callable that *target* stands for.
 
     Args:
         target: ``package.module.function``, ``package.module:function``, either with
@@ -83,7 +83,7 @@ def run_stage(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def listed(stage: str, source: str, value: Any) -> list[Any]:
-    """Give the items of *value*, which *source* returned, for *stage* to be mapped over.
+    """Return the items of *value*, which *source* returned, for *stage* to be mapped over.
 
     Raises:
         TypeError: It has no items.
@@ -103,7 +103,7 @@ def listed(stage: str, source: str, value: Any) -> list[Any]:
 def accepted(
     function: Callable[..., Any], item: str | None, results: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Say which of *results* the function is to be given.
+    """Return which of *results* the function is to be given.
 
     A function without positional parameters is given none; one that takes as many
     as there are, or ``*args``, is given all; one that is mapped and takes the item

@@ -51,7 +51,7 @@ class Document:
     node: yaml.Node
 
     def place(self, loc: _Loc = (), *, of_key: bool = False) -> str:
-        """Say where *loc* stands, or the innermost part of it that is there: ``file:line:column``.
+        """Return where *loc* is, or the innermost part of it that exists: ``file:line:column``.
 
         Args:
             loc: Keys and indexes from the top of the document.

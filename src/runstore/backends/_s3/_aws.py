@@ -51,5 +51,5 @@ def aws_endpoint(region: str, *, fips: bool, dual_stack: bool, secure: bool) -> 
 
 
 def is_host_label(bucket: str) -> bool:
-    """Say whether *bucket* fits into a host name as one label, so that certificates hold for it."""
+    """Return whether *bucket* is one label of a host name, so that certificates hold for it."""
     return _LABEL.fullmatch(bucket) is not None

@@ -223,7 +223,7 @@ class S3Backend:
         return swept
 
     def unfinished(self, older_than: float = 0) -> builtins.list[Upload]:
-        """Give the multipart uploads under the prefix begun at least *older_than* seconds ago.
+        """Return the multipart uploads under the prefix begun at least *older_than* seconds ago.
 
         Raises:
             MissingExtraError: The engine cannot list them and s3fs is not installed.
@@ -252,7 +252,7 @@ class S3Backend:
         ]
 
     def _items(self, prefix: str) -> Iterator[Item]:
-        """Give everything under *prefix*; after a failure go on behind the last one given."""
+        """Return everything under *prefix*; after a failure go on behind the last one given."""
         client, after = self._open().client, None
         deadline = Deadline(self._timeout)
         pages = client.pages(prefix, after, deadline.request)
@@ -366,7 +366,7 @@ def _reopened(url: str, engine: str | None, timeout: float, options: dict[str, A
 
 
 def _conflict(failure: Failure, condition: Condition, ref: str) -> Exception:
-    """Give the error of a condition that did not hold; any other failure as it is."""
+    """Return the error of a condition that did not hold; any other failure as it is."""
     if condition.if_absent and failure.condition_failed:
         return ObjectExistsError(
             f"{ref} exists already: choose another name, or put without if_absent to replace it",

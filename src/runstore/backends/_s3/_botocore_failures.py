@@ -78,7 +78,7 @@ def refused_item(code: str, message: str) -> Failure:
 
 
 def _unconnected(cause: Any, host: str) -> Failure:
-    """Say why there was no connection, or that it was lost.
+    """Return why there was no connection, or that it was lost.
 
     aiohttp has one class for all that happens before the first byte, and botocore gives the
     same name to a connection that was reset later.

@@ -35,7 +35,7 @@ class Probe:
         self._asking = threading.Lock()  # a forked child has a probe of its own
 
     def keeps(self, client: S3Client, condition: Condition, timeout: float) -> bool:
-        """Say whether a put in one request keeps conditions of this kind: three requests."""
+        """Return whether a put in one request keeps conditions of this kind: three requests."""
 
         def again(name: str, deadline: Deadline) -> None:
             body = [memoryview(b"runstore asks whether conditions are kept")]
@@ -45,7 +45,7 @@ class Probe:
         return self._answer(("put", condition.if_absent), client, timeout, again)
 
     def keeps_in_parts(self, client: S3Client, condition: Condition, timeout: float) -> bool:
-        """Say whether the completion of a multipart upload keeps conditions of this kind."""
+        """Return whether the completion of a multipart upload keeps conditions of this kind."""
         if client.parts is None:
             return False
         parts, wanted = client.parts, _ABSENT if condition.if_absent else _OTHER

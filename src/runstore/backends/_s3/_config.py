@@ -143,7 +143,7 @@ def _configured_endpoint(settings: Mapping[str, str]) -> str | None:
 
 
 def _is_on(variable: str, settings: Mapping[str, str], name: str) -> bool:
-    """Say whether a switch is on; the environment is stronger than the profile."""
+    """Return whether a switch is on; the environment is stronger than the profile."""
     return (os.environ.get(variable) or settings.get(name, "")).strip().lower() == "true"
 
 
@@ -161,7 +161,7 @@ def _is_path_style(style: str, bucket: str, endpoint: str, *, own: bool) -> bool
 
 
 def _is_address(endpoint: str) -> bool:
-    """Say whether the host is an address, in front of which no bucket can stand."""
+    """Return whether the host is an address, in front of which no bucket can stand."""
     try:
         ip_address(str(urlsplit(endpoint).hostname))
     except ValueError:

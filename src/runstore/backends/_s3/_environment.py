@@ -40,7 +40,7 @@ class Environment:
         self._found = (*found, *zip(self._paths, self._files, strict=True))
 
     def is_current(self) -> bool:
-        """Say whether nothing has changed since: asked at every call, in a few microseconds."""
+        """Return whether nothing has changed since: asked at every call, in a few microseconds."""
         if self._files != [_seen(path) for path in self._paths]:
             return False
         if self._variables == _variables():

@@ -88,7 +88,7 @@ def proxy_for(endpoint: str, host: str) -> str | None:
 
 
 def _excepted(host: str, listed: str) -> bool:
-    """Say whether NO_PROXY names *host*, a domain it is in, or a network its address is in."""
+    """Return whether NO_PROXY names *host*, a domain it is in, or a network its address is in."""
     return any(_names(entry.strip().lower(), host.lower()) for entry in listed.split(","))
 
 

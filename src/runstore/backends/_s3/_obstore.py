@@ -70,7 +70,7 @@ _runtime = _Runtime()
 
 
 def is_usable(config: S3Config) -> bool:
-    """Say whether obstore works here and does what *config* says.
+    """Return whether obstore works here and does what *config* says.
 
     Its threads are lost in a process forked after its use, and some variables it obeys whatever
     it is told.
@@ -319,7 +319,7 @@ class ObstoreClient:
             self._other.retire()
 
     def _store(self, timeout: float, *, bulk: bool = True, persistent: bool = False) -> Any:
-        """Give a store whose requests end within *timeout*.
+        """Return a store whose requests end within *timeout*.
 
         A store's timeout is fixed when it is made, and it has connections of its
         own; so there are few, each with half the time of the one before.

@@ -67,7 +67,7 @@ def as_failure(exc: BaseException, host: str) -> Failure:
 
 
 def _unconnected(debug: str, host: str) -> Failure:
-    """Say why there was no connection: the request was never sent."""
+    """Return why there was no connection: the request was never sent."""
     if "ProxyAuth" in debug or "unnel" in debug:
         return Failure(0, causes.PROXY_REFUSED, f"no tunnel to {host}", sent=False)
     if "dns error" in debug or "failed to lookup address" in debug:

@@ -38,7 +38,7 @@ class Blocks:
         self.size = 0
 
     def take(self, size: int) -> list[memoryview]:
-        """Give the next *size* bytes as views; fewer at the end."""
+        """Return the next *size* bytes as views; fewer at the end."""
         taken: list[memoryview] = []
         while size:
             view = self._held if self._held is not None else next(self._views, None)

@@ -172,7 +172,7 @@ class Parts(Protocol):
         ...
 
     def begun(self, prefix: str, timeout: float) -> Iterator[Upload]:
-        """Give the uploads under *prefix*."""
+        """Return the uploads under *prefix*."""
         ...
 
     def region(self, timeout: float) -> str:
@@ -181,7 +181,7 @@ class Parts(Protocol):
 
 
 def quoted(tag: str) -> str:
-    """Give an ETag with its quotes, which some servers leave out in some answers."""
+    """Return an ETag with its quotes, which some servers leave out in some answers."""
     return tag if tag.endswith('"') else f'"{tag}"'
 
 
@@ -236,11 +236,11 @@ class S3Client(Protocol):
     def pages(
         self, prefix: str, after: str | None, timeout: float
     ) -> Iterator[builtins.list[Item]]:
-        """Give the objects under *prefix* behind *after*, up to a thousand at a time."""
+        """Return the objects under *prefix* behind *after*, up to a thousand at a time."""
         ...
 
     def folders(self, prefix: str, timeout: float) -> builtins.list[str]:
-        """Give what comes between *prefix* and the next slash, with the slash."""
+        """Return what comes between *prefix* and the next slash, with the slash."""
         ...
 
     def delete(self, name: str, timeout: float) -> None:
