@@ -191,7 +191,7 @@ _LOOKED_THROUGH = 1 << 20  # bytes; data follows the first of each class
 
 
 def _packages(stream: bytes) -> dict[str, str]:
-    """Return the versions of the packages that a pickle names; a text that is such a name counts."""
+    """Return the versions of the packages that a pickle names; text of such a name counts."""
     named = {match[1].partition(b".")[0] for match in _MODULE.finditer(stream, 0, _LOOKED_THROUGH)}
     found = {}
     for name in sorted(set(map(bytes.decode, named)) - sys.stdlib_module_names):
