@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from runstore.backends._s3._rust import in_rust
 from runstore.lifetime import forget_at_fork
 from runstore.workers import PATIENCE, SLICE
 
@@ -131,8 +132,8 @@ def beside(call: Callable[[], T]) -> "Future[T]":
 def attended(call: Callable[[], T]) -> T:
     """Return what *call* gives. An interrupt ends the wait; the call goes on by itself."""
     if threading.current_thread() is not threading.main_thread():
-        return call()
-    outcome = _Outcome(call)
+        return in_rust(call)
+    outcome = _Outcome(lambda: in_rust(call))
     _idle.give(outcome)
     outcome.wait()
     result: T = outcome.result()
@@ -147,8 +148,8 @@ def attended_write(call: Callable[[], T], note: str) -> T:
         note: For the interrupt, if nobody knows then what became of it.
     """
     if threading.current_thread() is not threading.main_thread():
-        return call()
-    outcome = _Outcome(call)
+        return in_rust(call)
+    outcome = _Outcome(lambda: in_rust(call))
     try:
         _idle.give(outcome)
         outcome.wait()

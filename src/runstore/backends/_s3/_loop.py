@@ -11,19 +11,20 @@ import os
 import selectors
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from runstore.backends._s3._attended import beside
 from runstore.backends._s3._logs import hush_this_thread
+from runstore.backends._s3._rust import Answer, wait_for_rust
 from runstore.backends._s3._wire import Failure
 from runstore.errors import StoreClosedError
 from runstore.lifetime import Shared, forget_at_fork
 from runstore.workers import PATIENCE, awaited, cancelling, check_stopped
 
-__all__ = ["MAYBE", "EventLoop", "wait_for_leaving"]
+__all__ = ["MAYBE", "EventLoop", "answered", "wait_for_leaving"]
 
 T = TypeVar("T")
 
@@ -69,10 +70,27 @@ class _Selector(selectors.DefaultSelector):
 class _Loop(asyncio.SelectorEventLoop):
     """A loop whose waiting calls (names, credentials) do not hold up the program's end."""
 
+    for_rust = False
+
+    def create_future(self) -> "asyncio.Future[Any]":
+        return Answer(self) if self.for_rust else super().create_future()
+
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         if executor is not None:
             return super().run_in_executor(executor, func, *args)
         return asyncio.wrap_future(beside(partial(func, *args)), loop=self)
+
+
+async def answered(call: Callable[[], Awaitable[T]]) -> T:
+    """Await what *call* of obstore begins; the program's end waits for the thread that answers."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _Loop)
+    loop.for_rust = True  # for the future that obstore asks the loop for, at once
+    try:
+        begun = call()
+    finally:
+        loop.for_rust = False
+    return await begun
 
 
 class EventLoop:
@@ -244,3 +262,4 @@ def _at_exit() -> None:
     loop = _loops.find(None)
     if loop is not None:
         loop.end()
+    wait_for_rust()

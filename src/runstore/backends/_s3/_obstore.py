@@ -16,9 +16,10 @@ from runstore.backends._s3._attended import attended, attended_write
 from runstore.backends._s3._conditions import HIDDEN
 from runstore.backends._s3._config import S3Config
 from runstore.backends._s3._credentials import Credentials
-from runstore.backends._s3._loop import MAYBE, EventLoop
+from runstore.backends._s3._loop import MAYBE, EventLoop, answered
 from runstore.backends._s3._obstore_failures import as_failure
 from runstore.backends._s3._obstore_settings import settings, unruly
+from runstore.backends._s3._rust import lent
 from runstore.backends._s3._s3fs import S3fsClient
 from runstore.backends._s3._wire import (
     MARK,
@@ -139,7 +140,7 @@ class ObstoreClient:
             mode = "create"
         elif condition.if_match is not None:
             mode = {"e_tag": condition.if_match}
-        data: Any = body[0] if len(body) == 1 else b"".join(body)
+        data: Any = lent(body[0] if len(body) == 1 else b"".join(body))
         given: Any = {"attributes": {MARK: mark}, "mode": mode, "use_multipart": False}
         ref, store = f"s3://{self._config.bucket}/{name}", self._store(timeout)
 
@@ -149,10 +150,10 @@ class ObstoreClient:
 
         async def in_time() -> Any:
             with self._failures:
-                return await self._api.put_async(store, name, data, **given)
+                return await answered(lambda: self._api.put_async(store, name, data, **given))
 
         # A small request is sent as soon as it is begun, so cancelling it prevents nothing.
-        if len(data) <= _SENT_AT_ONCE:
+        if data.nbytes <= _SENT_AT_ONCE:
             return _tag(attended_write(at_once, MAYBE.format(ref)))
         return _tag(self._event_loop.write(in_time(), None, ref))
 
@@ -164,14 +165,16 @@ class ObstoreClient:
 
         async def upload() -> Any:
             with self._failures:
-                return await self._api.put_async(
-                    store,
-                    name,
-                    steps,
-                    attributes={MARK: mark},
-                    use_multipart=True,
-                    chunk_size=size,
-                    max_concurrency=_AT_ONCE,
+                return await answered(
+                    lambda: self._api.put_async(
+                        store,
+                        name,
+                        steps,
+                        attributes={MARK: mark},
+                        use_multipart=True,
+                        chunk_size=size,
+                        max_concurrency=_AT_ONCE,
+                    )
                 )
 
         ref = f"s3://{self._config.bucket}/{name}"
@@ -371,7 +374,7 @@ class _Steps:
         if self._stopped:
             raise Failure(0, "", "the upload was interrupted")
         try:
-            return next(self._blocks)
+            return lent(next(self._blocks))
         except StopIteration:
             self._ended = True
             raise
