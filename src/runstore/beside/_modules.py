@@ -5,16 +5,17 @@ import hashlib
 import importlib
 import importlib.util
 import itertools
+import opcode
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from runstore.beside import _plain
 
-__all__ = ["PREFIX", "Loader", "Modules", "forget_ordinary", "home_of"]
+__all__ = ["PREFIX", "Loader", "Modules", "asked_by_statement", "forget_ordinary", "home_of"]
 
 PREFIX = "_runstore_beside_"
 _KEPT = frozenset({*sys.stdlib_module_names, "__main__", "runstore"})
@@ -145,6 +146,8 @@ class Modules:
         elif self.owns(name):
             private = f"{self.root}.{name}"
         else:
+            if _is_of_another(name, self) and asked_by_statement(sys._getframe(1)):
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
             return builtins.__import__(name, globals, locals, fromlist or (), 0)
         module = self._load(private)
         if not fromlist:
@@ -200,6 +203,19 @@ class Loader(SourceFileLoader):
             raise
         if final is not module:  # it has put another object in its own place
             modules.loaded[plain] = sys.modules[self.name] = final
+
+
+def _is_of_another(name: str, modules: Modules) -> bool:
+    """Return whether an ordinary import could get this name from another workflow alone."""
+    top = name.partition(".")[0]
+    if top in sys.modules:
+        return _plain.shown_by(top) not in (None, modules)
+    return top not in _KEPT and _plain.ordinary(top) is None
+
+
+def asked_by_statement(frame: FrameType) -> bool:
+    """Return whether this frame is executing an import statement, and not a call as of pickle."""
+    return frame.f_code.co_code[frame.f_lasti] == opcode.opmap["IMPORT_NAME"]
 
 
 def home_of(module: ModuleType) -> Path | None:

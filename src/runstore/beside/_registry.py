@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from runstore.beside import _plain
-from runstore.beside._modules import PREFIX, Loader, Modules, forget_ordinary
+from runstore.beside._modules import PREFIX, Loader, Modules, asked_by_statement, forget_ordinary
 from runstore.lifetime import at_fork
 
 __all__ = ["activated", "current", "found", "import_module", "modules_of", "reference", "within"]
@@ -239,9 +239,7 @@ def _tail_finder(entry: str) -> _Tail:
 
 
 def _is_import_statement() -> bool:
-    import dis
-
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
         frame = frame.f_back
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "IMPORT_NAME"
+    return asked_by_statement(frame)
