@@ -3,7 +3,8 @@
 In order of precedence: ``RUNSTORE_*`` environment variables, ``runstore.toml``,
 ``[tool.runstore]`` in ``pyproject.toml``; both files are looked for in the
 working directory and its parents, as far as the first that exists. A name that is
-no setting is refused in each of them: a misspelt one would silently not apply.
+no setting is refused in each of them: a misspelt one would silently not apply. Variables
+are in upper case: of two that differ in case alone, one would win in silence.
 """
 
 import os
@@ -29,6 +30,12 @@ from runstore.names import check_namespace
 __all__ = ["Settings", "current_settings"]
 
 _PREFIX = "RUNSTORE_"
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("it is blank")
+    return text
 
 
 class Settings(BaseSettings):
@@ -62,7 +69,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,  # it may be the signing key
     )
 
-    url: Annotated[str, Field(min_length=1)] | None = None
+    url: Annotated[str, Field(min_length=1), AfterValidator(_not_blank)] | None = None
     namespace: Annotated[str, AfterValidator(check_namespace)] = "default"
     pickle: Literal["allow", "warn", "deny", "signed"] = "allow"
     durable: bool = False
@@ -71,6 +78,13 @@ class Settings(BaseSettings):
     signing_keys_old: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     signing_scope: str | None = None
     max_decoded: float | None = Field(None, ge=1, allow_inf_nan=False)
+
+    @field_validator("timeout", "max_decoded", mode="before")
+    @classmethod
+    def _is_number(cls, value: object) -> object:
+        if isinstance(value, bool):  # which pydantic takes as 0 or 1
+            raise ValueError("it must be a number, not true or false")
+        return value
 
     @field_validator("signing_keys_old", mode="before")
     @classmethod
@@ -99,11 +113,11 @@ def current_settings() -> Settings:
     """Return the settings as environment and files give them now.
 
     Raises:
-        SettingsError: A name is no setting, a value is of the wrong kind, or a file cannot
-            be read or is not TOML.
+        SettingsError: A name is no setting, a variable is not in upper case, a value is of the
+            wrong kind, or a file cannot be read or is not TOML.
     """
     variables = [name for name in os.environ if name.upper().startswith(_PREFIX)]
-    unknown = [name for name in variables if name.upper() not in _variables()]
+    unknown = [name for name in variables if name not in _variables()]
     if unknown:
         raise SettingsError(
             f"the environment variable {_strange(unknown, _variables())}. Variables that begin "

@@ -58,5 +58,5 @@ def test_latest_is_the_newest_recorded_run(store):
     for namespace, name in (("ns", "old"), ("ns", "new"), ("other", "newest")):
         store.write_run(new_run("w", namespace=namespace, name=name))
     assert Ref("ns", "new", "x") == resolved(store, parse_ref("ns/_latest/x"))
-    with pytest.raises(ObjectNotFoundError):
+    with pytest.raises(ObjectNotFoundError, match="`runstore ls empty` lists every run"):
         resolved(store, parse_ref("empty/_latest/x"))

@@ -404,7 +404,11 @@ def _packed(rows):
 
 
 def test_what_decompresses_to_too_much_is_refused(denying, monkeypatch):
-    """64 MB from a few kilobytes are refused under deny, until RUNSTORE_MAX_DECODED allows it."""
+    """64 MB from a few kilobytes are refused under deny, until RUNSTORE_MAX_DECODED allows it.
+
+    An empty variable is none.
+    """
+    monkeypatch.setenv("RUNSTORE_MAX_DECODED", "")
     trusting = ObjectStore(denying.store.url).at(namespace="dev", run="r1")
     rows = 8 << 20
     for name, compression in (("x", "zstd"), ("x.parquet", "zstd")):

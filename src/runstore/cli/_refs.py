@@ -88,7 +88,9 @@ def resolved(store: "ObjectStore", ref: Ref) -> Ref:
     runs = store.runs(ref.namespace)
     if not runs:
         raise ObjectNotFoundError(
-            f"no run with a record in namespace {ref.namespace!r} ({store.url})", str(ref)
+            f"no run with a record in namespace {ref.namespace!r} ({store.url}). A run of "
+            f"run_context has none; `runstore ls {ref.namespace}` lists every run",
+            str(ref),
         )
     return Ref(ref.namespace, runs[0].name, ref.name)
 

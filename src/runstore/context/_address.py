@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,12 @@ from runstore.context._models import StoreAddress
 from runstore.errors import SettingsError
 
 __all__ = ["absolute_url", "address_of", "check_store", "default_address", "default_namespace"]
+
+_EXAMPLES = {"s3": "bucket/prefix", "memory": "name", "file": "data/store"}
+_KINDS = frozenset(
+    {*_EXAMPLES, "s3a", "s3n", "gs", "gcs", "az", "azure", "abfs", "abfss"}
+    | {"http", "https", "ftp", "sftp", "ssh", "hdfs"}
+)
 
 
 def default_namespace() -> str:
@@ -78,13 +85,14 @@ def absolute_url(url: str | os.PathLike[str], call: str = "ObjectStore") -> str:
         call: Who was given it, for messages.
 
     Raises:
-        SettingsError: It is empty, no text, has a character that no path can have, or is a
-            ``file:`` URL of another host.
+        SettingsError: It is blank, no text, has a character that no path can have, is a
+            ``file:`` URL of another host, or begins like a URL and is none, as ``s3:/bucket``.
     """
     text = os.fspath(url) if isinstance(url, os.PathLike) else url
     check_text(call, "url", text, hint="give a path or a URL", error=SettingsError)
-    if not text:
-        raise SettingsError("the store's address is empty: give a path or a URL")
+    if not text.strip():
+        what = "blank" if text else "empty"
+        raise SettingsError(f"the store's address is {what}: give a path or a URL")
     for position, char in enumerate(text):
         if char < " " or char == "\x7f" or "\ud800" <= char <= "\udfff":
             what = "lone surrogate" if char > "\x7f" else "control character"
@@ -95,6 +103,8 @@ def absolute_url(url: str | os.PathLike[str], call: str = "ObjectStore") -> str:
         text = _path_in(text)
     elif "://" in text:
         return text.rstrip("/") if not text.endswith("://") else text
+    else:
+        _check_mistyped(text)
     try:
         return f"file://{Path(text).expanduser().absolute()}"
     except FileNotFoundError as exc:
@@ -105,6 +115,24 @@ def absolute_url(url: str | os.PathLike[str], call: str = "ObjectStore") -> str:
         ) from exc
     except RuntimeError as exc:  # of expanduser
         raise SettingsError(f"the store {text!r}: there is no such home directory", text) from exc
+
+
+def _check_mistyped(text: str) -> None:
+    """Raise SettingsError if *text* begins like a URL: it would become a folder of that name."""
+    found = re.match("([A-Za-z0-9]+)(:/?|//)", text)
+    if found is None or found[1].lower() not in _KINDS:
+        return
+    kind, rest = found[1].lower(), text[found.end() :].lstrip("/")
+    if kind in _EXAMPLES:
+        # What stands before an @ or behind a ? may be secret.
+        meant = _EXAMPLES[kind] if not rest or "@" in rest or "?" in rest else rest
+        way = f"did you mean {kind}://{'/' if kind == 'file' else ''}{meant}?"
+    else:
+        way = "runstore stores under a path, file://, memory:// or s3://."
+    raise SettingsError(
+        f"the store's address begins with {found[0]!r}, but a URL begins with '{kind}://': {way} "
+        f"Write a local path that begins so as ./{found[0]}… or as an absolute path"
+    )
 
 
 def _path_in(url: str) -> str:

@@ -39,7 +39,7 @@ def guard_of(policy: PicklePolicy, signed: bool = False) -> Guard:
 
 def _max_decoded() -> float | None:
     text = os.environ.get("RUNSTORE_MAX_DECODED")
-    if text is None:
+    if not text:  # an empty variable is none
         from runstore.settings import current_settings
 
         return current_settings().max_decoded
