@@ -237,6 +237,27 @@ def test_descriptions_that_do_not_fit_are_refused(denying, case):
         denying.get("x")
 
 
+@pytest.mark.parametrize("dtype", ["|S99999", "<U99999", "V99999", "M8[s]", "i8,i8", "99999i8"])
+def test_labels_are_only_of_the_dtypes_that_are_written(denying, dtype):
+    """Labels of a wide dtype would take its width each, whatever is stored."""
+    spec = _FRAME | {"labels": _FRAME["labels"] | {"values": [1], "dtype": dtype}}
+    plant(denying, _NUMBERS, "pandas", spec)
+    with pytest.raises(CorruptObjectError, match="column labels of the dtype"):
+        denying.get("x")
+
+
+@pytest.mark.parametrize("dtype", ["|S0", "<U0", "|V0"])
+def test_items_of_no_bytes_are_not_made_wider(denying, dtype):
+    """NumPy would make an array of any length of a few bytes, and fill it with nothing."""
+    file = io.BytesIO()
+    about = {"descr": dtype, "fortran_order": False, "shape": (1 << 40,)}
+    np.lib.format.write_array_header_1_0(file, about)
+    denying.put("x.npy", np.arange(3))
+    file_of(denying, "x.npy").write_bytes(file.getvalue())
+    with pytest.raises(UnsupportedFormatError, match="items of no bytes"):
+        denying.get("x.npy")
+
+
 @pytest.mark.parametrize(
     "change",
     [

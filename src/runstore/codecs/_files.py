@@ -118,8 +118,9 @@ class _Npy:
             count = math.prod(shape)
             if head.tell() + count * dtype.itemsize != flat(data).nbytes:
                 raise ValueError("there is more or less in it than one array")
-            empty = not count or not dtype.itemsize
-            array = None if empty else np.frombuffer(flat(data), dtype, count, head.tell())
+            if count and not dtype.itemsize:  # NumPy would make them wider: of any size
+                raise UnsupportedFormatError(f"{ref} has items of no bytes: not loaded", ref)
+            array = np.frombuffer(flat(data), dtype, count, head.tell()) if count else None
         except (ValueError, SyntaxError, TokenError, RecursionError) as exc:
             raise CorruptObjectError(f"{ref} is not a whole .npy file: {exc}", ref) from exc
         if array is None:

@@ -34,6 +34,7 @@ __all__ = [
 Spec = dict[str, Any]
 
 _FLAT = (pd.Index, pd.DatetimeIndex, pd.TimedeltaIndex, pd.CategoricalIndex, pd.RangeIndex)
+_LABELS = {"object", *(f"{o}{kind}{n}" for o in "<>|" for kind in "iu" for n in (1, 2, 4, 8))}
 _DENY = Pickling("deny", "an index")  # nothing in an index is ever pickled by itself
 
 
@@ -193,14 +194,17 @@ def decode_labels(spec: Spec, ref: str = "a stored frame") -> Any:
 
     Raises:
         UnsupportedValueError: The pandas that is installed has no such labels.
+        CorruptObjectError: They are said to be of a dtype that `encode_labels` does not take.
     """
     if spec["k"] == "range":
         return _range(spec)
     kind = spec["dtype"]
     if isinstance(kind, list):
         dtype: Any = string_dtype(kind[0], kind[1], ref)
-    else:
+    elif kind in _LABELS:  # others can be of any width, and would take that for each label
         dtype = np.dtype(kind)
+    else:
+        raise CorruptObjectError(f"{ref} is damaged: column labels of the dtype {kind!r}", ref)
     return pd.Index(spec["values"], dtype=dtype, name=spec["name"], tupleize_cols=False)
 
 
