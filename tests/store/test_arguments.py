@@ -1,6 +1,7 @@
 """Arguments of the verbs are checked before anything is touched, and said in one sentence."""
 
 import multiprocessing
+import pickle
 import threading
 
 import numpy as np
@@ -21,13 +22,14 @@ class RebuiltUntilBroken:
     """Pickles, and raises when it is unpickled once its class has changed."""
 
     broken = False
+    error = RuntimeError("no state")
 
     def __getstate__(self):
         return {"a": 1}
 
     def __setstate__(self, state):
         if type(self).broken:
-            raise RuntimeError("no state")
+            raise type(self).error
 
 
 class CannotBeReduced:
@@ -127,6 +129,33 @@ def test_what_a_value_raises_while_it_is_rebuilt_is_no_damage(view, monkeypatch)
     with pytest.raises(UnsupportedValueError, match=r"dev/r1/x: .* RuntimeError: no state while"):
         view.get("x")
     assert view.get("x", as_type=bytes)
+
+
+@pytest.mark.parametrize("name", ["x", "x.pkl"])
+@pytest.mark.parametrize("large", [False, True], ids=["small", "mapped"])
+@pytest.mark.parametrize("error", [EOFError, pickle.UnpicklingError, IndexError])
+def test_what_a_class_raises_is_no_damage_if_pickle_raises_it_for_damage(
+    view, monkeypatch, name, large, error
+):
+    """The bytes fit their digest, so it is the class that is named, not the file."""
+    monkeypatch.setattr(RebuiltUntilBroken, "error", error("own"))
+    view.put(name, [RebuiltUntilBroken(), np.arange(200_000 if large else 2)])
+    monkeypatch.setattr(RebuiltUntilBroken, "broken", True)
+    with pytest.raises(UnsupportedValueError, match=f"dev/r1/{name}: .* {error.__name__}: own"):
+        view.get(name)
+
+
+def test_a_state_that_its_class_takes_no_more_is_no_damage(view, monkeypatch):
+    """The interpreter itself refuses it, as it refuses a damaged pickle."""
+    view.put("x", RebuiltUntilBroken())
+    monkeypatch.delattr(RebuiltUntilBroken, "__setstate__")
+    assert {"a": 1} == vars(view.get("x"))
+    monkeypatch.undo()
+    monkeypatch.setattr(RebuiltUntilBroken, "__getstate__", lambda self: 5)
+    view.put("x", RebuiltUntilBroken())
+    monkeypatch.delattr(RebuiltUntilBroken, "__setstate__")
+    with pytest.raises(UnsupportedValueError, match="state is not a dictionary"):
+        view.get("x")
 
 
 def test_every_item_of_many_has_an_outcome(view, monkeypatch):

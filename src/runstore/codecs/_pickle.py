@@ -20,6 +20,7 @@ from runstore.codecs._cells import BLOB, blob_batch, blob_in, encoded_cell
 from runstore.context import PicklePolicy
 from runstore.errors import (
     CorruptObjectError,
+    RunStoreError,
     RunStoreWarning,
     UnsafePickleError,
     UnsupportedValueError,
@@ -45,6 +46,9 @@ class Pickling:
         versions: What the object was written with, for messages.
         check_decoded: Called by what decompresses with the bytes that takes and those stored;
             raises if that is too much.
+        is_intact: Returns whether a digest shows that the object's bytes are those that were
+            written, and raises CorruptObjectError if it shows that they are not. Only called
+            if something cannot be unpickled.
     """
 
     def __init__(
@@ -55,8 +59,10 @@ class Pickling:
         signed: bool = False,
         versions: dict[str, str] | None = None,
         check_decoded: Callable[[int, int], None] | None = None,
+        is_intact: Callable[[], bool] | None = None,
     ) -> None:
         self._check_decoded = check_decoded
+        self._is_intact = is_intact
         self._policy = policy
         self._ref = ref
         self._signed = signed
@@ -120,34 +126,41 @@ class Pickling:
             UnsafePickleError: The policy forbids it; nothing was executed.
             UnsupportedValueError: A class or module that the object needs is missing here, or
                 raises something while the object is rebuilt.
-            CorruptObjectError: It is not a pickle.
+            CorruptObjectError: Its bytes are not those that were written, or it has no digest
+                and is not a pickle.
         """
         self._ask("is stored as a pickle, and loading it can execute code")
         from runstore.codecs._unpickler import loads as unpickled
 
         try:
             return unpickled(stream, buffers)
-        except (ImportError, AttributeError) as exc:
-            raise UnsupportedValueError(
+        except MemoryError:
+            raise
+        except Exception as exc:
+            raise self._not_loaded(exc) from exc
+
+    def _not_loaded(self, exc: Exception) -> RunStoreError:
+        """Return what is said of an error in unpickling: damage, or the classes raised it."""
+        try:
+            intact = self._is_intact is not None and self._is_intact()
+        except CorruptObjectError as damage:
+            return damage
+        if isinstance(exc, (ImportError, AttributeError)):
+            return UnsupportedValueError(
                 f"cannot load {self._ref}: it needs something that is not importable here "
                 f"({exc}). It was stored with {_listed(self._versions)}: install or import the "
                 f"package that defines it. get(name, {self._part}as_type=bytes) gives the pickle "
                 "itself",
                 self._ref,
-            ) from exc
-        except (pickle.UnpicklingError, EOFError, IndexError) as exc:
-            raise CorruptObjectError(
-                f"{self._ref} holds a damaged pickle: {exc}", self._ref
-            ) from exc
-        except MemoryError:
-            raise
-        except Exception as exc:  # what the value's own __setstate__ and __init__ raise
-            raise UnsupportedValueError(
-                f"cannot load {self._ref}: the pickled classes raised {_told(exc)} while it was "
-                f"rebuilt. It was stored with {_listed(self._versions)}. get(name, {self._part}"
-                "as_type=bytes) gives the pickle itself",
-                self._ref,
-            ) from exc
+            )
+        if not intact and isinstance(exc, (pickle.UnpicklingError, EOFError, IndexError)):
+            return CorruptObjectError(f"{self._ref} holds a damaged pickle: {exc}", self._ref)
+        return UnsupportedValueError(
+            f"cannot load {self._ref}: the pickled classes raised {_told(exc)} while it was "
+            f"rebuilt. It was stored with {_listed(self._versions)}. get(name, {self._part}"
+            "as_type=bytes) gives the pickle itself",
+            self._ref,
+        )
 
     def check_decoded(self, decoded: int, stored: int) -> None:
         """Raise UnsupportedFormatError if so many bytes in memory are too much for a file."""

@@ -46,7 +46,7 @@ def with_digest(extension: str, parts: list[Buffer], ref: str = "value") -> Iter
 
 def check_file(
     extension: str, data: Buffer, ref: str, *, verify: Verify = "auto", mapped: bool = False
-) -> None:
+) -> bool:
     """Check the digest of a file that `with_digest` was given.
 
     What describes the data is checked always. The data is too, unless it is a large
@@ -58,6 +58,9 @@ def check_file(
         ref: What to call it in errors.
         verify: Whether to check the digest of the data.
         mapped: Whether reading all of *data* would read it from a disk.
+
+    Returns:
+        Whether all of the file fits its digest: not if it has none, or that was not looked at.
 
     Raises:
         CorruptObjectError: The digest does not fit, or there is none and *verify* is True.
@@ -71,7 +74,7 @@ def check_file(
                 "without verify=True",
                 ref,
             )
-        return
+        return False
     view = flat(data)
     wanted = verify is True or (verify == "auto" and (not mapped or view.nbytes <= VERIFY_UP_TO))
     found = layout.fits(view, data_too=wanted)
@@ -85,6 +88,7 @@ def check_file(
         raise CorruptObjectError(
             f"{ref} has no digest, it was not written by runstore: read it without verify=True", ref
         )
+    return wanted and found is True
 
 
 class _Layout(Protocol):

@@ -110,6 +110,7 @@ class StoredParquet:
     num_batches = 1
     cell = None
     keeps_nulls = False  # Parquet has no slots for them
+    verified = None  # what it holds is no pickle, and nobody asks
 
     def __init__(
         self,

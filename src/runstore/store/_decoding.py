@@ -116,9 +116,14 @@ def rebuilt_file(
     """Rebuild the value of a file without a header of ours; arguments and errors as `rebuilt`."""
     ref = str(place)
     codec = file_codec(extension, ref)
-    check = partial(guard_of(policy).check_decoded, ref=ref)
+    pickling = Pickling(
+        policy,
+        ref,
+        check_decoded=partial(guard_of(policy).check_decoded, ref=ref),
+        is_intact=partial(containers.check_file, extension, data, ref),
+    )
     try:
-        value = codec.decode(data, ref, Pickling(policy, ref, check_decoded=check))
+        value = codec.decode(data, ref, pickling)
     except (RunStoreError, MemoryError):
         raise
     except Exception as exc:  # likewise
@@ -152,7 +157,12 @@ def _decoded(
             f"reads up to {codec.version}: upgrade runstore",
             ref,
         )
-    pickling = Pickling(policy, ref, signed=signed, versions=versions)
+
+    def is_intact() -> bool:
+        opened.check_all()
+        return opened.verified is True
+
+    pickling = Pickling(policy, ref, signed=signed, versions=versions, is_intact=is_intact)
     return codecs.decode(codec, opened, spec, pickling, columns, as_type)
 
 

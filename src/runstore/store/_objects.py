@@ -255,6 +255,8 @@ class Objects:
             raise _Whole from exc  # only its digest tells whether that is damage
         except RunStoreError as exc:
             if not failed:
+                if isinstance(exc, CorruptObjectError):
+                    raise _Whole from exc  # likewise
                 raise
             if isinstance(failed[0], (PreconditionFailedError, ObjectNotFoundError)):
                 raise _Whole from exc  # it was replaced or deleted meanwhile
