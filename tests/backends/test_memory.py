@@ -7,6 +7,7 @@ from tests.backends.test_local_interrupts import interrupt
 from runstore.backends import open_backend
 from runstore.backends._memory import _kept
 from runstore.buffers import MAP_FROM
+from runstore.errors import StoreClosedError
 from runstore.testing import BackendTests
 
 
@@ -79,6 +80,46 @@ def test_objects_end_when_every_backend_of_their_name_is_closed():
     assert b"x" == bytes(two.get("a.arrow")[0])
     two.close()
     assert [] == list(open_backend("memory://ends").list(""))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda backend: backend.get("a.arrow"),
+        lambda backend: backend.tail("a.arrow", 1),
+        lambda backend: backend.head("a.arrow"),
+        lambda backend: list(backend.list("")),
+        lambda backend: backend.folders(""),
+        lambda backend: backend.delete("a.arrow"),
+        lambda backend: backend.put("a.arrow", [b"x"]),
+    ],
+    ids=["get", "tail", "head", "list", "folders", "delete", "put"],
+)
+def test_what_went_with_its_store_is_no_miss(use):
+    """Whoever still uses a store that was closed hears of that, and keeps nothing there."""
+    backend = open_backend("memory://went")
+    backend.put("a.arrow", [b"x"])
+    backend.close()
+    with pytest.raises(StoreClosedError, match="was closed"):
+        use(backend)
+    another = open_backend("memory://went")
+    assert [] == list(another.list(""))
+    another.close()
+
+
+def test_a_put_across_the_close_of_its_store_fails():
+    """What comes too late is neither stored nor said to be."""
+    backend = open_backend("memory://across")
+
+    def parts():
+        backend.close()
+        yield b"x"
+
+    with pytest.raises(StoreClosedError, match="was closed"):
+        backend.put("a.arrow", parts())
+    another = open_backend("memory://across")
+    assert [] == list(another.list(""))
+    another.close()
 
 
 def test_a_borrowed_backend_keeps_nothing_that_others_close():

@@ -26,7 +26,7 @@ from runstore.buffers import (
     map_private,
     pread_whole,
 )
-from runstore.errors import ObjectExistsError, RunStoreError
+from runstore.errors import ObjectExistsError, RunStoreError, StoreClosedError
 from runstore.lifetime import ForkSafeLock
 
 __all__ = ["MemoryBackend"]
@@ -103,7 +103,8 @@ class _Memory:
             if space.unclosed > 0:
                 return
             self._lasting.pop(name, None)
-            objects, space.objects = space.objects, {}
+            with space.lock.held:  # a put is before that, or finds its store closed
+                objects, space.objects = space.objects, {}
         objects.clear()
 
 
@@ -129,6 +130,7 @@ class MemoryBackend:
         self._name = name
         self.url = f"memory://{name}"
         self._space, self._counted = _memory.open(name, borrowed)
+        self._closed = False
 
     def __repr__(self) -> str:
         return f"MemoryBackend({self.url!r})"
@@ -150,6 +152,7 @@ class MemoryBackend:
         size = data.size if isinstance(data, _AnonymousFile) else len(data)
         space = self._space
         with space.lock.held:
+            self._check_open()
             old = space.objects.get(key)
             if if_absent and old is not None:
                 raise ObjectExistsError(
@@ -197,18 +200,21 @@ class MemoryBackend:
         """See `runstore.backends.Backend.list`."""
         with self._space.lock.held:
             found = [o.entry for key, o in self._space.objects.items() if key.startswith(prefix)]
+        self._check_open()
         yield from sorted(found, key=lambda entry: entry.key)
 
     def folders(self, prefix: str) -> builtins.list[str]:
         """See `runstore.backends.Backend.folders`."""
         with self._space.lock.held:
             rests = [key[len(prefix) :] for key in self._space.objects if key.startswith(prefix)]
+        self._check_open()
         return sorted({f"{rest.partition('/')[0]}/" for rest in rests if "/" in rest})
 
     def delete(self, key: str) -> None:
         """See `runstore.backends.Backend.delete`."""
         with self._space.lock.held:
             if self._space.objects.pop(key, None) is None:
+                self._check_open()
                 raise not_found(self._ref(key))
 
     def delete_many(
@@ -223,6 +229,7 @@ class MemoryBackend:
 
     def close(self) -> None:
         """See `runstore.backends.Backend.close`; the last one to close ends the objects."""
+        self._closed = True
         counted, self._counted = self._counted, False
         if counted:
             _memory.close(self._name, self._space)
@@ -230,8 +237,14 @@ class MemoryBackend:
     def _find(self, key: str) -> _Object:
         found = self._space.objects.get(key)
         if found is None:
+            self._check_open()
             raise not_found(self._ref(key))
         return found
+
+    def _check_open(self) -> None:
+        """Raise StoreClosedError if what is not there may have gone with the store."""
+        if self._closed:
+            raise StoreClosedError(f"{self.url} was closed: open another store", self.url)
 
     def _ref(self, key: str) -> str:
         return f"{self.url}/{key}"
