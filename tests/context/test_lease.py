@@ -4,11 +4,18 @@ import gc
 import os
 import pickle
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from runstore import bind, object_store, run_context
-from runstore.context import Lease, get_run_context, revoke
+from runstore.context import (
+    Lease,
+    WorkflowRunContext,
+    attempt_key,
+    get_run_context,
+    revoke,
+)
 from runstore.errors import StaleRunError
 
 
@@ -163,6 +170,89 @@ def test_a_view_is_no_way_round(leased):
         bind(view.put, leased)("x", 1)
     view.put("x", 2)  # outside of it, on purpose
     assert 2 == view.get("x")
+
+
+def test_a_view_that_an_attempt_has_left_is_over_too(leased):
+    """A view made in a stage is refused with it, also in a thread that has no context."""
+    from runstore import ObjectStore
+
+    make = bind(ObjectStore.from_address(leased.store).at, leased)
+    left = make(namespace="ns", run="r")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(left.put, "x", 1).result()
+        leased.lease.revoke("it failed")
+        with pytest.raises(StaleRunError):
+            pool.submit(left.put, "x", 2).result()
+        with pytest.raises(StaleRunError):
+            pool.submit(left.delete, "x").result()
+        assert 1 == pool.submit(left.get, "x").result()
+
+
+def test_a_view_kept_for_several_runs_writes_in_each(leased, run):
+    """A view that one attempt has made and another uses is the other's to write with."""
+    from runstore import ObjectStore
+
+    left = bind(ObjectStore.from_address(leased.store).at, leased)(namespace="ns", run="r")
+    other = leased.leased(attempt(run, 2))
+    leased.lease.revoke("it failed")
+    bind(left.put, other)("x", 1)
+    arrived = pickle.loads(pickle.dumps(left))
+    arrived.put("x", 2)  # outside of any context, and made anew there
+    assert 2 == left.get("x")
+
+
+@pytest.mark.parametrize("way", ["python", "json"])
+def test_a_context_that_was_dumped_finds_its_lease(way, tmp_path):
+    """Validated again in its process, a context may write as long as its attempt may."""
+    with run_context(namespace="ns", run="r", store=tmp_path / "store") as ctx:
+        whole = Lease(ctx.run.uid, "run 'ns/r'")
+        first, second = (
+            ctx.at_stage("s", number, 3).leased(
+                Lease(attempt_key(ctx.run.uid, "s", number, 3), f"attempt {number}", whole)
+            )
+            for number in (1, 2)
+        )
+
+    def again(context):
+        if way == "json":
+            return WorkflowRunContext.model_validate_json(context.model_dump_json())
+        return WorkflowRunContext.model_validate(context.model_dump())
+
+    first.lease.revoke("it failed")
+    with pytest.raises(StaleRunError):
+        bind(object_store.put, again(first))("x", 1)
+    bind(object_store.put, again(second))("x", 2)
+    other = again(ctx.at_stage("other"))  # its attempt is forgotten, its run is not
+    bind(object_store.put, other)("y", 2)
+    whole.revoke("its run has ended")
+    for late in (again(second), other):
+        with pytest.raises(StaleRunError):
+            bind(object_store.put, late)("x", 3)
+
+
+def test_a_run_entered_by_hand_with_the_record_of_one_that_is_over(tmp_path):
+    """Whoever enters a run by its record outside of it writes on purpose."""
+    with run_context(store=tmp_path / "store") as ctx:
+        whole = Lease(ctx.run.uid, "the run")
+    whole.revoke("its run has ended")
+    with run_context(run=ctx.run, store=ctx.store):
+        object_store.put("x", 1)
+        assert 1 == object_store.get("x")
+
+
+def test_no_record_is_written_under_a_revoked_lease(leased):
+    """Code of an attempt that was given up writes no run's record either."""
+    from runstore import ObjectStore
+
+    store = ObjectStore.from_address(leased.store)
+    write = bind(store.write_run, leased)
+    write(leased.run)
+    leased.lease.revoke("it failed")
+    with pytest.raises(StaleRunError):
+        write(leased.run.model_copy(update={"result": "late"}))
+    assert None is store.read_run("r", namespace="ns").result
+    store.write_run(leased.run.model_copy(update={"result": "on purpose"}))
+    assert "on purpose" == store.read_run("r", namespace="ns").result
 
 
 def test_a_run_entered_inside_is_over_too(leased):

@@ -24,7 +24,7 @@ from runstore.context._current import (
     use_run_context,
 )
 from runstore.context._entering import entering
-from runstore.context._lease import Lease, revoke
+from runstore.context._lease import Lease, attempt_key, revoke
 from runstore.context._logs import RunLogFilter
 from runstore.context._models import (
     Config,
@@ -72,6 +72,7 @@ __all__ = [
     "WorkflowSpec",
     "absolute_url",
     "address_of",
+    "attempt_key",
     "bind",
     "default_address",
     "default_namespace",

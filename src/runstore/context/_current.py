@@ -189,7 +189,9 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
             store=address,
         )
         # Entered by a stage it is part of the stage's attempt, and is given up with it.
-        return ctx if outer is None or outer.lease is None else ctx.leased(outer.lease)
+        # Else it may write, also to a run that has ended: it was entered by hand.
+        lease = None if outer is None else outer.lease
+        return ctx if ctx.lease is lease else ctx.leased(lease)
 
 
 def _definition(workflow: str | Workflow) -> Workflow:

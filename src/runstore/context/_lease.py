@@ -22,7 +22,7 @@ from runstore.errors import StaleRunError
 from runstore.lifetime import forget_at_fork
 from runstore.signs import Sign, Watch, process_space
 
-__all__ = ["Lease", "revoke"]
+__all__ = ["Lease", "attempt_key", "known_lease", "revoke"]
 
 _PATIENCE = 2.0  # seconds to wait for a write that is being published
 _REMEMBERED = 1024  # revoked leases that are kept although nothing else refers to them
@@ -230,6 +230,19 @@ class _Known:
 
 
 _known = _Known()
+
+
+def attempt_key(uid: str, stage: str, number: int, index: int | None) -> str:
+    """Return the key of the lease of an attempt, in the run of this *uid*, whose key that is."""
+    item = "" if index is None else f"[{index}]"
+    return f"{uid}/{stage}{item}/{number}"
+
+
+def known_lease(*keys: str) -> Lease | None:
+    """Return the lease of the first of these keys that this process knows, or None."""
+    with _known.lock:
+        found = map(_known.leases.get, keys)
+        return next((lease for lease in found if lease is not None), None)
 
 
 def revoke(keys: Iterable[str], reason: str) -> None:

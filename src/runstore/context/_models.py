@@ -18,10 +18,11 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     field_serializer,
+    model_validator,
 )
 
 from runstore.arguments import LONGEST_WAIT
-from runstore.context._lease import Lease
+from runstore.context._lease import Lease, attempt_key, known_lease
 from runstore.errors import (
     InvalidRequestError,
     InvalidWorkflowError,
@@ -359,6 +360,15 @@ class WorkflowRunContext(_Value):
     stage: StageScope | None = None
 
     _lease: Lease | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _find_lease(self) -> Self:
+        """Hold the lease again that a context of this run and attempt had before it was dumped."""
+        if self._lease is None:
+            stage, uid = self.stage, self.run.uid
+            attempt = stage and attempt_key(uid, stage.name, stage.attempt, stage.map_index)
+            self._lease = known_lease(*([attempt] if attempt else []), uid)
+        return self
 
     @property
     def lease(self) -> Lease | None:

@@ -2,12 +2,14 @@
 
 import os
 from contextvars import Context
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from runstore.arguments import check_flag, check_instance, check_seconds, check_text, shown
 from runstore.backends import Backend
 from runstore.context import (
+    Lease,
     PicklePolicy,
     StoreAddress,
     WorkflowRun,
@@ -24,6 +26,7 @@ from runstore.keys import scope_of
 from runstore.names import check_namespace, check_run
 from runstore.store._arguments import check_store
 from runstore.store._info import ObjectInfo, human_size
+from runstore.store._leased import leased
 from runstore.store._objects import Objects
 from runstore.store._opening import (
     address_for,
@@ -223,11 +226,14 @@ class ObjectStore(Verbs):
 
         Raises:
             ObjectExistsError: *new* and there is one.
+            StaleRunError: The run of this code has ended, or its attempt was given up.
             StorageError: The place failed.
         """
         check_instance("write_run", "run", run, WorkflowRun, "a WorkflowRun")
         check_flag("write_run", "new", new)
-        write_run(self.backend, run, new=new)
+        lease = _current_lease()
+        objects = self._objects if lease is None else leased(self._objects, lease)
+        write_run(objects.backend, run, new=new)
 
     def read_run(self, name: str, *, namespace: str) -> WorkflowRun:
         """Return the record of a run.
@@ -258,6 +264,7 @@ class ObjectStore(Verbs):
 
         Raises:
             RunActiveError: Its record says that it is running, without *force*.
+            StaleRunError: The run of this code has ended, or its attempt was given up.
             ObjectNotFoundError: There is neither an object nor a record of it.
             BulkError: Some objects could not be removed; the record is kept.
             StorageError: The place failed.
@@ -265,8 +272,9 @@ class ObjectStore(Verbs):
         check_text("delete_run", "name", name, error=InvalidNameError)
         check_text("delete_run", "namespace", namespace, error=InvalidNameError)
         check_flag("delete_run", "force", force)
-        view = self.at(namespace=namespace, run=name)
-        view._target().writable()  # code of a given-up attempt deletes no runs either
+        if (lease := _current_lease()) is not None:
+            lease.check()  # code of a given-up attempt deletes no runs either
+        view = Context().run(partial(self.at, namespace=namespace, run=name))
         ask_to_delete(self.backend, name, namespace, force=force)
         names = [info.name for info in view.list()]
         Context().run(view.delete_many, names, missing_ok=True)  # it may be the run of this code
@@ -318,7 +326,12 @@ class ObjectStore(Verbs):
 
 
 class StoreView(Verbs):
-    """The verbs of a store on one namespace and run; what `ObjectStore.at` gives."""
+    """The verbs of a store on one namespace and run; what `ObjectStore.at` gives.
+
+    One that a stage has made writes as long as its attempt may, also where there is no context.
+    """
+
+    _lease: Lease | None = None  # for those that an earlier version has pickled
 
     def __init__(self, store: ObjectStore, namespace: str, run: str | None) -> None:
         check_instance("StoreView", "store", store, ObjectStore, "an ObjectStore")
@@ -327,14 +340,24 @@ class StoreView(Verbs):
         self.store = store
         self.namespace = namespace
         self.run = run
+        self._lease = _current_lease()
 
     def _target(self) -> Target:
-        ctx = find_run_context()  # code of a given-up attempt writes nowhere, however it asks
-        lease = None if ctx is None else ctx.lease
+        # Code of a given-up attempt writes nowhere, however it asks; code outside of any run
+        # does not by a view that such an attempt has left.
+        lease = _current_lease() or self._lease
         return Target(self.store._objects, self.namespace, self.run, lease=lease)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StoreView, (self.store, self.namespace, self.run)
 
     def __repr__(self) -> str:
         return f"{self.store!r}.at(namespace={self.namespace!r}, run={self.run!r})"
+
+
+def _current_lease() -> Lease | None:
+    ctx = find_run_context()
+    return None if ctx is None else ctx.lease
 
 
 _OLDEST = 100 * 365 * 86_400.0  # seconds; file systems and Python know no older times

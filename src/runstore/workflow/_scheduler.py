@@ -8,7 +8,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from runstore.context import Lease, StageRecord, WorkflowRunContext, bind
+from runstore.context import Lease, StageRecord, WorkflowRunContext, attempt_key, bind
 from runstore.executors import Call, Executor, given_up
 from runstore.workflow._events import Reporter
 from runstore.workflow._plan import Plan
@@ -255,9 +255,8 @@ class Scheduler:
 
     def _lease_of(self, attempt: _Attempt) -> Lease:
         name, run = attempt.stage, self._ctx.run
-        index = "" if attempt.index is None else f"[{attempt.index}]"
         return Lease(
-            f"{run.uid}/{name}{index}/{attempt.number}",
+            attempt_key(run.uid, name, attempt.number, attempt.index),
             f"attempt {attempt.number} of {_label(name, attempt.index)} of run "
             f"'{run.namespace}/{run.name}'",
             self._ctx.lease,
