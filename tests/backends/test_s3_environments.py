@@ -21,7 +21,8 @@ AWS = {"HTTPS_PROXY": "{a}", "AWS_CA_BUNDLE": "{ca}"}
 class Way:
     """One combination, and what it means.
 
-    ``{a}`` and ``{b}`` are two servers, ``{ca}`` the file of the authority of the first.
+    ``{a}`` and ``{b}`` are two servers, ``{A}`` is the first as ``HTTP://…``, ``{ca}`` the file of
+    the authority of the first.
     """
 
     url: str
@@ -210,6 +211,15 @@ WAYS = {
     "an endpoint may have a path": Way(
         "{a}/minio/bucket/p/x", env=KEYS, options={"endpoint_url": "{a}/minio/"}
     ),
+    "the scheme of an endpoint and a proxy may be in upper case": Way(
+        "http://minio.test:9000/bucket/p/x",
+        env={**KEYS, "HTTP_PROXY": "{A}"},
+        options={"endpoint_url": "HTTP://minio.test:9000"},
+    ),
+    "for plain http nothing is said by certificates": Way(
+        "{a}/bucket/p/x",
+        env={**KEYS, "AWS_ENDPOINT_URL": "{A}", "SSL_CERT_FILE": "/", "SSL_CERT_DIR": "/nowhere"},
+    ),
     "use_ssl=False is AWS by plain http": Way(
         "http://bucket.s3.us-east-1.amazonaws.com/p/x",
         env={**KEYS, "http_proxy": "{a}"},
@@ -308,6 +318,7 @@ def reached(servers, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     a, b = servers
     names = {"a": a.endpoint, "b": b.endpoint, "ca": a.certificates, "other": b.certificates}
+    names["A"] = a.endpoint.replace("http", "HTTP", 1)
     names["both"] = tmp_path / "both.pem"
     names["both"].write_bytes(b.certificates.read_bytes() + a.certificates.read_bytes())
 

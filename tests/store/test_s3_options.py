@@ -10,6 +10,8 @@ import traceback
 from dataclasses import replace
 
 import cloudpickle
+import numpy as np
+import pandas as pd
 import pytest
 from tests.backends.s3_ import ENGINES, environment, open_store, options
 
@@ -107,6 +109,15 @@ def test_anonymous_requests_are_refused_like_any_stranger(seaweed_server, engine
         ("s3://bucket", {"endpoint_url": 9000}, "endpoint_url is text"),
         ("s3://bucket", {"key": "k", "secret": f"{SENTINEL}\n"}, "secret has white space"),
         ("s3://bucket", {"key": b"k", "secret": SENTINEL}, "key is text"),
+        ("s3://bucket", {"key": np.array([1, 2]), "secret": "s"}, "key is text, .* type ndarray"),
+        ("s3://bucket", {"endpoint_url": pd.Series([1, 2])}, "endpoint_url is text"),
+        ("s3://bucket", {"profile": pd.NA}, "profile is text, .* type NAType"),
+        ("s3://bucket", {"client_kwargs": {"region_name": pd.DataFrame()}}, "region_name is text"),
+        (
+            "s3://bucket",
+            {"config_kwargs": {"s3": {"addressing_style": np.array(["a", "b"])}}},
+            "addressing_style must be one of",
+        ),
         ("s3://bucket", {"anon": "yes"}, "anon is True or False"),
         ("s3://bucket", {"client_kwargs": "region"}, "client_kwargs is a dict"),
         ("s3://bucket", {"client_kwargs": {"verify": "/"}}, "verify names /"),
@@ -145,6 +156,11 @@ def test_a_timeout_that_no_engine_can_wait_is_refused(timeout):
         ({"AWS_USE_FIPS_ENDPOINT": "true", "AWS_REGION": "cn-north-1"}, {}, "no FIPS endpoint"),
         ({"AWS_CA_BUNDLE": __file__}, {}, "it has no certificates"),
         ({"HTTPS_PROXY": "socks5://h:1"}, {}, "of the kind socks5://"),
+        ({"HTTPS_PROXY": "::::"}, {}, "variable HTTPS_PROXY is not the URL of a proxy"),
+        ({"https_proxy": f"http://u:{SENTINEL}@h:99999"}, {}, "variable https_proxy is not"),
+        ({"ALL_PROXY": " http://127.0.0.1:9"}, {}, "variable ALL_PROXY is not"),
+        ({"HTTPS_PROXY": "http://[::1:9"}, {}, "variable HTTPS_PROXY is not"),
+        ({"HTTPS_PROXY": "http://..:9"}, {}, "variable HTTPS_PROXY is not"),
     ],
 )
 def test_an_environment_that_is_not_understood_is_refused(engine, env, given, said, monkeypatch):
@@ -160,6 +176,19 @@ def test_an_environment_that_is_not_understood_is_refused(engine, env, given, sa
     with pytest.raises(errors.SettingsError, match=said) as caught:
         store.at(namespace="dev", run="r").put("a", 1)
     assert SENTINEL not in str(caught.value)
+
+
+def test_obstore_without_certificates_names_the_setting(monkeypatch):
+    """A folder of certificates that is not there is told in one line, with the way out."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "SSL_")) or name.lower().endswith(("_proxy", "_ca_bundle")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
+    given = {"key": "k", "secret": "s", "endpoint_url": "https://127.0.0.1:9"}
+    store = ObjectStore("s3://bucket", engine="obstore", **given)
+    with pytest.raises(errors.SettingsError, match=r"AWS_CA_BUNDLE.*SSL_CERT_DIR") as caught:
+        store.at(namespace="dev", run="r").put("a", 1)
+    assert "\n" not in str(caught.value)
 
 
 def test_only_listed_options_travel():

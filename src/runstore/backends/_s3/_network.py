@@ -70,21 +70,51 @@ def proxy_for(endpoint: str, host: str) -> str | None:
         host: The host of the requests, which may have the bucket in front.
 
     Raises:
-        SettingsError: The proxy is of a kind that not both engines can use.
+        SettingsError: The proxy is of a kind that not both engines can use, or no URL.
     """
     scheme, proxies = urlsplit(endpoint).scheme, getproxies_environment()
-    found = proxies.get(scheme) or proxies.get("all")
+    kind = scheme if proxies.get(scheme) else "all"
+    found = proxies.get(kind)
     if not found or _excepted(host, proxies.get("no", "")):
         return None
-    if "://" not in found:
-        found = f"http://{found}"
-    kind = urlsplit(found).scheme
-    if kind not in ("http", "https"):
+    small = f"{kind}_proxy"  # which is stronger
+    return _checked(found, small if os.environ.get(small) else small.upper(), scheme, host)
+
+
+def _checked(found: str, variable: str, scheme: str, host: str) -> str:
+    """Return the URL of a proxy in one spelling; both engines would fail on another in their way.
+
+    Raises:
+        SettingsError: It is none. The message has no value, in which a password may be.
+    """
+    url = found if "://" in found else f"http://{found}"
+    try:
+        parts = urlsplit(url)
+        name, port = parts.hostname or "", parts.port
+    except ValueError:  # a port or an address that is none
+        parts, name, port = urlsplit(""), "", None
+    way = f"name an http:// proxy, or add {host} to NO_PROXY"
+    if name and parts.scheme not in ("http", "https"):
         raise SettingsError(
-            f"the proxy that the environment names for {scheme}:// is of the kind {kind}://, which "
-            f"runstore cannot use: name an http:// proxy, or add {host} to NO_PROXY"
+            f"the proxy that the environment variable {variable} names for {scheme}:// is of the "
+            f"kind {parts.scheme}://, which runstore cannot use: {way}"
         )
-    return found
+    plain = url.isascii() and url.isprintable() and " " not in url
+    if not plain or port == 0 or not _is_host(name):
+        raise SettingsError(
+            f"the environment variable {variable} is not the URL of a proxy: write it as "
+            f"http://host:3128, or add {host} to NO_PROXY"
+        )
+    return f"{parts.scheme}{url[len(parts.scheme) :]}"
+
+
+def _is_host(name: str) -> bool:
+    if ":" in name:  # urlsplit has checked what stood in brackets
+        return True
+    labels = name.removesuffix(".").split(".")
+    return all(0 < len(label) < 64 for label in labels) and all(
+        c.isalnum() or c in "-._" for c in name
+    )
 
 
 def _excepted(host: str, listed: str) -> bool:

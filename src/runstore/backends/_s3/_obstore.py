@@ -18,7 +18,7 @@ from runstore.backends._s3._config import S3Config
 from runstore.backends._s3._credentials import Credentials
 from runstore.backends._s3._loop import MAYBE, EventLoop, answered
 from runstore.backends._s3._obstore_failures import as_failure
-from runstore.backends._s3._obstore_settings import settings, unruly
+from runstore.backends._s3._obstore_settings import not_taken, settings, unruly
 from runstore.backends._s3._rust import lent
 from runstore.backends._s3._s3fs import S3fsClient
 from runstore.backends._s3._wire import (
@@ -356,7 +356,7 @@ class ObstoreClient:
                 **extra,
             )
         except (self._api.exceptions.BaseError, ValueError, TypeError, OSError) as exc:
-            raise SettingsError(f"obstore does not take these settings: {exc}") from exc
+            raise not_taken(exc, self._config) from exc
 
 
 class _Steps:

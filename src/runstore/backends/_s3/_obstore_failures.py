@@ -57,6 +57,8 @@ def as_failure(exc: BaseException, host: str) -> Failure:
         return Failure(404, causes.NOT_S3, f"{host}: a bare 404")
     if status:
         return Failure(status, code, "no reason given")
+    if "kind: Builder" in debug:  # there is no request yet
+        return Failure(400, "InvalidURL", "an address in the settings is no URL", sent=False)
     if _CONNECTING.search(debug):
         return _unconnected(debug, host)
     if any(word in type(exc).__name__ for word in _DENIED) or "credential" in text.lower():

@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runstore.backends._s3._config import S3Config
+from runstore.errors import SettingsError
 
-__all__ = ["settings", "unruly"]
+__all__ = ["not_taken", "settings", "unruly"]
 
 _CONNECT = 10.0  # seconds for a connection, at most
 
@@ -58,6 +59,21 @@ def unruly(config: S3Config) -> str | None:
     return next((there[name] for name in suspects if name in there), None)
 
 
+def not_taken(exc: Exception, config: S3Config) -> SettingsError:
+    """Return the error for settings from which obstore makes no client, in one sentence."""
+    if "CA certificates" in str(exc):
+        return SettingsError(
+            "obstore finds no certificates to trust: name a file of PEM certificates by "
+            "AWS_CA_BUNDLE, and look at SSL_CERT_DIR, which may name a folder without any"
+        )
+    reason = str(exc).partition("\n")[0].strip()
+    proxy = ", the proxy that the environment names" if config.proxy is not None else ""
+    return SettingsError(
+        f"obstore does not take these settings ({reason}): look at the endpoint {config.endpoint}"
+        f"{proxy} and the certificates to trust, or use engine='s3fs'"
+    )
+
+
 def _client(config: S3Config, timeout: float) -> dict[str, Any]:
     """Return the options of its HTTP client: given any, obstore reads none from the environment."""
     client: dict[str, Any] = {
@@ -71,6 +87,8 @@ def _client(config: S3Config, timeout: float) -> dict[str, Any]:
     elif isinstance(config.verify, str):
         client["root_certificate"] = Path(config.verify).read_bytes()
         client["disable_system_certificates"] = True
+    elif client["allow_http"] and not (config.proxy or "").startswith("https:"):
+        client["disable_system_certificates"] = True  # it would fail where there are none
     if config.proxy is not None:
         client["proxy_url"] = config.proxy
     elif any(name.lower().endswith("_proxy") for name in os.environ):

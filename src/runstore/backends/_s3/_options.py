@@ -111,7 +111,8 @@ def flattened(options: Mapping[str, Any]) -> dict[str, Any]:
         else:
             known = _ALIASES.get(name, name)
             _set(flat, known if known in _PUBLIC | _SECRET else None, name, value)
-    if flat.get("addressing_style", "auto") not in _STYLES:
+    style = flat.get("addressing_style", "auto")
+    if not isinstance(style, str) or style not in _STYLES:
         raise SettingsError(f"config_kwargs.s3.addressing_style must be one of {_STYLES}")
     if ("key" in flat) != ("secret" in flat):
         raise SettingsError("the storage options key and secret go together; only one was given")
@@ -121,12 +122,12 @@ def flattened(options: Mapping[str, Any]) -> dict[str, Any]:
             "and the secret it was issued with; give all three, or none of them"
         )
     if "endpoint_url" in flat:
-        check_endpoint(flat["endpoint_url"], "endpoint_url")
+        flat["endpoint_url"] = check_endpoint(flat["endpoint_url"], "endpoint_url")
     return flat
 
 
 def check_endpoint(endpoint: str, source: str) -> str:
-    """Return *endpoint* if it is the plain URL of a server.
+    """Return *endpoint*, its scheme in lower case, if it is the plain URL of a server.
 
     Args:
         endpoint: The URL.
@@ -152,7 +153,7 @@ def check_endpoint(endpoint: str, source: str) -> str:
         raise SettingsError(f"{source}={endpoint!r} is not an http:// or https:// URL: {way}")
     if not all(c.isalnum() or c in "-._:[]%" for c in parts.netloc):
         raise SettingsError(f"{source}={endpoint!r} names no host: {way}")
-    return endpoint.rstrip("/")
+    return f"{parts.scheme}{endpoint[len(parts.scheme) :]}".rstrip("/")
 
 
 def check_timeout(timeout: float, url: str) -> float:
@@ -201,7 +202,7 @@ def _set(flat: dict[str, Any], known: str | None, name: str, value: Any) -> None
 def _text(value: Any, name: str) -> None:
     """Raise SettingsError unless *value* can stand in a header: whatever it is, it is not shown."""
     if not isinstance(value, str) or not value:
-        kind = "empty" if value == "" else f"of the type {type(value).__name__}"
+        kind = "empty" if isinstance(value, str) else f"of the type {type(value).__name__}"
         raise SettingsError(f"the storage option {name} is text, but it is {kind}")
     if name == "profile":
         return
