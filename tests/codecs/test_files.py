@@ -309,6 +309,33 @@ def test_arrays_from_npy_can_be_written_to(store: Any) -> None:
     assert_same(np.arange(100_000), store.get("x.npy"))
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [pa.decimal128(38, -5), pa.decimal256(60, -2), pa.binary(0), pa.struct([("x", pa.binary(0))])],
+    ids=str,
+)
+def test_what_arrow_reports_as_input_and_output_is_the_columns_type(store: Any, kind: Any) -> None:
+    """Parquet's writer raises an OSError for some types; no disk has to do with it."""
+    store.put("x.parquet", pa.table({"old": [1]}))
+    table = pa.table({"fine": [1], "c": pa.array([None], kind)})
+    with pytest.raises(UnsupportedValueError, match=r"x\.parquet.* cannot hold column 'c' of type"):
+        store.put("x.parquet", table)
+    assert pa.table({"old": [1]}) == store.get("x.parquet")
+
+
+def test_an_error_of_arrows_writer_is_no_error_of_the_place(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that comes while the file is being written."""
+
+    def write_batch(*_: Any) -> None:
+        raise OSError("not of this type")
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_batch", write_batch)
+    with pytest.raises(UnsupportedValueError, match="Arrow cannot write it"):
+        store.put("x.parquet", pa.table({"a": [1]}))
+
+
 def test_frames_from_parquet_can_be_written_to(store: Any) -> None:
     """A frame read from Parquet is writable, missing values included."""
     frame = pd.DataFrame({"a": [1.5, float("nan")], "b": pd.array([1, None], "Int8")})

@@ -137,7 +137,7 @@ def survives(schema: pa.Schema) -> bool:
         return bool(
             pa.ipc.read_schema(pa.py_buffer(schema.serialize())).equals(schema, check_metadata=True)
         )
-    except (pa.ArrowException, ValueError, TypeError):
+    except (pa.ArrowException, OSError, ValueError, TypeError):
         return False
 
 

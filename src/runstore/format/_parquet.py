@@ -21,7 +21,7 @@ from runstore.format._parquet_size import check_size
 from runstore.format._read import ARROW_ERRORS, Verify, check_body, header_in, unreadable
 from runstore.format._seal import Seal, footer_start, is_sealed
 from runstore.format._validate import validate
-from runstore.format._write import Sink, Streamed, Written
+from runstore.format._write import WRITE_ERRORS, Sink, Streamed, Written
 
 __all__ = ["StoredParquet", "open_parquet", "parquet_file"]
 
@@ -78,19 +78,37 @@ def _check_exact(schema: pa.Schema, ref: str) -> None:
     """Raise unless every column's type survives, tried on a table without rows."""
     changed = [f.name for f in schema if _loses_categories(f.type)]
     if not changed:
-        sink = pa.BufferOutputStream()
         try:
-            pq.write_table(schema.empty_table(), sink, use_compliant_nested_type=False)
-        except pa.ArrowException as exc:
-            raise UnsupportedValueError(f"cannot store {ref}: {exc}. {_WAY_OUT}", ref) from exc
-        back = pq.read_schema(pa.BufferReader(sink.getvalue()))
-        changed = [f.name for f, read in zip(schema, back, strict=True) if not read.equals(f)]
+            changed = _changed(schema)
+        except WRITE_ERRORS as exc:
+            raise UnsupportedValueError(
+                f"cannot store {ref}: Parquet cannot hold {_refused(schema)} ({exc}). {_WAY_OUT}",
+                ref,
+            ) from exc
     if changed:
         raise UnsupportedValueError(
             f"cannot store {ref}: Parquet would change column {', '.join(map(repr, changed))}. "
             f"{_WAY_OUT}",
             ref,
         )
+
+
+def _changed(schema: pa.Schema) -> list[str]:
+    """Return the columns whose type comes back as another from a table without rows."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), sink, use_compliant_nested_type=False)
+    back = pq.read_schema(pa.BufferReader(sink.getvalue()))
+    return [f.name for f, read in zip(schema, back, strict=True) if not read.equals(f)]
+
+
+def _refused(schema: pa.Schema) -> str:
+    """Return in words the first column that cannot be written even by itself."""
+    for field in schema:
+        try:
+            _changed(pa.schema([field]))
+        except WRITE_ERRORS:
+            return f"column {field.name!r} of type {field.type}"
+    return "these columns together"
 
 
 _WAY_OUT = "Leave the extension away to store it exactly as Arrow, or convert the column first"

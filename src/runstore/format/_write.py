@@ -23,7 +23,18 @@ from runstore.format._seal import Seal
 from runstore.format._structure import StructureDigest
 from runstore.referred import referred_batches
 
-__all__ = ["Sink", "Streamed", "Written", "arrow_file", "footer_entries", "pieces"]
+__all__ = [
+    "WRITE_ERRORS",
+    "Sink",
+    "Streamed",
+    "Written",
+    "arrow_file",
+    "footer_entries",
+    "pieces",
+]
+
+# What Arrow's writers raise for what they cannot write; Parquet's report it as input and output.
+WRITE_ERRORS = (pa.ArrowException, OSError)
 
 _SMALL = 64 * 1024  # below, the file is put together in memory: one write, no sink calls
 _LARGE = 1 << 20  # below, digesting a piece takes less than handing it to a thread
@@ -91,7 +102,7 @@ class Streamed(Written):
             for part in self._parts():
                 self.size += flat(part).nbytes
                 yield part
-        except pa.ArrowException as exc:
+        except WRITE_ERRORS as exc:  # not a disk's: that is written to by who takes the parts
             raise UnsupportedValueError(
                 f"cannot store {self._ref}: Arrow cannot write it ({exc})", self._ref
             ) from exc
