@@ -183,3 +183,48 @@ def test_an_iterable_of_names_raises_its_own_error(view):
 
     with pytest.raises(ZeroDivisionError):
         view.get_many(names())
+
+
+class Raises:
+    """Raises what it is told to when it is pickled."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __reduce__(self):
+        raise self.error
+
+
+class OwnExit(BaseException):
+    """Is no Exception."""
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), OwnExit()])
+def test_an_item_that_would_end_the_program_costs_no_other_its_result(view, monkeypatch, error):
+    """It is the error of that item alone, of put and of get."""
+    with pytest.raises(BulkError) as put:
+        view.put_many({"a": 1, "own": Raises(error), "b": 2})
+    assert {"a", "b"} == set(put.value.results)
+    view.put("own", RebuiltUntilBroken())
+    monkeypatch.setattr(RebuiltUntilBroken, "broken", True)
+    monkeypatch.setattr(RebuiltUntilBroken, "error", error)
+    with pytest.raises(BulkError) as got:
+        view.get_many(["a", "own", "b"])
+    assert {"a": 1, "b": 2} == got.value.results
+    for many, done in [(put, "stored"), (got, "read")]:
+        assert UnsupportedValueError is type(many.value.errors["own"])
+        said = f"'own' could not be {done}: its own code raised {type(error).__name__}"
+        assert said in str(many.value)
+        assert error is many.value.errors["own"].__cause__
+
+
+def test_an_interrupt_of_an_item_ends_the_call(view):
+    """Whoever raises it, KeyboardInterrupt is no item's error."""
+    with pytest.raises(KeyboardInterrupt):
+        view.put_many({"a": 1, "own": Raises(KeyboardInterrupt())})
+
+
+def test_an_error_of_many_without_a_text_is_said_by_its_type(view):
+    """Running out of memory says nothing about itself."""
+    with pytest.raises(BulkError, match=r"\(own: MemoryError\)"):
+        view.put_many({"own": Raises(MemoryError())})

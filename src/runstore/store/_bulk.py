@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from runstore.arguments import check_flag, check_keys, texts
-from runstore.errors import BulkError, InvalidNameError, ObjectNotFoundError
+from runstore.errors import BulkError, InvalidNameError, ObjectNotFoundError, UnsupportedValueError
 from runstore.keys import Place, Scope, key_of
 from runstore.store._info import ObjectInfo
 from runstore.store._target import RAISE, Target, check_scope, missing, place_of
-from runstore.workers import Workers, awaited
+from runstore.workers import StoppedError, Workers, awaited
 
 __all__ = ["BulkVerbs"]
 
@@ -145,6 +145,14 @@ def _each(
         except Exception:
             del under_way[name]
             raise
+        except (KeyboardInterrupt, StoppedError):  # these end the call
+            raise
+        except BaseException as exc:  # SystemExit or its like, of code that the value brings
+            del under_way[name]
+            raise UnsupportedValueError(
+                f"{name!r} could not be {_PAST[verb]}: its own code raised {type(exc).__name__}",
+                name,
+            ) from exc
         del under_way[name]
         return result
 
@@ -172,7 +180,10 @@ def _each(
 def _bulk(
     verb: str, names: Sequence[str], errors: dict[str, Exception], results: dict[str, Any]
 ) -> BulkError:
-    first = "; ".join(f"{name}: {error}" for name, error in builtins.list(errors.items())[:3])
+    first = "; ".join(
+        f"{name}: {str(error) or type(error).__name__}"
+        for name, error in builtins.list(errors.items())[:3]
+    )
     return BulkError(
         f"{len(errors)} of {len(names)} objects could not be {_PAST[verb]} ({first}"
         f"{'; …' if len(errors) > 3 else ''})",
