@@ -7,9 +7,12 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
+from tests.store.test_damage import file_of
 
+from runstore import ObjectStore
 from runstore.errors import (
     BulkError,
+    CorruptObjectError,
     InvalidNameError,
     InvalidRequestError,
     UnsupportedValueError,
@@ -143,6 +146,43 @@ def test_what_a_class_raises_is_no_damage_if_pickle_raises_it_for_damage(
     monkeypatch.setattr(RebuiltUntilBroken, "broken", True)
     with pytest.raises(UnsupportedValueError, match=f"dev/r1/{name}: .* {error.__name__}: own"):
         view.get(name)
+
+
+class Scaled:
+    """Changes its array while it is rebuilt."""
+
+    broken = False
+
+    def __init__(self):
+        self.array = np.arange(200_000)
+
+    def __setstate__(self, state):
+        state["array"] *= 2
+        if type(self).broken:
+            raise ValueError("too large")
+
+
+def test_a_class_that_changes_its_arrays_and_then_fails_is_no_damage(view, monkeypatch):
+    """The memory of a mapped object fits no digest any more, and the file does."""
+    view.put("x", Scaled())
+    monkeypatch.setattr(Scaled, "broken", True)
+    with pytest.raises(UnsupportedValueError, match="ValueError: too large"):
+        view.get("x")
+
+
+def test_damage_that_pickle_takes_for_something_else_is_damage(tmp_path):
+    """In a mapped object it is looked for when the unpickler fails, whatever it says."""
+    view = ObjectStore(tmp_path / "store").at(namespace="dev", run="r1")
+    value = Scaled()
+    value.text = "é" * 50
+    view.put("x", value)
+    path = file_of(view, "x")
+    stored = path.read_bytes()
+    damaged = stored.replace("é".encode() * 50, b"\xff" * 100)
+    assert stored != damaged
+    path.write_bytes(damaged)
+    with pytest.raises(CorruptObjectError, match="damaged"):
+        view.get("x")
 
 
 def test_a_state_that_its_class_takes_no_more_is_no_damage(view, monkeypatch):

@@ -141,10 +141,13 @@ class Pickling:
 
     def _not_loaded(self, exc: Exception) -> RunStoreError:
         """Return what is said of an error in unpickling: damage, or the classes raised it."""
-        try:
-            intact = self._is_intact is not None and self._is_intact()
-        except CorruptObjectError as damage:
-            return damage
+        of_pickle = isinstance(exc, (pickle.UnpicklingError, EOFError, IndexError))
+        intact = False
+        if self._is_intact is not None and (of_pickle or not _is_of_a_class(exc)):
+            try:
+                intact = self._is_intact()
+            except CorruptObjectError as damage:
+                return damage
         if isinstance(exc, (ImportError, AttributeError)):
             return UnsupportedValueError(
                 f"cannot load {self._ref}: it needs something that is not importable here "
@@ -153,7 +156,7 @@ class Pickling:
                 "itself",
                 self._ref,
             )
-        if not intact and isinstance(exc, (pickle.UnpicklingError, EOFError, IndexError)):
+        if of_pickle and not intact:
             return CorruptObjectError(f"{self._ref} holds a damaged pickle: {exc}", self._ref)
         return UnsupportedValueError(
             f"cannot load {self._ref}: the pickled classes raised {_told(exc)} while it was "
@@ -212,6 +215,19 @@ def _packages(stream: bytes) -> dict[str, str]:
         if isinstance(version, str):
             found[name] = version
     return found
+
+
+def _is_of_a_class(exc: Exception) -> bool:
+    """Return whether code in Python raised it, not the interpreter's own unpickler.
+
+    That code may have changed the memory that the object was read to, which would then fit no
+    digest.
+    """
+    traceback = exc.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    ours = (__name__, "runstore.codecs._unpickler", "runstore.by_value")
+    return traceback is not None and traceback.tb_frame.f_globals.get("__name__") not in ours
 
 
 def _told(exc: Exception) -> str:
