@@ -12,14 +12,17 @@ def _view(here: Path):
     return ObjectStore(here / "store").at(namespace="n", run="r")
 
 
-class CannotBeRebuilt:
-    """Pickles, and raises when it is unpickled."""
+class RebuiltUntilBroken:
+    """Pickles, and raises when it is unpickled once its class has changed."""
+
+    broken = False
 
     def __getstate__(self):
         return {"a": 1}
 
     def __setstate__(self, state):
-        raise RuntimeError("no state")
+        if type(self).broken:
+            raise RuntimeError("no state")
 
 
 @case("B2", "Swapped name and value, a list as name, None as prefix: each is told in a sentence.")
@@ -89,7 +92,8 @@ def many_with_a_bad_state(here: Path) -> None:
     from runstore.errors import BulkError, UnsupportedValueError
 
     view = _view(here)
-    view.put_many({"a": 1, "bad": CannotBeRebuilt(), "b": 2})
+    view.put_many({"a": 1, "bad": RebuiltUntilBroken(), "b": 2})
+    RebuiltUntilBroken.broken = True
     with pytest.raises(BulkError) as caught:
         view.get_many(["a", "bad", "b"])
     assert caught.value.results == {"a": 1, "b": 2}

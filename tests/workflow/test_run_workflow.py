@@ -378,9 +378,9 @@ def test_a_run_within_a_run(threads: Any, flow: Any) -> None:
 
 def test_nothing_is_left_behind(run: Any, flow: Any) -> None:
     """Twenty runs leave no thread, no process, no path and no context behind."""
-    threads, path = threading.active_count(), list(sys.path)
+    threads, path = set(threading.enumerate()), list(sys.path)
     pids = {run(flow(a=os.getpid)).result for _ in range(20)} - {os.getpid()}
-    assert threads == threading.active_count()
+    assert set() == set(threading.enumerate()) - threads
     assert path == sys.path
     for pid in pids:
         with pytest.raises(ProcessLookupError):

@@ -93,6 +93,43 @@ async def answered(call: Callable[[], Awaitable[T]]) -> T:
     return await begun
 
 
+class _Given:
+    """Work that the loop may have been given, as an interrupted thread can know it.
+
+    An interrupt may come after the loop has begun with the work and before the thread holds
+    its future.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._task: asyncio.Task[Any] | None = None
+        self._refused = False
+        self._over = threading.Event()
+
+    async def watched(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do *work* in the loop, unless its caller has gone."""
+        self._task = (
+            asyncio.current_task()
+        )  # first this, then the look: the caller does the reverse
+        try:
+            if self._refused:
+                work.close()
+                raise asyncio.CancelledError
+            return await work
+        finally:
+            self._over.set()
+
+    def is_over_within(self, seconds: float) -> bool:
+        """Return whether the work is over by then; what has not begun never will."""
+        self._refused = True
+        return self._task is None or self._over.wait(seconds)
+
+    def cancel(self) -> None:
+        """Cancel the work; in the loop's thread."""
+        if self._task is not None:
+            self._task.cancel()
+
+
 class EventLoop:
     """A running event loop; it stops when nobody holds it any more.
 
@@ -174,13 +211,17 @@ class EventLoop:
         Raises:
             Failure: It took longer.
         """
-        future = self._begin(work, timeout)
+        if self._loop.is_closed():
+            work.close()
+            raise _over()
+        given = _Given(self._loop)
 
         def soon() -> None:
             stop()
-            self._loop.call_soon_threadsafe(self._loop.call_later, PATIENCE / 2, future.cancel)
+            self._loop.call_soon_threadsafe(self._loop.call_later, PATIENCE / 2, given.cancel)
 
-        try:
+        try:  # from here on: the loop may send the request before `_begin` has returned
+            future = self._begin(given.watched(work), timeout)
             with cancelling(soon):
                 return awaited(future)
         except concurrent.futures.CancelledError:
@@ -190,10 +231,8 @@ class EventLoop:
             raise
         except BaseException as interrupt:
             unknown = stop()
-            try:
-                future.exception(PATIENCE)
-            except concurrent.futures.TimeoutError:
-                future.cancel()
+            if not given.is_over_within(PATIENCE):
+                self._loop.call_soon_threadsafe(given.cancel)
                 interrupt.add_note(MAYBE.format(ref) if unknown else _PARTS.format(ref))
             raise
 
