@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import stat
+import warnings
 from pathlib import Path
 
 import pytest
@@ -385,3 +386,45 @@ def test_more_than_2_gib_are_read(backend, root):
         file.write(b"end")
     got = flat(backend.read(KEY, 10, size - 10, backend.head(KEY).version))
     assert (size - 10, b"end") == (got.nbytes, bytes(got[-3:]))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [b"n/r/caf\xe9.csv", b"n/r/\xff/x.arrow", b"n/\xff/x.arrow", b"\xff/r/x", b"n/_runs/\xff.json"],
+)
+def test_a_name_that_is_not_utf_8_ends_no_listing(root, path):
+    """It costs a warning that names it, and not the rest; the run can be deleted."""
+    store = ObjectStore(root)
+    view = store.at(namespace="n", run="r")
+    view.put("b", 1)
+    file = root / os.fsdecode(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"x")
+
+    def everything():
+        with pytest.raises(ObjectNotFoundError, match="stored there: 'b'"):
+            view.get("nope")
+        assert (["n"], []) == (store.namespaces(), store.runs())
+        return [info.name for info in view.list()], store.runs_with_objects("n")
+
+    with pytest.warns(UnreadableWarning, match=r"\\x(e9|ff).* not UTF-8"):
+        assert (["b"], ["r"]) == everything()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnreadableWarning)
+        store.delete_run("r", namespace="n")
+        assert [] == [info.name for info in view.list()]
+    assert file.exists()
+
+
+@pytest.mark.parametrize("place", ["n/_runs", "n/r"])
+def test_a_file_where_a_folder_should_be_is_named(root, place):
+    """A listing of that folder is empty, and says why."""
+    store = ObjectStore(root)
+    (root / "n/_shared").mkdir(parents=True)
+    (root / place).write_bytes(b"")
+    with pytest.warns(UnreadableWarning, match=rf"{place} is a file, not a folder"):
+        assert [] == store.runs("n") + store.at(namespace="n", run="r").list()
+    (root / place).unlink()
+    (root / place).symlink_to("nowhere")
+    with pytest.warns(UnreadableWarning, match=rf"{place} is a symbolic link, not a folder"):
+        assert [] == store.runs("n") + store.at(namespace="n", run="r").list()

@@ -112,7 +112,8 @@ class Backend(Protocol):
         That is sorted by key in memory, on disk and on AWS, and by the parts of
         the key on some other S3 servers. *prefix* is empty or ends with ``/``.
         Temporary and hidden files are not shown, nor, with an `UnreadableWarning`,
-        what is no file. What is put or deleted meanwhile may or may not be seen.
+        what is no file or has a name that is not UTF-8. What is put or deleted
+        meanwhile may or may not be seen.
         """
         ...
 

@@ -203,13 +203,30 @@ class LocalBackend:
                 names = [
                     (f"{e.name}/", True) if self._is_folder(prefix, e) else (e.name, False)
                     for e in found
-                    if not e.name.startswith(".")
+                    if not e.name.startswith(".") and _is_text(e)
                 ]
         except (FileNotFoundError, NotADirectoryError) as exc:
             if (fault := _fault_of_root(self._root)) is not None:
                 raise StorageError(f"cannot list {self._ref(prefix)}: {fault}", self.url) from exc
+            self._warn_of_no_folder(prefix)
             return []  # nothing put there yet, or removed while we walk
         return sorted(names)
+
+    def _warn_of_no_folder(self, prefix: str) -> None:
+        """Warn of what stands where a folder on the way to *prefix* should be, if anything does."""
+        path = self._root
+        for part in prefix.rstrip("/").split("/"):
+            path = f"{path}/{part}"
+            try:
+                mode = os.lstat(path).st_mode
+            except FileNotFoundError:
+                return
+            if stat.S_ISLNK(mode):
+                with suppress(FileNotFoundError):  # it may lead to nothing
+                    mode = os.stat(path).st_mode
+            if not stat.S_ISDIR(mode):
+                _warn(f"{path} is {kind_of(mode)}, not a folder: nothing is listed there")
+                return
 
     def _is_folder(self, prefix: str, entry: "os.DirEntry[str]") -> bool:
         """Return whether *entry* is a folder to look into; links to one above it are not."""
@@ -283,9 +300,26 @@ def _fault_of_root(root: str) -> str | None:
     return None
 
 
+def _is_text(entry: "os.DirEntry[str]") -> bool:
+    """Return whether a file's name is text; warn if not, as no key can have such a name."""
+    if entry.name.isascii():
+        return True
+    try:
+        entry.name.encode()
+    except UnicodeEncodeError:
+        path = os.fsencode(entry.path).decode(errors="backslashreplace")
+        _warn(f"{path} has a name that is not UTF-8: it is left out")
+        return False
+    return True
+
+
 def _warn_left_out(path: str, what: str) -> None:
-    message = f"{path} is {what}, not an object: it is left out. Move it out of the store"
-    warnings.warn(UnreadableWarning(printable(message)), stacklevel=2)
+    _warn(f"{path} is {what}, not an object: it is left out")
+
+
+def _warn(message: str) -> None:
+    message = printable(f"{message}. Move it out of the store")
+    warnings.warn(UnreadableWarning(message), stacklevel=3)
 
 
 def _entry(key: str, found: os.stat_result) -> Entry:
