@@ -2,6 +2,7 @@
 
 __all__ = [
     "ENGINE_FAILED",
+    "FOREIGN_KEY",
     "NAME_SERVICE",
     "NOT_S3",
     "NO_CREDENTIALS",
@@ -44,6 +45,9 @@ NO_CREDENTIALS = "NoCredentials"
 
 ENGINE_FAILED = "EngineFailed"
 """The engine itself broke off."""
+
+FOREIGN_KEY = "ForeignKey"
+"""The engine cannot list an object of another program, because of its key."""
 
 RANGE_IGNORED = "RangeIgnored"
 """The whole object came in answer to a request for a part, as some servers do."""

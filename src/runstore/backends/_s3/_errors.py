@@ -69,6 +69,11 @@ _OURS = {  # by our own codes; the reason follows in brackets
         "Give key= and secret=, or profile=, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
         "or anon=True. A worker takes them from its own environment",
     ),
+    causes.FOREIGN_KEY: _Said(
+        StorageError,
+        "obstore cannot list a key that another program made",
+        "Install 'runstore[s3]', whose s3fs can, or remove that object",
+    ),
     causes.ENGINE_FAILED: _Said(
         StorageError, "the S3 client broke off", "Try engine='s3fs' or engine='obstore'"
     ),

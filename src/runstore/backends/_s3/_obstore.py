@@ -250,13 +250,19 @@ class ObstoreClient:
         it takes any document for an empty page, and the last one: an error's, a login page. A
         page that is not full is the end; nothing, or nothing behind a full page, is believed
         when it is said twice, and by S3.
+        Where it meets a key that it cannot have, s3fs goes on.
         """
         doubts, begun = 0, after
         while doubts < 2:
             found = 0
-            for page in self._stream(prefix, after, timeout):
-                yield page
-                found, after = len(page), page[-1].name
+            try:
+                for page in self._stream(prefix, after, timeout):
+                    # It leaves out a slash at the end, by which a key stands in for a folder.
+                    yield [item for item in page if item.name.startswith(prefix)]
+                    found, after = len(page), page[-1].name
+            except Failure as failure:
+                yield from self._instead(failure).pages(prefix, after, timeout)
+                return
             if 0 < found < _PAGE:
                 return
             doubts = 1 if found else doubts + 1
@@ -282,13 +288,23 @@ class ObstoreClient:
         """See `S3Client.folders`."""
         store = self._store(timeout)
         for _ in range(2):  # see pages()
-            with self._failures:
-                found = attended(lambda: self._api.list_with_delimiter(store, prefix or None))
+            try:
+                with self._failures:
+                    found = attended(lambda: self._api.list_with_delimiter(store, prefix or None))
+            except Failure as failure:
+                return self._instead(failure).folders(prefix, timeout)
             if found["common_prefixes"]:
                 break
         else:
             self._prove(timeout)
         return [f"{name[len(prefix) :]}/" for name in found["common_prefixes"]]
+
+    def _instead(self, failure: Failure) -> S3fsClient:
+        """Return the client for a listing that obstore cannot make, or raise *failure*."""
+        other = self.parts if failure.code == causes.FOREIGN_KEY else None
+        if not isinstance(other, S3fsClient):
+            raise failure
+        return other
 
     def _prove(self, timeout: float) -> None:
         """Raise `Failure` unless S3 answers: it says of an object that there is none.

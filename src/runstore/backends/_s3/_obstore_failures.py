@@ -6,6 +6,7 @@ the text, the cause of a lost connection behind "Debug source:".
 
 import re
 
+from runstore.arguments import printable
 from runstore.backends._s3 import _causes as causes
 from runstore.backends._s3._wire import Failure
 
@@ -18,6 +19,7 @@ _REGION = re.compile(r"<Region>([^<]+)</Region>")
 _CONNECTING = re.compile(r"kind: Connect|Error\(\s*Connect,")
 _CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(\w+)")
 _MACHINE = ("//169.254.169.254/", "//169.254.170.2/", "//169.254.170.23/")
+_FOREIGN = re.compile(r'Path (".*?") contained|parsing Path (".*?"):', re.DOTALL)
 _DENIED = ("Unauthenticated", "PermissionDenied")
 _NO_S3 = ("ETag Header missing", "Header missing from response", "Got invalid list response")
 _NO_S3_EITHER = ("Got invalid DeleteObjects response", "Got invalid multipart response")
@@ -33,6 +35,10 @@ def as_failure(exc: BaseException, host: str) -> Failure:
     if type(exc).__name__ == "PanicException":  # its class cannot be imported
         return Failure(0, causes.ENGINE_FAILED, f"obstore: {exc}", sent=False)
     text, _, debug = str(exc).partition("Debug source:")
+    if type(exc).__name__ == "InvalidPathError":
+        found = _FOREIGN.search(text)
+        key = (found[1] or found[2]) if found else text.strip()
+        return Failure(0, causes.FOREIGN_KEY, printable(key), sent=False)
     if any(address in text for address in _MACHINE):  # asked by obstore, where botocore is missing
         return Failure(403, causes.NO_CREDENTIALS, text.strip(), sent=False)
     status = int(found[1]) if (found := _STATUS.search(text)) else 0

@@ -32,7 +32,8 @@ _TRANSIENT_CODES = frozenset(
 )
 _HOPELESS = frozenset(
     {causes.UNKNOWN_HOST, causes.UNTRUSTED, causes.TLS_FAILED, causes.PROXY_REFUSED}
-    | {causes.NO_CREDENTIALS, causes.WRONG_REGION, causes.ENGINE_FAILED, "RequestTimeTooSkewed"}
+    | {causes.NO_CREDENTIALS, causes.WRONG_REGION, causes.ENGINE_FAILED, causes.FOREIGN_KEY}
+    | {"RequestTimeTooSkewed"}
 )
 _SHORT_LIVED = frozenset({causes.REFUSED, causes.NAME_SERVICE, causes.NOT_S3})
 _REFUSED_UNDONE = frozenset({408, 425, 429, 503})  # the server says that it did nothing
