@@ -203,3 +203,16 @@ def test_types_are_called_as_users_call_them():
         "pandas.DataFrame": "pandas.DataFrame",
     }
     assert list(names.values()) == [short_type(name) for name in names]
+
+
+@pytest.mark.parametrize("started", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_any_time_in_a_record_is_shown(cli, disk, started):
+    """One that has no form in UTC is written in its own zone; one without a zone is UTC."""
+    at = datetime.fromisoformat(started)
+    run = new_run("w", namespace="n", name="r")
+    disk.write_run(run.model_copy(update={"started_at": at, "finished_at": datetime(2020, 1, 1)}))
+    for words in (["runs"], ["runs", "--json"], ["show", "n/r"]):
+        ended = cli(*words)
+        assert 0 == ended.code, ended.err
+        assert started[:10] in ended.out
+    assert f"{started[:10]} {started[11:]}\n" in ended.out

@@ -4,6 +4,8 @@ import json
 import math
 import re
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from runstore import ObjectStore, run_workflow
 from runstore.context import StageRecord, WorkflowRun, new_run
 from runstore.errors import CorruptObjectError, UnreadableWarning
+from runstore.store._runner import this_process
 
 
 @pytest.fixture
@@ -286,3 +289,27 @@ def test_a_damaged_object_without_a_name_does_not_outlive_its_run(disk, tmp_path
         disk.delete_run("r1", namespace="dev")
     assert ["notes.txt"] == [path.name for path in damaged.parent.iterdir()]
     assert [] == disk.runs()
+
+
+@pytest.mark.parametrize("pid", [-1, 0, 2**31, 2**40, 10**30])
+def test_a_record_may_name_any_process(disk, tmp_path, pid):
+    """A number that no process can have is that of a process which is gone."""
+    run = recorded(disk, "r1", state="running", runner=this_process())
+    assert "running" == disk.read_run("r1", namespace="dev").state
+    recorded(disk, "r1", state="running", runner=run.runner.model_copy(update={"pid": pid}))
+    assert ["lost"] == [run.state for run in disk.runs()]
+    disk.delete_run("r1", namespace="dev", force=True)
+    assert [] == disk.runs()
+
+
+def test_a_process_may_have_any_name(tmp_path):
+    """A run is recorded also by a process whose name is not UTF-8."""
+    code = (
+        "open('/proc/self/comm', 'wb').write(b'caf\\xe9) R')\n"
+        "from runstore.store._runner import this_process\n"
+        "print(this_process().started)"
+    )
+    started = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    assert int(started) > 0

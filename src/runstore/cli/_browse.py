@@ -9,6 +9,7 @@ from runstore.cli._output import (
     Column,
     describe_info,
     duration,
+    elapsed,
     emit,
     emit_json,
     instant,
@@ -257,6 +258,4 @@ def _unrecorded(namespace: str, name: str) -> dict[str, Any]:
 
 
 def _seconds(run: "WorkflowRun") -> float | None:
-    if run.started_at is None or run.finished_at is None:
-        return None
-    return (run.finished_at - run.started_at).total_seconds()
+    return elapsed(run.started_at, run.finished_at)

@@ -29,6 +29,7 @@ __all__ = [
     "asked",
     "describe_info",
     "duration",
+    "elapsed",
     "emit",
     "emit_json",
     "fields",
@@ -152,9 +153,30 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def instant(time: datetime | None) -> str:
-    """Write a time for people, to the second, UTC; columns and labels say so."""
-    return "" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+def instant(time: datetime | None, zone: str = "") -> str:
+    """Write a time for people, to the second, UTC, followed by *zone*.
+
+    A time that has no zone is taken for UTC. One that in UTC is before the year 1 or after 9999
+    is written in its own zone.
+    """
+    if time is None:
+        return ""
+    try:
+        time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        return time.isoformat(" ", "seconds")
+    return f"{time:%Y-%m-%d %H:%M:%S}{zone}"
+
+
+def elapsed(began: datetime | None, ended: datetime | None) -> float | None:
+    """Return the seconds between two times, None if one is not known.
+
+    Of one with a zone and one without, the latter is taken for UTC.
+    """
+    if began is None or ended is None:
+        return None
+    zoned = [time if time.tzinfo else time.replace(tzinfo=UTC) for time in (began, ended)]
+    return (zoned[1] - zoned[0]).total_seconds()
 
 
 def short_type(python_type: str | None) -> str:

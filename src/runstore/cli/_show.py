@@ -10,6 +10,7 @@ from runstore.cli._output import (
     Column,
     describe_info,
     duration,
+    elapsed,
     emit,
     emit_json,
     fields,
@@ -100,7 +101,7 @@ def _print_info(info: "ObjectInfo", location: str) -> None:
             "type": short_type(info.python_type) or None,
             "rows × columns" if info.columns is not None else "length": shape(info) or None,
             "size": stored,
-            "created": f"{instant(info.created_at)} UTC",
+            "created": instant(info.created_at, " UTC"),
             "by": by or None,
             "format": f"{info.format}, {kept}" if info.pickled else info.format,
             "signed": _signed(info),
@@ -131,7 +132,7 @@ def _show_run(store: "ObjectStore", at: Ref, as_json: bool) -> None:
             "workflow": run.workflow,
             "state": run.state,
             "source": run.source,
-            "started": f"{instant(run.started_at)} UTC" if run.started_at else None,
+            "started": instant(run.started_at, " UTC") or None,
             "duration": _span(run) or None,
             "result": None if run.result is None else json.dumps(run.result, ensure_ascii=False),
             "error": run.error,
@@ -162,6 +163,4 @@ def _show_run(store: "ObjectStore", at: Ref, as_json: bool) -> None:
 
 
 def _span(record: Any) -> str:
-    if record.started_at is None or record.finished_at is None:
-        return ""
-    return duration((record.finished_at - record.started_at).total_seconds())
+    return duration(elapsed(record.started_at, record.finished_at))

@@ -9,6 +9,8 @@ from runstore.signs import process_space
 
 __all__ = ["seen_from_here", "this_process"]
 
+_NO_PID = 1 << 31  # the number of a process is a C int
+
 
 def this_process() -> RunProcess:
     """Describe this process, for the record of a run that it carries out."""
@@ -33,6 +35,8 @@ def seen_from_here(run: WorkflowRun) -> WorkflowRun:
 
 
 def _lives(runner: RunProcess) -> bool:
+    if not 0 < runner.pid < _NO_PID:
+        return False  # a record may say anything
     try:
         os.kill(runner.pid, 0)
     except ProcessLookupError:
@@ -46,7 +50,8 @@ def _lives(runner: RunProcess) -> bool:
 def _started(pid: int) -> int | None:
     """Return when a process started, in ticks since the boot; 0 if it has ended, unreaped."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # The name of a process stands in brackets, and may be any bytes.
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
-    return 0 if fields[0] in "ZX" else int(fields[19])
+    return 0 if fields[0] in b"ZX" else int(fields[19])
