@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import cloudpickle
+import numpy as np
 import pytest
 
 from runstore import (
@@ -19,6 +20,7 @@ from runstore import (
     run_context,
 )
 from runstore.context import find_run_context
+from runstore.errors import InvalidRequestError
 
 
 def where(*args):
@@ -183,3 +185,15 @@ def test_a_stage_of_main_runs_in_a_spawned_process(tmp_path):
     assert "[7, 'r1']" == done.stdout.strip()
     view = ObjectStore(tmp_path / "store").at(namespace="dev", run="r1")
     assert [7, "r1"] == view.get("x")
+
+
+@pytest.mark.parametrize("pool", [ContextThreadPoolExecutor, ContextProcessPoolExecutor])
+def test_a_pool_that_cannot_be_is_refused(pool):
+    """What is no number of workers, or cannot be called, is told in one sentence of ours."""
+    for workers in (0, -1, "x", 1.5, True, np.array([1, 2])):
+        said = f"{pool.__name__}: max_workers must be a whole number above 0 or None, not "
+        with pytest.raises(InvalidRequestError, match=said):
+            pool(workers)
+    with pytest.raises(InvalidRequestError, match="initializer must be callable or None, not 3"):
+        pool(1, initializer=3)
+    pool(np.int64(1)).shutdown()

@@ -35,6 +35,11 @@ class RebuiltUntilBroken:
             raise type(self).error
 
 
+class RaisesWhenAsked:
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+
+
 class CannotBeReduced:
     def __reduce__(self):
         raise OSError("no handle")
@@ -64,6 +69,7 @@ class CannotBeReduced:
         ),
         (lambda v: v.get("x", as_type=list[int]), "write as_type=list"),
         (lambda v: v.get("x", as_type=42), "not 42"),
+        (lambda v: v.get("x", as_type=RaisesWhenAsked()), "not RaisesWhenAsked"),
         (lambda v: v.get("x", columns="ab"), r"columns=\['ab'\]"),
         (lambda v: v.get("x", columns={"a"}), "a list of column labels or None, not set"),
         (lambda v: v.get("x", columns=[["a"]]), r"columns\[0\] must be a column label, not list"),

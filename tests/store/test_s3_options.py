@@ -106,6 +106,11 @@ def test_anonymous_requests_are_refused_like_any_stranger(seaweed_server, engine
         ("s3://bucket", {"endpoint_url": f"http://h:99999/{SENTINEL}"}, "not a URL"),
         ("s3://bucket", {"endpoint_url": f"http://h?token={SENTINEL}"}, "has a query"),
         ("s3://bucket", {"endpoint_url": "http://"}, "not an http"),
+        ("s3://bucket", {"endpoint_url": "http://..:9"}, "names no host"),
+        ("s3://bucket", {"endpoint_url": "http://a%zz:9"}, "names no host"),
+        ("s3://bucket", {"endpoint_url": "http://-a-"}, "names no host"),
+        ("s3://bucket", {"endpoint_url": f"http://{'a' * 64}"}, "names no host"),
+        ("s3://bucket", {"endpoint_url": "http://1.2.3.999"}, "names no host"),
         ("s3://bucket", {"endpoint_url": 9000}, "endpoint_url is text"),
         ("s3://bucket", {"key": "k", "secret": f"{SENTINEL}\n"}, "secret has white space"),
         ("s3://bucket", {"key": b"k", "secret": SENTINEL}, "key is text"),
@@ -176,6 +181,14 @@ def test_an_environment_that_is_not_understood_is_refused(engine, env, given, sa
     with pytest.raises(errors.SettingsError, match=said) as caught:
         store.at(namespace="dev", run="r").put("a", 1)
     assert SENTINEL not in str(caught.value)
+
+
+def test_a_host_that_botocore_does_not_take_is_told():
+    """An underscore in a host's name, which obstore takes, is SettingsError with s3fs."""
+    given = {"key": "k", "secret": "s", "endpoint_url": "http://my_host:9"}
+    store = ObjectStore("s3://bucket", engine="s3fs", **given)
+    with pytest.raises(errors.SettingsError, match=r"http://my_host:9.*engine='obstore'"):
+        store.at(namespace="dev", run="r").put("a", 1)
 
 
 def test_obstore_without_certificates_names_the_setting(monkeypatch):

@@ -105,7 +105,8 @@ def column_list(call: str, columns: Any) -> list[Any] | None:
 
 
 def _class_meant(as_type: object) -> str:
-    origin = getattr(as_type, "__origin__", None)
+    alias = type(as_type).__module__ in ("types", "typing")  # nothing else is asked: it may fail
+    origin = getattr(as_type, "__origin__", None) if alias else None
     if isinstance(origin, type):
         return f"write as_type={origin.__name__}"
     return "pass the class itself, as as_type=list" if isinstance(as_type, str) else ""

@@ -10,7 +10,7 @@ from urllib.request import getproxies_environment
 
 from runstore.errors import SettingsError
 
-__all__ = ["proxy_for", "system_certificates", "trusted_certificates"]
+__all__ = ["is_host", "proxy_for", "system_certificates", "trusted_certificates"]
 
 # Where Linux distributions keep what they trust; Python's own guess depends on its build.
 _SYSTEM = (
@@ -100,7 +100,7 @@ def _checked(found: str, variable: str, scheme: str, host: str) -> str:
             f"kind {parts.scheme}://, which runstore cannot use: {way}"
         )
     plain = url.isascii() and url.isprintable() and " " not in url
-    if not plain or port == 0 or not _is_host(name):
+    if not plain or port == 0 or not is_host(name):
         raise SettingsError(
             f"the environment variable {variable} is not the URL of a proxy: write it as "
             f"http://host:3128, or add {host} to NO_PROXY"
@@ -108,13 +108,27 @@ def _checked(found: str, variable: str, scheme: str, host: str) -> str:
     return f"{parts.scheme}{url[len(parts.scheme) :]}"
 
 
-def _is_host(name: str) -> bool:
+def is_host(name: str) -> bool:
+    """Return whether *name* can be a host: a name of labels, or an address, as urlsplit has it."""
     if ":" in name:  # urlsplit has checked what stood in brackets
         return True
     labels = name.removesuffix(".").split(".")
-    return all(0 < len(label) < 64 for label in labels) and all(
-        c.isalnum() or c in "-._" for c in name
+    if labels[-1].isdecimal() and not _is_address(name):
+        return False
+    return all(
+        0 < len(label) < 64
+        and label[0] != "-" != label[-1]
+        and all(c.isascii() and (c.isalnum() or c in "-_") for c in label)
+        for label in labels
     )
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _excepted(host: str, listed: str) -> bool:

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
+from runstore.backends._s3._network import is_host
 from runstore.errors import SettingsError
 
 __all__ = ["check_endpoint", "check_timeout", "flattened", "split_options", "split_url"]
@@ -151,7 +152,7 @@ def check_endpoint(endpoint: str, source: str) -> str:
         raise SettingsError(f"{source} has a query or a fragment, which no server's URL has: {way}")
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise SettingsError(f"{source}={endpoint!r} is not an http:// or https:// URL: {way}")
-    if not all(c.isalnum() or c in "-._:[]%" for c in parts.netloc):
+    if not all(c.isalnum() or c in "-._:[]%" for c in parts.netloc) or not is_host(parts.hostname):
         raise SettingsError(f"{source}={endpoint!r} names no host: {way}")
     return f"{parts.scheme}{endpoint[len(parts.scheme) :]}".rstrip("/")
 

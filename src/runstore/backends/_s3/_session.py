@@ -21,6 +21,7 @@ from runstore.backends._s3._botocore_failures import STRANGER
 from runstore.backends._s3._config import S3Config
 from runstore.backends._s3._credentials import Credentials
 from runstore.backends._s3._network import system_certificates
+from runstore.errors import SettingsError
 from runstore.lifetime import Bounded
 
 __all__ = ["WATCHES", "connected", "load_model", "open_client"]
@@ -60,15 +61,20 @@ async def open_client(config: S3Config, timeout: float, leaving: AsyncExitStack)
         settings["signature_version"] = UNSIGNED
     if WATCHES:
         settings["http_session_cls"] = _Watched
-    client = await leaving.enter_async_context(
-        session.create_client(
-            "s3",
-            endpoint_url=config.endpoint,
-            region_name=config.region,
-            verify=_verify(config),
-            config=AioConfig(**settings),
-        )
+    made = session.create_client(
+        "s3",
+        endpoint_url=config.endpoint,
+        region_name=config.region,
+        verify=_verify(config),
+        config=AioConfig(**settings),
     )
+    try:
+        client = await leaving.enter_async_context(made)
+    except ValueError as exc:  # of an underscore in the host's name
+        raise SettingsError(
+            f"botocore does not take the endpoint {config.endpoint} ({exc}): the host needs a name "
+            "of letters, digits and '-', or use engine='obstore'"
+        ) from exc
     client.meta.events.register_last("before-call.s3", _stay_in_region)
     # In the place of botocore's, which makes an internal error of whatever is not XML.
     builtin = getattr(handlers, "_handle_200_error", None)
