@@ -61,3 +61,25 @@ def project(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return write
+
+
+FLOW = """\
+metadata: {name: flow}
+spec:
+  stages:
+    - {name: s, target: stages.stage}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Any:
+    """Write a folder with a workflow and its modules, and return the workflow's path."""
+
+    def write(name: str, /, **files: str) -> Path:
+        for file, text in {"flow.yaml": FLOW, **files}.items():
+            path = tmp_path / name / (file if "." in file else f"{file}.py")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text))
+        return tmp_path / name / "flow.yaml"
+
+    return write

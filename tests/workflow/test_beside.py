@@ -17,13 +17,6 @@ import pytest
 
 from runstore import ObjectStore, StageError
 
-FLOW = """\
-metadata: {name: flow}
-spec:
-  stages:
-    - {name: s, target: stages.stage}
-"""
-
 
 @pytest.fixture(autouse=True)
 def _no_trace() -> Any:
@@ -33,20 +26,6 @@ def _no_trace() -> Any:
     yield
     assert before == {name: sys.modules.get(name) for name in names}
     assert [] == [entry for entry in sys.path if entry.endswith("/.")]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Any:
-    """Write a folder with a workflow and its modules, and return the workflow's path."""
-
-    def write(name: str, /, **files: str) -> Path:
-        for file, text in {"flow.yaml": FLOW, **files}.items():
-            path = tmp_path / name / (file if "." in file else f"{file}.py")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(textwrap.dedent(text))
-        return tmp_path / name / "flow.yaml"
-
-    return write
 
 
 @pytest.fixture
@@ -93,57 +72,6 @@ def test_two_at_once(run: Any, folder: Any) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         assert [["one", "one"], ["two", "two"]] == list(pool.map(start, paths))
-
-
-LACKING = """
-    def stage():
-        try:
-            import helper
-        except ModuleNotFoundError as exc:
-            return [str(exc), exc.name]
-        return helper.WHO
-    """
-
-
-def test_an_import_statement_gets_no_module_of_a_run_that_is_over(
-    threads: Any, folder: Any, store: Path
-) -> None:
-    """What a workflow lacks it does not get from one that ran before, nor from what was read."""
-    first = folder(
-        "first",
-        stages="""
-            from runstore import object_store
-            def stage():
-                import helper
-                object_store.put("value", helper.Own())
-                return helper.WHO
-            """,
-        helper="WHO = 'first'\nclass Own: pass\n",
-    )
-    second = folder("second", stages=LACKING)
-    run = threads(first)
-    assert "first" == run.result
-    lacking = ["No module named 'helper'", "helper"]
-    assert lacking == threads(second).result
-    value = ObjectStore(store).at(namespace=run.namespace, run=run.name).get("value")
-    assert "Own" == type(value).__name__
-    assert lacking == threads(second).result
-
-
-def test_an_import_statement_gets_no_module_of_another_run(threads: Any, folder: Any) -> None:
-    """What a workflow lacks it does not get from one that goes on, loaded there or not yet."""
-    first = folder("first", stages="def stage():\n    pass", helper="WHO = 'first'\n")
-    loaded = folder("loaded", stages="import helper\ndef stage():\n    pass", helper="WHO = 1\n")
-    second = folder("second", stages=LACKING)
-    found = []
-
-    def look(event: Any) -> None:
-        if (event.kind, event.state) == ("stage", "running"):
-            found.append(threads(second).result)
-
-    threads(first, on_event=look)
-    threads(loaded, on_event=look)
-    assert [["No module named 'helper'", "helper"]] * 2 == found
 
 
 def test_another_threads_import(threads: Any, folder: Any, elsewhere: Any) -> None:

@@ -150,6 +150,9 @@ class Modules:
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
             return builtins.__import__(name, globals, locals, fromlist or (), 0)
         module = self._load(private)
+        hidden = not level and sys.modules.get(name) is not module
+        if hidden and not asked_by_statement(sys._getframe(1)):
+            _plain.show_again(self, name)  # pickle looks there next
         if not fromlist:
             top = self.root if level else f"{self.root}.{name.partition('.')[0]}"
             return sys.modules[top]

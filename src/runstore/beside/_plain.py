@@ -21,6 +21,7 @@ __all__ = [
     "lend",
     "ordinary",
     "show",
+    "show_again",
     "shown_by",
     "tail_of",
 ]
@@ -107,9 +108,25 @@ def in_place(modules: "Modules", name: str, module: ModuleType) -> Iterator[None
 
 
 def lend(modules: "Modules", name: str) -> None:
-    """Note that a module of a run that is over is about to stand under its name; see `show`."""
+    """Note that a loaded module is about to stand under its name by an ordinary import."""
     with _shown.lock:
-        _shown.by_name[name] = modules, modules.loaded[name]
+        if name in modules.loaded:  # a folder without __init__.py is not
+            _shown.by_name[name] = modules, modules.loaded[name]
+
+
+def show_again(modules: "Modules", name: str) -> None:
+    """Let a module and those of its package stand under their names if nobody has these any more.
+
+    Another run may have had them when this one has loaded its own, and be over by now.
+    """
+    top = name.partition(".")[0]
+    with _shown.lock:
+        modules.free.pop(top, None)
+        if modules.users and _is_free(modules, top):
+            for one, module in list(modules.loaded.items()):
+                if one.partition(".")[0] == top:
+                    sys.modules[one] = module
+                    _shown.by_name[one] = modules, module
 
 
 def show(modules: "Modules") -> None:

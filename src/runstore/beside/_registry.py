@@ -172,7 +172,7 @@ class _Private:
             return None
         if not top.startswith(PREFIX):
             owner = _plain.shown_by(top)
-            return None if owner is None else _alias(fullname, owner)
+            return None if owner is None else _lent(fullname, owner)
         modules = _registry.known.get(top)
         spec = PathFinder.find_spec(fullname, path)
         if modules is not None and spec is not None and type(spec.loader) is SourceFileLoader:
@@ -195,7 +195,7 @@ class _Tail:
         if not active or (wanted is not None and wanted.owns(fullname) and wanted not in active):
             return None
         modules = wanted if wanted in active else active[-1]
-        return _alias(fullname, modules) if modules.owns(fullname) else None
+        return _lent(fullname, modules) if modules.owns(fullname) else None
 
 
 class _AfterRuns:
@@ -208,8 +208,7 @@ class _AfterRuns:
             return None
         for modules in reversed(list(_registry.known.values())):
             if fullname in modules.loaded:
-                _plain.lend(modules, fullname)
-                return _alias(fullname, modules)
+                return _lent(fullname, modules)
         return None
 
 
@@ -227,8 +226,11 @@ class _Alias:
         module.__spec__ = self._spec  # importlib has put its own there
 
 
-def _alias(name: str, modules: Modules) -> ModuleSpec:
-    return ModuleSpec(name, _Alias(modules.module(name)))  # type: ignore[arg-type]
+def _lent(name: str, modules: Modules) -> ModuleSpec:
+    """Return how an import gets a module by its plain name; until its run is over."""
+    module = modules.module(name)
+    _plain.lend(modules, name)
+    return ModuleSpec(name, _Alias(module))  # type: ignore[arg-type]
 
 
 def _tail_finder(entry: str) -> _Tail:
