@@ -2,7 +2,10 @@
 
 import pytest
 
+from runstore import ObjectStore, run_workflow
 from runstore.arguments import printable, shown
+from runstore.errors import InvalidWorkflowError, SettingsError
+from runstore.workflow import load_config
 
 
 @pytest.mark.parametrize(
@@ -52,3 +55,25 @@ class Loud:
 def test_a_message_shows_short_plain_values_and_names_others_by_type(value, told):
     """Nothing huge, secret or steering is shown, and no code of the value is run."""
     assert told == shown(value)
+
+
+class NoPath:
+    """Says that it is a path, and is none."""
+
+    def __fspath__(self):
+        raise OSError("it is closed")
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (lambda: ObjectStore(NoPath()), SettingsError),
+        (lambda: run_workflow(NoPath(), store="memory://x"), InvalidWorkflowError),
+        (lambda: load_config(NoPath()), InvalidWorkflowError),
+    ],
+)
+def test_what_gives_no_path_is_told(call, kind):
+    """An error of somebody's __fspath__ becomes one of ours, with the cause behind it."""
+    with pytest.raises(kind, match=r"the NoPath gives no path \(OSError") as caught:
+        call()
+    assert isinstance(caught.value.__cause__, OSError)

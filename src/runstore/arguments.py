@@ -6,6 +6,7 @@ value is named by its type: its own ``repr`` might be huge, secret, or fail.
 """
 
 import builtins
+import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
@@ -23,6 +24,7 @@ __all__ = [
     "check_nested",
     "check_seconds",
     "check_text",
+    "path_text",
     "printable",
     "shown",
     "texts",
@@ -160,6 +162,21 @@ def check_seconds(
         return
     least = "from 0" if zero else "above 0"
     raise unfit(call, argument, f"a number of seconds {least} up to {most:,.0f}", value, "", error)
+
+
+def path_text(argument: str, value: "str | os.PathLike[str]", error: type[RunStoreError]) -> Any:
+    """Return what ``os.fspath`` makes of *value*; its class may raise anything.
+
+    Raises:
+        RunStoreError: Of the class *error*; it says what was raised.
+    """
+    try:
+        return os.fspath(value)
+    except Exception as exc:
+        raise error(
+            f"{argument}: the {_named(type(value))} gives no path ({type(exc).__name__} in its "
+            "__fspath__): give the path as text"
+        ) from exc
 
 
 def check_instance(

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from runstore.arguments import check_text, unfit
+from runstore.arguments import check_text, path_text, unfit
 from runstore.context._models import StoreAddress
 from runstore.errors import SettingsError
 
@@ -88,7 +88,7 @@ def absolute_url(url: str | os.PathLike[str], call: str = "ObjectStore") -> str:
         SettingsError: It is blank, no text, has a character that no path can have, is a
             ``file:`` URL of another host, or begins like a URL and is none, as ``s3:/bucket``.
     """
-    text = os.fspath(url) if isinstance(url, os.PathLike) else url
+    text = path_text("url", url, SettingsError) if isinstance(url, os.PathLike) else url
     check_text(call, "url", text, hint="give a path or a URL", error=SettingsError)
     if not text.strip():
         what = "blank" if text else "empty"

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from runstore.arguments import path_text
 from runstore.context import (
     Config,
     ConfigSpec,
@@ -93,7 +94,7 @@ def read_documents(path: str | os.PathLike[str]) -> list[Document]:
 
 
 def _path(path: str | os.PathLike[str]) -> Path:
-    text = os.fspath(path)
+    text = path_text("path", path, InvalidWorkflowError)
     try:
         if isinstance(text, str) and text and b"\0" not in os.fsencode(text):
             return Path(text)
