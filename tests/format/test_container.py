@@ -202,7 +202,7 @@ def test_what_goes_out_is_private():
     table = pa.table({"a": array})
     parts = list(containers.arrow_file(table.schema, table.to_batches(), header()))
     assert not any(np.shares_memory(np.frombuffer(flat(p), "u1"), array) for p in parts)
-    assert 256 * 1024 == max(flat(part).nbytes for part in parts)
+    assert 1 << 20 >= max(flat(part).nbytes for part in parts)
 
 
 @pytest.mark.parametrize("rows", [9_000, 10_001, 100_000])

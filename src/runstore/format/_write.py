@@ -6,11 +6,13 @@ stored is what was digested, also if another thread changes the value meanwhile.
 
 import io
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from runstore.buffers import Buffer, flat
@@ -39,6 +41,7 @@ WRITE_ERRORS = (pa.ArrowException, OSError)
 _SMALL = 64 * 1024  # below, the file is put together in memory: one write, no sink calls
 _LARGE = 1 << 20  # below, digesting a piece takes less than handing it to a thread
 _PIECE = 256 << 10  # fits into a core's cache, where copying and digesting cost little
+_AHEAD = 2  # pieces of _LARGE that are copied and digested while one is written
 _ALIGNMENT = 64
 _PAD = "runstore.pad"
 
@@ -109,17 +112,23 @@ class Streamed(Written):
 
     def _parts(self) -> Iterator[Buffer]:
         sink = Sink()
-        # A signature takes longer than the write itself, so it is made beside it.
-        size = _LARGE if self._seal.signs else _PIECE
         with _Beside() as beside:
             for _ in self._steps(sink):
-                for piece in pieces(sink.take(), size):
-                    done = beside.run(partial(self._seal.add, piece), len(piece))
-                    try:
-                        yield piece  # written while it is digested
-                    finally:
-                        done()
+                ahead: deque[Callable[[], Buffer]] = deque()
+                for view in _slices(sink.take(), _LARGE):
+                    ahead.append(beside.run(partial(self._digested, view), view.nbytes))
+                    if len(ahead) > _AHEAD:
+                        yield ahead.popleft()()  # written while the next ones are digested
+                while ahead:
+                    yield ahead.popleft()()
         yield self._sealed(b"".join(sink.take()))
+
+    def _digested(self, view: memoryview) -> Buffer:
+        """Return a private copy of *view*, which is digested; both let other threads run."""
+        copy = np.empty(view.nbytes, np.uint8)
+        np.copyto(copy, np.frombuffer(view, np.uint8))
+        self._seal.add(copy.data)
+        return copy.data
 
     def _sealed(self, tail: bytes) -> bytes:
         if self.guard is not None and not self.guard.allows(self._nbytes, self.size + len(tail)):
@@ -280,50 +289,53 @@ class _Beginning(io.RawIOBase):
 
 def pieces(parts: Iterable[Buffer], size: int = _PIECE) -> Iterator[bytes]:
     """Return *parts* as private copies of at most *size* bytes each, made one at a time."""
+    for view in _slices(parts, size):
+        yield bytes(view)
+
+
+def _slices(parts: Iterable[Buffer], size: int) -> Iterator[memoryview]:
+    """Return *parts* as views of at most *size* bytes each."""
     for part in parts:
-        if type(part) is bytes and len(part) <= size:
-            yield part
-            continue
         view = flat(part)
         for start in range(0, view.nbytes, size):
-            yield bytes(view[start : start + size])
+            yield view[start : start + size]
 
 
 class _Beside:
-    """One thread that digests a piece while the caller writes it, one piece at a time.
+    """One thread that copies and digests a piece while the caller writes the one before.
 
-    A slow digest then costs little where there is a second core. Small pieces are
-    digested at once, and so is everything where no thread can be started, as at the
-    end of the interpreter.
+    Copying and digesting then cost little where there is a second core. Small pieces are
+    digested at once, and so is everything where no thread can be started, as at the end of
+    the interpreter. Everything is done in the order in which it is given.
     """
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
         self._alone = False
+        self._last: Future[Buffer] | None = None
 
     def __enter__(self) -> "_Beside":
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         if self._pool is not None:
-            self._pool.shutdown()
+            self._pool.shutdown(cancel_futures=True)
 
-    def run(self, do: Callable[[], None], nbytes: int) -> Callable[[], None]:
-        """Begin with *do*; what is returned waits until it is done and raises what it raised."""
+    def run(self, do: Callable[[], Buffer], nbytes: int) -> Callable[[], Buffer]:
+        """Begin with *do*; what is returned waits for its result, or raises what it raised."""
         if nbytes >= _LARGE and not self._alone:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(1, "runstore-digest")
             try:
-                return self._pool.submit(do).result
+                self._last = self._pool.submit(do)
+                return self._last.result
             except RuntimeError:
                 self._alone = True  # nor later: what was queued here must never run
                 self._pool.shutdown(cancel_futures=True)
-        do()
-        return _done
-
-
-def _done() -> None:
-    """There is nothing to wait for."""
+        if self._last is not None:
+            self._last.result()
+        done = do()
+        return lambda: done
 
 
 class Sink(io.RawIOBase):
