@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,6 @@ pytestmark = [
     pytest.mark.parametrize("method", METHODS),
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
 ]
-
-
-def signs() -> list[str]:
-    """Return the signs that this process has left."""
-    found = Path(tempfile.gettempdir()).glob(f"runstore-signs-*/{os.getpid()}-*")
-    return [str(path) for path in found]
 
 
 def refused(told: str, why: str) -> list[bool]:
@@ -67,6 +60,7 @@ def test_a_retry_wins(pool: Any, store: ObjectStore, tmp_path: Path) -> None:
 
 def test_a_finished_run_stays_as_it_is(pool: Any, store: ObjectStore, tmp_path: Path) -> None:
     """Neither a task that is at work, nor a bound function that comes later, writes into it."""
+
     def stage() -> Any:
         leftovers.put_new()
         pool.submit(leftovers.try_to_put, tmp_path)
