@@ -85,6 +85,31 @@ def test_a_cancelled_item_writes_no_more(run: Any, store: ObjectStore, tmp_path:
     assert ["new", "new"] == stored(store)
 
 
+@pytest.mark.parametrize("run", CLUSTERS, indirect=True)
+@pytest.mark.parametrize("far", [False, True], ids=["here", "on another host"])
+def test_an_item_that_does_not_hear_of_its_end(
+    run: Any, store: ObjectStore, tmp_path: Path, far: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot write either, should the engine tell it late or never; whatever host it is on."""
+    from runstore.executors._dask import DaskExecutor
+    from runstore.executors._ray import RayExecutor
+
+    for engine in (DaskExecutor, RayExecutor):
+        monkeypatch.setattr(engine, "_revoke", lambda *args, **kwargs: None)
+    if far:
+        monkeypatch.setattr("runstore.context._lease.process_space", lambda: "another host")
+
+    def told(event: Any) -> None:
+        if (event.kind, event.stage, event.state) == ("stage", "s", "failed"):
+            (tmp_path / "go").write_text("go")
+            leftovers.await_file(tmp_path / "told")  # while the run goes on
+
+    with pytest.raises(StageError, match="no such item"):
+        run(leftovers.MAPPED, {"folder": str(tmp_path)}, run="r1", on_event=told)
+    assert [True, True] == refused((tmp_path / "told").read_text(), "can no longer write")
+    assert ["new", "new"] == stored(store)
+
+
 @pytest.mark.parametrize("run", ["threads", *CLUSTERS], indirect=True)
 def test_an_interrupted_run_stays_as_it_is(run: Any, store: ObjectStore, tmp_path: Path) -> None:
     """After Ctrl-C nothing of the run appears any more."""

@@ -75,6 +75,11 @@ class Lease:
         given_up = any(watch.is_over(one.key) for one in (self, *self._above))
         return "its run has ended, or it was given up there" if given_up else None
 
+    @property
+    def watches(self) -> bool:
+        """Whether it looks at a sign of this host, by which another process tells it."""
+        return (self, *self._above)[-1]._watch is not None
+
     def check(self) -> None:
         """Return if its contexts may write.
 

@@ -4,13 +4,14 @@ import logging
 import os
 import pickle
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
 from runstore import by_value
+from runstore.context import Lease
 from runstore.errors import (
     ExecutorUnavailableError,
     InvalidRequestError,
@@ -80,6 +81,7 @@ class RayExecutor(ClusterExecutor):
         self._ours = False
         self._about: Any = None
         self._remote: Any = None
+        self._given_up: list[str] = []  # keys of leases
 
     def __repr__(self) -> str:
         return f"RayExecutor({self._address or 'own cluster'})"
@@ -178,6 +180,15 @@ class RayExecutor(ClusterExecutor):
                 f"a result is lost with the node of Ray that had it: {exc}"
             ) from exc
 
+    def revoke(self, leases: Sequence[Lease], reason: str) -> None:
+        """See `Executor.revoke`."""
+        import ray
+
+        if leases and ray.is_initialized():
+            with self._lock:
+                self._given_up += [lease.key for lease in leases]
+                _mark_run(self._owner, self._given_up)
+
     def _revoke(self, pending: Sequence[Pending], *, kill: bool) -> None:
         import ray
 
@@ -241,11 +252,12 @@ def _on_worker(order: Order, *values: Any) -> tuple[Failure | None, Any]:
     if order.timeout is not None and _noted(key):
         return pack(timed_out(order.label, order.timeout, "its worker was killed")), None
     try:
-        result = perform(order, values, partial(_give_up, key))
+        # Ray tells a call that it is cancelled some time later, and does not say when it was told.
+        if order.lease is not None and not order.lease.watches:
+            order.lease.probe = partial(_over, order.owner, order.lease.key)
+        result = perform(order, values, partial(_give_up, key), told=False)
     except FailedError as exc:
         return exc.failure, None
-    if order.lease is not None:  # what the call left running asks from now on
-        order.lease.probe = partial(_over, order.owner)
     return None, result
 
 
@@ -267,13 +279,14 @@ def _noted(key: str) -> bool:
 
 
 # The workers of a connection that others use, too, outlive the executor, and Ray has no way to
-# tell all of them something. So it is noted that a run goes on; who is left behind looks.
+# tell all of them something. So it is noted that a run goes on, and what of it was given up.
+# Workers on the runner's own host see the same by the sign of the run, at less cost.
 
 
-def _mark_run(owner: str) -> None:
+def _mark_run(owner: str, given_up: Iterable[str] = ()) -> None:
     from ray.experimental.internal_kv import _internal_kv_put
 
-    _internal_kv_put(f"runstore-{owner}", b"goes on")
+    _internal_kv_put(f"runstore-{owner}", "\n".join(["goes on", *given_up]).encode())
 
 
 def _unmark_run(owner: str) -> None:
@@ -284,7 +297,10 @@ def _unmark_run(owner: str) -> None:
         _internal_kv_del(f"runstore-{owner}")
 
 
-def _over(owner: str) -> str | None:
-    from ray.experimental.internal_kv import _internal_kv_exists
+def _over(owner: str, key: str) -> str | None:
+    from ray.experimental.internal_kv import _internal_kv_get
 
-    return None if _internal_kv_exists(f"runstore-{owner}") else "its run has ended"
+    noted = _internal_kv_get(f"runstore-{owner}")
+    if noted is None:
+        return "its run has ended"
+    return "it was given up" if key in noted.decode().split("\n") else None

@@ -60,19 +60,22 @@ class FailedError(Exception):
         return self.failure.reason[:500]  # engines cut long ones, and lose the rest
 
 
-def perform(order: Order, values: tuple[Any, ...], give_up: Callable[[], None]) -> Any:
+def perform(
+    order: Order, values: tuple[Any, ...], give_up: Callable[[], None], *, told: bool = True
+) -> Any:
     """Make the call and give its result, which can be pickled.
 
     Args:
         order: What to call.
         values: What stands for its slots.
         give_up: Called in another thread if the call is deaf to its timeout.
+        told: Whether the engine tells this process in time that the call was given up.
 
     Raises:
         FailedError: The call failed, for any reason.
     """
-    if order.lease is not None:
-        order.lease.told = True  # below, or by the engine
+    if order.lease is not None and told:
+        order.lease.told = True
     try:
         # A context of its own, or a variable set by one stage would be seen by the next; a
         # copy, since engines keep there what lets a task submit further ones.
