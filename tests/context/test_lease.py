@@ -21,8 +21,10 @@ from runstore.errors import StaleRunError
 
 @pytest.fixture
 def run():
-    """Make the lease of a run."""
-    return Lease(os.urandom(8).hex(), "run 'ns/r'")
+    """Make the lease of a run, which ends with the test."""
+    key = os.urandom(8).hex()
+    yield Lease(key, "run 'ns/r'")
+    revoke([key], "the test is over")
 
 
 def attempt(run, number=1):

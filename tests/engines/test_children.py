@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.engines import leftovers
 
 from runstore import (
     ContextProcessPoolExecutor,
+    ObjectExistsError,
     ObjectStore,
     StageError,
     bind,
@@ -26,6 +28,12 @@ pytestmark = [
     pytest.mark.parametrize("method", METHODS),
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
 ]
+
+
+def signs() -> set[str]:
+    """Return the signs that this process has left."""
+    found = Path(tempfile.gettempdir()).glob(f"runstore-signs-*/{os.getpid()}-*")
+    return {str(path) for path in found}
 
 
 def refused(told: str, why: str) -> list[bool]:
@@ -60,6 +68,7 @@ def test_a_retry_wins(pool: Any, store: ObjectStore, tmp_path: Path) -> None:
 
 def test_a_finished_run_stays_as_it_is(pool: Any, store: ObjectStore, tmp_path: Path) -> None:
     """Neither a task that is at work, nor a bound function that comes later, writes into it."""
+    before = signs()
 
     def stage() -> Any:
         leftovers.put_new()
@@ -72,6 +81,21 @@ def test_a_finished_run_stays_as_it_is(pool: Any, store: ObjectStore, tmp_path: 
     (tmp_path / "told").unlink()
     pool.submit(late, tmp_path).result()
     assert [True, True] == refused((tmp_path / "told").read_text(), "its run has ended")
+    assert set() == signs() - before
+
+
+def test_a_run_that_was_refused_leaves_no_sign(
+    pool: Any, store: ObjectStore, tmp_path: Path
+) -> None:
+    """A run that did not begin has ended, too: processes that start later get no sign of it."""
+    flow = leftovers.flow(leftovers.put_new)
+    run_workflow(flow, run="r1", store=store)
+    before = signs()
+    with pytest.raises(ObjectExistsError) as kept:  # its traceback has the context of the run
+        run_workflow(flow, run="r1", store=store)
+    pool.submit(os.getpid).result()
+    assert set() == signs() - before
+    assert kept.tb is not None
 
 
 def test_what_a_killed_run_has_left(method: str, store: ObjectStore, tmp_path: Path) -> None:

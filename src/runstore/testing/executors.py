@@ -153,6 +153,7 @@ class ExecutorTests(ABC):
         pipe = _pipe(tmp_path)
         executor.submit(Call(_fail_and_leave, (lease, pipe), lease=lease)).exception()
         assert "it failed and was given up" == _hear(pipe)
+        lease.revoke("the test is over")
 
     def test_error_within_timeout(self, executor: Executor) -> None:
         """An error keeps its traceback also if the call has a timeout."""

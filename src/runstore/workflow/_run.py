@@ -135,6 +135,7 @@ def run_workflow(
     modules = None if origin.folder is None else beside.modules_of(origin.folder)
     with beside.activated(modules), beside.within(modules), beside.alone():
         plan = make_plan(origin)
+    lease = _lease_of(record)
     ctx = WorkflowRunContext(
         input=dict(input or {}),
         namespace=namespace,
@@ -143,14 +144,17 @@ def run_workflow(
         run=record,
         config=values,
         store=address,
-    ).leased(_lease_of(record))
+    ).leased(lease)
     objects = ObjectStore.from_address(address)
-    with terminable(), engine:
-        engine.start(plan.needs())
-        check_placement(address, engine)
-        objects.write_run(record, new=run is not None)
-        with beside.activated(modules), beside.within(modules):
-            record, failure = _carry_out(plan, ctx, engine, Reporter(record, on_event), objects)
+    try:
+        with terminable(), engine:
+            engine.start(plan.needs())
+            check_placement(address, engine)
+            objects.write_run(record, new=run is not None)
+            with beside.activated(modules), beside.within(modules):
+                record, failure = _carry_out(plan, ctx, engine, Reporter(record, on_event), objects)
+    finally:
+        lease.revoke("its run has ended")  # also of a run that was refused: a fork would sign it
     if failure is not None and raise_on_failure:
         raise _stage_error(failure, record)
     return record
