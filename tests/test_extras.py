@@ -18,8 +18,8 @@ EXTRAS = PROJECT["optional-dependencies"]
 FILES = {
     "pandas": ["src/runstore/codecs/_pandas*.py", "src/runstore/codecs/_csv.py"],
     "polars": ["src/runstore/codecs/_polars.py"],
-    "s3": ["src/runstore/backends/_s3/_s3fs.py"],
-    "s3-fast": ["src/runstore/backends/_s3/*.py"],
+    "s3": ["src/runstore/places/_s3/_s3fs.py"],
+    "s3-fast": ["src/runstore/places/_s3/*.py"],
     "dask": ["src/runstore/executors/_dask*.py"],
     "ray": ["src/runstore/executors/_ray*.py"],
     "sklearn": ["src/runstore/codecs/_skops.py"],

@@ -1,4 +1,4 @@
-"""The only thing that passes between codecs and backends: bytes-like buffers.
+"""The only thing that passes between codecs and places: bytes-like buffers.
 
 A value on its way down is a series of buffers that are written one after the
 other and never copied together. A stored object on its way up is one buffer

@@ -17,8 +17,8 @@ import pytest
 from tests.cases._case import case
 
 from runstore import ObjectStore
-from runstore.backends._local import LocalBackend
 from runstore.errors import PreconditionFailedError, StorageError, UnreadableWarning
+from runstore.places._local import LocalBackend
 from runstore.store import StoreView
 
 _LONGEST = 2.0  # seconds that a put may take beside others, on a machine with nothing else to do

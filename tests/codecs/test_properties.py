@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.backends.s3_ import open_store
 from tests.codecs.strategies import JSON, TEXT, arrays, frames, indexes, series_of, values
+from tests.places.s3_ import open_store
 from tests.servers.server import Server
 
 from runstore import ObjectStore

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from runstore import ObjectStore
-from runstore.backends import open_backend
 from runstore.context import StoreAddress, absolute_url
 from runstore.errors import SettingsError
+from runstore.places import open_backend
 
 
 @pytest.mark.parametrize(

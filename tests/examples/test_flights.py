@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.backends.s3_ import environment
+from tests.places.s3_ import environment
 
 from runstore import ObjectStore, WorkflowRun, run_workflow
 from runstore.workflow import load_workflow

@@ -29,7 +29,7 @@ from tests.matrix._environments import (
 _LIBRARIES = ["pandas", "polars", "s3", "s3-fast", "dask", "ray", "sklearn", "xarray", "testing"]
 _EVERYTHING = ["--editable", f".[{','.join(_LIBRARIES)}]", "--group", "test"]
 _NOT_OF_VERSIONS = [f"--ignore=tests/{one}" for one in ("benchmarks", "examples", "servers")]
-_NOT_OF_PYTHON = [f"--ignore=tests/{one}" for one in ("backends", "cli", "docs")]
+_NOT_OF_PYTHON = [f"--ignore=tests/{one}" for one in ("cli", "docs", "places")]
 _HUGE = {"torch"}  # gigabytes of GPU libraries; `make test-matrix ARGS=torch` installs it
 
 # What the lowest versions do not limit by themselves, and yet cannot work with.

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.backends.s3_ import options
+from tests.places.s3_ import options
 
 _FORKING = """
 import json, os, random, signal, sys, threading, time, warnings

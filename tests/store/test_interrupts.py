@@ -10,7 +10,7 @@ from dataclasses import replace
 from importlib import import_module
 
 import pytest
-from tests.backends.s3_ import ENGINES, open_store, options
+from tests.places.s3_ import ENGINES, open_store, options
 from tests.servers import faults
 from tests.servers.proxy import FaultProxy
 from tests.servers.recorder import Recorder
@@ -50,7 +50,7 @@ def stalled(seaweed_server):
     def make(engine, timeout=60):
         import_module(engine)  # an interrupt would end the import, and say nothing
         if engine == "s3fs":
-            import runstore.backends._s3._session  # noqa: F401
+            import runstore.places._s3._session  # noqa: F401
         begun = threading.Event()
         proxy = FaultProxy(seaweed_server.endpoint)
         proxy.__enter__()

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.backends.s3_ import ENGINES
+from tests.places.s3_ import ENGINES
 
 _USED = """
 import gc, json, os, sys

@@ -3,14 +3,14 @@
 import os
 
 import pytest
-from tests.backends.s3_ import ENGINES, options
+from tests.places.s3_ import ENGINES, options
 
-from runstore.backends import Backend
-from runstore.backends._local import LocalBackend
-from runstore.backends._memory import MemoryBackend
-from runstore.backends._s3 import S3Backend
 from runstore.context import Lease
 from runstore.errors import ObjectNotFoundError, StaleRunError
+from runstore.places import Backend
+from runstore.places._local import LocalBackend
+from runstore.places._memory import MemoryBackend
+from runstore.places._s3 import S3Backend
 from runstore.store._leased import LeasedBackend
 
 MIB = 1 << 20

@@ -10,12 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.backends.s3_ import ENGINES, open_store, options
+from tests.places.s3_ import ENGINES, open_store, options
 from tests.servers.recorder import Recorder
 
 from runstore import ObjectStore, object_store, run_context
-from runstore.backends._s3 import _clients
 from runstore.errors import SettingsError, StoreClosedError
+from runstore.places._s3 import _clients
 
 _CALLS = {
     "put": lambda view: view.put("a", 1),

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from runstore import ObjectStore
-from runstore.backends._memory import MemoryBackend
 from runstore.buffers import flat
 from runstore.errors import CorruptObjectError, InvalidRequestError, UnsafePickleError
+from runstore.places._memory import MemoryBackend
 from runstore.store import _objects
 from runstore.testing import assert_same
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
-from tests.backends.s3_ import ENGINES, options
+from tests.places.s3_ import ENGINES, options
 
 from runstore import ObjectStore
 from runstore.testing import StoreMachine

@@ -13,11 +13,11 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
-from tests.backends.s3_ import ENGINES, environment, open_store, options
+from tests.places.s3_ import ENGINES, environment, open_store, options
 
 from runstore import ObjectStore, errors, get_run_context, object_store, run_context, run_workflow
-from runstore.backends._s3 import split_options
-from runstore.backends._s3._config import S3Config
+from runstore.places._s3 import split_options
+from runstore.places._s3._config import S3Config
 
 SENTINEL = "SENTINEL-9f3b1c"
 
@@ -36,7 +36,7 @@ def test_the_engine_is_seen_and_can_be_chosen(moto_server):
 @pytest.mark.parametrize("engine", [*ENGINES, None])
 def test_a_missing_engine_is_told_with_its_pip_line(engine, monkeypatch):
     """Without the engine, opening raises MissingExtraError that says what to install."""
-    import runstore.backends._s3._clients as module
+    import runstore.places._s3._clients as module
 
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(errors.MissingExtraError, match=r"pip install 'runstore\[s3"):

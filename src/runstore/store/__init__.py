@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from runstore.arguments import check_flag, check_instance, check_seconds, check_text, shown
-from runstore.backends import Backend
 from runstore.context import (
     Lease,
     PicklePolicy,
@@ -24,6 +23,7 @@ from runstore.errors import (
 )
 from runstore.keys import scope_of
 from runstore.names import check_namespace, check_run
+from runstore.places import Backend
 from runstore.store._arguments import check_store
 from runstore.store._info import ObjectInfo, human_size
 from runstore.store._leased import leased

@@ -12,8 +12,8 @@ from runstore.keys import Place, Scope
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from runstore.backends import Entry
     from runstore.format import Header
+    from runstore.places import Entry
 
 __all__ = ["ObjectInfo", "human_size"]
 

@@ -4,10 +4,10 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from runstore.backends import Backend, Entry
 from runstore.buffers import Buffer
 from runstore.context import Lease
 from runstore.errors import RunStoreError
+from runstore.places import Backend, Entry
 from runstore.store._objects import Objects
 
 __all__ = ["LeasedBackend", "leased"]
@@ -41,7 +41,7 @@ class LeasedBackend:
         if_absent: bool = False,
         if_match: str | None = None,
     ) -> Entry:
-        """See `runstore.backends.Backend.put`."""
+        """See `runstore.places.Backend.put`."""
         write = object()
         try:
             return self._backend.put(
@@ -54,7 +54,7 @@ class LeasedBackend:
             self._lease.end(write)
 
     def delete(self, key: str) -> None:
-        """See `runstore.backends.Backend.delete`."""
+        """See `runstore.places.Backend.delete`."""
         write = object()
         self._lease.begin(write)
         try:
@@ -65,7 +65,7 @@ class LeasedBackend:
     def delete_many(
         self, keys: Iterable[str], *, missing_ok: bool = False
     ) -> dict[str, RunStoreError]:
-        """See `runstore.backends.Backend.delete_many`."""
+        """See `runstore.places.Backend.delete_many`."""
         write = object()
         self._lease.begin(write)
         try:

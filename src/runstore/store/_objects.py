@@ -17,7 +17,6 @@ from runstore import codecs
 from runstore import format as containers
 from runstore._version import __version__
 from runstore.arguments import printable
-from runstore.backends import Backend, Entry
 from runstore.buffers import Buffer, copied, flat
 from runstore.codecs import Pickling, file_codec
 from runstore.context import PicklePolicy
@@ -43,6 +42,7 @@ from runstore.keys import (
     scope_folder,
 )
 from runstore.lifetime import Bounded
+from runstore.places import Backend, Entry
 from runstore.store._decoding import check_place, guard_of, open_object, rebuilt, rebuilt_file
 from runstore.store._encoding import check_table, encoded_for
 from runstore.store._info import ObjectInfo, describe

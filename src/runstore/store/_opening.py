@@ -4,7 +4,6 @@ import os
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from runstore.backends import Backend, open_backend, split_options
 from runstore.context import (
     CredentialsKey,
     StoreAddress,
@@ -16,6 +15,7 @@ from runstore.context import (
 )
 from runstore.errors import StoreClosedError
 from runstore.lifetime import Bounded
+from runstore.places import Backend, open_backend, split_options
 
 if TYPE_CHECKING:
     from runstore.store import ObjectStore

@@ -4,7 +4,6 @@ import warnings
 from datetime import UTC
 
 from runstore.arguments import printable
-from runstore.backends import Backend
 from runstore.buffers import flat
 from runstore.context import WorkflowRun, revoke
 from runstore.errors import (
@@ -21,6 +20,7 @@ from runstore.errors import (
 )
 from runstore.keys import is_shortened, record_key, scope_folder, scope_of
 from runstore.names import check_namespace
+from runstore.places import Backend
 from runstore.store._record_file import parsed_record, record_bytes
 from runstore.store._runner import seen_from_here
 

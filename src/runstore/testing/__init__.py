@@ -1,10 +1,10 @@
-"""Conformance suites: what a backend, a codec or an executor must be able to do, as tests.
+"""Conformance suites: what a place, a codec or an executor must be able to do, as tests.
 
 Subclass one, give it the fixtures it asks for, and pytest runs the contract:
 
-    from runstore.testing import BackendTests
+    from runstore.testing import PlaceTests
 
-    class TestMine(BackendTests):
+    class TestMine(PlaceTests):
         @pytest.fixture
         def backend(self): return MyBackend()
 
@@ -25,13 +25,23 @@ for _needed in ("pytest", "hypothesis"):
 
 import pytest
 
-for _suite in ("_same", "backends", "codecs", "executors", "machine"):
+for _suite in ("_same", "codecs", "executors", "machine", "places"):
     pytest.register_assert_rewrite(f"runstore.testing.{_suite}")  # failures show their values
 
 from runstore.testing._same import assert_same
-from runstore.testing.backends import BackendTests
 from runstore.testing.codecs import CodecTests
 from runstore.testing.executors import ExecutorTests
 from runstore.testing.machine import StoreMachine
+from runstore.testing.places import PlaceTests
 
-__all__ = ["BackendTests", "CodecTests", "ExecutorTests", "StoreMachine", "assert_same"]
+BackendTests = PlaceTests
+"""The former name of `PlaceTests`."""
+
+__all__ = [
+    "BackendTests",
+    "CodecTests",
+    "ExecutorTests",
+    "PlaceTests",
+    "StoreMachine",
+    "assert_same",
+]

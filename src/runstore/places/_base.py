@@ -1,0 +1,179 @@
+"""What a place must be able to do, and what the store may expect of it."""
+
+import builtins
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from runstore.buffers import Buffer
+from runstore.errors import ObjectNotFoundError, RunStoreError
+
+__all__ = ["Backend", "Entry", "delete_each"]
+
+
+class Entry(NamedTuple):
+    """One object as the place knows it.
+
+    Attributes:
+        key: Relative to the backend's root, parts separated by ``/``.
+        size: Stored bytes.
+        modified: When it was written, UTC.
+        version: Changes with every write; what ``if_match`` compares. None where
+            the place has none.
+    """
+
+    key: str
+    size: int
+    modified: datetime
+    version: str | None
+
+
+class Backend(Protocol):
+    """A place where bytes are kept under keys.
+
+    Keys come from `runstore.keys` and need no further checks. Every method raises
+    `runstore.errors.StorageError` or one of its kinds when the place fails, and
+    never reports an outage as a miss. `runstore.testing.PlaceTests` is this
+    contract as tests.
+    """
+
+    url: str
+    """Where it is, absolute."""
+
+    shared: bool
+    """Whether another process that opens the same URL sees the same objects."""
+
+    mapped: bool
+    """Whether ``get`` gives large objects without reading them."""
+
+    def put(
+        self,
+        key: str,
+        buffers: Iterable[Buffer],
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> Entry:
+        """Write *buffers*, one after the other, as one object. All or nothing.
+
+        A reader sees the old object or the new one, never a part; once this
+        returns, every reader sees the new one. Iterating *buffers* may raise:
+        then nothing is written, the old object is untouched, and the error comes
+        out as it is. Nobody changes a buffer once it has been given out.
+
+        Raises:
+            ObjectExistsError: *if_absent* and there is one.
+            PreconditionFailedError: *if_match* is not the version that is there,
+                or nothing is there.
+            IndeterminateWriteError: Nobody can say whether it was written, or the
+                place does not confirm that it is kept.
+            StorageError: The old object is intact. Also if *if_absent* or *if_match*
+                could race here.
+        """
+        ...
+
+    def get(self, key: str) -> tuple[Buffer, Entry]:
+        """Return one complete object as a private, writable buffer.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+        ...
+
+    def tail(self, key: str, length: int) -> tuple[Buffer, Entry]:
+        """Return the last *length* bytes of an object, or all of a shorter one.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+        ...
+
+    def read(self, key: str, start: int, length: int, version: str) -> Buffer:
+        """Return *length* bytes from *start* on, of this version of an object and no other.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+            PreconditionFailedError: It is another version by now.
+            StorageError: It has no such bytes.
+        """
+        ...
+
+    def head(self, key: str) -> Entry:
+        """Describe an object.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+        ...
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Return the objects whose key begins with *prefix*, in the place's own order.
+
+        That is sorted by key in memory, on disk and on AWS, and by the parts of
+        the key on some other S3 servers. *prefix* is empty or ends with ``/``.
+        Temporary and hidden files are not shown, nor, with an `UnreadableWarning`,
+        what is no file or has a name that is not UTF-8. What is put or deleted
+        meanwhile may or may not be seen.
+        """
+        ...
+
+    def folders(self, prefix: str) -> builtins.list[str]:
+        """Return the names of the folders directly under *prefix* that hold anything, sorted."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove an object.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+        ...
+
+    def delete_many(
+        self, keys: Iterable[str], *, missing_ok: bool = False
+    ) -> dict[str, RunStoreError]:
+        """Remove objects, several at a time where the place can.
+
+        Returns:
+            The error of each key that was not removed; without *missing_ok*
+            ObjectNotFoundError for each where nothing is.
+        """
+        ...
+
+    def sweep(self, older_than: float) -> int:
+        """Remove what interrupted writes left behind, and nothing of a living writer.
+
+        A place that cannot tell the two apart gives an `UnreadableWarning` and
+        removes nothing, or goes by age, as S3 does.
+
+        Args:
+            older_than: Seconds; younger leftovers stay.
+
+        Returns:
+            How many were removed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release connections, threads and credentials that nobody else uses.
+
+        It can be called again. Afterwards the backend is not used any more. Buffers that
+        were read stay valid.
+        """
+        ...
+
+
+def delete_each(
+    backend: Backend, keys: Iterable[str], missing_ok: bool
+) -> dict[str, RunStoreError]:
+    """Do what `Backend.delete_many` promises, one after the other."""
+    errors: dict[str, RunStoreError] = {}
+    for key in keys:
+        try:
+            backend.delete(key)
+        except ObjectNotFoundError as exc:
+            if not missing_ok:
+                errors[key] = exc
+        except RunStoreError as exc:
+            errors[key] = exc
+    return errors

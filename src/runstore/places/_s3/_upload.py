@@ -1,0 +1,210 @@
+"""One object up: in one request, or in parts, and what became of it when the answer was lost."""
+
+import itertools
+import secrets
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from threading import BoundedSemaphore
+
+from runstore.buffers import Buffer, flat
+from runstore.errors import IndeterminateWriteError
+from runstore.places._s3._causes import NOT_S3
+from runstore.places._s3._conditions import Probe
+from runstore.places._s3._retry import Deadline, persist
+from runstore.places._s3._wire import Condition, Failure, Parts, S3Client, Span
+from runstore.workers import PATIENCE, Workers, awaited, spared
+
+__all__ = ["SINGLE", "Blocks", "Uploader"]
+
+SINGLE = 8 << 20
+"""An object that is no larger is put in one request."""
+
+_PART = 8 << 20  # of the first parts; S3 takes 10,000 at most, so later ones are larger
+_STREAMED_PART = 8 << 20  # where the engine cuts, all are alike: up to 80 GB
+_AT_ONCE = 4
+_LARGE_AT_ONCE = 2  # objects that go up in parts, each with some in memory
+_LARGEST_PUT = 5 << 30
+_ASK = 0.5  # seconds for the question whether a lost write landed, at least
+
+
+class Blocks:
+    """Buffers cut and gathered into parts, without copying any; counts what it gave."""
+
+    def __init__(self, buffers: Iterable[Buffer]) -> None:
+        self._views = (view for buffer in buffers if (view := flat(buffer)).nbytes)
+        self._held: memoryview | None = None
+        self.size = 0
+
+    def take(self, size: int) -> list[memoryview]:
+        """Return the next *size* bytes as views; fewer at the end."""
+        taken: list[memoryview] = []
+        while size:
+            view = self._held if self._held is not None else next(self._views, None)
+            if view is None:
+                break
+            self._held = view[size:] if view.nbytes > size else None
+            taken.append(view[:size])
+            size -= taken[-1].nbytes
+            self.size += taken[-1].nbytes
+        return taken
+
+    def put_back(self, views: list[memoryview]) -> None:
+        """Take *views* back, to be given again first."""
+        held = [self._held] if self._held is not None else []
+        self._views = itertools.chain(views, held, self._views)  # type: ignore[assignment]
+        self._held = None
+        self.size -= sum(view.nbytes for view in views)
+
+
+class Uploader:
+    """Puts of one client.
+
+    Args:
+        client: Makes the requests.
+        probe: Knows whether conditions are kept.
+        timeout: Seconds for one request, retries included.
+    """
+
+    def __init__(self, client: S3Client, probe: Probe, timeout: float) -> None:
+        self._client = client
+        self._probe = probe
+        self._timeout = timeout
+        self._large = BoundedSemaphore(_LARGE_AT_ONCE)
+
+    def put(self, name: str, buffers: Iterable[Buffer], condition: Condition) -> tuple[str, int]:
+        """Write an object; give its ETag and size.
+
+        Raises:
+            Failure: It was not written.
+            IndeterminateWriteError: Nobody can say.
+        """
+        blocks = Blocks(buffers)
+        first = blocks.take(SINGLE + 1)
+        if blocks.size <= SINGLE:
+            return self._single(name, first, condition), blocks.size
+        with self._large:
+            return self._put_large(name, blocks, first, condition), blocks.size
+
+    def _put_large(
+        self, name: str, blocks: Blocks, first: list[memoryview], condition: Condition
+    ) -> str:
+        if not condition and self._client.streams:
+            blocks.put_back(first)
+            return self._streamed(name, blocks)
+        parts = self._client.parts
+        if parts is not None and (
+            not condition or self._probe.keeps_in_parts(self._client, condition, self._timeout)
+        ):
+            blocks.put_back(first)
+            return self._in_parts(name, blocks, condition, parts)
+        # The condition holds for one request alone; S3 takes 5 GiB in one.
+        first += blocks.take(_LARGEST_PUT)
+        if blocks.size > _LARGEST_PUT:
+            raise Failure(
+                400, "EntityTooLarge", "this server keeps conditions only up to 5 GiB", sent=False
+            )
+        return self._single(name, first, condition)
+
+    def _single(self, name: str, body: list[memoryview], condition: Condition) -> str:
+        mark = secrets.token_hex(16)
+        failed: list[Failure] = []
+        client, deadline = self._client, Deadline(self._timeout * 0.9)
+        try:
+            return persist(lambda t: client.put(name, body, mark, condition, t), deadline, failed)
+        except Failure:
+            return self._after(name, mark, failed)
+
+    def _streamed(self, name: str, blocks: Blocks) -> str:
+        mark, taken_all = secrets.token_hex(16), False
+
+        def steps() -> Iterator[memoryview]:
+            nonlocal taken_all
+            # Views of at most a part's size, so that few are on their way at a time.
+            while taken := blocks.take(_STREAMED_PART):
+                yield from taken
+            taken_all = True
+
+        try:
+            return self._client.stream(name, steps(), _STREAMED_PART, mark, self._timeout / 3)
+        except Failure as failure:
+            # The client tries again by itself: an earlier attempt may have completed it.
+            failure.sent |= taken_all
+            return self._after(name, mark, [failure])
+
+    def _in_parts(self, name: str, blocks: Blocks, condition: Condition, parts: Parts) -> str:
+        mark = secrets.token_hex(16)
+        upload = persist(lambda t: parts.create(name, mark, t), Deadline(self._timeout))
+        failed: list[Failure] = []
+        try:
+            tags = self._send(name, upload, blocks, parts)
+            deadline = Deadline(self._timeout * 0.9)
+            return persist(
+                lambda t: parts.complete(name, upload, tags, condition, t), deadline, failed
+            )
+        except BaseException as exc:  # whatever it was, also Ctrl-C: leave no parts behind
+            if not isinstance(exc, IndeterminateWriteError):
+                patience = 5 if isinstance(exc, Exception) else PATIENCE / 2
+                with suppress(Failure), spared():
+                    parts.abort(name, upload, min(self._timeout / 3, patience))
+            if failed:
+                return self._after(name, mark, failed)
+            raise
+
+    def _send(self, name: str, upload: str, blocks: Blocks, parts: Parts) -> list[str]:
+        """Send the parts, a few at a time; a part has its own deadline, so progress moves it."""
+
+        def one(number: int, body: list[memoryview]) -> str:
+            return persist(
+                lambda t: parts.send(name, upload, number, body, t), Deadline(self._timeout)
+            )
+
+        tags: list[str] = []
+        under_way: deque[Future[str]] = deque()
+        with Workers(_AT_ONCE, "runstore-s3-put") as workers:
+            for number in itertools.count(1):
+                body = blocks.take(_PART * 4 ** (number // 2000))
+                if not body:
+                    break
+                if len(under_way) == _AT_ONCE:
+                    tags.append(awaited(under_way.popleft()))
+                under_way.append(workers.submit(one, number, body))
+            tags.extend(map(awaited, under_way))
+        return tags
+
+    def _after(self, name: str, mark: str, failed: list[Failure]) -> str:
+        """Find out what became of a write whose answers were not what they should be.
+
+        A write that was carried out and not acknowledged meets itself when it is
+        made again: as a condition that does not hold, or an upload that is gone.
+        HTTP libraries make some again unasked, so a conflict is always looked into.
+
+        Returns:
+            The ETag, if it is there.
+
+        Raises:
+            Failure: It is not.
+            IndeterminateWriteError: Nobody can say.
+        """
+        last = failed[-1]
+        if not last.condition_failed and not any(failure.unsure for failure in failed):
+            raise last
+        try:
+            deadline = Deadline(max(_ASK, self._timeout * 0.1))
+            there = persist(lambda t: self._client.get(name, Span(0, 1), None, t), deadline)
+        except Failure as failure:
+            known = failure.no_such_key or failure.no_such_range
+            if all(answer.code == NOT_S3 for answer in (*failed, failure)):
+                raise last from failure  # S3 was never reached
+        else:
+            if there.mark == mark:
+                return there.version
+            known = True
+        if known and (not last.transient or not any(failure.cut for failure in failed)):
+            raise last
+        raise IndeterminateWriteError(
+            f"the server did not say in time whether it wrote {name} ({last.reason}); it may still "
+            "do so. Look, or write again",
+            name,
+        ) from last

@@ -1,0 +1,390 @@
+"""What `runstore.places.Backend` promises, as tests."""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from runstore.buffers import flat
+from runstore.errors import (
+    ObjectExistsError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    StorageError,
+)
+from runstore.places import Backend
+
+__all__ = ["PlaceTests"]
+
+LARGE = 1 << 20
+
+
+class _BoomError(Exception):
+    """Raised by a producer of buffers in mid-write."""
+
+
+class PlaceTests(ABC):
+    """The contract of a backend. Subclasses give an empty one per test, and a side door.
+
+    Attributes:
+        conditional_put: Whether ``if_absent`` and ``if_match`` work. Where they do
+            not, a put that asks for them must raise; set it to False and the suite
+            checks that.
+        unique_versions: Whether a version names one write. On S3 it names the bytes:
+            the same bytes written twice have one ETag. Objects of the store differ
+            by their write id.
+        exact_folders: Whether ``folders`` leaves out those that were emptied. Some S3
+            servers keep them for a while.
+        repeats: How often races are run.
+        sorted_listing: Whether ``list`` is sorted by key. Some S3 servers sort by the
+            parts of the key.
+    """
+
+    conditional_put: ClassVar[bool] = True
+    unique_versions: ClassVar[bool] = True
+    sorted_listing: ClassVar[bool] = True
+    exact_folders: ClassVar[bool] = True
+    repeats: ClassVar[int] = 10
+
+    @pytest.fixture
+    @abstractmethod
+    def backend(self) -> Backend:
+        """Return an empty backend."""
+
+    @abstractmethod
+    def raw_read(self, backend: Backend, key: str) -> bytes:
+        """Read without the backend's own code, so that ``put`` is really tested."""
+
+    def test_close_can_be_repeated(self, backend: Backend) -> None:
+        """close() gives back what the backend holds; buffers that were read stay valid."""
+        backend.put("a.arrow", [bytes(LARGE)])
+        data, _ = backend.get("a.arrow")
+        backend.close()
+        backend.close()
+        assert bytes(LARGE) == bytes(flat(data))
+
+    def test_put_lands(self, backend: Backend) -> None:
+        """What put() wrote is there for any other reader, byte for byte."""
+        entry = backend.put("a/b.arrow", [b"x", memoryview(b"yz"), b"", bytearray(b"!")])
+        assert ("a/b.arrow", 4) == (entry.key, entry.size)
+        assert b"xyz!" == self.raw_read(backend, "a/b.arrow")
+
+    def test_get_returns_what_was_put(self, backend: Backend) -> None:
+        """get() gives the bytes of the last put, and describes them."""
+        put = backend.put("a.arrow", [b"old"])
+        put = backend.put("a.arrow", [b"new value"])
+        data, entry = backend.get("a.arrow")
+        assert b"new value" == bytes(flat(data))
+        assert (put.size, put.version) == (entry.size, entry.version)
+
+    def test_buffers_of_any_kind_are_bytes(self, backend: Backend) -> None:
+        """An array of another item size is written as its bytes."""
+        array = np.arange(1000, dtype="i8")
+        assert 8000 == backend.put("a.arrow", [array.data]).size
+        assert array.tobytes() == bytes(flat(backend.get("a.arrow")[0]))
+
+    @pytest.mark.parametrize("size", [0, 1, 4096, 128 * 1024, LARGE + 1])
+    def test_every_size_comes_back(self, backend: Backend, size: int) -> None:
+        """Empty, small and large objects come back byte for byte."""
+        content = np.random.default_rng(size).bytes(size)
+        backend.put("a.arrow", [content])
+        assert content == bytes(flat(backend.get("a.arrow")[0]))
+
+    @pytest.mark.parametrize("size", [100, LARGE])
+    def test_what_is_read_is_private_and_writable(self, backend: Backend, size: int) -> None:
+        """Writing into what get() gave changes neither the object nor another reader's."""
+        backend.put("a.arrow", [bytes(size)])
+        mine, other = flat(backend.get("a.arrow")[0]), flat(backend.get("a.arrow")[0])
+        mine[:10] = b"0123456789"
+        assert bytes(10) == bytes(other[:10])
+        assert bytes(10) == bytes(flat(backend.get("a.arrow")[0])[:10])
+
+    @pytest.mark.parametrize("size", [100, LARGE])
+    def test_what_is_read_outlives_its_object(self, backend: Backend, size: int) -> None:
+        """A reader's bytes stay as they are when the object is replaced and deleted."""
+        backend.put("a.arrow", [b"a" * size])
+        data = backend.get("a.arrow")[0]
+        backend.put("a.arrow", [b"b" * (size // 2)])
+        backend.delete("a.arrow")
+        assert b"a" * size == bytes(flat(data))
+
+    def test_what_is_put_is_not_shared_with_the_caller(self, backend: Backend) -> None:
+        """Changing the caller's buffer after put() returned changes nothing stored."""
+        for size in (100, LARGE):
+            buffer = bytearray(size)
+            backend.put("a.arrow", [buffer])
+            buffer[0] = 255
+            assert bytes(size) == bytes(flat(backend.get("a.arrow")[0]))
+
+    def test_a_write_that_fails_changes_nothing(self, backend: Backend) -> None:
+        """If the buffers run dry with an error, the old object stays and nothing new is listed."""
+
+        def failing() -> Iterator[bytes]:
+            yield b"new"
+            raise _BoomError
+
+        backend.put("a.arrow", [b"old"])
+        for key in ("a.arrow", "b.arrow"):
+            with pytest.raises(_BoomError):
+                backend.put(key, failing())
+        assert b"old" == bytes(flat(backend.get("a.arrow")[0]))
+        assert ["a.arrow"] == [entry.key for entry in backend.list("")]
+
+    def test_nothing_is_visible_before_a_put_is_complete(self, backend: Backend) -> None:
+        """While buffers are still coming, readers see the old object and list() no other."""
+        seen: list[object] = []
+
+        def looking() -> Iterator[bytes]:
+            yield b"new "
+            seen.append(bytes(flat(backend.get("a.arrow")[0])))
+            seen.append([entry.key for entry in backend.list("")])
+            yield b"value"
+
+        backend.put("a.arrow", [b"old"])
+        backend.put("a.arrow", looking())
+        assert [b"old", ["a.arrow"]] == seen
+        assert b"new value" == bytes(flat(backend.get("a.arrow")[0]))
+
+    @pytest.mark.parametrize("verb", ["get", "head", "delete"])
+    def test_what_is_not_there_is_not_found(self, backend: Backend, verb: str) -> None:
+        """get, head and delete of nothing raise ObjectNotFoundError, also after a delete."""
+        with pytest.raises(ObjectNotFoundError):
+            getattr(backend, verb)("a.arrow")
+        backend.put("a.arrow", [b"x"])
+        backend.put("a/b.arrow", [b"x"])
+        backend.delete("a.arrow")
+        with pytest.raises(ObjectNotFoundError):
+            getattr(backend, verb)("a.arrow")
+
+    def test_a_folder_is_not_an_object(self, backend: Backend) -> None:
+        """The folder of an object is not found as an object."""
+        backend.put("a/b.arrow", [b"x"])
+        for verb in (backend.get, backend.head, backend.delete):
+            with pytest.raises(ObjectNotFoundError):
+                verb("a")
+
+    def test_read_gives_a_range_of_one_version(self, backend: Backend) -> None:
+        """read() gives the bytes asked for, of the version asked for, or says that it is gone."""
+        data = bytes(range(256)) * 8
+        version = backend.put("a.arrow", [data]).version
+        assert version is not None
+        for start, length in ((0, 5), (100, 1000), (2040, 8), (7, 0)):
+            assert data[start : start + length] == bytes(
+                flat(backend.read("a.arrow", start, length, version))
+            )
+        with pytest.raises(StorageError):
+            backend.read("a.arrow", 2040, 9, version)
+        backend.put("a.arrow", [data[::-1]])
+        with pytest.raises(PreconditionFailedError, match=r"a\.arrow"):
+            backend.read("a.arrow", 0, 5, version)
+        backend.delete("a.arrow")
+        with pytest.raises(ObjectNotFoundError, match=r"a\.arrow"):
+            backend.read("a.arrow", 0, 5, version)
+
+    def test_tail_gives_the_last_bytes(self, backend: Backend) -> None:
+        """tail() gives as many of the last bytes as asked for, or all there are."""
+        for size in (100, LARGE):
+            content = np.random.default_rng(size).bytes(size)
+            backend.put("a.arrow", [content])
+            for length in (1, 10, size, size + 1):
+                data, entry = backend.tail("a.arrow", length)
+                assert content[-length:] == bytes(flat(data))
+                assert size == entry.size
+        with pytest.raises(ObjectNotFoundError):
+            backend.tail("b.arrow", 10)
+
+    def test_list_is_sorted_and_complete(self, backend: Backend) -> None:
+        """list() gives exactly the keys under the prefix, in order, with their sizes."""
+        by_parts: Callable[[str], list[str]] = lambda key: key.split("/")  # noqa: E731
+        keys = ["a.arrow", "a/b.arrow", "a/c/d.arrow", "a-b/c.arrow", "ab/c.arrow", "b/_x/y.json"]
+        for i, key in enumerate(reversed(keys)):
+            backend.put(key, [bytes(i)])
+        assert sorted(keys, key=None if self.sorted_listing else by_parts) == [
+            entry.key for entry in backend.list("")
+        ]
+        assert ["a/b.arrow", "a/c/d.arrow"] == [entry.key for entry in backend.list("a/")]
+        assert {key: 5 - i for i, key in enumerate(keys)} == {
+            entry.key: entry.size for entry in backend.list("")
+        }
+        assert [] == list(backend.list("nothing/"))
+
+    def test_list_and_head_agree(self, backend: Backend) -> None:
+        """put(), head() and list() describe an object alike."""
+        put = backend.put("a/b.arrow", [b"xyz"])
+        head, listed = backend.head("a/b.arrow"), next(iter(backend.list("a/")))
+        assert head == listed
+        assert (put.key, put.size, put.version) == (head.key, head.size, head.version)
+        # A place that does not say when it wrote is believed within its clock and ours.
+        assert abs((put.modified - head.modified).total_seconds()) < 60
+
+    def test_folders_are_those_that_hold_something(self, backend: Backend) -> None:
+        """folders() gives the direct folders with objects at any depth, sorted."""
+        backend.put("ns/run-2/deep/er.arrow", [b"x"])
+        backend.put("ns/run-1/a.arrow", [b"x"])
+        backend.put("ns/x.arrow", [b"x"])
+        assert ["ns/"] == backend.folders("")
+        assert ["run-1/", "run-2/"] == backend.folders("ns/")
+        backend.delete("ns/run-1/a.arrow")
+        left = backend.folders("ns/")
+        assert left == ["run-2/"] or (not self.exact_folders and left == ["run-1/", "run-2/"])
+
+    def test_versions_differ_by_write(self, backend: Backend) -> None:
+        """Every put gives another version, also of the same bytes in quick succession."""
+        bodies = [b"same" if self.unique_versions else b"%d" % i for i in range(100)]
+        versions = [backend.put("a.arrow", [body]).version for body in bodies]
+        assert 100 == len(set(versions))
+
+    def test_if_absent_keeps_what_is_there(self, backend: Backend) -> None:
+        """if_absent writes once; the second time it raises and the first object stays."""
+        if not self.conditional_put:
+            with pytest.raises(StorageError):
+                backend.put("a.arrow", [b"1"], if_absent=True)
+            return
+        backend.put("a.arrow", [b"1"], if_absent=True)
+        with pytest.raises(ObjectExistsError):
+            backend.put("a.arrow", [b"2"], if_absent=True)
+        assert b"1" == bytes(flat(backend.get("a.arrow")[0]))
+
+    def test_if_match_replaces_only_that_version(self, backend: Backend) -> None:
+        """if_match writes over the version it names, and nothing else, not even nothing."""
+        if not self.conditional_put:
+            with pytest.raises(StorageError):
+                backend.put("a.arrow", [b"1"], if_match="x")
+            return
+        first = backend.put("a.arrow", [b"1"]).version
+        second = backend.put("a.arrow", [b"2"], if_match=first).version
+        for stale in (first, "nonsense"):
+            with pytest.raises(PreconditionFailedError):
+                backend.put("a.arrow", [b"3"], if_match=stale)
+        backend.delete("a.arrow")
+        with pytest.raises(PreconditionFailedError):
+            backend.put("a.arrow", [b"3"], if_match=second)
+        assert [] == list(backend.list(""))
+
+    def test_one_of_many_creates(self, backend: Backend) -> None:
+        """Of eight threads that put with if_absent at once, exactly one succeeds, each time."""
+        if not self.conditional_put:
+            return
+        for round_ in range(self.repeats):
+            barrier = threading.Barrier(8)
+            won: list[bytes] = []
+
+            def race(
+                i: int, key: str, barrier: threading.Barrier = barrier, won: list[bytes] = won
+            ) -> None:
+                barrier.wait()
+                try:
+                    backend.put(key, [b"%d" % i], if_absent=True)
+                except ObjectExistsError:
+                    return
+                won.append(b"%d" % i)
+
+            key = f"race-{round_}.arrow"
+            _together([partial(race, i, key) for i in range(8)])
+            assert [bytes(flat(backend.get(key)[0]))] == won
+
+    def test_no_update_is_lost_under_if_match(self, backend: Backend) -> None:
+        """Threads that count up with if_match and retry lose no step."""
+        if not self.conditional_put:
+            return
+        backend.put("n.arrow", [b"0"])
+
+        def count() -> None:
+            for _ in range(20):
+                while True:
+                    data, entry = backend.get("n.arrow")
+                    step = b"%d" % (int(bytes(flat(data))) + 1)
+                    try:
+                        backend.put("n.arrow", [step], if_match=entry.version)
+                        break
+                    except PreconditionFailedError:
+                        continue
+
+        _together([count] * 4)
+        assert b"80" == bytes(flat(backend.get("n.arrow")[0]))
+
+    def test_readers_never_see_a_mixture(self, backend: Backend) -> None:
+        """While an object is overwritten again and again, every get() is one whole version."""
+        done = threading.Event()
+        backend.put("a.arrow", [b"a" * LARGE])
+
+        def write() -> None:
+            for i in range(30):
+                part = bytes([97 + i % 26]) * (LARGE // 4)
+                backend.put("a.arrow", [part] * 4)
+            done.set()
+
+        mixtures: list[set[int]] = []
+
+        def read() -> None:
+            while not done.is_set():
+                values = set(
+                    np.unique(np.frombuffer(flat(backend.get("a.arrow")[0]), "u1")).tolist()
+                )
+                if len(values) != 1:
+                    mixtures.append(values)
+
+        _together([write, read, read])
+        assert [] == mixtures
+
+    def test_listing_survives_puts_and_deletes(self, backend: Backend) -> None:
+        """list() under concurrent puts and deletes never fails and shows what stays."""
+        backend.put("stays/x.arrow", [b"x"])
+        done = threading.Event()
+        listings: list[bool] = []
+
+        def churn() -> None:
+            for i in range(20 * self.repeats):
+                backend.put(f"stays/{i % 7}/y.arrow", [b"y"])
+                backend.delete(f"stays/{i % 7}/y.arrow")
+            done.set()
+
+        def look() -> None:
+            while True:
+                finished = done.is_set()  # looked at first: there is a listing after the churn
+                listings.append("stays/x.arrow" in [entry.key for entry in backend.list("")])
+                if finished:
+                    return
+
+        _together([churn, look])
+        assert {True} == set(listings)
+
+    def test_delete_many_removes_each_and_tells_each_error(self, backend: Backend) -> None:
+        """delete_many() removes what is there, and gives an error for each key where nothing is."""
+        keys = [f"a/{i}.arrow" for i in range(12)]
+        for key in keys:
+            backend.put(key, [b"x"])
+        errors = backend.delete_many([*keys[:5], "gone.arrow"])
+        assert {"gone.arrow": ObjectNotFoundError} == {k: type(e) for k, e in errors.items()}
+        assert {} == backend.delete_many([*keys[5:10], "gone.arrow"], missing_ok=True)
+        assert {} == backend.delete_many([])
+        assert sorted(keys[10:]) == sorted(entry.key for entry in backend.list(""))
+
+    def test_sweep_leaves_objects_alone(self, backend: Backend) -> None:
+        """sweep() removes no object."""
+        backend.put("a/b.arrow", [b"x"])
+        backend.sweep(0)
+        assert ["a/b.arrow"] == [entry.key for entry in backend.list("")]
+
+
+def _together(jobs: list[Callable[[], None]]) -> None:
+    """Run *jobs* in threads at once and raise what the first failing one raised."""
+    errors: list[BaseException] = []
+
+    def run(job: Callable[[], None]) -> None:
+        try:
+            job()
+        except BaseException as exc:  # noqa: BLE001 - raised again below, in the test's thread
+            errors.append(exc)
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
