@@ -11,6 +11,7 @@
     ├── ObjectNotFoundError        nothing is stored there                         (KeyError)
     ├── ObjectExistsError          ``if_absent`` and the name is taken
     ├── PreconditionFailedError    ``if_match`` and the object is another by now
+    │   └── NotModifiedError       it is still the version that the caller has
     ├── CorruptObjectError         the bytes are wrong
     ├── UnsupportedFormatError     sound bytes that cannot be read here: versions, formats, limits
     ├── UnsupportedValueError      the value cannot be stored exactly
@@ -61,6 +62,7 @@ __all__ = [
     "MissingExtraError",
     "MissingInputError",
     "NoRunContextError",
+    "NotModifiedError",
     "ObjectExistsError",
     "ObjectNotFoundError",
     "PreconditionFailedError",
@@ -137,6 +139,10 @@ class ObjectExistsError(RunStoreError):
 
 class PreconditionFailedError(RunStoreError):
     """``if_match`` was asked for and the object is another by now; it is untouched."""
+
+
+class NotModifiedError(PreconditionFailedError):
+    """The object is still the version that the caller has."""
 
 
 class CorruptObjectError(RunStoreError):

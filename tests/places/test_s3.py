@@ -10,7 +10,6 @@ from runstore.testing import PlaceTests
 class S3Tests(PlaceTests):
     """The contract, on a server that a fixture gives."""
 
-    unique_versions = False
     repeats = 3
 
     @pytest.fixture(params=ENGINES)
@@ -47,4 +46,3 @@ class TestRclone(S3Tests):
     """On a server that ignores conditions, the rest of the contract is kept and they raise."""
 
     server = "rclone_server"
-    conditional_put = False

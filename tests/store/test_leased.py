@@ -15,7 +15,7 @@ from runstore.store._leased import LeasedBackend
 
 MIB = 1 << 20
 READS = {"get", "tail", "read", "head", "list", "folders"}
-HOUSEKEEPING = {"close", "sweep"}  # of what nobody has published
+HOUSEKEEPING = {"probe", "close", "sweep"}  # of what nobody has published
 
 
 @pytest.fixture(params=["memory", "local", *ENGINES])

@@ -113,7 +113,7 @@ def ls(
         _list_namespaces(place, as_json)
         return
     at = resolved(place, parse_ref(ref))
-    details = place.backend.mapped if details is None else details
+    details = place.backend.guarantees.mapped if details is None else details
     if at.run is None:
         _list_namespace(place, at.namespace, details, as_json)
     else:

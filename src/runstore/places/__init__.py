@@ -1,13 +1,26 @@
-"""Where bytes are kept: one small contract, one class per kind of place."""
+"""Where bytes are kept: one contract, one class for each kind of place, found by its scheme."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
-from runstore.errors import SettingsError
-from runstore.places._base import Backend, Entry
+from runstore.places._base import Backend, Entry, copy_through, delete_each
+from runstore.places._guarantees import Guarantees
+from runstore.places._registry import Opener, Opening, open_with, opener_of, register_place
+from runstore.places._wrapper import Wrapper
 
-__all__ = ["Backend", "Entry", "open_backend", "split_options"]
+__all__ = [
+    "Backend",
+    "Entry",
+    "Guarantees",
+    "Opener",
+    "Opening",
+    "Wrapper",
+    "copy_through",
+    "delete_each",
+    "open_backend",
+    "register_place",
+    "split_options",
+]
 
 
 def open_backend(
@@ -17,56 +30,34 @@ def open_backend(
     options: Mapping[str, Any] | None = None,
     engine: str | None = None,
     timeout: float = 60,
+    allow_torn: bool = False,
     borrowed: bool = False,
 ) -> Backend:
     """Open the place at *url*. Nothing is created before the first put.
 
     Args:
-        url: Absolute: ``file:///path``, ``memory://name`` or ``s3://bucket/prefix``.
+        url: Absolute: ``file:///path``, ``memory://name``, ``s3://bucket/prefix``…
         durable: Wait for the disk on every put; for local places.
         options: fsspec's storage options; neither memory nor a local place takes any.
         engine: ``obstore`` or ``s3fs``; for S3.
-        timeout: Seconds without an answer, retries included; for S3.
+        timeout: Seconds without an answer, retries included; for remote places.
+        allow_torn: Whether readers may see half of a write, where a place cannot do better.
         borrowed: Whether nobody will close it; for memory, see `MemoryBackend`.
 
     Raises:
         SettingsError: The URL's kind or an option is not known.
         MissingExtraError: What the place needs is not installed.
     """
-    kind, _, rest = url.partition("://")
-    if kind == "s3":
-        from runstore.places._s3 import S3Backend
-
-        return S3Backend(url, engine=engine, timeout=timeout, options=options)
-    if engine is not None:
-        shown = _shown(url)
-        raise SettingsError(f"engine={engine!r} is for S3; {shown} takes none", shown)
-    if options and kind in ("file", "memory"):
-        known = ("engine", "pickle", "durable", "timeout", "cache")
-        close = [one for name in options for one in get_close_matches(name, known, 1)]
-        hint = f"; did you mean {' and '.join(map(repr, close))}?" if close else ""
-        raise SettingsError(
-            f"a {kind}:// store takes no storage options, but got {', '.join(sorted(options))}"
-            f"{hint}",
-            url,
+    return open_with(
+        Opening(
+            url=url,
+            options=dict(options or {}),
+            engine=engine,
+            timeout=timeout,
+            durable=durable,
+            allow_torn=allow_torn,
+            borrowed=borrowed,
         )
-    if kind == "memory":
-        from runstore.places._memory import MemoryBackend
-
-        return MemoryBackend(rest, borrowed=borrowed)
-    if kind == "file":
-        if not rest.startswith("/"):
-            raise SettingsError(
-                f"{url} has no absolute path: write file:///path, or open it by ObjectStore", url
-            )
-        from runstore.places._local import LocalBackend
-
-        return LocalBackend(rest, durable=durable)
-    shown = _shown(url)
-    raise SettingsError(
-        f"{shown} is not a place this version of runstore can store in: use a path, file://, "
-        "memory:// or s3://",
-        shown,
     )
 
 
@@ -76,15 +67,11 @@ def split_options(url: str, options: Mapping[str, Any]) -> tuple[dict[str, Any],
     Raises:
         SettingsError: An option is not understood; the message has no values.
     """
-    if url.startswith("s3://"):
+    scheme = url.partition("://")[0]
+    if scheme == "s3":
         from runstore.places import _s3
 
         return _s3.split_options(options)
-    return dict(options), {}
-
-
-def _shown(url: str) -> str:
-    """Return *url* for a message: without user, password and query, which may be secret."""
-    kind, _, rest = url.partition("://")
-    _, at, host = rest.rpartition("@")
-    return f"{kind}://{'…@' if at else ''}{host.partition('?')[0]}"
+    secrets: frozenset[str] = getattr(opener_of(scheme), "secrets", frozenset())
+    public = {name: value for name, value in options.items() if name not in secrets}
+    return public, {name: value for name, value in options.items() if name in secrets}

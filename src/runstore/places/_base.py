@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 
 from runstore.buffers import Buffer
 from runstore.errors import ObjectNotFoundError, RunStoreError
+from runstore.places._guarantees import Guarantees
 
-__all__ = ["Backend", "Entry", "delete_each"]
+__all__ = ["Backend", "Entry", "copy_through", "delete_each"]
 
 
 class Entry(NamedTuple):
@@ -34,17 +35,26 @@ class Backend(Protocol):
     Keys come from `runstore.keys` and need no further checks. Every method raises
     `runstore.errors.StorageError` or one of its kinds when the place fails, and
     never reports an outage as a miss. `runstore.testing.PlaceTests` is this
-    contract as tests.
+    contract as tests, each as far as the place's `guarantees` go.
     """
 
-    url: str
-    """Where it is, absolute."""
+    @property
+    def url(self) -> str:
+        """Where it is, absolute."""
+        ...
 
-    shared: bool
-    """Whether another process that opens the same URL sees the same objects."""
+    @property
+    def guarantees(self) -> Guarantees:
+        """What it promises, as far as that is known without asking it."""
+        ...
 
-    mapped: bool
-    """Whether ``get`` gives large objects without reading them."""
+    def probe(self) -> Guarantees:
+        """Return what it promises; what is not known yet is asked once, with small hidden objects.
+
+        Raises:
+            StorageError: It could not be asked.
+        """
+        ...
 
     def put(
         self,
@@ -72,11 +82,20 @@ class Backend(Protocol):
         """
         ...
 
-    def get(self, key: str) -> tuple[Buffer, Entry]:
+    def get(
+        self, key: str, *, if_match: str | None = None, if_none_match: str | None = None
+    ) -> tuple[Buffer, Entry]:
         """Return one complete object as a private, writable buffer.
+
+        Args:
+            key: The object.
+            if_match: Only this version.
+            if_none_match: Only another version than this; finding out costs one small request.
 
         Raises:
             ObjectNotFoundError: There is none.
+            NotModifiedError: It is the version *if_none_match*.
+            PreconditionFailedError: It is not the version *if_match*.
         """
         ...
 
@@ -119,6 +138,16 @@ class Backend(Protocol):
 
     def folders(self, prefix: str) -> builtins.list[str]:
         """Return the names of the folders directly under *prefix* that hold anything, sorted."""
+        ...
+
+    def copy(self, source: str, target: str, *, if_absent: bool = False) -> Entry:
+        """Write one version of an object under another key, byte for byte. All or nothing.
+
+        Raises:
+            ObjectNotFoundError: Nothing is at *source*.
+            ObjectExistsError: *if_absent* and something is at *target*.
+            IndeterminateWriteError, StorageError: As for `put`.
+        """
         ...
 
     def delete(self, key: str) -> None:
@@ -177,3 +206,9 @@ def delete_each(
         except RunStoreError as exc:
             errors[key] = exc
     return errors
+
+
+def copy_through(backend: Backend, source: str, target: str, if_absent: bool) -> Entry:
+    """Do what `Backend.copy` promises, through this process."""
+    data, _ = backend.get(source)
+    return backend.put(target, [data], if_absent=if_absent)

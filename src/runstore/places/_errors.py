@@ -7,6 +7,7 @@ from types import TracebackType
 from runstore.errors import (
     AccessDeniedError,
     BackendUnavailableError,
+    NotModifiedError,
     ObjectExistsError,
     ObjectNotFoundError,
     PreconditionFailedError,
@@ -16,6 +17,7 @@ from runstore.errors import (
 )
 
 __all__ = [
+    "check_read",
     "check_span",
     "check_version",
     "exists_already",
@@ -141,6 +143,16 @@ def check_version(ref: str, there: str | None, wanted: str) -> None:
             f"{ref} is not the version {wanted!r} any more: {found}. Read it again and decide anew",
             ref,
         )
+
+
+def check_read(
+    ref: str, there: str | None, if_match: str | None, if_none_match: str | None
+) -> None:
+    """Raise what `Backend.get` does unless *there* is a version that was asked for."""
+    if if_match is not None:
+        check_version(ref, there, if_match)
+    if if_none_match is not None and there == if_none_match:
+        raise NotModifiedError(f"{ref} is still the version {there!r}", ref)
 
 
 def check_span(ref: str, start: int, length: int, size: int) -> None:

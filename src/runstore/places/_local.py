@@ -17,15 +17,17 @@ from typing import TypeVar
 from runstore.arguments import printable
 from runstore.buffers import Buffer, map_private, pread_whole
 from runstore.errors import ObjectNotFoundError, RunStoreError, StorageError, UnreadableWarning
-from runstore.places._base import Entry, delete_each
+from runstore.places._base import Entry, copy_through, delete_each
 from runstore.places._descriptor import Descriptor
 from runstore.places._errors import (
+    check_read,
     check_span,
     check_version,
     irregular,
     kind_of,
     translated,
 )
+from runstore.places._guarantees import Guarantees
 from runstore.places._local_lock import KeyLock
 from runstore.places._local_sweep import sweep
 from runstore.places._local_write import TEMPORARY, LocalWrite, sync_folder, version_of
@@ -46,8 +48,16 @@ class LocalBackend:
         durable: Wait for the disk: the file before its rename, the folder after.
     """
 
-    shared = True
-    mapped = True
+    guarantees = Guarantees(
+        atomic_put="rename",
+        create=True,
+        compare_and_swap=True,
+        ranges=True,
+        versions="write",
+        server_copy=False,
+        mapped=True,
+        shared=True,
+    )
 
     def __init__(self, path: str, *, durable: bool = False) -> None:
         self._root = path.rstrip("/") or "/"
@@ -56,6 +66,10 @@ class LocalBackend:
 
     def __repr__(self) -> str:
         return f"LocalBackend({self._root!r})"
+
+    def probe(self) -> Guarantees:
+        """See `runstore.places.Backend.probe`."""
+        return self.guarantees
 
     def put(
         self,
@@ -84,9 +98,16 @@ class LocalBackend:
             write.end()
         return _entry(key, found)
 
-    def get(self, key: str) -> tuple[Buffer, Entry]:
+    def get(
+        self, key: str, *, if_match: str | None = None, if_none_match: str | None = None
+    ) -> tuple[Buffer, Entry]:
         """See `runstore.places.Backend.get`."""
-        return self._read(key, lambda fd, at: (map_private(fd, at.st_size), _entry(key, at)))
+
+        def whole(fd: int, found: os.stat_result) -> tuple[Buffer, Entry]:
+            check_read(self._ref(key), version_of(found), if_match, if_none_match)
+            return map_private(fd, found.st_size), _entry(key, found)
+
+        return self._read(key, whole)
 
     def tail(self, key: str, length: int) -> tuple[Buffer, Entry]:
         """See `runstore.places.Backend.tail`."""
@@ -130,6 +151,10 @@ class LocalBackend:
             return next(self._walk(prefix), None) is not None
         except PermissionError:
             return True  # for all we know; whoever looks into it is told
+
+    def copy(self, source: str, target: str, *, if_absent: bool = False) -> Entry:
+        """See `runstore.places.Backend.copy`."""
+        return copy_through(self, source, target, if_absent)
 
     def delete(self, key: str) -> None:
         """See `runstore.places.Backend.delete`."""

@@ -23,11 +23,19 @@ from runstore.buffers import (
     map_private,
     pread_whole,
 )
-from runstore.errors import ObjectExistsError, RunStoreError, StoreClosedError
+from runstore.errors import RunStoreError, StoreClosedError
 from runstore.lifetime import ForkSafeLock
 from runstore.places._base import Entry, delete_each
 from runstore.places._descriptor import Descriptor
-from runstore.places._errors import check_span, check_version, not_found, translated
+from runstore.places._errors import (
+    check_read,
+    check_span,
+    check_version,
+    exists_already,
+    not_found,
+    translated,
+)
+from runstore.places._guarantees import Guarantees
 
 __all__ = ["MemoryBackend"]
 
@@ -123,8 +131,16 @@ class MemoryBackend:
             the name is open.
     """
 
-    shared = False
-    mapped = True
+    guarantees = Guarantees(
+        atomic_put="native",
+        create=True,
+        compare_and_swap=True,
+        ranges=True,
+        versions="write",
+        server_copy=True,
+        mapped=True,
+        shared=False,
+    )
 
     def __init__(self, name: str = "", *, borrowed: bool = False) -> None:
         self._name = name
@@ -138,6 +154,10 @@ class MemoryBackend:
     def __reduce__(self) -> tuple[Any, ...]:  # as its name; another process has another memory
         return _reopened, (self._name,)
 
+    def probe(self) -> Guarantees:
+        """See `runstore.places.Backend.probe`."""
+        return self.guarantees
+
     def put(
         self,
         key: str,
@@ -150,16 +170,22 @@ class MemoryBackend:
         with translated(self._ref(key), "write"):
             data = _kept(buffers)
         size = data.size if isinstance(data, _AnonymousFile) else len(data)
+        return self._keep(key, data, size, if_absent, if_match)
+
+    def _keep(
+        self,
+        key: str,
+        data: bytes | _AnonymousFile,
+        size: int,
+        if_absent: bool,
+        if_match: str | None,
+    ) -> Entry:
         space = self._space
         with space.lock.held:
             self._check_open()
             old = space.objects.get(key)
             if if_absent and old is not None:
-                raise ObjectExistsError(
-                    f"{self._ref(key)} exists already: choose another name, or put without "
-                    "if_absent to replace it",
-                    self._ref(key),
-                )
+                raise exists_already(self._ref(key))
             if if_match is not None:
                 there = None if old is None else old.entry.version
                 check_version(self._ref(key), there, if_match)
@@ -167,9 +193,12 @@ class MemoryBackend:
             space.objects[key] = _Object(data, entry)
         return entry
 
-    def get(self, key: str) -> tuple[Buffer, Entry]:
+    def get(
+        self, key: str, *, if_match: str | None = None, if_none_match: str | None = None
+    ) -> tuple[Buffer, Entry]:
         """See `runstore.places.Backend.get`."""
         found = self._find(key)
+        check_read(self._ref(key), found.entry.version, if_match, if_none_match)
         if isinstance(found.data, _AnonymousFile):
             with translated(self._ref(key), "read"):
                 return map_private(found.data.fd, found.data.size), found.entry
@@ -209,6 +238,11 @@ class MemoryBackend:
             rests = [key[len(prefix) :] for key in self._space.objects if key.startswith(prefix)]
         self._check_open()
         return sorted({f"{rest.partition('/')[0]}/" for rest in rests if "/" in rest})
+
+    def copy(self, source: str, target: str, *, if_absent: bool = False) -> Entry:
+        """See `runstore.places.Backend.copy`; both names have the same bytes."""
+        found = self._find(source)
+        return self._keep(target, found.data, found.entry.size, if_absent, None)
 
     def delete(self, key: str) -> None:
         """See `runstore.places.Backend.delete`."""

@@ -23,7 +23,7 @@ from runstore.errors import (
 )
 from runstore.keys import scope_of
 from runstore.names import check_namespace, check_run
-from runstore.places import Backend
+from runstore.places import Backend, Guarantees
 from runstore.store._arguments import check_store
 from runstore.store._info import ObjectInfo, human_size
 from runstore.store._leased import leased
@@ -178,6 +178,15 @@ class ObjectStore(Verbs):
         """What keeps the bytes."""
         return self._objects.backend
 
+    @property
+    def guarantees(self) -> Guarantees:
+        """What the place promises, as facts; it is asked once for what is not known yet.
+
+        Raises:
+            StorageError: It could not be asked.
+        """
+        return self.backend.probe()
+
     def _target(self) -> Target:
         ctx = _current_run()
         stage = ctx.stage.name if ctx.stage is not None else None
@@ -319,7 +328,8 @@ class ObjectStore(Verbs):
             return f"ObjectStore({self.url!r}, closed)"
         engine = getattr(self.backend, "engine", None)
         via = f" via {engine}" if engine else ""
-        return f"ObjectStore({self.url!r}, {type(self.backend).__name__}{via})"
+        kind, facts = type(self.backend).__name__, self.backend.guarantees
+        return f"ObjectStore({self.url!r}, {kind}{via}: {facts})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ObjectStore.from_address, (self.address,)

@@ -135,7 +135,7 @@ def _each(
     names = builtins.list(dict.fromkeys(names))
     results: dict[str, Any] = {}
     errors: dict[str, Exception] = {}
-    at_once = _AT_ONCE_NEAR if target.objects.backend.mapped else _AT_ONCE_FAR
+    at_once = _AT_ONCE_NEAR if target.objects.backend.guarantees.mapped else _AT_ONCE_FAR
     under_way: dict[str, None] = {}  # begun, and not ended by a result or an error
 
     def begun(name: str) -> Any:

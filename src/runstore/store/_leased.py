@@ -2,18 +2,17 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
 
 from runstore.buffers import Buffer
 from runstore.context import Lease
 from runstore.errors import RunStoreError
-from runstore.places import Backend, Entry
+from runstore.places import Backend, Entry, Wrapper
 from runstore.store._objects import Objects
 
 __all__ = ["LeasedBackend", "leased"]
 
 
-class LeasedBackend:
+class LeasedBackend(Wrapper):
     """A backend whose writes need a lease; everything else is the backend's own.
 
     The last look at the lease comes when all bytes have been produced: on a disk they
@@ -27,11 +26,8 @@ class LeasedBackend:
     """
 
     def __init__(self, backend: Backend, lease: Lease) -> None:
-        self._backend = backend
+        super().__init__(backend)
         self._lease = lease
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
 
     def put(
         self,
@@ -50,6 +46,15 @@ class LeasedBackend:
                 if_absent=if_absent,
                 if_match=if_match,
             )
+        finally:
+            self._lease.end(write)
+
+    def copy(self, source: str, target: str, *, if_absent: bool = False) -> Entry:
+        """See `runstore.places.Backend.copy`."""
+        write = object()
+        self._lease.begin(write)
+        try:
+            return self._backend.copy(source, target, if_absent=if_absent)
         finally:
             self._lease.end(write)
 
@@ -90,7 +95,7 @@ def leased(objects: Objects, lease: Lease) -> Objects:
     if last is not None and last[0] is lease and last[1] is objects.backend:
         return last[2]
     twin = Objects.__new__(Objects)
-    backend = cast("Backend", LeasedBackend(objects.backend, lease))
+    backend = LeasedBackend(objects.backend, lease)
     twin.__dict__ = {**objects.__dict__, "backend": backend, "last_leased": None}
     objects.last_leased = lease, objects.backend, twin
     return twin

@@ -198,11 +198,11 @@ class Objects:
         """Return the value, what the place says of it, and what was read, its footer at least."""
         ref, extension = str(place), extension_of(place.name)
         policy = self._policy(pickle, ref)
-        if columns is not None and extension in _CONTAINERS and not self.backend.mapped:
+        if columns is not None and extension in _CONTAINERS and not self.backend.guarantees.mapped:
             with suppress(_Whole):
                 return self._get_part(place, verify, columns, as_type, policy)
         data, entry = self.backend.get(key_of(place))
-        mapped = self.backend.mapped
+        mapped = self.backend.guarantees.mapped
         if extension not in _CONTAINERS:
             containers.check_file(extension, data, ref, verify=verify, mapped=mapped)
             if as_type is bytes:
@@ -354,7 +354,7 @@ class Objects:
         self, data: Buffer, ref: str, extension: str, keys: SigningKeys, doing: str
     ) -> tuple[Buffer, bytes]:
         """Return a signed object on memory that nobody can change, and the key that fits it."""
-        data = copied(data) if self.backend.mapped else data
+        data = copied(data) if self.backend.guarantees.mapped else data
         try:
             return data, check_signature(data, ref, keys, doing)
         except UnsafePickleError:

@@ -128,7 +128,7 @@ def missing(objects: Objects, place: Place) -> ObjectNotFoundError:
     """Return what is not there, and what is: the name that was perhaps meant."""
     where = f"run {place.run!r} of namespace" if place.run else "namespace"
     message = f"no object {place.name!r} in {where} {place.namespace!r} ({objects.backend.url})"
-    if objects.backend.mapped:  # a look around costs nothing there
+    if objects.backend.guarantees.mapped:  # a look around costs nothing there
         there = [info.name for info in objects.list(place.namespace, place.run)]
         if place.name in there:
             message += "; it was stored just now, after it was looked for: try again"

@@ -11,6 +11,7 @@ import pytest
 
 from runstore.buffers import flat
 from runstore.errors import (
+    NotModifiedError,
     ObjectExistsError,
     ObjectNotFoundError,
     PreconditionFailedError,
@@ -28,15 +29,11 @@ class _BoomError(Exception):
 
 
 class PlaceTests(ABC):
-    """The contract of a backend. Subclasses give an empty one per test, and a side door.
+    """The contract of a place. Subclasses give an empty one per test, and a side door.
+
+    What the place's `guarantees` claim is tried, and what they do not claim has to be refused.
 
     Attributes:
-        conditional_put: Whether ``if_absent`` and ``if_match`` work. Where they do
-            not, a put that asks for them must raise; set it to False and the suite
-            checks that.
-        unique_versions: Whether a version names one write. On S3 it names the bytes:
-            the same bytes written twice have one ETag. Objects of the store differ
-            by their write id.
         exact_folders: Whether ``folders`` leaves out those that were emptied. Some S3
             servers keep them for a while.
         repeats: How often races are run.
@@ -44,8 +41,6 @@ class PlaceTests(ABC):
             parts of the key.
     """
 
-    conditional_put: ClassVar[bool] = True
-    unique_versions: ClassVar[bool] = True
     sorted_listing: ClassVar[bool] = True
     exact_folders: ClassVar[bool] = True
     repeats: ClassVar[int] = 10
@@ -80,6 +75,49 @@ class PlaceTests(ABC):
         data, entry = backend.get("a.arrow")
         assert b"new value" == bytes(flat(data))
         assert (put.size, put.version) == (entry.size, entry.version)
+
+    def test_guarantees_are_complete_once_asked(self, backend: Backend) -> None:
+        """probe() leaves nothing unknown, also of what `guarantees` says; and puts are atomic."""
+        asked = backend.probe()
+        assert asked == backend.guarantees
+        assert None not in (asked.atomic_put, asked.create, asked.compare_and_swap)
+        assert asked.atomic_put != "no"
+        assert [] == list(backend.list(""))
+
+    def test_get_takes_conditions(self, backend: Backend) -> None:
+        """get() gives another version than the one at hand, or just the one that is wanted."""
+        if backend.guarantees.versions == "none":
+            return
+        first = backend.put("a.arrow", [b"one"]).version
+        with pytest.raises(NotModifiedError, match=r"a\.arrow"):
+            backend.get("a.arrow", if_none_match=first)
+        assert b"one" == bytes(flat(backend.get("a.arrow", if_match=first)[0]))
+        second = backend.put("a.arrow", [b"other"]).version
+        with pytest.raises(PreconditionFailedError, match=r"a\.arrow"):
+            backend.get("a.arrow", if_match=first)
+        data, entry = backend.get("a.arrow", if_none_match=first)
+        assert (b"other", second) == (bytes(flat(data)), entry.version)
+        for condition in ("if_match", "if_none_match"):
+            with pytest.raises(ObjectNotFoundError):
+                backend.get("b.arrow", **{condition: first})
+
+    @pytest.mark.parametrize("size", [0, 100, LARGE])
+    def test_a_copy_is_an_object_of_its_own(self, backend: Backend, size: int) -> None:
+        """copy() writes the same bytes under another key, which then live apart."""
+        content = np.random.default_rng(size).bytes(size)
+        backend.put("a.arrow", [content])
+        backend.put("b/c.arrow", [b"old"])
+        entry = backend.copy("a.arrow", "b/c.arrow")
+        assert ("b/c.arrow", size) == (entry.key, entry.size)
+        backend.put("a.arrow", [b"changed"])
+        backend.delete("a.arrow")
+        data, found = backend.get("b/c.arrow")
+        assert (content, entry.version) == (bytes(flat(data)), found.version)
+        with pytest.raises(ObjectNotFoundError, match=r"a\.arrow"):
+            backend.copy("a.arrow", "d.arrow")
+        with pytest.raises(ObjectExistsError if backend.probe().create else StorageError):
+            backend.copy("b/c.arrow", "b/c.arrow", if_absent=True)
+        assert ["b/c.arrow"] == [entry.key for entry in backend.list("")]
 
     def test_buffers_of_any_kind_are_bytes(self, backend: Backend) -> None:
         """An array of another item size is written as its bytes."""
@@ -233,16 +271,22 @@ class PlaceTests(ABC):
         assert left == ["run-2/"] or (not self.exact_folders and left == ["run-1/", "run-2/"])
 
     def test_versions_differ_by_write(self, backend: Backend) -> None:
-        """Every put gives another version, also of the same bytes in quick succession."""
-        bodies = [b"same" if self.unique_versions else b"%d" % i for i in range(100)]
+        """Every put gives another version, as far as the place says; of another size always."""
+        kind, writes = backend.guarantees.versions, 20
+        body = {"write": b"same", "content": b"%d", "time": b"x"}.get(kind, b"")
+        bodies = [body % i if kind == "content" else body for i in range(writes)]
+        if kind == "time":
+            bodies = [body * i for i in range(writes)]
         versions = [backend.put("a.arrow", [body]).version for body in bodies]
-        assert 100 == len(set(versions))
+        assert (writes if kind != "none" else 1) == len(set(versions))
+        assert (kind == "none") == (None in versions)
 
     def test_if_absent_keeps_what_is_there(self, backend: Backend) -> None:
         """if_absent writes once; the second time it raises and the first object stays."""
-        if not self.conditional_put:
-            with pytest.raises(StorageError):
+        if not backend.probe().create:
+            with pytest.raises(StorageError, match="if_absent"):
                 backend.put("a.arrow", [b"1"], if_absent=True)
+            assert [] == list(backend.list(""))
             return
         backend.put("a.arrow", [b"1"], if_absent=True)
         with pytest.raises(ObjectExistsError):
@@ -251,9 +295,10 @@ class PlaceTests(ABC):
 
     def test_if_match_replaces_only_that_version(self, backend: Backend) -> None:
         """if_match writes over the version it names, and nothing else, not even nothing."""
-        if not self.conditional_put:
-            with pytest.raises(StorageError):
+        if not backend.probe().compare_and_swap:
+            with pytest.raises(StorageError, match="if_match"):
                 backend.put("a.arrow", [b"1"], if_match="x")
+            assert [] == list(backend.list(""))
             return
         first = backend.put("a.arrow", [b"1"]).version
         second = backend.put("a.arrow", [b"2"], if_match=first).version
@@ -267,7 +312,7 @@ class PlaceTests(ABC):
 
     def test_one_of_many_creates(self, backend: Backend) -> None:
         """Of eight threads that put with if_absent at once, exactly one succeeds, each time."""
-        if not self.conditional_put:
+        if not backend.probe().create:
             return
         for round_ in range(self.repeats):
             barrier = threading.Barrier(8)
@@ -289,7 +334,7 @@ class PlaceTests(ABC):
 
     def test_no_update_is_lost_under_if_match(self, backend: Backend) -> None:
         """Threads that count up with if_match and retry lose no step."""
-        if not self.conditional_put:
+        if not backend.probe().compare_and_swap:
             return
         backend.put("n.arrow", [b"0"])
 

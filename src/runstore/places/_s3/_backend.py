@@ -18,7 +18,9 @@ from runstore.errors import (
     StorageError,
     StoreClosedError,
 )
-from runstore.places._base import Entry
+from runstore.places._base import Entry, copy_through
+from runstore.places._errors import check_read
+from runstore.places._guarantees import Guarantees
 from runstore.places._s3._causes import NOT_S3, UNREACHED, WRONG_REGION
 from runstore.places._s3._clients import ENGINES, client_of, engine_of, forget_client
 from runstore.places._s3._conditions import HIDDEN, Probe
@@ -35,6 +37,16 @@ from runstore.workers import Workers
 
 __all__ = ["ENGINES", "S3Backend"]
 
+_GUARANTEES = Guarantees(
+    atomic_put="native",
+    create=None,
+    compare_and_swap=None,
+    ranges=True,
+    versions="content",
+    server_copy=False,
+    mapped=False,
+    shared=True,
+)
 _LONGEST_NAME = 1024  # bytes; S3's own limit
 _BATCH = 1000
 _AT_ONCE = 16
@@ -67,9 +79,6 @@ class S3Backend:
         MissingExtraError: No engine is installed, or not the one asked for.
     """
 
-    shared = True
-    mapped = False
-
     def __init__(
         self,
         url: str,
@@ -93,6 +102,20 @@ class S3Backend:
 
     def __reduce__(self) -> tuple[Any, ...]:  # without what is secret
         return _reopened, (self.url, self._forced, self._timeout, self._public)
+
+    @property
+    def guarantees(self) -> Guarantees:
+        """See `runstore.places.Backend.guarantees`; some servers ignore conditions."""
+        mine = self._mine
+        return _GUARANTEES if mine is None else mine.probe.complete(_GUARANTEES)
+
+    def probe(self) -> Guarantees:
+        """See `runstore.places.Backend.probe`; six small requests at most."""
+        with self._translated(self.url, "write to"):
+            opened = self._open()
+            for condition in (Condition(True, None), Condition(False, "any")):
+                opened.probe.keeps(opened.client, condition, self._timeout)
+        return self.guarantees
 
     def put(
         self,
@@ -121,10 +144,16 @@ class S3Backend:
                 raise _conflict(failure, condition, ref) from failure
         return Entry(key, size, datetime.now(UTC).replace(microsecond=0), version)
 
-    def get(self, key: str) -> tuple[Buffer, Entry]:
+    def get(
+        self, key: str, *, if_match: str | None = None, if_none_match: str | None = None
+    ) -> tuple[Buffer, Entry]:
         """See `runstore.places.Backend.get`."""
-        with self._translated(self._ref(key), "read"):
+        ref = self._ref(key)
+        if if_none_match is not None:
+            check_read(ref, self.head(key).version, if_match, if_none_match)
+        with self._translated(ref, "read"):
             got = download(self._open().client, self._name(key), self._timeout)
+        check_read(ref, got.version, if_match, if_none_match)
         return got.data, _entry(key, got)
 
     def tail(self, key: str, length: int) -> tuple[Buffer, Entry]:
@@ -173,6 +202,10 @@ class S3Backend:
             client, deadline = self._open().client, Deadline(self._timeout)
             found = persist(lambda t: client.folders(under, t), deadline)
         return sorted(name for name in found if not name.startswith("."))
+
+    def copy(self, source: str, target: str, *, if_absent: bool = False) -> Entry:
+        """See `runstore.places.Backend.copy`."""
+        return copy_through(self, source, target, if_absent)
 
     def delete(self, key: str) -> None:
         """See `runstore.places.Backend.delete`; S3 does not tell a miss, so it looks first."""

@@ -4,8 +4,10 @@ import secrets
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from runstore.lifetime import Bounded
+from runstore.places._guarantees import Guarantees
 from runstore.places._s3._retry import Deadline, persist
 from runstore.places._s3._wire import Condition, Failure, S3Client
 
@@ -62,6 +64,14 @@ class Probe:
                 raise
 
         return self._answer(("parts", condition.if_absent), client, timeout, again)
+
+    def complete(self, guarantees: Guarantees) -> Guarantees:
+        """Return *guarantees* with what the server has answered so far."""
+        return replace(
+            guarantees,
+            create=_known.get((*self._place, "put", True)),
+            compare_and_swap=_known.get((*self._place, "put", False)),
+        )
 
     def _answer(
         self,

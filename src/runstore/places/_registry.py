@@ -1,0 +1,193 @@
+"""Which scheme is opened by what: runstore's own places, and those that packages bring.
+
+    [project.entry-points."runstore.places"]
+    blobs = "my_package.blobs:open_blobs"    # opens blobs://…
+
+What is named there is called with an `Opening` and returns a `runstore.places.Backend`. Its
+attribute ``secrets``, if it has one, names the storage options that must not leave the process.
+Installed packages are looked through once, when a scheme is met that runstore does not know.
+What runstore knows cannot be replaced.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Protocol, cast
+
+from runstore.errors import MissingExtraError, SettingsError
+from runstore.places._base import Backend
+
+__all__ = ["Opener", "Opening", "open_with", "opener_of", "register_place", "shown_url"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How a place is to be opened.
+
+    Attributes:
+        url: Absolute.
+        options: Storage options, secret ones, too.
+        engine: The client to use, for places that have several.
+        timeout: Seconds without an answer, retries included; for remote places.
+        durable: Wait for the disk on every put.
+        allow_torn: Whether readers may see half of a write, where a place cannot do better.
+        borrowed: Whether nobody will close it.
+    """
+
+    url: str
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    engine: str | None = None
+    timeout: float = 60
+    durable: bool = False
+    allow_torn: bool = False
+    borrowed: bool = False
+
+    @property
+    def scheme(self) -> str:
+        """What stands before ``://``."""
+        return self.url.partition("://")[0]
+
+    def refuse_options(self) -> None:
+        """Raise SettingsError if there are storage options, for places that take none."""
+        if not self.options:
+            return
+        known = ("allow_torn", "cache", "durable", "engine", "pickle", "root", "timeout")
+        close = [one for name in self.options for one in get_close_matches(name, known, 1)]
+        hint = f"; did you mean {' and '.join(map(repr, close))}?" if close else ""
+        raise SettingsError(
+            f"a {self.scheme}:// store takes no storage options, but got "
+            f"{', '.join(sorted(self.options))}{hint}",
+            self.url,
+        )
+
+    def refuse_engine(self) -> None:
+        """Raise SettingsError if an engine is asked for, for places that have one way only."""
+        if self.engine is not None:
+            shown = shown_url(self.url)
+            raise SettingsError(f"engine={self.engine!r} is for S3; {shown} takes none", shown)
+
+
+class Opener(Protocol):
+    """What opens the places of a scheme."""
+
+    def __call__(self, opening: Opening, /) -> Backend:
+        """Open a place. Nothing is created before the first put.
+
+        Raises:
+            SettingsError: The URL or an option is not understood.
+            MissingExtraError: What the place needs is not installed.
+        """
+        ...
+
+
+def opener_of(scheme: str) -> Opener | None:
+    """Return what opens the places of *scheme*; None if nobody does.
+
+    Raises:
+        MissingExtraError: A package says so and cannot be imported.
+    """
+    return _OURS.get(scheme) or _registered.get(scheme) or _plugin(scheme)
+
+
+def register_place(scheme: str, opener: Opener, *, secrets: Iterable[str] = ()) -> None:
+    """Let *opener* open the places of *scheme* in this process.
+
+    An entry point ``runstore.places`` does so in every process, workers included.
+
+    Args:
+        scheme: What stands before ``://``.
+        opener: Called with an `Opening`.
+        secrets: Storage options that must not leave the process.
+
+    Raises:
+        SettingsError: The scheme is one of runstore's own.
+    """
+    if scheme in _OURS:
+        raise SettingsError(f"{scheme}:// is opened by runstore itself: choose another scheme")
+    if secrets:
+        opener.secrets = frozenset(secrets)  # type: ignore[attr-defined]
+    _registered[scheme] = opener
+
+
+def open_with(opening: Opening) -> Backend:
+    """Open a place by its scheme.
+
+    Raises:
+        SettingsError, MissingExtraError: See `Opener`; or nobody opens the scheme.
+    """
+    opener = opener_of(opening.scheme)
+    if opener is None:
+        shown = shown_url(opening.url)
+        raise SettingsError(
+            f"{shown} is not a place this version of runstore can store in: use a path, file://, "
+            "memory:// or s3://",
+            shown,
+        )
+    return opener(opening)
+
+
+def shown_url(url: str) -> str:
+    """Return *url* for a message: without user, password and query, which may be secret."""
+    kind, _, rest = url.partition("://")
+    _, at, host = rest.rpartition("@")
+    return f"{kind}://{'…@' if at else ''}{host.partition('?')[0]}"
+
+
+def _open_s3(opening: Opening) -> Backend:
+    from runstore.places._s3 import S3Backend
+
+    return S3Backend(
+        opening.url,
+        engine=opening.engine,
+        timeout=opening.timeout,
+        options=opening.options,
+    )
+
+
+def _open_memory(opening: Opening) -> Backend:
+    opening.refuse_engine()
+    opening.refuse_options()
+    from runstore.places._memory import MemoryBackend
+
+    return MemoryBackend(opening.url.partition("://")[2], borrowed=opening.borrowed)
+
+
+def _open_local(opening: Opening) -> Backend:
+    opening.refuse_engine()
+    opening.refuse_options()
+    url, path = opening.url, opening.url.partition("://")[2]
+    if not path.startswith("/"):
+        raise SettingsError(
+            f"{url} has no absolute path: write file:///path, or open it by ObjectStore", url
+        )
+    from runstore.places._local import LocalBackend
+
+    return LocalBackend(path, durable=opening.durable)
+
+
+_OURS: dict[str, Opener] = {"file": _open_local, "memory": _open_memory, "s3": _open_s3}
+
+_registered: dict[str, Opener] = {}  # by `register_place`; nothing that would have to be closed
+
+
+@cache
+def _plugin(scheme: str) -> Opener | None:
+    entry = _entries().get(scheme)
+    if entry is None:
+        return None
+    try:
+        return cast("Opener", entry.load())
+    except (ImportError, AttributeError) as exc:
+        package = entry.dist.name if entry.dist is not None else entry.value
+        raise MissingExtraError(
+            f"the plug-in {scheme!r} (runstore.places) of {package} cannot be imported: {exc}. "
+            "Repair or uninstall that package",
+            scheme,
+        ) from exc
+
+
+@cache
+def _entries() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="runstore.places")}
