@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -13,6 +14,7 @@ from runstore.lifetime import (
     Bounded,
     ForkSafeLock,
     Shared,
+    WeakValues,
     at_fork,
     forget_at_fork,
     load_module,
@@ -108,6 +110,32 @@ def test_a_child_has_none_of_its_parents_values_and_frees_none():
     assert in_child(check)
     assert value is shared.get("k", Telling)
     assert parent == os.getpid()
+
+
+def test_no_python_code_runs_when_a_value_ends():
+    """A Ctrl-C that arrived in a callback of a weak reference would be lost."""
+    shared, owners, leases = Shared(), [ForkSafeLock() for _ in range(3)], WeakValues()
+    values = [shared.get(key, _Value) for key in range(3)]
+    for key, value in enumerate(values):
+        leases.put(key, value)
+    run = []
+    sys.setprofile(lambda frame, event, arg: run.append(frame) if event == "call" else None)
+    try:
+        del values, value, owners
+    finally:
+        sys.setprofile(None)
+    assert [] == run
+    assert (0, 0) == (len(shared), len(leases))
+
+
+def test_keys_of_values_that_have_ended_do_not_pile_up():
+    """The dict behind weak values is bounded by twice the number of those that live."""
+    weak, kept = WeakValues(), [_Value() for _ in range(100)]
+    for number in range(10_000):
+        value = kept[number] if number < 100 else _Value()
+        weak.put(number, value)
+    assert len(weak._refs) <= 201
+    assert kept == weak.living()[:100]
 
 
 def test_a_bounded_cache_keeps_the_newest():

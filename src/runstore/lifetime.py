@@ -15,7 +15,15 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
-__all__ = ["Bounded", "ForkSafeLock", "Shared", "at_fork", "forget_at_fork", "load_module"]
+__all__ = [
+    "Bounded",
+    "ForkSafeLock",
+    "Shared",
+    "WeakValues",
+    "at_fork",
+    "forget_at_fork",
+    "load_module",
+]
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -25,7 +33,9 @@ class _Owner(Protocol):
     def forget(self) -> None: ...
 
 
-_owners: "weakref.WeakSet[_Owner]" = weakref.WeakSet()
+# A set of references whose callback is C code: that of a WeakSet is Python code, and a Ctrl-C
+# that arrives in such a callback is lost.
+_owners: "set[weakref.ref[_Owner]]" = set()
 _calls: list[Callable[[], object]] = []
 
 
@@ -37,7 +47,7 @@ def forget_at_fork(owner: _Owner) -> None:
             only the thread that forked. If it has a ``prepare``, that is called in the
             parent before it forks.
     """
-    _owners.add(owner)
+    _owners.add(weakref.ref(owner, _owners.discard))
 
 
 def at_fork(call: Callable[[], object]) -> None:
@@ -45,15 +55,19 @@ def at_fork(call: Callable[[], object]) -> None:
     _calls.append(call)
 
 
+def _living_owners() -> list[_Owner]:
+    return [owner for ref in list(_owners) if (owner := ref()) is not None]
+
+
 def _before() -> None:
-    for owner in list(_owners):
+    for owner in _living_owners():
         prepare = getattr(owner, "prepare", None)
         if prepare is not None:
             prepare()
 
 
 def _in_child() -> None:
-    for owner in list(_owners):
+    for owner in _living_owners():
         owner.forget()
     for call in _calls:
         call()
@@ -119,6 +133,49 @@ class ForkSafeLock:
         self.held = self._kind()
 
 
+class WeakValues(Generic[K, V]):
+    """A dict that does not keep its values alive, and needs no Python code when one of them ends.
+
+    A `weakref.WeakValueDictionary` runs a callback in Python then, and a Ctrl-C that arrives in
+    it is lost. Here the keys of values that have ended are removed when the dict has doubled.
+    Threads that put values under the same key need a lock of their own.
+    """
+
+    def __init__(self) -> None:
+        self._refs: dict[K, weakref.ref[V]] = {}
+        self._most = _FEW_REFS
+
+    def get(self, key: K) -> V | None:
+        """Return the value of *key* if there is one and it lives."""
+        ref = self._refs.get(key)
+        return None if ref is None else ref()
+
+    def put(self, key: K, value: V) -> None:
+        """Let *value* be found under *key* as long as it lives."""
+        self._refs[key] = weakref.ref(value)
+        if len(self._refs) > self._most:
+            for one, ref in list(self._refs.items()):
+                if ref() is None:
+                    self._refs.pop(one, None)
+            self._most = max(_FEW_REFS, 2 * len(self._refs))
+
+    def drop(self, value: V) -> None:
+        """Let *value* be found no more."""
+        for key, ref in list(self._refs.items()):
+            if ref() is value:
+                del self._refs[key]
+
+    def living(self) -> list[V]:
+        """Return the values that live."""
+        return [value for ref in list(self._refs.values()) if (value := ref()) is not None]
+
+    def __len__(self) -> int:
+        return len(self.living())
+
+
+_FEW_REFS = 64
+
+
 class Shared(Generic[K, V]):
     """Values that all who ask with an equal key share, for as long as one of them holds it.
 
@@ -129,13 +186,13 @@ class Shared(Generic[K, V]):
     """
 
     def __init__(self) -> None:
-        self._values: weakref.WeakValueDictionary[K, V] = weakref.WeakValueDictionary()
+        self._values: WeakValues[K, V] = WeakValues()
         self._lock = ForkSafeLock(threading.RLock)  # what is freed meanwhile may come back here
         self._inherited: list[list[V]] = []
         forget_at_fork(self)
 
     def get(self, key: K, make: Callable[[], V]) -> V:
-        """Return the value of *key*; the caller has to hold it.
+        """Return the value of *key*, which lives as long as callers hold it.
 
         Args:
             key: What the value is made from, all of it.
@@ -148,7 +205,8 @@ class Shared(Generic[K, V]):
             with self._lock.held:
                 found = self._values.get(key)
                 if found is None:
-                    found = self._values[key] = made
+                    self._values.put(key, made)
+                    found = made
         return found
 
     def find(self, key: K) -> V | None:
@@ -158,17 +216,15 @@ class Shared(Generic[K, V]):
     def drop(self, value: V) -> None:
         """Let nobody else share *value*; those who hold it may go on with it."""
         with self._lock.held:
-            for key, one in list(self._values.items()):
-                if one is value:
-                    del self._values[key]
+            self._values.drop(value)
 
     def __len__(self) -> int:
         return len(self._values)
 
     def forget(self) -> None:
         """Have no values; in a forked child."""
-        self._inherited.append(list(self._values.values()))
-        self._values = weakref.WeakValueDictionary()
+        self._inherited.append(self._values.living())
+        self._values = WeakValues()
 
 
 class Bounded(Generic[K, V]):

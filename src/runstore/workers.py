@@ -7,7 +7,6 @@ until the store's timeout. These are daemons, and they are told to stop.
 
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -48,7 +47,8 @@ class _Stop:
 
     def __init__(self, outer: "_Stop | None") -> None:
         self._event = threading.Event()
-        self._within: weakref.WeakSet[_Stop] = weakref.WeakSet()
+        self._outer = outer
+        self._within: set[_Stop] = set()
         self._cancels: list[Callable[[], object]] = []
         if outer is not None:
             outer._within.add(self)
@@ -61,6 +61,11 @@ class _Stop:
             cancel()
         for inner in list(self._within):
             inner.now()
+
+    def leave(self) -> None:
+        """Be told of nothing any more."""
+        if self._outer is not None:
+            self._outer._within.discard(self)
 
     def check(self) -> None:
         if self._event.is_set():
@@ -190,20 +195,30 @@ class Workers:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for _ in self._threads:
-            self._tasks.put(None)
-        if error is None:
+        try:
+            for _ in self._threads:
+                self._tasks.put(None)
+            if error is None:
+                self._join()
+                return
+            for future in self._futures:
+                future.cancel()
+            self._stop.now()
+            end = time.monotonic() + PATIENCE
+            for thread in self._threads:
+                if thread.is_alive():  # the interrupt may have come before it started
+                    thread.join(max(0.0, end - time.monotonic()))
+        finally:
+            self._stop.leave()
+
+    def _join(self) -> None:
+        try:
             for thread in self._threads:
                 while thread.is_alive():
                     thread.join(SLICE)
-            return
-        for future in self._futures:
-            future.cancel()
-        self._stop.now()
-        end = time.monotonic() + PATIENCE
-        for thread in self._threads:
-            if thread.is_alive():  # the interrupt may have come before it started
-                thread.join(max(0.0, end - time.monotonic()))
+        except BaseException:  # Ctrl-C
+            self._stop.now()
+            raise
 
     def _work(self) -> None:
         _here.stop = self._stop

@@ -5,13 +5,14 @@ address that names them. They are not here: this room holds no secret, just the 
 """
 
 import secrets
-import weakref
 from typing import Any
+
+from runstore.lifetime import WeakValues
 
 __all__ = ["CredentialsKey", "is_of_this_process", "known_key"]
 
 _MARK = secrets.token_hex(8)  # of this process and its forks
-_known: "weakref.WeakValueDictionary[str, CredentialsKey]" = weakref.WeakValueDictionary()
+_known: "WeakValues[str, CredentialsKey]" = WeakValues()
 
 
 class CredentialsKey(str):
@@ -27,7 +28,7 @@ class CredentialsKey(str):
     def new(cls) -> "CredentialsKey":
         """Return a key that nobody has."""
         key = cls(f"{_MARK}{secrets.token_hex(16)}")
-        _known[str(key)] = key
+        _known.put(str(key), key)
         return key
 
     def __copy__(self) -> "CredentialsKey":
@@ -41,7 +42,7 @@ class CredentialsKey(str):
 
 
 def _arrived(text: str) -> str:
-    return _known.get(text, text)
+    return _known.get(text) or text
 
 
 def known_key(text: str) -> CredentialsKey | None:
