@@ -6,9 +6,9 @@ by one look at a file whether it may still write.
 """
 
 import atexit
-import contextlib
 import functools
 import hashlib
+import logging
 import os
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from runstore.lifetime import at_fork
 __all__ = ["Sign", "Watch", "process_space"]
 
 _LENGTH = 16  # bytes of what was given up
+_log = logging.getLogger("runstore.signs")
 
 
 @functools.cache
@@ -34,7 +35,7 @@ class Sign:
     """A sign of this process.
 
     Raises:
-        OSError: There is no room for temporary files.
+        OSError: No temporary file can be made.
     """
 
     def __init__(self) -> None:
@@ -43,19 +44,45 @@ class Sign:
         fd, self.path = tempfile.mkstemp(prefix=f"{os.getpid()}-", dir=_folder.path())
         os.close(fd)
 
-    def add(self, key: str) -> None:
-        """Record that what *key* names was given up."""
-        with contextlib.suppress(FileNotFoundError):
+    def add(self, key: str) -> bool:
+        """Record that what *key* names was given up.
+
+        If that fails, as without a free descriptor or on a full disk, the sign is removed: to
+        refuse other processes too much is better than to let them write too late.
+
+        Returns:
+            Whether it was recorded; if not, the sign is gone.
+        """
+        try:
             fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
             try:
                 os.write(fd, _digest(key))
             finally:
                 os.close(fd)
+        except FileNotFoundError:
+            return False
+        except OSError as exc:
+            _log.warning(
+                "%s: it cannot be recorded that a call was given up (%s). Processes that stages "
+                "of this run have started can no longer write",
+                self.path,
+                exc.strerror or exc,
+            )
+            self.remove()
+            return False
+        return True
 
     def remove(self) -> None:
         """Record that all of it is over."""
-        with contextlib.suppress(FileNotFoundError):
-            Path(self.path).unlink()
+        try:
+            Path(self.path).unlink(missing_ok=True)
+        except OSError as exc:
+            _log.warning(
+                "%s cannot be removed (%s). Until this process ends, processes that stages of a "
+                "finished run have left can still write",
+                self.path,
+                exc.strerror or exc,
+            )
 
 
 class Watch:
@@ -93,13 +120,14 @@ def _digest(key: str) -> bytes:
 
 
 class _Folder:
-    """The folder of this process's signs; made with the first one, gone with the process."""
+    """The folder of this process's signs; removed when the process ends."""
 
     def __init__(self) -> None:
         self._path: str | None = None
 
     def path(self) -> str:
-        if self._path is None:
+        # A cleaner of temporary files may have removed it.
+        if self._path is None or not os.path.isdir(self._path):  # noqa: PTH112 - never raises
             import tempfile
 
             self._path = tempfile.mkdtemp(prefix="runstore-signs-")
@@ -107,7 +135,7 @@ class _Folder:
         return self._path
 
     def forget(self) -> None:
-        """Have none; in a forked child, which leaves its parent's alone."""
+        """Begin without a folder; in a forked child, which leaves its parent's alone."""
         self._path = None
 
 

@@ -3,8 +3,11 @@
 import gc
 import os
 import pickle
+import resource
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,7 @@ from runstore.context import (
     revoke,
 )
 from runstore.errors import StaleRunError
+from runstore.signs import Watch
 
 
 @pytest.fixture
@@ -198,9 +202,50 @@ def test_a_view_kept_for_several_runs_writes_in_each(leased, run):
     other = leased.leased(attempt(run, 2))
     leased.lease.revoke("it failed")
     bind(left.put, other)("x", 1)
-    arrived = pickle.loads(pickle.dumps(left))
-    arrived.put("x", 2)  # outside of any context, and made anew there
-    assert 2 == left.get("x")
+    assert 1 == left.get("x")
+
+
+def test_a_pickled_view_is_over_with_its_attempt(leased):
+    """A view that a stage has made and that crosses by pickle can write as long as the attempt."""
+    from runstore import ObjectStore
+
+    view = bind(ObjectStore.from_address(leased.store).at, leased)(namespace="ns", run="r")
+    arrived = pickle.loads(pickle.dumps(view))
+    arrived.put("x", 1)
+    leased.lease.revoke("it failed")
+    for late in (arrived, pickle.loads(pickle.dumps(view))):
+        with pytest.raises(StaleRunError):
+            late.put("x", 2)
+    by_hand = ObjectStore.from_address(leased.store).at(namespace="ns", run="r")
+    pickle.loads(pickle.dumps(by_hand)).put("x", 3)
+    assert 3 == view.get("x")
+
+
+@pytest.mark.parametrize("fault", ["no descriptor", "no folder"])
+def test_a_sign_that_cannot_be_written_stops_other_processes(run, fault):
+    """Revoking never fails: where it cannot be recorded, the other processes are refused all."""
+    lease, other = attempt(run), attempt(run, 2)
+    pickle.dumps(lease)
+    path = run._sign.path
+    watch = Watch(path)
+    assert not watch.is_over(other.key)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    try:
+        if fault == "no folder":
+            shutil.rmtree(Path(path).parent)
+        else:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+        lease.revoke("it failed")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert watch.is_over(other.key)
+    assert ("it failed", None) == (lease.revoked, other.revoked)
+    with_sign = Lease(os.urandom(8).hex(), "a later run")
+    pickle.dumps(with_sign)
+    assert with_sign._sign is not None
+    with_sign.revoke("the test is over")
 
 
 @pytest.mark.parametrize("way", ["python", "json"])

@@ -66,6 +66,24 @@ def test_a_retry_wins(pool: Any, store: ObjectStore, tmp_path: Path) -> None:
     assert ["new", "new"] == [view.get("x"), view.get("x", scope="namespace")]
 
 
+def test_a_child_of_a_worker_process(method: str, store: ObjectStore, tmp_path: Path) -> None:
+    """A process that a stage has started in a worker process is refused with the attempt, too."""
+
+    def stage() -> str:
+        if leftovers.attempt() == 1:
+            context = multiprocessing.get_context(method)
+            context.Process(target=bind(leftovers.try_to_put), args=(tmp_path,)).start()
+            raise ConnectionError("try again")
+        leftovers.put_new()
+        (tmp_path / "go").write_text("go")
+        return leftovers.await_file(tmp_path / "told")
+
+    options = {"mode": "processes", "workers": 1}
+    flow = leftovers.flow(stage, retries=1)
+    told = run_workflow(flow, run="r1", store=store, executor_options=options).result
+    assert [True, True] == refused(told, "was given up")
+
+
 def test_a_finished_run_stays_as_it_is(pool: Any, store: ObjectStore, tmp_path: Path) -> None:
     """Neither a task that is at work, nor a bound function that comes later, writes into it."""
     before = signs()

@@ -77,6 +77,24 @@ def test_nothing_is_deleted_under_a_revoked_lease(backend, lease):
     assert b"old" == bytes(leased.get("ns/r/x")[0])
 
 
+def test_deleting_many_stops_when_the_lease_is_revoked(backend, lease, monkeypatch):
+    """What is left of a long delete is not deleted: the next attempt may have put it anew."""
+    keys = [f"ns/r/x{number:04}" for number in range(1100)]
+    removed = []
+
+    def delete_some(wanted, *, missing_ok=False):
+        removed.extend(wanted)
+        lease.revoke("it failed", patience=0)
+        return {}
+
+    monkeypatch.setattr(backend, "delete_many", delete_some)
+    with pytest.raises(StaleRunError):
+        LeasedBackend(backend, lease).delete_many(keys, missing_ok=True)
+    assert keys[: len(removed)] == removed
+    assert len(removed) == (16 if backend.guarantees.mapped else 1000)
+    assert 0 == len(lease._writes)
+
+
 def test_every_method_that_writes_asks():
     """A method that a backend gets one day is either a read or asks the lease."""
     methods = {

@@ -16,10 +16,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
-from weakref import WeakValueDictionary
 
 from runstore.errors import StaleRunError
-from runstore.lifetime import forget_at_fork
+from runstore.lifetime import WeakValues, forget_at_fork
 from runstore.signs import Sign, Watch, process_space
 
 __all__ = ["Lease", "attempt_key", "known_lease", "revoke"]
@@ -139,8 +138,8 @@ class Lease:
             if root is self:
                 root._sign = None
                 sign.remove()
-            else:
-                sign.add(self.key)
+            elif not sign.add(self.key):
+                root._sign = None
 
     def _leave_sign(self) -> None:
         """Leave a sign for the processes that this lease goes to, if it is at home here."""
@@ -205,30 +204,31 @@ class _Known:
     """
 
     def __init__(self) -> None:
-        self.leases: WeakValueDictionary[str, Lease] = WeakValueDictionary()
+        self.leases: WeakValues[str, Lease] = WeakValues()
         self._revoked: deque[Lease] = deque(maxlen=_REMEMBERED)
         self.forget()
         forget_at_fork(self)
 
     def prepare(self) -> None:
         """Before a fork, leave the signs that the child will look at."""
-        for lease in list(self.leases.values()):
+        for lease in self.leases.living():
             lease._leave_sign()
 
     def forget(self) -> None:
         """Start anew in a forked child: another home, no lock held, no write under way."""
-        # What it has inherited is its parent's to revoke; it sees that by the sign.
+        # Its parent revokes what it has inherited. Nobody tells the child, which looks at the sign.
         self.lock = threading.RLock()
         self.home = secrets.token_hex(8)
-        for lease in list(self.leases.values()):
+        for lease in self.leases.living():
             lease._writes = set()
             lease._sign = None
+            lease.told = False
             if lease._sign_at is not None and lease._watch is None:
                 lease._look_for_sign(lease._sign_at)
 
     def add(self, lease: Lease) -> None:
         with self.lock:
-            self.leases[lease.key] = lease
+            self.leases.put(lease.key, lease)
 
     def remember(self, lease: Lease) -> None:
         self._revoked.append(lease)

@@ -84,9 +84,9 @@ class LocalExecutor:
         with self._lock:
             if self._closed:
                 raise InvalidRequestError(f"{call.label} was not started: the executor is closed")
-            self._open_calls += 1
-            if len(self._team) < min(self._slots, self._open_calls):
+            if len(self._team) < min(self._slots, self._open_calls + 1):
                 self._hire()
+            self._open_calls += 1
             self._orders.put((call, future))
         return future
 
@@ -157,8 +157,8 @@ class LocalExecutor:
             name=f"runstore local {len(self._team)}",
             daemon=True,
         )
-        self._team.append((thread, worker))
         thread.start()
+        self._team.append((thread, worker))
 
     def _supervise(self, worker: _Worker) -> None:
         while (order := self._orders.get()) is not None:
@@ -167,10 +167,12 @@ class LocalExecutor:
                 try:
                     result = worker.run(call)
                 except BaseException as exc:  # noqa: BLE001 - a stage's own error, for who waits
-                    if call.lease is not None:
-                        call.lease.revoke(given_up(exc))
-                    self._settled()
-                    future.set_exception(exc)
+                    try:
+                        if call.lease is not None:
+                            call.lease.revoke(given_up(exc))
+                    finally:
+                        self._settled()
+                        future.set_exception(exc)
                 else:
                     self._settled()
                     future.set_result(result)

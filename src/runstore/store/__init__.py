@@ -336,12 +336,11 @@ class ObjectStore(Verbs):
 
 
 class StoreView(Verbs):
-    """The verbs of a store on one namespace and run; what `ObjectStore.at` gives.
+    """The verbs of a store on one namespace and run; what `ObjectStore.at` returns.
 
-    One that a stage has made writes as long as its attempt may, also where there is no context.
+    A view that a stage has made can write as long as the stage's attempt can, also in a thread
+    or process without a context.
     """
-
-    _lease: Lease | None = None  # for those that an earlier version has pickled
 
     def __init__(self, store: ObjectStore, namespace: str, run: str | None) -> None:
         check_instance("StoreView", "store", store, ObjectStore, "an ObjectStore")
@@ -359,7 +358,8 @@ class StoreView(Verbs):
         return Target(self.store._objects, self.namespace, self.run, lease=lease)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return StoreView, (self.store, self.namespace, self.run)
+        state = None if self._lease is None else {"_lease": self._lease}
+        return StoreView, (self.store, self.namespace, self.run), state
 
     def __repr__(self) -> str:
         return f"{self.store!r}.at(namespace={self.namespace!r}, run={self.run!r})"

@@ -11,6 +11,9 @@ from runstore.store._objects import Objects
 
 __all__ = ["LeasedBackend", "leased"]
 
+# Keys that are deleted between two looks at the lease: whoever revokes it waits for these.
+_AT_ONCE_NEAR, _AT_ONCE_FAR = 16, 1000  # one request of S3
+
 
 class LeasedBackend(Wrapper):
     """A backend whose writes need a lease; everything else is the backend's own.
@@ -70,13 +73,18 @@ class LeasedBackend(Wrapper):
     def delete_many(
         self, keys: Iterable[str], *, missing_ok: bool = False
     ) -> dict[str, RunStoreError]:
-        """See `runstore.places.Backend.delete_many`."""
-        write = object()
-        self._lease.begin(write)
-        try:
-            return self._backend.delete_many(keys, missing_ok=missing_ok)
-        finally:
-            self._lease.end(write)
+        """See `runstore.places.Backend.delete_many`; the lease is asked before each batch."""
+        wanted, errors = list(dict.fromkeys(keys)), dict[str, RunStoreError]()
+        at_once = _AT_ONCE_NEAR if self.guarantees.mapped else _AT_ONCE_FAR
+        for start in range(0, len(wanted), at_once):
+            write = object()
+            self._lease.begin(write)
+            try:
+                batch = wanted[start : start + at_once]
+                errors |= self._backend.delete_many(batch, missing_ok=missing_ok)
+            finally:
+                self._lease.end(write)
+        return errors
 
     def _last_look(self, write: object) -> Iterator[Buffer]:
         """Yield nothing; raise where a write must not be published."""
