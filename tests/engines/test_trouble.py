@@ -90,6 +90,25 @@ def test_result_that_cannot_be_pickled(engine: Any) -> None:
     assert isinstance(caught.value.__cause__, UnsupportedValueError)
 
 
+class OnlyThere:
+    """A value that the process of the tests cannot unpickle."""
+
+    def __init__(self) -> None:
+        self.state = 1
+
+    def __setstate__(self, state: dict[str, int]) -> None:
+        if "TEST_UNPICKLED_HERE" in os.environ:
+            raise KeyError("not here")
+
+
+def test_result_that_cannot_be_unpickled_here(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error of its own code is told as what it is, and not as the loss of a worker."""
+    monkeypatch.setenv("TEST_UNPICKLED_HERE", "set after the workers have started")
+    flow = workflow("w", [{"name": "a", "target": OnlyThere}])
+    with pytest.raises(UnsupportedValueError, match=r"unpickled here \(KeyError: 'not here'\)"):
+        engine(flow)
+
+
 class Unlucky(Exception):
     """An error that cannot be rebuilt from its arguments."""
 
@@ -203,6 +222,38 @@ def test_no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             executor_options={"address": "tcp://127.0.0.1:9"},
         )
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.slow  # a timeout, and the time that code is given to stop
+@pytest.mark.xdist_group("dask")
+def test_a_call_that_cannot_be_stopped_does_not_hold_up_the_run(tmp_path: Path) -> None:
+    """On a worker without a nanny, a stage that ignores its timeout fails, and the run ends."""
+    import distributed
+
+    go, done = tmp_path / "go", tmp_path / "done"
+
+    def ignores() -> None:
+        while not go.exists():
+            with contextlib.suppress(BaseException):
+                time.sleep(0.05)
+        done.touch()
+
+    stage = {"name": "a", "target": ignores, "timeout": 0.2}
+    where = {"n_workers": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(silence_logs=logging.CRITICAL, **where) as cluster:
+        try:
+            with pytest.raises(StageError, match="it cannot be stopped and goes on"):
+                run_workflow(
+                    workflow("w", [stage]),
+                    store=tmp_path / "store",
+                    executor="dask",
+                    executor_options={"address": cluster.scheduler_address},
+                )
+            assert not done.exists()
+        finally:
+            go.touch()
+        while not done.exists():
+            time.sleep(0.05)
 
 
 def hold(flag: Path) -> None:

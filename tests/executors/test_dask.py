@@ -1,10 +1,14 @@
 """Dask keeps the contract of executors, on a cluster that outlives the runs."""
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runstore.executors import Executor, open_executor
+from runstore.executors._dask_workers import DaskWorkers
 from runstore.testing.executors import ExecutorTests
 
 
@@ -17,3 +21,22 @@ class TestDask(ExecutorTests):
         """Two workers of one thread."""
         with open_executor("dask", {"address": dask_cluster}) as executor:
             yield executor
+
+
+@pytest.mark.slow  # it starts workers of its own
+@pytest.mark.xdist_group("dask")
+def test_an_interrupt_while_workers_start_ends_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C does not reach workers of one's own, so the executor ends them and their folder."""
+    begun: list[tuple[subprocess.Popen[bytes] | None, str]] = []
+
+    def interrupted(self: DaskWorkers, client: Any) -> None:
+        begun.append((self._process, self._folder))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DaskWorkers, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt), open_executor("dask", {"workers": 1}) as executor:
+        executor.start({})
+    ((process, folder),) = begun
+    assert process is not None
+    assert process.returncode is not None
+    assert not Path(folder).exists()

@@ -139,6 +139,32 @@ def test_remote_traceback_is_shown(process: LocalExecutor) -> None:
     assert "invalid literal" in traceback_text(error)
 
 
+def test_a_call_may_close_its_output(process: LocalExecutor) -> None:
+    """A stage that closes or replaces sys.stdout gives its result nevertheless."""
+
+    def closes(name: str) -> int:
+        getattr(sys, name).close()
+        return os.getpid()
+
+    def replaces(name: str) -> int:
+        setattr(sys, name, object())
+        return os.getpid()
+
+    calls = [(do, name) for do in (closes, replaces) for name in ("stdout", "stderr")]
+    found = [process.submit(Call(do, (name,))).result() for do, name in calls]
+    assert 1 == len(set(found))
+
+
+def test_a_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the call and the reason."""
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with (
+        LocalExecutor("processes", 1) as executor,
+        pytest.raises(WorkflowError, match=r"the call was not started: no process .*No such file"),
+    ):
+        executor.submit(Call(abs, (1,))).result()
+
+
 def test_output_is_the_callers(tmp_path: Path) -> None:
     """What a call prints in a process comes out where the caller's output goes, in order."""
     script = tmp_path / "script.py"

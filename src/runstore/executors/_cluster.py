@@ -23,7 +23,7 @@ from runstore.executors._base import Call
 from runstore.executors._folder import beside_of, state_of
 from runstore.executors._remote import Order, Slot, in_brief
 
-__all__ = ["ClusterExecutor", "Held", "Pending"]
+__all__ = ["ClusterExecutor", "Held", "Pending", "not_unpickled"]
 
 
 class Held:
@@ -33,6 +33,14 @@ class Held:
 
     def __init__(self, ref: Any) -> None:
         self.ref = ref
+
+
+def not_unpickled(error: Exception) -> UnsupportedValueError:
+    """Return the error for a result that cannot be unpickled in this process."""
+    return UnsupportedValueError(
+        f"the result of the last stage cannot be unpickled here ({type(error).__name__}: {error}): "
+        "put it into the object_store and return its name"
+    )
 
 
 class Pending(Future[Any]):
@@ -96,11 +104,11 @@ class ClusterExecutor(ABC):
 
     @abstractmethod
     def _connect(self) -> None:
-        """Start or reach the engine."""
+        """Start or reach the engine; if that fails, `_disconnect` follows."""
 
     @abstractmethod
     def _disconnect(self, *, kill: bool) -> None:
-        """Let go of the engine."""
+        """Let go of the engine, as far as it was reached."""
 
     @abstractmethod
     def _check(self, label: str, needs: Mapping[str, float]) -> None:
@@ -212,7 +220,11 @@ class ClusterExecutor(ABC):
             if self._closed:
                 raise InvalidRequestError(f"{label} was not started: the executor is closed")
             if not self._connected:
-                self._connect()
+                try:
+                    self._connect()
+                except BaseException:  # also Ctrl-C: workers of our own do not hear of it
+                    self._disconnect(kill=True)
+                    raise
                 self._connected = True
 
     def _settled(self, future: Future[Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from runstore.context import Lease, revoke
 from runstore.errors import ExecutorUnavailableError, InvalidRequestError, WorkflowError
 from runstore.executors._base import check_count
-from runstore.executors._cluster import ClusterExecutor, Pending
+from runstore.executors._cluster import ClusterExecutor, Pending, not_unpickled
 from runstore.executors._dask_tasks import on_worker, running, stop, topic
 from runstore.executors._dask_workers import DaskWorkers
 from runstore.executors._failures import timed_out, unpack
@@ -113,8 +113,6 @@ class DaskExecutor(ClusterExecutor):
             except AssertionError:  # Dask's own, if a worker joins during its first message
                 client = connect(address, timeout=_CONNECT)
         except (OSError, ValueError, ImportError) as exc:
-            if self._workers is not None:
-                self._workers.stop(kill=True)
             raise ExecutorUnavailableError(
                 f"no Dask scheduler answers at {address!r} within {_CONNECT:g} s "
                 f"({type(exc).__name__}: {exc}): check that it runs and the address, as in "
@@ -125,11 +123,7 @@ class DaskExecutor(ClusterExecutor):
         self._client = client
         self._lend_thread()
         if self._workers is not None:
-            try:
-                self._workers.wait(client)
-            except ExecutorUnavailableError:
-                self._disconnect(kill=True)
-                raise
+            self._workers.wait(client)
 
     def _disconnect(self, *, kill: bool) -> None:
         if self._client is not None:
@@ -204,6 +198,8 @@ class DaskExecutor(ClusterExecutor):
                 f"a result could not be brought from Dask ({type(exc).__name__}: {exc}): the "
                 "scheduler went away, or all workers that had it"
             ) from exc
+        except Exception as exc:  # the unpickling of a user's value is the user's code
+            raise not_unpickled(exc) from exc
         return values
 
     def _revoke(self, pending: Sequence[Pending], *, kill: bool) -> None:
@@ -237,7 +233,7 @@ class DaskExecutor(ClusterExecutor):
                 self._client.run(revoke, [lease.key for lease in leases], reason)
 
     def _let_finish(self) -> None:
-        """Wait for calls that were given up while they ran."""
+        """Wait for calls that were given up while they ran and can still be stopped."""
         if self._workers is not None:
             return
         with contextlib.suppress(OSError, TimeoutError):  # the scheduler is gone

@@ -16,12 +16,12 @@ _LAST_WORDS = 0.5  # seconds for a message to leave a worker that is about to di
 
 
 def topic(owner: str) -> str:
-    """Name the topic on which workers tell an executor of calls that are deaf."""
+    """Return the topic on which workers report calls that ignored their timeout."""
     return f"runstore-{owner}"
 
 
-_threads: dict[int, str] = {}  # threads that run a call, and whose it is
-_threads_lock = ForkSafeLock()
+_calls: dict[int, Order] = {}  # by the thread that runs it
+_calls_lock = ForkSafeLock()
 
 
 def on_worker(order: Order, *values: Any) -> Any:
@@ -29,19 +29,20 @@ def on_worker(order: Order, *values: Any) -> Any:
     import distributed
 
     thread = threading.get_ident()
-    with _threads_lock.held:
-        _threads[thread] = order.owner
+    with _calls_lock.held:
+        _calls[thread] = order
     try:
         return perform(order, values, partial(_give_up, distributed.get_worker(), order))
     finally:
-        with _threads_lock.held:
-            del _threads[thread]
+        with _calls_lock.held:
+            del _calls[thread]
         calm(thread)
 
 
 def _give_up(worker: Any, order: Order) -> None:
-    """End a call that is deaf to its timeout: say so, and kill the worker if it is brought back."""
+    """Report a call that ignored its timeout; kill its worker if a nanny starts another."""
     killed = worker.nanny is not None
+    order.abandoned = True
     worker.log_event(topic(order.owner), {"call": order.number, "killed": killed})
     if killed:
         time.sleep(_LAST_WORDS)
@@ -49,15 +50,15 @@ def _give_up(worker: Any, order: Order) -> None:
 
 
 def running(owner: str) -> int:
-    """Return how many calls of *owner* run in this process."""
-    return list(_threads.values()).count(owner)
+    """Return how many calls of *owner* run in this process, but for those that were abandoned."""
+    return sum(order.owner == owner and not order.abandoned for order in list(_calls.values()))
 
 
 def stop(owner: str, dask_worker: Any) -> None:
-    """Interrupt the calls of *owner*, and kill the worker if they are deaf to it."""
-    with _threads_lock.held:
-        for thread, whose in _threads.items():
-            if whose == owner:
+    """Interrupt the calls of *owner*; kill the worker if they ignore it and it has a nanny."""
+    with _calls_lock.held:
+        for thread, order in _calls.items():
+            if order.owner == owner:
                 interrupt(thread)
     if dask_worker.nanny is not None and running(owner):
         threading.Thread(target=_kill_for, args=(owner,), daemon=True).start()

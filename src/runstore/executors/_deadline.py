@@ -102,7 +102,8 @@ class deadline(AbstractContextManager["deadline"]):  # noqa: N801 - used like a 
         try:
             with self._lock:
                 self._ended.set()
-        finally:  # the interruption may arrive just here
+        finally:  # the interruption may arrive just here, before the end is noted
+            self._ended.set()
             self._code.over()
         if self._expired:
             raise ExpiredError

@@ -102,7 +102,13 @@ class ProcessWorker:
             if self._closed:
                 raise InvalidRequestError(f"{call.label} was not started: the executor is closed")
             if self._child is None:
-                self._child = _Child(self._import_path)
+                try:
+                    self._child = _Child(self._import_path)
+                except OSError as exc:  # no memory, no process or no descriptor is left
+                    raise WorkflowError(
+                        f"{call.label} was not started: no process could be started for it "
+                        f"({sys.executable}: {exc.strerror or exc})"
+                    ) from exc
             child = self._child
         if not child.ready:
             try:

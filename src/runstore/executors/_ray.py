@@ -19,7 +19,7 @@ from runstore.errors import (
     WorkflowError,
 )
 from runstore.executors._base import check_count
-from runstore.executors._cluster import ClusterExecutor, Pending
+from runstore.executors._cluster import ClusterExecutor, Pending, not_unpickled
 from runstore.executors._failures import Failure, pack, timed_out, unpack
 from runstore.executors._ray_connection import connect, disconnect
 from runstore.executors._remote import FailedError, Order, perform
@@ -176,6 +176,9 @@ class RayExecutor(ClusterExecutor):
         try:
             return _own(ray.get(refs))
         except ray.exceptions.RayError as exc:
+            cause = getattr(exc, "client_exc", None)
+            if isinstance(cause, Exception):  # raised here, by the unpickling of a user's value
+                raise not_unpickled(cause) from cause
             raise WorkflowError(
                 f"a result is lost with the node of Ray that had it: {exc}"
             ) from exc
@@ -262,7 +265,7 @@ def _on_worker(order: Order, *values: Any) -> tuple[Failure | None, Any]:
 
 
 def _give_up(key: str) -> None:
-    """Kill the worker of a call that is deaf to its timeout; Ray's next try finds the note."""
+    """Kill the worker of a call that ignored its timeout; Ray's next try finds the note."""
     from ray.experimental.internal_kv import _internal_kv_put
 
     _internal_kv_put(key, b"timeout")

@@ -70,8 +70,12 @@ def _started(ray: Any, address: str | None, own: Mapping[str, Any]) -> Any:
         more = {"_temp_dir": _folder, **own}
     try:
         return ray.init(address=address or "local", logging_level=logging.ERROR, **more)
-    except (OSError, RuntimeError, ValueError) as exc:  # among them ConnectionError
+    except BaseException as exc:
+        ray.shutdown()  # of what it has started so far
         shutil.rmtree(_folder, ignore_errors=True)
+        _folder = ""
+        if not isinstance(exc, (OSError, RuntimeError, ValueError)):  # among them ConnectionError
+            raise
         if address is None:
             what = "no Ray cluster could be started on this machine"
             way = "free memory and processes, or use executor='local'"

@@ -1,6 +1,7 @@
 """What a worker of a cluster does with a call: the side of `_cluster.py` that runs there."""
 
 import contextlib
+import io
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
@@ -44,6 +45,8 @@ class Order:
         self.folders = folders
         self.owner = owner
         self.lease = lease
+        self.abandoned = False
+        """Whether it ignored its timeout, where it runs, and cannot be stopped."""
 
     def __repr__(self) -> str:
         return f"<{self.label}>"
@@ -68,7 +71,7 @@ def perform(
     Args:
         order: What to call.
         values: What stands for its slots.
-        give_up: Called in another thread if the call is deaf to its timeout.
+        give_up: Called in another thread if the call ignores its timeout.
         told: Whether the engine tells this process in time that the call was given up.
 
     Raises:
@@ -124,10 +127,23 @@ def _filled(arg: Any, values: tuple[Any, ...]) -> Any:
 
 
 class _Nowhere:
-    """A file that forgets what is written to it."""
+    """A file that keeps nothing of what is written to it."""
 
     def write(self, data: Any) -> int:
         return len(data)
+
+
+class _TooLongError(Exception):
+    """More was written to a `_Short` than it takes."""
+
+
+class _Short(io.BytesIO):
+    """A file that takes `_BRIEF` bytes."""
+
+    def write(self, data: Any) -> int:
+        if self.tell() + memoryview(data).nbytes > _BRIEF:
+            raise _TooLongError
+        return super().write(data)
 
 
 def _check_pickles(label: str, result: object) -> None:
@@ -150,5 +166,9 @@ def _check_pickles(label: str, result: object) -> None:
 
 def in_brief(items: list[Any]) -> tuple[int, bytes | None]:
     """Return how many items there are and, if they are small, what they are."""
-    pickled = by_value.dumps(items)
-    return len(items), pickled if len(pickled) <= _BRIEF else None
+    with _Short() as file:
+        try:
+            by_value.Pickler(file).dump(items)  # no further than that: they may be huge
+        except _TooLongError:
+            return len(items), None
+        return len(items), file.getvalue()

@@ -4,6 +4,7 @@ It is started with `python -c`, not forked and not by `multiprocessing`, so it
 never imports the caller's ``__main__``: a script needs no guard to use it.
 """
 
+import contextlib
 import os
 import pickle
 import signal
@@ -43,8 +44,9 @@ def serve(fd: int) -> None:
         kind, content = Context().run(_outcome, payload, pipe)
         del payload
         for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()  # should the process be killed later, this is not lost
+            # Should the process be killed later, this is not lost. The stage may have closed it.
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                stream.flush()
         busy.clear()
         try:
             pipe.send_bytes(kind)
