@@ -329,6 +329,21 @@ def test_a_run_that_ends_inside_a_bound_call_does_not_come_back(ctx):
     assert current() is None
 
 
+def test_the_body_of_a_for_loop_stays_out_of_an_existing_run(ctx):
+    """The same for a generator that enters an existing context."""
+
+    def enters_it():
+        with use_run_context(ctx):
+            yield current()
+            yield current()
+
+    assert [("r", None), ("r", None)] == [(item, current()) for item in enters_it()]
+    with run_context(run="outer"):
+        assert [("r", "outer"), ("r", "outer")] == [(item, current()) for item in enters_it()]
+    decorated = use_run_context(ctx)(generator)
+    assert {("r", None)} == {(item, current()) for item in decorated()}
+
+
 def test_the_body_of_a_for_loop_stays_in_its_run():
     """A plain generator that enters a run does not put the loop over it into that run."""
     with run_context(run="outer"):

@@ -26,6 +26,7 @@ from runstore import format as containers
 from runstore.errors import (
     CorruptObjectError,
     RunStoreError,
+    SettingsError,
     UnsafePickleError,
     UnsupportedFormatError,
     UnsupportedValueError,
@@ -440,6 +441,15 @@ def test_what_decompresses_to_too_much_is_refused(denying, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setenv("RUNSTORE_MAX_DECODED", "100000")
             assert rows == len(denying.get(name))
+
+
+@pytest.mark.parametrize("limit", ["nan", "inf", "0.5", "-1", "many"])
+def test_a_limit_that_is_none_is_refused(denying, monkeypatch, limit):
+    """RUNSTORE_MAX_DECODED is a number from 1, as the setting is: nothing else turns it off."""
+    denying.put("x", 1)
+    monkeypatch.setenv("RUNSTORE_MAX_DECODED", limit)
+    with pytest.raises(SettingsError, match=f"RUNSTORE_MAX_DECODED must be .*not '{limit}'"):
+        denying.put("x", _packed(8 << 20), compression="zstd")
 
 
 def test_nothing_is_put_that_would_not_be_read(denying):

@@ -147,9 +147,9 @@ def test_a_record_without_a_zone_is_listed_beside_others(disk, tmp_path):
 
 def test_fields_of_a_newer_runstore_are_passed_over(disk, tmp_path):
     """A record with more fields than are known here is read."""
-    run = recorded(disk, "r1", stages=(StageRecord(name="s"),))
+    run = recorded(disk, "r1", stages=(StageRecord(name="s"),), runner=this_process())
     document = json.loads(file_of(tmp_path, "r1").read_text())
-    document["lineage"] = document["stages"][0]["read"] = ["x"]
+    document["lineage"] = document["stages"][0]["read"] = document["runner"]["cores"] = ["x"]
     del document["digest"]
     file_of(tmp_path, "r1").write_text(json.dumps(document))
     assert run == disk.read_run("r1", namespace="dev")

@@ -225,6 +225,26 @@ def test_interrupt_is_recorded(
     assert "interrupted" == stored.stages[0].error
 
 
+@pytest.mark.parametrize("written", [True, False])
+def test_interrupt_of_the_first_record(
+    written: bool, threads: Any, flow: Any, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the record is written first leaves no record, or one that says failed."""
+    write = ObjectStore.write_run
+
+    def interrupted(self: Any, run: Any, **how: Any) -> None:
+        monkeypatch.setattr(ObjectStore, "write_run", write)
+        if written:
+            write(self, run, **how)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ObjectStore, "write_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        threads(flow(a=dict), run="r1")
+    states = [(run.state, run.error) for run in ObjectStore(str(store)).runs()]
+    assert states == ([("failed", "interrupted")] if written else [])
+
+
 @pytest.mark.parametrize("mode", ["threads", "processes"])
 def test_ctrl_c(mode: str, tmp_path: Path, store: Path) -> None:
     """Ctrl-C during a stage ends the program at once and its processes with it."""

@@ -2,15 +2,15 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar
 
 from runstore.arguments import check_instance, check_keys, check_nested, check_text, unfit
 from runstore.context._address import address_of, check_store, default_namespace
 from runstore.context._entering import entering
-from runstore.context._entries import Entry, current_entry, enter, leave, leave_last
+from runstore.context._entries import Entry, current_entry, enter, leave_last
 from runstore.context._models import (
     Metadata,
     Stage,
@@ -79,16 +79,29 @@ def use_run_context(ctx: WorkflowRunContext) -> AbstractContextManager[WorkflowR
         InvalidRequestError: *ctx* is no context.
     """
     check_instance("use_run_context", "ctx", ctx, WorkflowRunContext, "a WorkflowRunContext")
-    return _using(ctx)
+    return _Using(ctx)
 
 
-@contextmanager
-def _using(ctx: WorkflowRunContext) -> Iterator[WorkflowRunContext]:
-    entry = enter(Entry(ctx))
-    try:
-        yield ctx
-    finally:
-        leave(entry)
+class _Using(AbstractContextManager[WorkflowRunContext]):
+    """Enters an existing context, in as many threads, tasks and generators as use it at once."""
+
+    def __init__(self, ctx: WorkflowRunContext) -> None:
+        self._ctx = ctx
+
+    def __enter__(self) -> WorkflowRunContext:
+        return enter(Entry(self._ctx, self, sys._getframe(1))).ctx
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        leave_last(self, sys._getframe(1))
+
+    def __call__(self, function: F) -> F:
+        """Decorate *function*: every call of it runs in the context."""
+        return entering(function, lambda: self._ctx)
 
 
 class run_context:  # noqa: N801 - used like a function: a context manager and a decorator

@@ -1,5 +1,6 @@
 """Bytes that were read to the value they stand for: by the codec they name, under the policy."""
 
+import math
 import os
 import sys
 from functools import partial
@@ -44,9 +45,12 @@ def _max_decoded() -> float | None:
 
         return current_settings().max_decoded
     try:
-        return float(text)
-    except ValueError as exc:
-        raise SettingsError(f"RUNSTORE_MAX_DECODED is {text!r}, which is no number") from exc
+        multiple = float(text)
+    except ValueError:
+        multiple = math.nan
+    if not 1 <= multiple < math.inf:
+        raise SettingsError(f"RUNSTORE_MAX_DECODED must be a number from 1, not {text!r}")
+    return multiple
 
 
 _TRUSTING = Guard(trusted=True, multiple=_max_decoded)
@@ -100,7 +104,7 @@ def rebuilt(
         raise CorruptObjectError(f"{place}: {exc.message}", str(place)) from exc
     except (RunStoreError, MemoryError):
         raise
-    except Exception as exc:  # whatever a library, or code that a pickle calls, stumbles over
+    except Exception as exc:  # whatever a library, or code that a pickle calls, raises
         opened.check_all()  # damage that nothing has met so far is the likelier cause
         raise _not_rebuilt(place, opened.header, exc) from exc
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from runstore.codecs import type_name
-from runstore.context import StageRecord, WorkflowRun, reasons
+from runstore.context import RunProcess, StageRecord, WorkflowRun, reasons
 from runstore.errors import CorruptObjectError
 
 __all__ = ["kept_result", "parsed_record", "record_bytes"]
@@ -160,15 +160,17 @@ def _readable(value: Any) -> Any:
 
 def _known(document: dict[str, Any]) -> dict[str, Any]:
     """Leave out fields that a newer runstore has added."""
-    known = {name: item for name, item in document.items() if name in WorkflowRun.model_fields}
-    stages = known.get("stages")
-    if isinstance(stages, list):
-        known["stages"] = [
-            {name: item for name, item in stage.items() if name in StageRecord.model_fields}
-            if isinstance(stage, dict)
-            else stage
-            for stage in stages
-        ]
+
+    def fields(part: Any, model: type[BaseModel]) -> Any:
+        if not isinstance(part, dict):
+            return part
+        return {name: item for name, item in part.items() if name in model.model_fields}
+
+    known: dict[str, Any] = fields(document, WorkflowRun)
+    if isinstance(stages := known.get("stages"), list):
+        known["stages"] = [fields(stage, StageRecord) for stage in stages]
+    if "runner" in known:
+        known["runner"] = fields(known["runner"], RunProcess)
     return known
 
 

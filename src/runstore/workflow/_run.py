@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from runstore import beside
 from runstore.arguments import (
@@ -35,9 +35,6 @@ from runstore.workflow._progress import reason_of
 from runstore.workflow._run_record import RunRecord
 from runstore.workflow._scheduler import Scheduler, StageFailure
 from runstore.workflow._signals import TerminatedError, terminable
-
-if TYPE_CHECKING:
-    from runstore.store import ObjectStore
 
 __all__ = ["run_workflow"]
 
@@ -150,9 +147,11 @@ def run_workflow(
         with terminable(), engine:
             engine.start(plan.needs())
             check_placement(address, engine)
-            objects.write_run(record, new=run is not None)
+            run_record = RunRecord(objects, record, new=run is not None)
             with beside.activated(modules), beside.within(modules):
-                record, failure = _carry_out(plan, ctx, engine, Reporter(record, on_event), objects)
+                record, failure = _carry_out(
+                    plan, ctx, engine, Reporter(record, on_event), run_record
+                )
     finally:
         lease.revoke("its run has ended")  # also of a run that was refused: a fork would sign it
     if failure is not None and raise_on_failure:
@@ -165,10 +164,9 @@ def _carry_out(
     ctx: WorkflowRunContext,
     engine: Executor,
     reporter: Reporter,
-    objects: "ObjectStore",
+    run_record: RunRecord,
 ) -> tuple[WorkflowRun, StageFailure | None]:
     begun, total = time.monotonic(), len(plan.stages)
-    run_record = RunRecord(objects, ctx.run)
     scheduler = Scheduler(plan, ctx, engine, reporter, run_record.check)
 
     def end(error: str | None = None) -> WorkflowRun:
@@ -186,6 +184,7 @@ def _carry_out(
         return record
 
     try:
+        run_record.begin()
         reporter.run("running", 0, total)
         if engine.location is not None:
             reporter.executor(engine.location, total)
@@ -196,6 +195,8 @@ def _carry_out(
     except BaseException as exc:
         _no_more_writes(ctx, engine)
         engine.close(kill=True)
+        if not run_record.begun and isinstance(exc, RunStoreError):
+            raise  # there is no record, or that of another run; an interrupt may have left one
         stopped = isinstance(exc, (KeyboardInterrupt, SystemExit, TerminatedError))
         reason = "interrupted" if stopped else reason_of(exc)
         scheduler.interrupt(reason)

@@ -18,11 +18,25 @@ class RunRecord:
     Args:
         objects: Where it is.
         run: The run.
+        new: Whether there must be none of its name yet.
     """
 
-    def __init__(self, objects: "ObjectStore", run: WorkflowRun) -> None:
+    def __init__(self, objects: "ObjectStore", run: WorkflowRun, *, new: bool) -> None:
         self._objects = objects
         self._run = run
+        self._new = new
+        self.begun = False
+        """Whether it was written."""
+
+    def begin(self) -> None:
+        """Write it as it is when the run starts.
+
+        Raises:
+            ObjectExistsError: There is one of that name, and there must be none.
+            StorageError: The place failed.
+        """
+        self._objects.write_run(self._run, new=self._new)
+        self.begun = True
 
     def is_gone(self) -> bool:
         """Return whether it was deleted, or is another run's by now; False if nobody can tell."""
