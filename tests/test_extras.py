@@ -25,6 +25,7 @@ FILES = {
     "sklearn": ["src/runstore/codecs/_skops.py"],
     "torch": ["src/runstore/codecs/_torch.py"],
     "xarray": ["src/runstore/codecs/_xarray.py"],
+    "fsspec": ["src/runstore/filesystem/_[!u]*.py"],  # `_upath` is imported by its library
     "testing": ["src/runstore/testing/*.py"],
     "demo": ["examples/flights/*.py"],
 }

@@ -97,6 +97,18 @@ def _unreachable(engine: str) -> None:
         raise AssertionError("nobody listens there")
 
 
+def fsspec() -> None:
+    """An object as a file."""
+    from fsspec import open as fsspec_open
+
+    url, store = "runstore://dev/r1/x.json", {"store": "store"}
+    with fsspec_open(url, "w", **store) as file:
+        file.write("[1]")
+    assert [1] == _view().get("x.json")
+    with fsspec_open(url, "r", **store) as file:
+        assert "[1]" == file.read()
+
+
 def dask() -> None:
     """A run on workers of its own."""
     _run("dask")

@@ -158,6 +158,27 @@ class StoredParquet:
     def check_all(self) -> None:
         """All of it has been verified: a Parquet file is read whole."""
 
+    def check_readable(self) -> None:
+        """Decode all of it, some rows at a time, and keep nothing.
+
+        Raises:
+            CorruptObjectError: It cannot be decoded.
+            UnsupportedFormatError: It would take too much memory for its size.
+        """
+        try:
+            self._check_size()
+            for batch in self._file.iter_batches():
+                validate(batch, Layout(batch.schema))
+        except MemoryError:
+            raise
+        except ARROW_ERRORS as exc:
+            raise CorruptObjectError(f"{self.ref} is damaged: {exc}", self.ref) from exc
+
+    def _check_size(self) -> None:
+        if self._guard is not None:
+            told = self._file.metadata
+            check_size(self.data, told.num_rows, told.num_columns, self._guard, self.ref)
+
     def table(self) -> pa.Table:
         """Return the columns as a table.
 
@@ -166,10 +187,7 @@ class StoredParquet:
         """
         if self._table is None:
             try:
-                if self._guard is not None:
-                    told = self._file.metadata
-                    size = told.num_rows, told.num_columns
-                    check_size(self.data, *size, self._guard, self.ref)
+                self._check_size()
                 table = self._read()
                 validate(table, Layout(table.schema))
             except MemoryError:

@@ -133,6 +133,16 @@ class Stored:
             check_body(self.data, start, footer_of(footer, self.ref).entries, self.ref)
             self.verified = True
 
+    def check_readable(self) -> None:
+        """Decode all of it, a batch at a time, and keep nothing.
+
+        Raises:
+            CorruptObjectError: Its structure is damaged.
+        """
+        for index in range(self.num_batches):
+            self.batch(index)
+            self._valid.clear()
+
     def table(self) -> pa.Table:
         """Open all record batches as one table, without copying the data.
 

@@ -36,6 +36,7 @@ from runstore.store._opening import (
     remember,
     unremember,
 )
+from runstore.store._raw import Pinned, pinned, put_bytes
 from runstore.store._records import (
     ask_to_delete,
     delete_record,
@@ -51,10 +52,15 @@ from runstore.store._verbs import Verbs
 __all__ = [
     "ObjectInfo",
     "ObjectStore",
+    "Pinned",
     "StoreView",
     "Target",
     "Verbs",
+    "address_for",
+    "check_store",
     "human_size",
+    "pinned",
+    "put_bytes",
     "this_process",
 ]
 

@@ -1,0 +1,178 @@
+"""The stored bytes of objects, as files: what other programs read and write.
+
+What is read is what is stored, byte for byte. What is written is looked at first: a file that
+`get` could not read under its name is refused, and the old object is as it was.
+"""
+
+from typing import NamedTuple
+
+from runstore.buffers import Buffer, flat
+from runstore.context import PicklePolicy
+from runstore.errors import (
+    CorruptObjectError,
+    InvalidNameError,
+    MissingExtraError,
+    RunStoreError,
+    SettingsError,
+    StorageError,
+    UnsafePickleError,
+    UnsupportedValueError,
+)
+from runstore.format import check_file
+from runstore.keys import ARROW, Place, extension_of, key_of
+from runstore.places import Backend, Entry
+from runstore.store._decoding import guard_of, open_object, rebuilt_file
+from runstore.store._objects import Objects
+from runstore.store._signing import check_signature, signing_keys
+
+__all__ = ["Pinned", "pinned", "put_bytes"]
+
+_AT_ONCE = 1 << 20  # bytes of the first request; an object that is no larger is one request
+
+
+class Pinned(NamedTuple):
+    """One version of an object, to be read in pieces.
+
+    Attributes:
+        backend: Where it is.
+        entry: What the place says of this version.
+        start: From which byte on `end` has it.
+        end: The last bytes of it, or all: what need not be asked for.
+    """
+
+    backend: Backend
+    entry: Entry
+    start: int
+    end: memoryview
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return the bytes from *start* to before *end*, all of this version.
+
+        Raises:
+            PreconditionFailedError: It was replaced meanwhile, and the rest is not here.
+            ObjectNotFoundError: It was deleted meanwhile, likewise.
+            StorageError: The place failed.
+        """
+        end = min(end, self.entry.size)
+        if start >= end:
+            return b""
+        if start >= self.start:
+            return bytes(self.end[start - self.start : end - self.start])
+        assert self.entry.version is not None
+        read = self.backend.read(self.entry.key, start, end - start, self.entry.version)
+        return read if isinstance(read, bytes) else bytes(flat(read))
+
+
+def pinned(backend: Backend, place: Place) -> Pinned:
+    """Open the stored bytes of an object; what is read from now on is of one version.
+
+    In memory and on a disk all of it is mapped, so a replacement or deletion is not noticed.
+    Far away the last mebibyte is read, where readers of Arrow and Parquet begin; all of it
+    where no version tells two writes apart.
+
+    Raises:
+        ObjectNotFoundError: Nothing is stored there.
+        StorageError: The place failed.
+    """
+    key, facts = key_of(place), backend.guarantees
+    if facts.ranges and not facts.mapped and facts.versions in ("write", "content"):
+        tail, entry = backend.tail(key, _AT_ONCE)
+        view = flat(tail)
+        return Pinned(backend, entry, entry.size - view.nbytes, view)
+    data, entry = backend.get(key)
+    return Pinned(backend, entry, 0, flat(data))
+
+
+def put_bytes(
+    objects: Objects,
+    place: Place,
+    data: Buffer,
+    policy: PicklePolicy,
+    *,
+    if_absent: bool = False,
+) -> Entry:
+    """Store a file as it is, under a name that it can be read under. All or nothing.
+
+    Args:
+        objects: Where; writable ones.
+        place: Under which name.
+        data: The file; nobody changes it meanwhile.
+        policy: The store's pickle policy.
+        if_absent: Fail instead of replacing.
+
+    Raises:
+        UnsupportedValueError: `get` could not read it there; the message says why.
+        UnsafePickleError: The policy forbids it.
+        MissingExtraError: A package is needed to look at it.
+        ObjectExistsError: *if_absent* and the name is taken.
+        StorageError: The place failed; the old object is intact.
+    """
+    key = key_of(place)
+    _check(place, data, policy)
+    return objects.backend.put(key, [data], if_absent=if_absent)
+
+
+def _check(place: Place, data: Buffer, policy: PicklePolicy) -> None:
+    """Raise unless `get` reads the file, as far as that can be known without unpickling it."""
+    extension = extension_of(place.name)
+    try:
+        if extension in (ARROW, "parquet"):
+            _check_container(place, data, extension, policy)
+        else:
+            _check_plain(place, data, extension, policy)
+    except (UnsafePickleError, MissingExtraError, SettingsError, StorageError, InvalidNameError):
+        raise
+    except RunStoreError as exc:
+        raise UnsupportedValueError(
+            f"cannot store {place}: get() could not read this file there: "
+            f"{exc.message.rstrip('.')}. {_way_out(extension)}",
+            str(place),
+        ) from exc
+
+
+def _check_container(place: Place, data: Buffer, extension: str, policy: PicklePolicy) -> None:
+    ref, signed = str(place), policy == "signed"
+    if not flat(data).nbytes:
+        raise CorruptObjectError("it is empty")
+    if signed:
+        check_signature(data, ref, signing_keys(ref, "store"), "store")
+    opened = open_object(data, ref, extension, guard_of(policy, signed))
+    header = opened.header
+    if header is None:  # of another program: a table
+        opened.check_readable()
+        return
+    if header.place != place:
+        raise CorruptObjectError(f"it is the object {header.place}, and bound to that name")
+    if header.pickle and policy == "deny":
+        raise _pickled(ref)
+    opened.check_all()
+
+
+def _check_plain(place: Place, data: Buffer, extension: str, policy: PicklePolicy) -> None:
+    ref = str(place)
+    check_file(extension, data, ref)
+    if extension != "pkl":
+        rebuilt_file(data, place, extension, policy, None, None)
+        return
+    if policy in ("deny", "signed"):
+        raise _pickled(ref)
+    if bytes(flat(data)[-1:]) != b".":  # the last instruction of every pickle; none is carried out
+        raise CorruptObjectError("it is not a whole pickle")
+
+
+def _pickled(ref: str) -> UnsafePickleError:
+    return UnsafePickleError(
+        f"cannot store {ref}: it is a pickle, and the store's policy forbids to load it. Write a "
+        "table, array, text or JSON, or open the store with pickle='allow'",
+        ref,
+    )
+
+
+def _way_out(extension: str) -> str:
+    if extension == ARROW:
+        return (
+            "A name without a known extension holds an Arrow file: write one, or a name that ends "
+            "in the format (.parquet, .json, .csv, .npy), or put() the value. Copy an object of "
+            "runstore with cp or copy()"
+        )
+    return f"Write a whole .{extension} file, or put() the value"
