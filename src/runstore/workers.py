@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
@@ -22,8 +22,10 @@ __all__ = [
     "awaited",
     "cancelling",
     "check_stopped",
+    "joined",
     "pause",
     "spared",
+    "taken",
 ]
 
 P = ParamSpec("P")
@@ -34,8 +36,8 @@ PATIENCE = 1.2
 """Seconds that an interrupted call waits for what it has under way."""
 
 SLICE = 0.25
-"""Seconds that the main thread waits at a time: if the system gives a signal to another thread, a
-longer wait would not end for it."""
+"""Seconds that the main thread waits at a time: if the system gives a signal to another thread, or
+to this one just before the wait, a longer wait would not end for it."""
 
 
 class StoppedError(BaseException):
@@ -107,6 +109,21 @@ def awaited(future: Future[R]) -> R:
         except TimeoutError:
             if future.done():  # it is its own error, or it ended just now
                 return future.result()
+
+
+def taken(queue: "SimpleQueue[T]") -> T:
+    """Wait for the next thing that *queue* has, and return it; Ctrl-C ends the wait."""
+    while True:
+        try:
+            return queue.get(timeout=SLICE)
+        except Empty:
+            continue
+
+
+def joined(thread: threading.Thread) -> None:
+    """Wait until *thread* has ended; Ctrl-C ends the wait."""
+    while thread.is_alive():
+        thread.join(SLICE)
 
 
 @contextmanager
@@ -214,8 +231,7 @@ class Workers:
     def _join(self) -> None:
         try:
             for thread in self._threads:
-                while thread.is_alive():
-                    thread.join(SLICE)
+                joined(thread)
         except BaseException:  # Ctrl-C
             self._stop.now()
             raise

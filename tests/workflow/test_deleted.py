@@ -107,16 +107,22 @@ def test_an_outage_is_no_deletion(threads: Any, flow: Any, objects: ObjectStore)
 SCRIPT = """
 import signal, sys, threading
 from runstore import object_store, run_workflow
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever the tests were started by
 if "ignored" in sys.argv:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 if "own" in sys.argv:
     def stop(number, frame):
         raise SystemExit(5)
     signal.signal(signal.SIGTERM, stop)
+both = {signal.SIGTERM, signal.SIGHUP}
+if "elsewhere" in sys.argv:
+    signal.pthread_sigmask(signal.SIG_BLOCK, both)
 go_on = threading.Event()
 signal.signal(signal.SIGUSR1, lambda number, frame: go_on.set())
 def stage():
     object_store.put("x", 1)
+    if "elsewhere" in sys.argv:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
     print("begun", flush=True)
     go_on.wait()
 run_workflow(
@@ -141,9 +147,15 @@ def started(store: Path, *how: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_run(number: signal.Signals, store: Path, objects: ObjectStore) -> None:
-    """SIGTERM and SIGHUP end the run as Ctrl-C does, and the process as they always do."""
-    process = started(store)
+@pytest.mark.parametrize("how", ["main", "elsewhere"])
+def test_a_signal_ends_the_run(
+    number: signal.Signals, how: str, store: Path, objects: ObjectStore
+) -> None:
+    """SIGTERM and SIGHUP end the run as Ctrl-C does, and the process as they always do.
+
+    Also if the system gives the signal to another thread, which does not wake the main one.
+    """
+    process = started(store, how)
     process.send_signal(number)
     process.communicate(timeout=400)
     assert -number == process.returncode

@@ -22,6 +22,7 @@ from runstore.errors import InvalidRequestError, UnsupportedValueError
 from runstore.executors._base import Call
 from runstore.executors._folder import beside_of, state_of
 from runstore.executors._remote import Order, Slot, in_brief
+from runstore.workers import SLICE
 
 __all__ = ["ClusterExecutor", "Held", "Pending", "not_unpickled"]
 
@@ -198,7 +199,8 @@ class ClusterExecutor(ABC):
                 Future.cancel(pending)  # before the engine says that it was: we know why
             self._revoke(open_calls, kill=True)
         else:
-            wait(open_calls)
+            while wait(open_calls, SLICE).not_done:
+                pass
         with self._lock:
             connected, self._connected = self._connected, False
         if connected:

@@ -16,6 +16,7 @@ from runstore.executors._base import Call, check_count
 from runstore.executors._failures import given_up
 from runstore.executors._processes import ProcessWorker
 from runstore.executors._threads import ThreadWorker
+from runstore.workers import joined
 
 __all__ = ["LocalExecutor"]
 
@@ -133,7 +134,7 @@ class LocalExecutor:
                 worker.kill()
         if not kill or not self.in_process:
             for thread, _ in team:
-                thread.join()
+                joined(thread)
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ from typing import Any
 
 from runstore.context import Lease, StageRecord, WorkflowRunContext, attempt_key, bind
 from runstore.executors import Call, Executor, given_up
+from runstore.workers import taken
 from runstore.workflow._events import Reporter
 from runstore.workflow._plan import Plan
 from runstore.workflow._progress import StageProgress, reason_of
@@ -94,7 +95,7 @@ class Scheduler:
                 self._send(self._waiting.popleft())
             if not self._flying and not self._dividing:
                 break
-            landed = self._landed.get()
+            landed = taken(self._landed)
             if self._ctx.lease is not None:
                 self._ctx.lease.check()  # the run may have been deleted, or given up as a whole
             if landed in self._dividing:
