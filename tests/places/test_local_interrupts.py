@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from tests.places.descriptors import open_files
 
 from runstore.buffers import MAP_FROM, flat
 from runstore.errors import RunStoreError
@@ -59,11 +60,11 @@ def interrupt(step, act):
     return left <= 0
 
 
-def left_behind(backend, descriptors):
+def left_behind(backend):
     """Return what should not be there: temporaries, descriptors, locks."""
     root = backend.url.removeprefix("file://")
     found = os.listdir(f"{root}/.runstore-tmp")
-    found += sorted(set(os.listdir("/proc/self/fd")) - descriptors)
+    found += open_files(f"{root}/")
     found += list(_descriptor._not_inherited)
     for path in Path(root, ".runstore-locks").iterdir():
         with path.open() as file:
@@ -77,11 +78,10 @@ def left_behind(backend, descriptors):
 def everywhere(backend, act, see, may_be_left=()):
     """Interrupt *act* before each of its steps, and return how many there were."""
     step = 1
-    descriptors = set(os.listdir("/proc/self/fd"))
     kept = []  # a mapping has a descriptor, and callbacks that are not to be interrupted
     while interrupt(step, lambda: kept.append(act())):
         kept.clear()
-        left = [what for what in left_behind(backend, descriptors) if what not in may_be_left]
+        left = [what for what in left_behind(backend) if what not in may_be_left]
         assert (step, []) == (step, left)
         see()
         step += 1
