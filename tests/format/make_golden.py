@@ -8,6 +8,7 @@ Files of a released version are never written again: the tests read them for eve
 """
 
 import sys
+from collections import OrderedDict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ from uuid import UUID
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 from sklearn.preprocessing import StandardScaler
 
@@ -41,6 +43,17 @@ def values():
             index=pd.Index([10, 20, 30, 40], name="id"),
         ),
         "folder/frame.parquet": pd.DataFrame({"a": [1.5, 2.5], "b": ["x", None]}),
+        "folder/rich.parquet": pd.DataFrame(
+            {
+                "label": pd.Categorical(["b", None], ["c", "b", "a"], ordered=True),
+                "second": pd.to_datetime(["2024-01-01", None]).as_unit("s"),
+                "month": pd.period_range("2024", periods=2, freq="M"),
+                "price": [Decimal("1.50"), None],
+                "list": [[1, 2], None],
+            },
+            index=pd.MultiIndex.from_tuples([("x", 1), ("y", 2)], names=["k", None]),
+        ),
+        "folder/series.parquet": pl.Series("s", ["b", None], dtype=pl.Enum(["a", "b"])),
         "table": pa.table({"a": [1, 2, None], "b": ["x", "y", "z"]}),
         "array": np.arange(12.0).reshape(3, 4),
         "array-f": np.asfortranarray(np.arange(12, dtype="i4").reshape(3, 4)),
@@ -62,6 +75,7 @@ def values():
         "number.json": 12345,
         "file.npy": np.asfortranarray(np.arange(12.0).reshape(3, 4)),
         "file.pkl": {1, 2, 3},
+        "ordered.safetensors": OrderedDict(b=np.arange(3, dtype="i2"), a=np.ones((2, 2))),
         "file.safetensors": {"b": np.arange(3, dtype="i2"), "a": np.ones((2, 2))},
         "file.skops": StandardScaler().fit(np.arange(6.0).reshape(3, 2)),
         "file.csv": pd.DataFrame({"a": [1.5, 2.5], "b": ["x", "y z"]}),

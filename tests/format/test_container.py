@@ -242,13 +242,41 @@ def test_what_arrow_cannot_write_is_refused():
 
 @pytest.mark.parametrize(
     "column",
-    [pa.array(["a"]).dictionary_encode(), pa.array([1], pa.timestamp("s"))],
+    [
+        pa.array(["a"]).dictionary_encode(),
+        pa.array([[1]], pa.list_(pa.timestamp("s"))),
+        pa.array([1 << 60], pa.timestamp("s")),
+    ],
 )
 def test_what_parquet_would_change_is_refused(column):
     """A column whose type or categories Parquet would change is named, with the way out."""
     table = pa.table({"fine": [1], "odd": column})
-    with pytest.raises(UnsupportedValueError, match=r"'odd'.*extension away"):
-        containers.parquet_file(table.schema, table.to_batches(), header())
+    with pytest.raises(UnsupportedValueError, match=r"'odd'.* without \.parquet"):
+        written(table, containers.parquet_file)
+
+
+def test_seconds_are_seconds_again():
+    """They lie in Parquet as milliseconds, and come back as they were, in schema and columns."""
+    seconds = pa.array([-1, None, 1 << 40], pa.timestamp("s", "Europe/Paris"))
+    table = pa.table({"a": [1, 2, 3], "t": seconds, "b": seconds.cast(pa.timestamp("ms"))})
+    file = bytes(written(table, containers.parquet_file)[0])
+    assert pa.timestamp("ms", "Europe/Paris") == pq.read_schema(pa.BufferReader(file)).field(1).type
+    assert table == opened(file, containers.parquet_file).table()
+    part = opened(file, containers.parquet_file).project([2, 1])
+    assert table.select([2, 1]) == part.table()
+    assert table.schema == containers.schema_in(footer_of(file), "x")
+
+
+@pytest.mark.parametrize("told", [b"[7]", b"[-1]", b"[0]", b"{}1", b"[null]", b"3"])
+def test_seconds_that_are_none_are_damage(told):
+    """A file that says so of a column that it has not, or of another type."""
+    table = pa.table({"t": pa.array([1], pa.timestamp("us"))})
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, table.schema) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({b"runstore.seconds": told})
+    with pytest.raises(CorruptObjectError, match=r"damaged|seconds"):
+        opened(sink.getvalue(), containers.parquet_file)
 
 
 KEY = b"0123456789abcdef"

@@ -136,6 +136,14 @@ def values(rows: int) -> dict[str, Any]:
         "xarray": xr.Dataset({"a": ("x", numbers)}, {"x": at}, {"units": "m"}),
         "pickle": [Bomb(), {1, 2}],
         "frame.parquet": frame.drop(columns=["category", "numbers", "arrow", "time"]),
+        "rich.parquet": pd.DataFrame(
+            {
+                "label": pd.Categorical.from_codes(at % 2, ["x", "y"]),
+                "second": pd.Series(at.astype("M8[s]")),
+                "month": pd.PeriodIndex.from_ordinals(at, freq="M"),
+                "list": pd.Series([[n] for n in at.tolist()], dtype=object),
+            }
+        ).set_index(pd.MultiIndex.from_arrays([text, at % 7], names=["a", "b"])),
         "table.parquet": table.select(["list", "struct", "float"]),
         "file.json": {"a": text[:50], "b": [[[1]]]},
         "array.npy": numbers,

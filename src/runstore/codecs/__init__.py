@@ -21,6 +21,7 @@ from runstore.errors import MissingExtraError, UnsupportedFormatError, Unsupport
 from runstore.lifetime import Bounded, load_module
 
 __all__ = [
+    "PARQUET_CODECS",
     "Codec",
     "Encoded",
     "FileCodec",
@@ -33,25 +34,28 @@ __all__ = [
     "converted",
     "decode",
     "encode",
+    "encode_table",
     "file_codec",
     "is_json",
     "known_codecs",
     "selected",
     "stored_as",
     "type_name",
-    "why_no_table",
 ]
 
 # Codec name to module, class, and the pip line for what it needs.
 _CODECS = {
     "arrow": ("runstore.codecs._arrow", "ArrowCodec", "runstore"),
     "bytes": ("runstore.codecs._python", "BytesCodec", "runstore"),
+    "geopandas": ("runstore.codecs._geopandas", "GeopandasCodec", "geopandas"),
     "json": ("runstore.codecs._python", "JsonCodec", "runstore"),
     "nested": ("runstore.codecs._nested", "NestedCodec", "runstore"),
     "numpy": ("runstore.codecs._numpy", "NumpyCodec", "runstore"),
     "pandas": ("runstore.codecs._pandas", "PandasCodec", "runstore[pandas]"),
+    "pandas.parquet": ("runstore.codecs._parquet_pandas", "ParquetPandasCodec", "runstore[pandas]"),
     "pickle": ("runstore.codecs._pickle", "PickleCodec", "runstore"),
     "polars": ("runstore.codecs._polars", "PolarsCodec", "runstore[polars]"),
+    "polars.parquet": ("runstore.codecs._parquet_polars", "ParquetPolarsCodec", "runstore[polars]"),
     "str": ("runstore.codecs._python", "TextCodec", "runstore"),
     "torch": ("runstore.codecs._torch", "TorchCodec", "runstore[torch]"),
     "xarray": ("runstore.codecs._xarray", "XarrayCodec", "runstore[xarray]"),
@@ -101,6 +105,19 @@ _BY_TYPE = {
     **{f"pandas.core.indexes.{m}.{name}": "pandas" for m, name in _PANDAS_INDEXES.items()},
 }
 
+# Of files that end in .parquet: tables as their libraries' own writers lay them out.
+_IN_PARQUET = {
+    "geopandas.geodataframe.GeoDataFrame": "geopandas",
+    "pandas.DataFrame": "pandas.parquet",
+    "pandas.Series": "pandas.parquet",
+    "pandas.core.frame.DataFrame": "pandas.parquet",  # pandas 2
+    "pandas.core.series.Series": "pandas.parquet",
+    "polars.dataframe.frame.DataFrame": "polars.parquet",
+    "polars.series.series.Series": "polars.parquet",
+}
+PARQUET_CODECS = frozenset(_IN_PARQUET.values())
+"""Those that know the labels of dictionaries, of which Parquet keeps only what occurs."""
+
 _opened: Bounded[str, Codec] = Bounded(len(_CODECS))
 
 
@@ -132,6 +149,27 @@ def encode(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
         ) from exc
     assert encoded is not None
     return codec, encoded
+
+
+def encode_table(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
+    """Encode a table for a Parquet file, without pickle.
+
+    Raises:
+        UnsupportedValueError: It is none, or Parquet would change a part of it.
+    """
+    name = _IN_PARQUET.get(type_name(type(value)))
+    if name is None:
+        codec, encoded = encode(value, pickling)
+        if encoded.columns is not None and not pickling.used:
+            return codec, encoded
+        raise UnsupportedValueError(
+            f"Parquet holds plain tables, not {why_no_table(value, encoded)}"
+        )
+    codec = codec_named(name)
+    encoding = codec.encode(value, pickling)
+    assert encoding is not None
+    check_decodes(codec, value, encoding)
+    return codec, encoding
 
 
 def _codecs_for(value: Any) -> tuple[Codec, ...]:

@@ -9,6 +9,7 @@ import pandas as pd
 from runstore.buffers import Buffer, flat
 from runstore.codecs._base import type_name
 from runstore.codecs._pickle import Pickling
+from runstore.codecs._reasons import shown
 from runstore.errors import CorruptObjectError, UnsupportedValueError
 
 __all__ = ["CsvFile"]
@@ -36,11 +37,15 @@ class CsvFile:
             raise _inexact(ref, "the name of its index")
         if not value.columns.size or {type(label) for label in value.columns} != {str}:
             raise _inexact(ref, "its column labels, which must be text")
-        if value.attrs or not value.flags.allows_duplicate_labels:
-            raise _inexact(ref, "its attrs or flags")
+        if value.attrs:
+            raise _inexact(ref, f"its attrs ({', '.join(map(shown, value.attrs))})")
+        if not value.flags.allows_duplicate_labels:
+            raise _inexact(ref, "its flag allows_duplicate_labels=False")
         for label, column in value.items():
-            if column.dtype == object and not set(map(type, column)) <= _CELLS:
-                raise _inexact(ref, f"column {label!r}: its Python objects")
+            kinds = set(map(type, column)) if column.dtype == object else set()
+            if not kinds <= _CELLS:
+                names = sorted(type_name(kind) for kind in kinds - _CELLS)
+                raise _inexact(ref, f"column {label!r}: its Python objects ({', '.join(names)})")
         try:
             data = value.to_csv(index=False, lineterminator="\n").encode()
             back = _read(data)
@@ -97,7 +102,7 @@ def _same(one: Any, other: Any) -> bool:
     )
 
 
-_WAY_OUT = "Use .parquet, or leave the extension away to store it exactly"
+_WAY_OUT = "Use .parquet, or store it under a name without .csv, which keeps it exactly"
 
 
 def _inexact(ref: str, what: str) -> UnsupportedValueError:

@@ -55,7 +55,7 @@ class _Json:
                 f"cannot store {ref}: JSON does not hold this {type(value).__name__} exactly: "
                 f"{why_no_json(value, strict=True)}. It takes None, bool, int, finite float, str, "
                 "and lists and dicts (with str keys) of "
-                f"these, at most 64 deep. {_WAY_OUT}",
+                f"these, at most 64 deep. {_WAY_OUT.format('json')}",
                 ref,
             )
         return [json.dumps(value, ensure_ascii=True, allow_nan=False).encode()]
@@ -74,14 +74,14 @@ class _Npy:
         import numpy as np
 
         from runstore.codecs._numpy import NumpyCodec
-        from runstore.codecs._numpy_dtypes import has_gaps, has_twin, without_gaps
+        from runstore.codecs._numpy_dtypes import has_gaps, has_twin_within, without_gaps
 
         exact = type(value) is np.ndarray and value.dtype.isbuiltin != 2 and value.dtype.kind != "T"
-        exact = exact and not has_twin(value.dtype)
+        exact = exact and not has_twin_within(value.dtype)
         if not exact or NumpyCodec().encode(value, pickling) is None:
             raise UnsupportedValueError(
                 f"cannot store {ref}: .npy holds plain NumPy arrays without Python objects, not "
-                f"{why_no_array(value)}. {_WAY_OUT}",
+                f"{why_no_array(value)}. {_WAY_OUT.format('npy')}",
                 ref,
             )
         head = io.BytesIO()
@@ -89,7 +89,7 @@ class _Npy:
         if head.tell() > _LONGEST_HEADER:
             raise UnsupportedValueError(
                 f"cannot store {ref}: its dtype takes a longer header than NumPy reads from a "
-                f".npy. {_WAY_OUT}",
+                f".npy. {_WAY_OUT.format('npy')}",
                 ref,
             )
         ordered = value.T if np.isfortran(value) else np.ascontiguousarray(value)
@@ -144,7 +144,7 @@ class _Pkl:
         return pickling.loads(data)
 
 
-_WAY_OUT = "Leave the extension away to store it exactly"
+_WAY_OUT = "Store it under a name without .{}, which keeps it exactly"
 
 _FILES: dict[str, FileCodec] = {"json": _Json(), "npy": _Npy(), "pkl": _Pkl()}
 
@@ -178,8 +178,8 @@ def file_codec(extension: str, ref: str) -> FileCodec:
         codec = plugin_file(extension)
     if codec is None:
         raise UnsupportedFormatError(
-            f"{ref}: there is no codec for .{extension} files here. Leave the extension away to "
-            "store the value as Arrow",
+            f"{ref}: there is no codec for .{extension} files here. Store the value under a "
+            f"name without .{extension}, as Arrow",
             ref,
         )
     _FILES[extension] = codec

@@ -7,7 +7,7 @@ import numpy as np
 
 from runstore.errors import MissingExtraError
 
-__all__ = ["described", "dtype_of", "has_gaps", "has_twin", "without_gaps"]
+__all__ = ["described", "dtype_of", "has_gaps", "has_twin", "has_twin_within", "without_gaps"]
 
 _ML = "ml_dtypes"
 
@@ -74,6 +74,14 @@ def _ml_dtype(name: str) -> np.dtype[Any]:
 def has_twin(dtype: np.dtype[Any]) -> bool:
     """Return whether it is longlong or its like: of the size of another type, but not that type."""
     return dtype.isbuiltin == 1 and dtype.isnative and np.dtype(dtype.str).char != dtype.char
+
+
+def has_twin_within(dtype: np.dtype[Any]) -> bool:
+    """Return whether it is such a type, or has a field of one."""
+    if dtype.subdtype:
+        return has_twin_within(dtype.base)
+    fields = [part[0] for part in (dtype.fields or {}).values()]
+    return any(map(has_twin_within, fields)) if fields else has_twin(dtype)
 
 
 def has_gaps(dtype: np.dtype[Any]) -> bool:

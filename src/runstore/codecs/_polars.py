@@ -12,7 +12,7 @@ from runstore.codecs._pickle import Pickling
 from runstore.errors import UnsupportedValueError
 from runstore.referred import nbytes_of, referred_batches
 
-__all__ = ["PolarsCodec", "frame_of", "inexact_columns", "reduced_polars"]
+__all__ = ["PolarsCodec", "check_loadable", "frame_of", "reduced_polars"]
 
 _EXACT = (
     *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
@@ -35,7 +35,7 @@ class PolarsCodec:
         """See `runstore.codecs.Codec.encode`."""
         series = isinstance(value, pl.Series)
         frame = value.to_frame("value") if series else value
-        _check_loadable(value, frame)
+        check_loadable(value, frame)
         if not all(map(_is_exact, frame.dtypes)) or not frame.width:
             return None
         table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
@@ -106,16 +106,8 @@ def _has_text(dtype: Any) -> bool:
     return isinstance(dtype, (pl.String, pl.Binary)) if inner is None else _has_text(inner)
 
 
-def inexact_columns(frame: Any) -> str:
-    """Return the columns that are left to polars' own serialisation, for messages."""
-    return ", ".join(
-        f"column {name!r} of {dtype}"
-        for name, dtype in frame.schema.items()
-        if not _is_exact(dtype)
-    )
-
-
-def _check_loadable(value: Any, frame: Any) -> None:
+def check_loadable(value: Any, frame: Any) -> None:
+    """Raise UnsupportedValueError for columns that polars cannot write and read again."""
     what = f"cannot store a polars {type(value).__name__}"
     refused = [
         f"column {name!r} of {dtype}"

@@ -79,7 +79,8 @@ def selected(value: Any, columns: list[Any], ref: str) -> Any:
         InvalidRequestError: It is no table, or has no such column.
     """
     name = type_name(type(value))
-    if name in _PANDAS_FRAMES:
+    pandas = any(type_name(kind) in _PANDAS_FRAMES for kind in type(value).__mro__)
+    if pandas:
         names = list(value.columns)
     elif name in ("pyarrow.lib.Table", "pyarrow.lib.RecordBatch"):
         names = value.schema.names
@@ -90,7 +91,7 @@ def selected(value: Any, columns: list[Any], ref: str) -> Any:
     for column in columns:
         if column not in names:
             raise _no_column(column, names, ref)
-    return value[columns] if name in _PANDAS_FRAMES else value.select(columns)
+    return value[columns] if pandas else value.select(columns)
 
 
 def _no_columns(ref: str) -> InvalidRequestError:
@@ -123,13 +124,13 @@ def stored_as(codec: str, version: int, opened: Opened, spec: Spec, kind: type) 
         return None
     wants, build = _OF_COLUMNS[name]
     polars = name.startswith("polars.")
-    if codec == "pandas":
+    if codec in ("pandas", "pandas.parquet"):
         table = spec["kind"] == "frame" or (spec["kind"] == "index" and len(opened.schema) > 1)
         has = "table" if table or wants == "table" else "column"
         _check_plain(opened, spec, kind, polars)
     elif codec == "arrow" and "extensions" not in spec:
         has = "table" if spec["kind"] in ("table", "batch") else "column"
-    elif codec == "polars" and not polars:
+    elif codec in ("polars", "polars.parquet") and not polars:
         has = "column" if "series" in spec else "table"
     else:
         return None
@@ -149,7 +150,7 @@ def _check_plain(opened: Opened, spec: Spec, kind: type, polars: bool) -> None:
     for how, count in spec.get("columns", ()):
         if how["k"] == "pickle":
             raise _inexact(opened.ref, kind, f"column {names[at]!r} is pickled")
-        if polars and how["k"] == "cat" and how["ordered"]:
+        if polars and how["k"] in ("cat", "labels") and how["ordered"]:
             raise _inexact(opened.ref, kind, f"column {names[at]!r} has ordered categories")
         at += count
     if spec["kind"] == "frame" and spec["labels"]["k"] == "labels":
@@ -181,7 +182,9 @@ _PANDAS_SERIES = ("pandas.Series", "pandas.core.series.Series")
 _POLARS_FRAME = "polars.dataframe.frame.DataFrame"
 _POLARS_SERIES = "polars.series.series.Series"
 
-_LAYOUTS = {"arrow": 1, "pandas": 1, "polars": 1}  # the codecs' versions that this reads
+_LAYOUTS = {  # the codecs' versions that this reads
+    **dict.fromkeys(("arrow", "pandas", "polars", "pandas.parquet", "polars.parquet"), 1)
+}
 
 _OF_COLUMNS: dict[str, tuple[str, Callable[[pa.Table], Any]]] = {
     "pyarrow.lib.Table": ("table", lambda table: table),

@@ -11,18 +11,8 @@ __all__ = ["shown", "why_no_array", "why_no_json", "why_no_table"]
 
 def why_no_table(value: Any, encoded: Encoded) -> str:
     """Return what of *value* is no plain table; it has been encoded with a pickle, or as none."""
-    name = type_name(type(value))
-    if name in ("pandas.DataFrame", "pandas.core.frame.DataFrame"):
-        from runstore.codecs._pandas_reasons import why_inexact
-
-        return why_inexact(value)
-    if name == "polars.dataframe.frame.DataFrame":
-        from runstore.codecs._polars import inexact_columns
-
-        columns = inexact_columns(value)
-        if columns:
-            return f"a polars.DataFrame with {columns}"
-    return "columns of Python objects" if encoded.columns else f"a {name}"
+    name = type_name(type(value)).removeprefix("builtins.")
+    return f"the columns of Python objects of a {name}" if encoded.columns else f"a {name}"
 
 
 def why_no_array(value: Any) -> str:
@@ -34,12 +24,17 @@ def why_no_array(value: Any) -> str:
     if type(value) is not np.ndarray:
         return f"a {type_name(type(value))}"
     dtype = value.dtype
-    if dtype.hasobject:
-        return f"an array of {dtype}, which are Python objects"
-    if dtype.metadata:
-        return f"an array whose dtype has metadata ({dtype.metadata})"
-    if has_twin(dtype):
-        return f"an array of {dtype.char!r}, which would come back as {np.dtype(dtype.str).char!r}"
+    for name, part in [("", dtype), *((n, dtype[n]) for n in dtype.names or ())]:
+        field = f" in the field {name!r}" if name else ""
+        if part.metadata:
+            return f"an array whose dtype has metadata{field} ({part.metadata})"
+        if part.isbuiltin == 2 or part.kind == "T":
+            return f"an array of {part}{field}, a dtype that is not of the format"
+        if has_twin(part) and (name or not dtype.names):
+            twin = np.dtype(part.str).char
+            return f"an array of {part.char!r}{field}, which would come back as {twin!r}"
+        if part.hasobject and (name or not dtype.names):
+            return f"an array of {part}{field}, which are Python objects"
     return f"an array of {dtype}"
 
 

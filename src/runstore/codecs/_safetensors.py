@@ -7,6 +7,7 @@ in it is code, and the arrays are views on the file: mapped, and writable.
 import json
 import math
 import struct
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from runstore.codecs._base import type_name
 from runstore.codecs._numpy import check_items, is_judged
 from runstore.codecs._numpy_dtypes import has_twin
 from runstore.codecs._pickle import Pickling
+from runstore.codecs._python import is_json
+from runstore.codecs._reasons import shown, why_no_json
 from runstore.errors import (
     CorruptObjectError,
     UnsupportedFormatError,
@@ -42,30 +45,33 @@ _DTYPES = {
 }
 _NAMES = {np.dtype(text): name for name, text in _DTYPES.items()}
 _META = "__metadata__"
+_ORDERED = "runstore.ordered"  # in the metadata: it was an OrderedDict, with this beside its items
 _LONGEST_HEADER = 100_000_000  # the limit of the format
 
 
 class SafetensorsFile:
-    """A ``dict`` of text to NumPy arrays, or to torch tensors.
+    """A ``dict`` or state dict of text to NumPy arrays, or to torch tensors.
 
     The header says which of the two by the key ``format`` that other writers use,
-    too: ``np`` or ``pt``. The order of the dict is kept.
+    too: ``np`` or ``pt``. The order of the dict is kept. That it is an ``OrderedDict``,
+    and the versions of modules that torch keeps in one, stand beside.
     """
 
     def encode(self, value: Any, ref: str, pickling: Pickling) -> list[Buffer]:
         """See `runstore.codecs.FileCodec.encode`."""
-        if type(value) is not dict or not all(type(key) is str for key in value):
-            raise _inexact(ref, f"not a {type_name(type(value))} like this one")
+        ordered = _ordered(value, ref)
         torch = any(type_name(type(item)) == "torch.Tensor" for item in value.values())
         tensors: dict[str, tuple[str, list[int], Buffer]] = {}
         for key, item in value.items():
             if key == _META:
                 raise _inexact(ref, f"and {_META!r} is not free as a name")
-            if not (taken := _torch_parts(item) if torch else _numpy_parts(item)):
-                what = getattr(item, "dtype", type_name(type(item)))
-                raise _inexact(ref, f"and {key!r} ({what}) is none, or strided, or has a gradient")
+            taken = _torch_parts(item) if torch else _numpy_parts(item)
+            if isinstance(taken, str):
+                raise _inexact(ref, f"and {key!r} is {taken}")
             tensors[key] = taken
-        header: dict[str, Any] = {_META: {"format": "pt" if torch else "np"}}
+        if torch:
+            _check_apart(tensors, ref)
+        header: dict[str, Any] = {_META: {"format": "pt" if torch else "np"} | ordered}
         # Widest first, so that each is aligned; the header keeps the dict's order.
         header.update(dict.fromkeys(tensors))
         parts, at = [], 0
@@ -95,12 +101,60 @@ class SafetensorsFile:
             ends = [0, *(end for _, end in spans)]
             if [begin for begin, _ in spans] != ends[:-1] or start + ends[-1] != view.nbytes:
                 raise _damaged(ref, "its parts do not fill the file")
-            return {
+            built = {
                 key: _build(view, start, entry, torch, f"{ref} ({key})")
                 for key, entry in header.items()
             }
+            return _as_ordered(built, made_by) if _ORDERED in made_by else built
         except (KeyError, TypeError, ValueError, AttributeError) as exc:
             raise _damaged(ref, exc) from exc
+
+
+def _ordered(value: Any, ref: str) -> dict[str, str]:
+    """Return what the header says of a dict besides its items: nothing of a plain one."""
+    if type(value) not in (dict, OrderedDict):
+        raise _inexact(ref, f"and this is a {type_name(type(value)).removeprefix('builtins.')}")
+    for key in value:
+        if type(key) is not str:
+            raise _inexact(ref, f"and the key {shown(key)} is no text")
+    if type(value) is dict:
+        return {}
+    state = vars(value).copy()
+    versions = state.pop("_metadata", None)  # torch's own, by module
+    if state:
+        raise _inexact(ref, f"and this OrderedDict has the attribute {next(iter(state))!r}")
+    if versions is None:
+        return {_ORDERED: "{}"}
+    kind = type(versions)
+    plain = dict(versions) if kind in (dict, OrderedDict) else None
+    if plain is None or not is_json(plain):
+        reason = "no dict" if plain is None else why_no_json(plain, strict=False)
+        raise _inexact(ref, f"and its attribute '_metadata' is no JSON ({reason})")
+    return {_ORDERED: json.dumps({"metadata": plain, "ordered": kind is OrderedDict})}
+
+
+def _as_ordered(built: dict[str, Any], made_by: dict[str, str]) -> Any:
+    told, value = json.loads(made_by[_ORDERED]), OrderedDict(built)
+    if "metadata" in told:
+        kind = OrderedDict if told["ordered"] else dict
+        value._metadata = kind(told["metadata"])  # type: ignore[attr-defined]
+    return value
+
+
+def _check_apart(tensors: dict[str, tuple[str, list[int], Buffer]], ref: str) -> None:
+    """Raise UnsupportedValueError if two tensors have memory in common: they would lose that."""
+    end, last = 0, ""
+    spans = [
+        (view.ctypes.data, view.nbytes, key)
+        for key, (_, _, data) in tensors.items()
+        if (view := np.frombuffer(flat(data), "u1")).nbytes
+    ]
+    for start, size, key in sorted(spans):
+        if start < end:
+            raise _inexact(
+                ref, f"and {last!r} and {key!r} share memory: clone() one, or leave it out"
+            )
+        end, last = start + size, key
 
 
 def _header(view: memoryview, ref: str) -> tuple[dict[str, Any], int]:
@@ -142,13 +196,17 @@ def _nothing() -> Any:
     return np.empty(0, "u1")
 
 
-def _numpy_parts(item: Any) -> tuple[str, list[int], Buffer] | None:
-    """Return dtype, shape and data of an array; None if they would not say all of it."""
-    if type(item) is not np.ndarray or item.flags.fnc or has_twin(item.dtype):
-        return None
+def _numpy_parts(item: Any) -> tuple[str, list[int], Buffer] | str:
+    """Return dtype, shape and data of an array; what it is if they would not say all of it."""
+    if type(item) is not np.ndarray:
+        return f"a {type_name(type(item)).removeprefix('builtins.')}"
+    if item.flags.fnc:
+        return "in Fortran order"
     name = _NAMES.get(item.dtype)
-    if name is None or not item.dtype.isnative or item.dtype.metadata:
-        return None
+    if name is None or not item.dtype.isnative or has_twin(item.dtype):
+        return f"of {item.dtype.str!r}, a dtype that the format has not"
+    if item.dtype.metadata:
+        return f"of a dtype with metadata ({item.dtype.metadata})"
     data = np.ascontiguousarray(item).reshape(-1).view("u1").data if item.size else b""
     return name, list(item.shape), data
 
@@ -175,14 +233,21 @@ _TORCH = {
 _FROM_TORCH = {torch: name for name, torch in _TORCH.items()}
 
 
-def _torch_parts(item: Any) -> tuple[str, list[int], Buffer] | None:
+def _torch_parts(item: Any) -> tuple[str, list[int], Buffer] | str:
     from runstore.codecs._torch import bytes_of, described
 
+    kind = type_name(type(item)).removeprefix("builtins.")
+    if kind != "torch.Tensor":
+        return f"a {kind}"
     spec = described(item)
-    if spec is None or spec["grad"] or spec["dtype"] not in _FROM_TORCH:
-        return None
+    if spec is None:
+        return f"a tensor of {item.layout} on {item.device}, or with state beside its items"
+    if spec["grad"]:
+        return "a tensor that has a gradient: detach() it"
+    if spec["dtype"] not in _FROM_TORCH:
+        return f"of {spec['dtype']}, a dtype that the format has not"
     if not item.is_contiguous():
-        return None
+        return "strided: call contiguous()"
     return _FROM_TORCH[spec["dtype"]], spec["shape"], bytes_of(item).data
 
 
@@ -201,7 +266,7 @@ def _width(tensor: tuple[str, list[int], Buffer]) -> int:
 def _inexact(ref: str, why: str) -> UnsupportedValueError:
     return UnsupportedValueError(
         f"cannot store {ref}: .safetensors holds a dict of text to plain NumPy arrays in C order, "
-        f"or to torch tensors, {why}. Leave the extension away to store it exactly",
+        f"or to torch tensors, {why}. Store it under a name without .safetensors",
         ref,
     )
 

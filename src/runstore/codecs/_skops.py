@@ -31,7 +31,7 @@ class SkopsFile:
         if not isinstance(value, sklearn.base.BaseEstimator):
             raise UnsupportedValueError(
                 f"cannot store {ref}: a .skops holds a scikit-learn estimator, not a "
-                f"{type_name(type(value))}. Leave the extension away to store it",
+                f"{type_name(type(value))}. Store it under a name without .skops",
                 ref,
             )
         try:
@@ -39,19 +39,19 @@ class SkopsFile:
         except (NotImplementedError, TypeError, ValueError, RecursionError) as exc:
             raise UnsupportedValueError(
                 f"cannot store {ref}: skops cannot write this {type_name(type(value))} ({exc}). "
-                "Leave the extension away to store it as a pickle",
+                "Store it under a name without .skops, as a pickle",
                 ref,
             ) from exc
         if unknown := skops.io.get_untrusted_types(data=data):
             raise UnsupportedValueError(
                 f"cannot store {ref}: reading the .skops would run code of "
-                f"{', '.join(sorted(unknown))}. Leave the extension away to store it as a pickle",
+                f"{', '.join(sorted(unknown))}. Store it under a name without .skops, as a pickle",
                 ref,
             )
         if not _same(value, skops.io.loads(data)):
             raise UnsupportedValueError(
                 f"cannot store {ref}: this {type_name(type(value))} comes back different from a "
-                ".skops. Leave the extension away to store it as a pickle",
+                ".skops. Store it under a name without .skops, as a pickle",
                 ref,
             )
         return [data]

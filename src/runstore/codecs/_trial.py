@@ -133,9 +133,11 @@ def _some(codec: Codec, value: Any, encoded: Encoded, pickling: Pickling) -> tup
     try:
         if codec.name in ("numpy", "torch"):
             part = value[tuple(slice(0, 2) for _ in value.shape)]
-        elif codec.name == "pandas":
+        elif codec.name in ("pandas", "pandas.parquet", "geopandas"):
             part = value.iloc[:_ROWS] if hasattr(value, "iloc") else value[:_ROWS]
-        elif codec.name in ("arrow", "polars") and (shape is not None or len(value)):
+        elif codec.name in ("arrow", "polars", "polars.parquet") and (
+            shape is not None or len(value)
+        ):
             part = value[:_ROWS] if not hasattr(value, "slice") else value.slice(0, _ROWS)
         else:
             return value, encoded

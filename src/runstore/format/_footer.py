@@ -95,7 +95,11 @@ def schema_in(footer: bytes, ref: str, guard: Guard | None = None) -> pa.Schema:
         check_extensions(footer, ref, guard)
     try:
         if _is_parquet(footer):
-            return _parquet_metadata(footer).schema.to_arrow_schema().remove_metadata()
+            from runstore.format._parquet_types import with_seconds
+
+            told = _parquet_metadata(footer)
+            schema = told.schema.to_arrow_schema().remove_metadata()
+            return with_seconds(schema, told.metadata or {})
         return pa.ipc.RecordBatchFileReader(pa.py_buffer(b"ARROW1\0\0" + footer)).schema
     except ARROW_ERRORS as exc:
         raise unreadable(ref, None, exc) from exc

@@ -4,6 +4,7 @@ The same header and the same two digests stand in the footer's key-values. Readi
 decodes, so nothing is mapped; page checksums let other readers notice damage, too.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,10 +19,18 @@ from runstore.format._guard import Guard
 from runstore.format._header import Header
 from runstore.format._layout import Layout
 from runstore.format._parquet_size import check_size
+from runstore.format._parquet_types import (
+    SECONDS,
+    check_exact,
+    in_milliseconds,
+    in_seconds,
+    restored,
+    with_seconds,
+)
 from runstore.format._read import ARROW_ERRORS, Verify, check_body, header_in, unreadable
 from runstore.format._seal import Seal, footer_start, is_sealed
 from runstore.format._validate import validate
-from runstore.format._write import WRITE_ERRORS, Sink, Streamed, Written
+from runstore.format._write import Sink, Streamed, Written
 
 __all__ = ["StoredParquet", "open_parquet", "parquet_file"]
 
@@ -41,19 +50,39 @@ class _ParquetFile(Streamed):
         self._compression = compression
 
     def _steps(self, sink: Sink) -> Iterator[None]:
+        schema = in_milliseconds(self._schema)
+        seconds = in_seconds(self._schema)
         writer = pq.ParquetWriter(
             pa.PythonFile(sink, "w"),
-            self._schema,
+            schema,
             compression=self._compression or "none",
             write_page_checksum=True,
             use_compliant_nested_type=False,  # else the items of lists are renamed
         )
         for batch in self._batches:
             for start in range(0, max(1, batch.num_rows), _ROWS):
-                writer.write_batch(batch.slice(start, _ROWS))
+                rows = batch.slice(start, _ROWS)
+                writer.write_batch(self._converted(rows, schema) if seconds else rows)
                 yield
+        if seconds:
+            writer.add_key_value_metadata({SECONDS: json.dumps(seconds).encode()})
         writer.add_key_value_metadata(self._footer)
         writer.close()
+
+    def _converted(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+        """Return a batch with its seconds as milliseconds."""
+        columns = []
+        for field, column in zip(schema, batch.columns, strict=True):
+            try:
+                columns.append(column if column.type == field.type else column.cast(field.type))
+            except pa.ArrowInvalid as exc:
+                raise UnsupportedValueError(
+                    f"cannot store {self._ref}: Parquet has no seconds, and column {field.name!r} "
+                    f"is out of range in milliseconds ({exc}). Store it under a name without "
+                    ".parquet",
+                    self._ref,
+                ) from exc
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def parquet_file(
@@ -63,63 +92,29 @@ def parquet_file(
     *,
     compression: str | None = "zstd",
     key: bytes | None = None,
+    dictionaries: bool = False,
 ) -> Written:
     """Encode *batches* as one self-describing Parquet file, signed if there is a *key*.
+
+    With *dictionaries*, columns of labels are taken, of which Parquet keeps only those that
+    occur: for a codec that has the others in its spec.
 
     Raises:
         UnsupportedValueError: A column's type would not come back the same.
     """
-    ref = str(header.place)
-    _check_exact(schema, ref)
+    check_exact(schema, str(header.place), dictionaries=dictionaries)
     return _ParquetFile(schema, batches, header, key, compression)
 
 
-def _check_exact(schema: pa.Schema, ref: str) -> None:
-    """Raise unless every column's type survives, tried on a table without rows."""
-    changed = [f.name for f in schema if _loses_categories(f.type)]
-    if not changed:
-        try:
-            changed = _changed(schema)
-        except WRITE_ERRORS as exc:
-            raise UnsupportedValueError(
-                f"cannot store {ref}: Parquet cannot hold {_refused(schema)} ({exc}). {_WAY_OUT}",
-                ref,
-            ) from exc
-    if changed:
-        raise UnsupportedValueError(
-            f"cannot store {ref}: Parquet would change column {', '.join(map(repr, changed))}. "
-            f"{_WAY_OUT}",
-            ref,
-        )
-
-
-def _changed(schema: pa.Schema) -> list[str]:
-    """Return the columns whose type comes back as another from a table without rows."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(schema.empty_table(), sink, use_compliant_nested_type=False)
-    back = pq.read_schema(pa.BufferReader(sink.getvalue()))
-    return [f.name for f, read in zip(schema, back, strict=True) if not read.equals(f)]
-
-
-def _refused(schema: pa.Schema) -> str:
-    """Return in words the first column that cannot be written even by itself."""
-    for field in schema:
-        try:
-            _changed(pa.schema([field]))
-        except WRITE_ERRORS:
-            return f"column {field.name!r} of type {field.type}"
-    return "these columns together"
-
-
-_WAY_OUT = "Leave the extension away to store it exactly as Arrow, or convert the column first"
-
-
-def _loses_categories(kind: pa.DataType) -> bool:
-    """Parquet keeps a dictionary's values only as far as they occur, in that order."""
-    return bool(pa.types.is_dictionary(kind))
-
-
 _OWN = {b"runstore." + key for key in (b"version", b"object", b"body", b"digest", b"signature")}
+_OWN.add(SECONDS)
+
+
+def _schema_of(file: pq.ParquetFile, ref: str) -> pa.Schema:
+    try:
+        return with_seconds(file.schema_arrow, file.metadata.metadata or {})
+    except (ValueError, TypeError) as exc:
+        raise CorruptObjectError(f"{ref} is damaged: {exc}", ref) from exc
 
 
 class StoredParquet:
@@ -142,7 +137,7 @@ class StoredParquet:
         self.data = data
         self.header = header
         self.ref = ref
-        schema = file.schema_arrow
+        schema = _schema_of(file, ref)
         kept = {k: v for k, v in (schema.metadata or {}).items() if k not in _OWN}
         fields = list(schema) if columns is None else [schema.field(i) for i in columns]
         self.schema: pa.Schema = pa.schema(fields, kept or None)
@@ -190,6 +185,7 @@ class StoredParquet:
                 self._check_size()
                 table = self._read()
                 validate(table, Layout(table.schema))
+                table = restored(table, self.schema)
             except MemoryError:
                 raise
             except ARROW_ERRORS as exc:

@@ -7,26 +7,19 @@ from runstore.codecs import Codec, Encoded, Pickling
 from runstore.errors import UnsupportedValueError
 from runstore.keys import Place
 
-__all__ = ["check_table", "encoded_for"]
+__all__ = ["encoded_for"]
 
 
-def encoded_for(place: Place, value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
+def encoded_for(
+    place: Place, value: Any, extension: str, pickling: Pickling
+) -> tuple[Codec, Encoded]:
     """Encode a value; see `runstore.codecs.encode`. What is refused is refused by name."""
+    table = extension == "parquet"
     try:
-        return codecs.encode(value, pickling)
+        return (codecs.encode_table if table else codecs.encode)(value, pickling)
     except UnsupportedValueError as exc:
         if exc.ref is not None:
             raise
         what = exc.message.removeprefix("cannot store ")
-        raise UnsupportedValueError(f"cannot store {place}: {what}", str(place)) from exc
-
-
-def check_table(place: Place, value: Any, encoded: Encoded, pickling: Pickling) -> None:
-    """Raise UnsupportedValueError, with the reason, unless a value is a table without pickles."""
-    if encoded.columns is not None and not pickling.used:
-        return
-    raise UnsupportedValueError(
-        f"cannot store {place}: Parquet holds plain tables, not "
-        f"{codecs.why_no_table(value, encoded)}. Leave the extension away to store it exactly",
-        str(place),
-    )
+        hint = ". Store it under a name without .parquet, which keeps it exactly" if table else ""
+        raise UnsupportedValueError(f"cannot store {place}: {what}{hint}", str(place)) from exc

@@ -44,7 +44,7 @@ from runstore.keys import (
 from runstore.lifetime import Bounded
 from runstore.places import Backend, Entry
 from runstore.store._decoding import check_place, guard_of, open_object, rebuilt, rebuilt_file
-from runstore.store._encoding import check_table, encoded_for
+from runstore.store._encoding import encoded_for
 from runstore.store._info import ObjectInfo, describe
 from runstore.store._metadata import check_metadata
 from runstore.store._signing import SigningKeys, check_signature, signing_keys
@@ -110,9 +110,7 @@ class Objects:
             data = containers.with_digest(extension, parts, str(place))
             entry = self.backend.put(key, data, if_absent=if_absent, if_match=if_match)
             return describe(place, entry, extension)
-        codec, encoded = encoded_for(place, value, pickling)
-        if extension == "parquet":
-            check_table(place, value, encoded, pickling)
+        codec, encoded = encoded_for(place, value, extension, pickling)
         header = Header(
             namespace=place.namespace,
             run=place.run,
@@ -139,6 +137,7 @@ class Objects:
                 header,
                 compression=compression or "zstd",
                 key=signing,
+                dictionaries=codec.name in codecs.PARQUET_CODECS,
             )
         else:
             written = containers.arrow_file(
@@ -345,7 +344,10 @@ class Objects:
             return self._described(target, entry, readdressed)
         # The new name is much longer than the old one.
         batches = [opened.batch(i) for i in range(opened.num_batches)]
-        write = containers.parquet_file if extension == "parquet" else containers.arrow_file
+        write: Any = containers.arrow_file
+        if extension == "parquet":
+            labels = header.codec in codecs.PARQUET_CODECS
+            write = partial(containers.parquet_file, dictionaries=labels)
         written = write(opened.schema, batches, header, key=key)
         entry = self.backend.put(at, written, if_absent=if_absent)
         return describe(target, entry, extension, header, written.digest, key is not None, schema)
@@ -436,8 +438,9 @@ def _warn(message: str) -> None:
 _LIBRARIES = {
     "arrow": ("pyarrow",),
     "numpy": ("numpy",),
-    "pandas": ("pandas", "pyarrow", "numpy"),
-    "polars": ("polars", "pyarrow"),
+    "geopandas": ("geopandas", "shapely", "pandas", "pyarrow", "numpy"),
+    **dict.fromkeys(("pandas", "pandas.parquet"), ("pandas", "pyarrow", "numpy")),
+    **dict.fromkeys(("polars", "polars.parquet"), ("polars", "pyarrow")),
     "torch": ("torch",),
     "xarray": ("xarray", "numpy"),
 }

@@ -1,0 +1,271 @@
+"""One pandas column to one Parquet column and back, where pandas' own writer takes it.
+
+A column is written as pandas itself writes it, so every reader of Parquet sees what it expects.
+What would come back different stands in the spec: the labels of categories, the kind of a
+missing value, an offset. Each cell of a column of Python objects is compared first.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from runstore.codecs._base import Opened, type_name
+from runstore.codecs._pandas_columns import decode_column, encode_exactly, whole
+from runstore.codecs._parquet_labels import (
+    InexactError,
+    decode_codes,
+    encode_codes,
+    kind_of,
+    labels_back,
+)
+from runstore.codecs._pickle import Pickling
+from runstore.codecs._reasons import shown
+from runstore.errors import CorruptObjectError
+
+__all__ = ["column_back", "column_for"]
+
+Spec = dict[str, Any]
+_DENY = Pickling("deny", "a Parquet file")  # nothing in it is ever pickled
+_MOST = 3  # kinds of objects that are named
+
+
+def column_for(values: Any) -> tuple[pa.Array, Spec]:
+    """Return the array behind a column as an Arrow array and what `column_back` needs.
+
+    Raises:
+        InexactError: Parquet would change it; the message is the kind of column, and why.
+    """
+    for kind, coder in _BY_DTYPE:
+        if isinstance(values.dtype, kind):
+            encoded = coder(values)
+            break
+    else:
+        encoded = _objects(values) if values.dtype == object else None
+    encoded = encode_exactly(values) if encoded is None else encoded
+    if encoded is None:
+        raise InexactError(kind_of(values))
+    return encoded
+
+
+def column_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    """Rebuild the array behind a column.
+
+    Raises:
+        CorruptObjectError: Column and spec do not fit.
+    """
+    coder = _DECODERS.get(spec["k"])
+    if coder is None:
+        return decode_column(opened, column, spec, _DENY)
+    return coder(opened, column, spec)
+
+
+# Categories, periods, intervals, offsets ---------------------------------------------------------
+
+
+def _categories(values: Any) -> tuple[pa.Array, Spec]:
+    column, spec = encode_codes(values.codes, values.dtype.categories, "its categories")
+    column = pa.DictionaryArray.from_arrays(
+        column.indices, column.dictionary, ordered=bool(values.dtype.ordered)
+    )
+    return column, spec | {"k": "labels", "ordered": bool(values.dtype.ordered)}
+
+
+def _categories_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    dtype = pd.CategoricalDtype(labels_back(opened, spec), ordered=spec["ordered"])
+    return pd.Categorical.from_codes(
+        decode_codes(opened, column, spec), dtype=dtype, validate=False
+    )
+
+
+def _periods(values: Any) -> tuple[pa.Array, Spec]:
+    name = str(values.dtype)  # the frequency's own name is not always taken for a period's
+    if pd.api.types.pandas_dtype(name) != values.dtype:
+        raise InexactError(f"{values.dtype}, whose frequency has no name of its own")
+    return _checked(values, {"k": "period", "of": name})
+
+
+def _periods_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    if not pa.types.is_int64(_storage(column.type)):
+        raise CorruptObjectError(f"{opened.ref} is damaged: a column of no periods", opened.ref)
+    return _from_arrow(pd.PeriodDtype.construct_from_string(spec["of"]), column)
+
+
+def _intervals(values: Any) -> tuple[pa.Array, Spec]:
+    return _checked(
+        values, {"k": "interval", "of": str(values.dtype.subtype), "closed": values.closed}
+    )
+
+
+def _intervals_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    dtype = pd.IntervalDtype(spec["of"], spec["closed"])
+    kind = pd.array([], dtype=dtype).__arrow_array__().type
+    if column.type != kind:  # pandas had not registered it when the file was opened
+        if _storage(column.type) != kind.storage_type:
+            raise CorruptObjectError(
+                f"{opened.ref} is damaged: a column of no intervals", opened.ref
+            )
+        storage = [getattr(chunk, "storage", chunk) for chunk in column.chunks]
+        column = pa.chunked_array([kind.wrap_array(part) for part in storage], kind)
+    return _from_arrow(dtype, column)
+
+
+def _checked(values: Any, spec: Spec) -> tuple[pa.Array, Spec]:
+    """Encode by pandas' own conversion, if that leads back to the same."""
+    try:
+        column = values.__arrow_array__()
+        back = _from_arrow(values.dtype, pa.chunked_array([column]))
+    except (TypeError, ValueError, NotImplementedError, pa.ArrowException) as exc:
+        raise InexactError(f"{values.dtype}, which pandas itself cannot write ({exc})") from exc
+    if back.dtype != values.dtype or not back.equals(values):
+        raise InexactError(f"{values.dtype}, which pandas itself reads as {back.dtype}")
+    return column, spec
+
+
+def _from_arrow(dtype: Any, column: pa.ChunkedArray) -> Any:
+    if not column.num_chunks:
+        return pd.array([], dtype=dtype)
+    return dtype.__from_arrow__(column)
+
+
+def _storage(kind: Any) -> Any:
+    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+
+
+def _offset(values: Any) -> tuple[pa.Array, Spec] | None:
+    """A zone that is an offset; None for others."""
+    zone = values.dtype.tz
+    if type(zone) is not dt.timezone or zone is dt.UTC:
+        return None
+    seconds = int(zone.utcoffset(None).total_seconds())
+    if dt.timezone(zone.utcoffset(None)).tzname(None) != zone.tzname(None) or seconds % 60:
+        raise InexactError(f"{values.dtype}, an offset with a name or with seconds")
+    sign, minutes = "-" if seconds < 0 else "+", abs(seconds) // 60
+    name = f"{sign}{minutes // 60:02}:{minutes % 60:02}"
+    plain = encode_exactly(values.tz_convert(dt.UTC))
+    assert plain is not None
+    column, spec = plain
+    kind = pa.timestamp(values.dtype.unit, name)
+    column = pa.Array.from_buffers(kind, len(column), column.buffers(), column.null_count)
+    return column, {"k": "offset", "seconds": seconds, "utc": spec}
+
+
+def _offset_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    values = decode_column(opened, column, spec["utc"], _DENY)
+    return values.tz_convert(dt.timezone(dt.timedelta(seconds=spec["seconds"])))
+
+
+# Objects -----------------------------------------------------------------------------------------
+
+_MISSING: dict[type, tuple[str, Any]] = {
+    type(None): ("None", None),
+    type(pd.NaT): ("NaT", pd.NaT),
+    type(pd.NA): ("NA", pd.NA),
+}
+_BY_NAME = dict(_MISSING.values()) | {"NaN": float("nan")}
+
+
+def _objects(values: Any) -> tuple[pa.Array, Spec] | None:
+    kinds = set(map(type, values))
+    if kinds <= {type(None)}:
+        return pa.nulls(len(values)), {"k": "objects", "missing": "None"}
+    if kinds <= {str, type(None)} or kinds <= {bytes, type(None)}:
+        return encode_exactly(values)
+    missing = {_MISSING[kind][0] for kind in kinds if kind in _MISSING}
+    kinds -= set(_MISSING)
+    if float in kinds and len(kinds) > 1 and all(c != c for c in values if type(c) is float):
+        kinds.discard(float)
+        missing.add("NaN")
+    for found in (sorted(missing), sorted(type_name(k).removeprefix("builtins.") for k in kinds)):
+        if len(found) > 1:
+            raise InexactError(f"{kind_of(values)}: it mixes {' and '.join(found[:_MOST])}")
+    gone = tuple(_MISSING) + ((float,) if "NaN" in missing else ())
+    cells = [None if type(cell) in gone else cell for cell in values]
+    spec: Spec = {"k": "objects", "missing": next(iter(missing), "None")}
+    if kinds == {np.ndarray}:
+        spec["arrays"] = True
+    try:
+        column = pa.array(cells, from_pandas=False)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as exc:
+        raise InexactError(f"{kind_of(values)}: Arrow has no type for them ({exc})") from exc
+    column = whole(column)
+    back = _filled(column, spec)
+    for row, (cell, read) in enumerate(zip(values, back, strict=True)):
+        if not _is_same(cell, read):
+            raise InexactError(
+                f"{kind_of(values)}: row {row} would come back as {_told(cell, read)}"
+            )
+    return column, spec
+
+
+def _objects_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    if spec.get("arrays") and not _is_list(column.type):
+        raise CorruptObjectError(f"{opened.ref} is damaged: a column of no arrays", opened.ref)
+    return _filled(column, spec)
+
+
+def _filled(column: Any, spec: Spec) -> Any:
+    data = np.empty(len(column), object)
+    missing = _BY_NAME[spec["missing"]]
+    if spec.get("arrays"):
+        cells = (
+            cell.values.to_numpy(zero_copy_only=False) if cell.is_valid else missing
+            for cell in column
+        )
+        for row, cell in enumerate(cells):
+            data[row] = cell.copy() if isinstance(cell, np.ndarray) else cell
+        return data
+    for row, cell in enumerate(column.to_pylist()):
+        data[row] = missing if cell is None else cell
+    return data
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Return whether a cell came back as it is: its type, and those of its parts, too."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, np.ndarray):
+        same = one.dtype == other.dtype and one.shape == other.shape
+        if not same or one.dtype != object:
+            return bool(same and one.tobytes() == other.tobytes())
+        return all(map(_is_same, one.tolist(), other.tolist()))
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(map(_is_same, one.values(), other.values()))
+    if isinstance(one, float):
+        return np.float64(one).tobytes() == np.float64(other).tobytes() or one != one != other
+    if one is other:
+        return True
+    zone = getattr(one, "tzinfo", None), getattr(other, "tzinfo", None)
+    fold = getattr(one, "fold", 0) == getattr(other, "fold", 0)
+    return bool(one == other and str(one) == str(other) and type(zone[0]) is type(zone[1]) and fold)
+
+
+def _told(cell: Any, read: Any) -> str:
+    if type(cell) is not type(read):
+        return f"a {type_name(type(read)).removeprefix('builtins.')}"
+    return shown(read) if type(read) in (str, int, float, bytes) else f"{read!s:.60}"
+
+
+_BY_DTYPE: tuple[tuple[Any, Callable[[Any], tuple[pa.Array, Spec] | None]], ...] = (
+    (pd.CategoricalDtype, _categories),
+    (pd.PeriodDtype, _periods),
+    (pd.IntervalDtype, _intervals),
+    (pd.DatetimeTZDtype, _offset),
+)
+
+_DECODERS: dict[str, Callable[[Opened, pa.ChunkedArray, Spec], Any]] = {
+    "labels": _categories_back,
+    "period": _periods_back,
+    "interval": _intervals_back,
+    "offset": _offset_back,
+    "objects": _objects_back,
+}
