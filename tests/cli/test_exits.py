@@ -19,7 +19,8 @@ CODES = {
         2: "NoRunContextError InvalidNameError InvalidRequestError SettingsError "
         "InvalidWorkflowError MissingInputError StoreClosedError",
         3: "ObjectNotFoundError",
-        4: "ObjectExistsError PreconditionFailedError RunActiveError StaleRunError",
+        4: "ObjectExistsError NotModifiedError PreconditionFailedError RunActiveError "
+        "StaleRunError",
         5: "StorageError AccessDeniedError StorageFullError BucketNotFoundError "
         "BackendUnavailableError IndeterminateWriteError BulkError ExecutorUnavailableError",
         6: "CorruptObjectError UnsupportedFormatError",
@@ -68,7 +69,7 @@ def test_help_and_manual_have_the_same_table(cli):
 def test_the_manual_has_every_command_and_option(cli):
     """Nothing can be typed that docs/cli.md does not mention."""
     manual = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
-    for command in ("run", "demo", "runs", "ls", "show", "get", "put", "rm", "du"):
+    for command in ("run", "demo", "runs", "ls", "show", "get", "put", "rm", "du", "verify"):
         assert f"## {command}\n" in manual
         section = manual.partition(f"## {command}\n")[2].partition("\n## ")[0]
         everywhere = manual.partition("## run\n")[0]
@@ -161,6 +162,18 @@ def test_a_reader_that_leaves_ends_it_quietly(disk):
             ["bash", "-c", script], capture_output=True, text=True, timeout=300, check=False
         )
         assert ("141", "") == (ended.stdout.strip(), ended.stderr)
+
+
+def test_a_full_disk_behind_stdout_is_a_storage_error(disk):
+    """What cannot be printed is told in a sentence, and is no bug."""
+    disk.at(namespace="ns", run="r").put("x", "text")
+    for command in ("ls", "ls --json", "get ns/r/x -o -"):
+        script = f"{sys.executable} -m runstore {command} > /dev/full; echo $?"
+        ended = subprocess.run(
+            ["bash", "-c", script], capture_output=True, text=True, timeout=300, check=False
+        )
+        told = "error: cannot write to stdout: No space left on device\n"
+        assert ("5", told) == (ended.stdout.strip(), ended.stderr)
 
 
 def test_help_loads_nothing_heavy():

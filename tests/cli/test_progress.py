@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from runstore.cli._progress import progress
-from runstore.workflow import RunEvent
+from runstore.context import new_run
+from runstore.workflow._events import Reporter
 
 
 class Terminal(io.StringIO):
@@ -13,14 +14,16 @@ class Terminal(io.StringIO):
 
 
 def events():
-    where = "run default/r1"
-    place = f"{where}: runs on dask at tcp://h:1, dashboard http://h:2/status"
-    stage = f"{where} stage b"
-    yield RunEvent("run", "r1", None, "running", 0, 1, None, where)
-    yield RunEvent("executor", "r1", None, "running", 0, 1, None, place)
-    yield RunEvent("stage", "r1", "b", "running", 0, 2, None, f"{stage}: running")
-    yield RunEvent("item", "r1", "b", "running", 2, 2, None, f"{stage}: 2 of 2 items done", 1)
-    yield RunEvent("stage", "r1", "b", "finished", 2, 2, 1.5, f"{stage}: finished after 1.50 s")
+    """Return what happens in a run whose name looks like a part of a message."""
+    found = []
+    reporter = Reporter(new_run("w", namespace="dev", name="x stage b: y"), found.append)
+    reporter.run("running", 0, 1)
+    reporter.executor("dask at tcp://h:1, dashboard http://h:2/status", 1)
+    reporter.stage("b", "running", 0, 2)
+    reporter.retry("b", 0, 2, 2, "OSError: no: route")
+    reporter.item("b", 2, 2, 1)
+    reporter.stage("b", "finished", 2, 2, 1.5)
+    return found
 
 
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
@@ -33,9 +36,16 @@ def test_progress_tells_where_it_runs_and_what_failed(stream, monkeypatch):
         for event in events():
             told(event)
     shown = sys.stderr.getvalue()
-    assert "runs on dask at tcp://h:1, dashboard http://h:2/status" in shown
     if stream is Terminal:
+        assert "runs on dask at tcp://h:1, dashboard http://h:2/status" in shown
         assert "2/2" in shown
-        assert "1 failed" in shown
+        assert "1 failed; retried, attempt 2, after OSError: no: route" in shown
     else:
-        assert "b: 2 of 2 items done" in shown
+        assert [
+            "run x stage b: y: 1 stages",
+            "runs on dask at tcp://h:1, dashboard http://h:2/status",
+            "b: running",
+            "b: retried, attempt 2, after OSError: no: route",
+            "b: 2 of 2 items done, 1 failed",
+            "b: finished after 1.50 s",
+        ] == shown.splitlines()

@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,6 +16,8 @@ import pytest
 from runstore import ObjectStore, run_workflow
 from runstore.context import StageRecord, WorkflowRun, new_run
 from runstore.errors import CorruptObjectError, UnreadableWarning
+from runstore.places import Wrapper
+from runstore.store._records import list_runs
 from runstore.store._runner import this_process
 
 
@@ -268,6 +272,38 @@ def test_a_listing_with_details_survives_a_damaged_object(disk, tmp_path):
     long.write_bytes(b"not Arrow")
     with pytest.warns(UnreadableWarning, match="left out of the list"):
         assert ["a", "b"] == [info.name for info in view.list()]
+
+
+class FarAway(Wrapper):
+    """A place where each read is a request, and is answered when as many others are under way."""
+
+    def __init__(self, backend, together):
+        super().__init__(backend)
+        self._barrier = threading.Barrier(together)
+
+    @property
+    def guarantees(self):
+        return replace(self._backend.guarantees, mapped=False)
+
+    def get(self, key, **how):
+        self._barrier.wait(100)
+        return self._backend.get(key, **how)
+
+
+def test_records_far_away_are_read_at_once(disk, tmp_path):
+    """32 records are read at a time; each is in its place, and a damaged one is left out."""
+    for number in range(64):
+        recorded(disk, f"r{number:02}", started_at=datetime(2026, 1, 1, 0, number % 60, tzinfo=UTC))
+    with file_of(tmp_path, "r07").open("ab") as file:
+        file.write(b"damage")
+    expected = _runs_and_warning(disk.backend)
+    assert expected == _runs_and_warning(FarAway(disk.backend, 32))
+    assert 63 == len(expected)
+
+
+def _runs_and_warning(backend):
+    with pytest.warns(UnreadableWarning, match="r07"):
+        return list_runs(backend, "dev")
 
 
 def test_what_stands_in_for_a_folder_is_no_record():

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from runstore import __version__
-from runstore.cli import _browse, _demo, _get, _objects, _run, _show
+from runstore.cli import _browse, _demo, _get, _objects, _run, _show, _verify
 from runstore.cli._exits import BUG, INTERRUPTED, MEANINGS, OK, code_of
 from runstore.cli._options import DebugOption, Given, StoreOption
 from runstore.cli._output import emit, say, say_error
@@ -78,6 +78,7 @@ for _command in (
     _objects.put,
     _objects.rm,
     _browse.du,
+    _verify.verify,
 ):
     app.command()(_command)
 

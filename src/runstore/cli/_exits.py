@@ -3,7 +3,16 @@
 from runstore import errors
 from runstore.errors import BulkError
 
-__all__ = ["BUG", "EXIT_CODES", "INTERRUPTED", "MEANINGS", "OK", "PIPE_CLOSED", "code_of"]
+__all__ = [
+    "BUG",
+    "EXIT_CODES",
+    "FAILED",
+    "INTERRUPTED",
+    "MEANINGS",
+    "OK",
+    "PIPE_CLOSED",
+    "code_of",
+]
 
 OK = 0
 FAILED = 1
@@ -19,7 +28,7 @@ PIPE_CLOSED = 141
 
 MEANINGS = {
     OK: "done",
-    FAILED: "a stage failed, and with it the run",
+    FAILED: "a stage failed, and with it the run; or `verify` found damage",
     USAGE: "wrong usage: option, name, workflow, config or setting; nothing was touched",
     NOT_FOUND: "no such object, run or namespace",
     TAKEN: "it exists already, has changed meanwhile, or its run is active or over",
@@ -41,6 +50,7 @@ EXIT_CODES: dict[type[errors.RunStoreError], int] = {
     errors.ObjectNotFoundError: NOT_FOUND,
     errors.ObjectExistsError: TAKEN,
     errors.PreconditionFailedError: TAKEN,
+    errors.NotModifiedError: TAKEN,
     errors.RunActiveError: TAKEN,
     errors.StaleRunError: TAKEN,
     errors.CorruptObjectError: UNREADABLE,

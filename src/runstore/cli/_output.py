@@ -18,6 +18,7 @@ import typer
 
 from runstore.arguments import printable
 from runstore.cli._exits import PIPE_CLOSED
+from runstore.errors import StorageError
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -56,14 +57,22 @@ class Column(NamedTuple):
 
 @contextmanager
 def to_stdout() -> Iterator[IO[str]]:
-    """Write to stdout; a reader that has gone away (``| head``) ends the program quietly."""
+    """Write to stdout; a reader that has gone away (``| head``) ends the program quietly.
+
+    Raises:
+        StorageError: It cannot be written, as to a full disk.
+    """
     try:
         yield sys.stdout
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as exc:
         # Python flushes stdout once more at exit, and would complain then.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(PIPE_CLOSED) from None
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        if isinstance(exc, BrokenPipeError):
+            raise SystemExit(PIPE_CLOSED) from None
+        raise StorageError(f"cannot write to stdout: {exc.strerror or exc}", "stdout") from exc
 
 
 def emit(text: str) -> None:

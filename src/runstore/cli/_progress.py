@@ -52,14 +52,13 @@ class _Lines:
                 say(f"run {event.run}: {event.total} stages")
             return  # how it ended is said with its result
         if event.kind == "executor":
-            say(_place(event))
+            say(event.text)
             return
         if event.kind == "item" and event.done * _STEPS // event.total == (
             (event.done - 1) * _STEPS // event.total
         ):
             return
-        # The message begins with run and stage, which the first line has said.
-        say(f"{event.stage}: {event.message.partition(f'stage {event.stage}: ')[2]}")
+        say(f"{event.stage}: {event.text}")
 
 
 @dataclass
@@ -108,7 +107,7 @@ class _Live:
 
     def __call__(self, event: "RunEvent") -> None:
         if event.kind == "executor":
-            self._live.console.print(styled(_place(event)), soft_wrap=True)
+            self._live.console.print(styled(event.text), soft_wrap=True)
         if event.stage is None:
             return
         stage = self._stages.get(event.stage)
@@ -119,7 +118,7 @@ class _Live:
         if event.failed:
             stage.failed = event.failed
         if event.kind == "retry":
-            stage.notes = [event.message.partition(": ")[2]]
+            stage.notes = [event.text]
 
     def _drawn(self) -> "Table":
         from rich.table import Table
@@ -152,11 +151,6 @@ _MARKS = {
     "skipped": ("–", "dim"),
     "stopped": ("–", "red"),
 }
-
-
-def _place(event: "RunEvent") -> str:
-    """Print where stages run: after the run's name, which has been said."""
-    return event.message.partition(": ")[2]
 
 
 def _bar(stage: _Stage, width: int = 16) -> str:

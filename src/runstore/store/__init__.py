@@ -48,6 +48,7 @@ from runstore.store._records import (
 from runstore.store._runner import this_process
 from runstore.store._target import Target
 from runstore.store._verbs import Verbs
+from runstore.store._verify import Verified, verified
 
 __all__ = [
     "ObjectInfo",
@@ -56,12 +57,14 @@ __all__ = [
     "StoreView",
     "Target",
     "Verbs",
+    "Verified",
     "address_for",
     "check_store",
     "human_size",
     "pinned",
     "put_bytes",
     "this_process",
+    "verified",
 ]
 
 

@@ -410,6 +410,12 @@ class Objects:
             schema = partial(self._schema, entry.key, place)
             yield describe(place, entry, extension_of(place.name), *read, schema)
 
+    def _header(self, key: str) -> Header | None:
+        """Return what the object at *key* says of itself; None if another program wrote it."""
+        ref = f"{self.backend.url}/{key}"
+        read = containers.read_footer(self._footer(key, ref)[0], ref, self._guard())
+        return None if read is None else read[0]
+
     def _footer(self, key: str, ref: str) -> tuple[bytes, Entry]:
         """Read the footer; a second read if it is a long one."""
         length = _TAIL

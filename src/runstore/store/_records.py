@@ -2,9 +2,10 @@
 
 import warnings
 from datetime import UTC
+from functools import partial
 
 from runstore.arguments import printable
-from runstore.buffers import flat
+from runstore.buffers import Buffer, flat
 from runstore.context import WorkflowRun, revoke
 from runstore.errors import (
     AccessDeniedError,
@@ -23,8 +24,19 @@ from runstore.names import check_namespace
 from runstore.places import Backend
 from runstore.store._record_file import parsed_record, record_bytes
 from runstore.store._runner import seen_from_here
+from runstore.workers import Workers
 
-__all__ = ["ask_to_delete", "delete_record", "delete_unnamed", "list_runs", "read_run", "write_run"]
+__all__ = [
+    "ask_to_delete",
+    "delete_record",
+    "delete_unnamed",
+    "list_runs",
+    "read_record",
+    "read_run",
+    "write_run",
+]
+
+_AT_ONCE = 32  # records that are read at a time where each is a request
 
 
 def write_run(backend: Backend, run: WorkflowRun, *, new: bool = False) -> None:
@@ -106,7 +118,7 @@ def delete_unnamed(backend: Backend, namespace: str, run: str) -> int:
 
 
 def list_runs(backend: Backend, namespace: str | None) -> list[WorkflowRun]:
-    """Read all records; see `ObjectStore.runs`."""
+    """Read all records, far away several at a time; see `ObjectStore.runs`."""
     if namespace is None:
         names = [scope_of(folder.rstrip("/")) for folder in backend.folders("")]
     else:
@@ -121,17 +133,13 @@ def list_runs(backend: Backend, namespace: str | None) -> list[WorkflowRun]:
                 raise
             left_out.append(exc)
             continue
-        for entry in entries:
-            if entry.key.endswith("/"):
-                continue  # the empty object by which consoles of S3 stand in for a folder
-            try:
-                runs.append(_listed(backend, name, entry.key))
-            except ObjectNotFoundError:
-                continue  # deleted while we list
-            except (BackendUnavailableError, BucketNotFoundError):
-                raise  # it is the place that failed, not this record
-            except (CorruptObjectError, StorageError) as exc:
-                left_out.append(exc)
+        # An empty object with a slash is how consoles of S3 stand in for a folder.
+        keys = [entry.key for entry in entries if not entry.key.endswith("/")]
+        for found in _all_listed(backend, name, keys):
+            if isinstance(found, WorkflowRun):
+                runs.append(found)
+            elif found is not None:
+                left_out.append(found)
     denied = [exc for exc in left_out if isinstance(exc, StorageError)]
     if denied and not runs:
         raise denied[0]  # none can be read: that must not look like no runs
@@ -149,11 +157,37 @@ def _start(run: WorkflowRun) -> float:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
-def _listed(backend: Backend, namespace: str, key: str) -> WorkflowRun:
-    """Read the record at *key*; whatever else lies in the folder of records is none."""
+def _all_listed(
+    backend: Backend, namespace: str, keys: list[str]
+) -> list[WorkflowRun | RunStoreError | None]:
+    """Read the records at *keys*; each is a run, why it cannot be read, or None if it is gone."""
+    read = partial(_listed, backend, namespace)
+    if backend.guarantees.mapped or len(keys) < 2:
+        return [read(key) for key in keys]
+    with Workers(min(_AT_ONCE, len(keys)), "runstore-runs") as workers:
+        return workers.map(read, keys)
+
+
+def _listed(backend: Backend, namespace: str, key: str) -> WorkflowRun | RunStoreError | None:
+    try:
+        data, _ = backend.get(key)
+        return seen_from_here(read_record(data, backend, namespace, key))
+    except ObjectNotFoundError:
+        return None  # deleted while we list
+    except (BackendUnavailableError, BucketNotFoundError):
+        raise  # it is the place that failed, not this record
+    except (CorruptObjectError, StorageError) as exc:
+        return exc
+
+
+def read_record(data: Buffer, backend: Backend, namespace: str, key: str) -> WorkflowRun:
+    """Return the record in *data*, read at *key*.
+
+    Raises:
+        CorruptObjectError: It is damaged, or no record: the folder of records may hold any file.
+    """
     where = f"{backend.url}/{key}"
     name = scope_of(key.removeprefix(record_key(namespace, "")).removesuffix(".json"))
     if name is None or record_key(namespace, name) != key:
         raise CorruptObjectError(f"{where} is no run record: it has no run's name", where)
-    data, _ = backend.get(key)
-    return seen_from_here(parsed_record(flat(data).tobytes(), namespace, name, where))
+    return parsed_record(flat(data).tobytes(), namespace, name, where)

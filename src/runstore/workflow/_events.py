@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from runstore.context import WorkflowRun
@@ -28,6 +28,7 @@ class RunEvent:
         seconds: How long it took, or None if it still runs.
         message: The same in words, as in the log.
         failed: How many items of the stage have failed and were left out so far.
+        text: The message without the names of run and stage.
     """
 
     kind: Literal["run", "executor", "stage", "item", "retry"]
@@ -37,8 +38,9 @@ class RunEvent:
     done: int
     total: int
     seconds: float | None
-    message: str
+    message: str = ""
     failed: int = 0
+    text: str = ""
 
 
 OnEvent = Callable[[RunEvent], None]
@@ -64,14 +66,14 @@ class Reporter:
         error: str | None = None,
     ) -> None:
         """The run is *state* now; *done* of its *total* stages are finished."""
-        where = f"run {self._run.namespace}/{self._run.name} of workflow {self._run.workflow}"
-        message = f"{where}: {_told(state, seconds, error)}"
-        self._tell(RunEvent("run", self._run.name, None, state, done, total, seconds, message))
+        where = f"{self._at()} of workflow {self._run.workflow}"
+        text = _told(state, seconds, error)
+        self._tell(where, text, RunEvent("run", self._run.name, None, state, done, total, seconds))
 
     def executor(self, location: str, total: int) -> None:
         """The run has an engine with addresses, of its dashboard perhaps."""
-        message = f"run {self._run.namespace}/{self._run.name}: runs on {location}"
-        self._tell(RunEvent("executor", self._run.name, None, "running", 0, total, None, message))
+        event = RunEvent("executor", self._run.name, None, "running", 0, total, None)
+        self._tell(self._at(), f"runs on {location}", event)
 
     def stage(
         self,
@@ -83,26 +85,26 @@ class Reporter:
         error: str | None = None,
     ) -> None:
         """A stage is *state* now; *done* of its *total* items are done."""
-        message = f"{self._at(name)}: {_told(state, seconds, error)}"
-        self._tell(RunEvent("stage", self._run.name, name, state, done, total, seconds, message))
+        event = RunEvent("stage", self._run.name, name, state, done, total, seconds)
+        self._tell(self._at(name), _told(state, seconds, error), event)
 
     def item(self, name: str, done: int, total: int, failed: int = 0) -> None:
         """One more item of a mapped stage is done; *failed* of them were left out."""
-        message = f"{self._at(name)}: {done} of {total} items done"
-        message += f", {failed} failed" if failed else ""
-        self._tell(
-            RunEvent("item", self._run.name, name, "running", done, total, None, message, failed)
-        )
+        text = f"{done} of {total} items done" + (f", {failed} failed" if failed else "")
+        event = RunEvent("item", self._run.name, name, "running", done, total, None, failed=failed)
+        self._tell(self._at(name), text, event)
 
     def retry(self, name: str, done: int, total: int, attempt: int, error: str) -> None:
         """A call failed and is made again, for the *attempt*-th time."""
-        message = f"{self._at(name)}: retried, attempt {attempt}, after {error}"
-        self._tell(RunEvent("retry", self._run.name, name, "running", done, total, None, message))
+        event = RunEvent("retry", self._run.name, name, "running", done, total, None)
+        self._tell(self._at(name), f"retried, attempt {attempt}, after {error}", event)
 
-    def _at(self, stage: str) -> str:
-        return f"run {self._run.namespace}/{self._run.name} stage {stage}"
+    def _at(self, stage: str | None = None) -> str:
+        run = f"run {self._run.namespace}/{self._run.name}"
+        return run if stage is None else f"{run} stage {stage}"
 
-    def _tell(self, event: RunEvent) -> None:
+    def _tell(self, where: str, text: str, event: RunEvent) -> None:
+        event = replace(event, message=f"{where}: {text}", text=text)
         _log.log(logging.DEBUG if event.kind == "item" else logging.INFO, event.message)
         if self._on_event is None:
             return
