@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import uuid
+import zoneinfo
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -51,7 +52,9 @@ PANDAS: dict[str, Callable[[], Any]] = {
     "categories of truth": lambda: _labels([True, False], [True, False]),
     "many categories": lambda: _column(np.arange(40_000).astype(str)[::-1]).astype("category"),
     "seconds": lambda: _column(pd.to_datetime(["2024", None]).as_unit("s")),
-    "seconds with a zone": lambda: _column(_DAYS.tz_localize("Europe/Paris").as_unit("s")),
+    "seconds with a zone": lambda: _column(
+        _DAYS.tz_localize(zoneinfo.ZoneInfo("Europe/Paris")).as_unit("s")
+    ),
     "offset": lambda: _column(pd.to_datetime(["2024-01-01T00:00+01:00", None])),
     "negative offset": lambda: _column(pd.to_datetime(["2024-01-01T00:00-03:30"])),
     "offset in the index": lambda: pd.DataFrame(
@@ -199,8 +202,11 @@ def test_polars(name: str, view: Any, tmp_path: Path) -> None:
     else:
         assert (type(value), value.dtypes) == (type(back), back.dtypes)
         assert value.equals(back)
+    actual = actual.rename(dict(zip(actual.columns, expected.columns, strict=True)))
     assert expected.dtypes == actual.dtypes
-    assert expected.equals(actual.rename(dict(zip(actual.columns, expected.columns, strict=True))))
+    if name == "many categories":  # old polars compares no categories with others
+        expected, actual = expected.cast(pl.String), actual.cast(pl.String)
+    assert expected.equals(actual)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -239,6 +245,16 @@ def test_a_copy_under_a_long_name_is_the_same(view: Any) -> None:
     long = f"{'y' * 400}.parquet"
     view.copy("x.parquet", to_name=long)
     assert_same(value, view.get(long))
+
+
+def test_a_polars_that_reads_other_labels_is_named(view: Any, monkeypatch: Any) -> None:
+    """One from before or after the one that wrote: both are in the message."""
+    from runstore.codecs import _parquet_polars
+
+    view.put("x.parquet", POLARS["enum"]())
+    monkeypatch.setattr(_parquet_polars, "frame_of", lambda _: pl.DataFrame({"x": ["z", None]}))
+    with pytest.raises(UnsupportedValueError, match=rf"'x' is of Enum.*{pl.__version__}.*String"):
+        view.get("x.parquet")
 
 
 def test_labels_that_do_not_fit_are_damage() -> None:

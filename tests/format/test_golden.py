@@ -15,6 +15,8 @@ VERSIONS = sorted(path.name for path in GOLDEN.iterdir())
 @pytest.mark.parametrize("name", values())
 def test_a_golden_file_is_read_as_it_was_written(version, name):
     """Each value comes back equal from the file that version wrote."""
+    if name == "folder/series.parquet":
+        pytest.importorskip("polars", "2.1", reason="an Enum of polars 2.1, which older ones refuse")
     view = ObjectStore(GOLDEN / version).at(namespace="golden", run=version)
     header = "." not in name or name.endswith(".parquet")
     verify = "auto" if name.endswith(".csv") else True

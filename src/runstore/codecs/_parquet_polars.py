@@ -47,7 +47,8 @@ class ParquetPolarsCodec(PolarsCodec):
         return Encoded(
             table.schema,
             batches,
-            {"series": value.name} if series else {},
+            ({"series": value.name} if series else {})
+            | {"labels": _labels(frame), "polars": pl.__version__},
             rows=frame.height,
             columns=frame.width,
             nbytes=nbytes_of(batches),
@@ -56,7 +57,31 @@ class ParquetPolarsCodec(PolarsCodec):
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
         frame = frame_of(opened.table())
+        read = _labels(frame)
+        for name, kind in spec["labels"].items():
+            if name in frame.columns and read.get(name) != kind:
+                raise UnsupportedValueError(
+                    f"cannot load {opened.ref}: column {name!r} is of {kind}, written by polars "
+                    f"{spec['polars']}, and polars "
+                    f"{pl.__version__} reads it as {frame.schema[name]}: use the polars that wrote "
+                    "it, or as_type=pyarrow.Table",
+                    opened.ref,
+                )
         return frame.to_series(0).alias(spec["series"]) if "series" in spec else frame
+
+
+def _labels(frame: Any) -> dict[str, str]:
+    """Return the columns with labels in them, and what they are without the labels."""
+    schema = frame.schema.items()
+    return {name: _shape(dtype) for name, dtype in schema if _has_labels(dtype)}
+
+
+def _shape(dtype: Any) -> str:
+    if isinstance(dtype, pl.Struct):
+        return f"Struct({', '.join(_shape(field.dtype) for field in dtype.fields)})"
+    kind: str = (dtype if isinstance(dtype, type) else type(dtype)).__name__
+    inner = getattr(dtype, "inner", None)
+    return kind if inner is None else f"{kind}({_shape(inner)})"
 
 
 def _has_labels(dtype: Any) -> bool:
