@@ -1,8 +1,11 @@
 import pickle
 import warnings
+from importlib import metadata
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from tests.test_names import BAD_NAMES, GOOD_NAMES
 
@@ -20,6 +23,7 @@ from runstore.errors import (
     UnsafePickleError,
     UnsupportedValueError,
 )
+from runstore.lifetime import Bounded
 
 
 class Unpicklable:
@@ -236,6 +240,35 @@ def test_many_at_once(view):
     view.delete_many(values)
     assert [] == view.list()
     assert {} == view.put_many({})
+
+
+def test_many_that_are_missing_cost_no_listing(view, monkeypatch):
+    """What is there is looked up for the message about one name, and never for each of many."""
+    backend, listed = view.store.backend, []
+    real = backend.list
+    monkeypatch.setattr(backend, "list", lambda prefix: listed.append(prefix) or real(prefix))
+    names = [f"missing/{number}" for number in range(50)]
+    for verb in (view.get_many, view.delete_many):
+        with pytest.raises(BulkError) as caught:
+            verb(names)
+        assert names == list(caught.value.errors)
+        assert {ObjectNotFoundError} == set(map(type, caught.value.errors.values()))
+    assert [] == listed
+
+
+def test_a_library_may_be_installed_under_another_name(view, monkeypatch):
+    """A version that no package tells, as that of polars-lts-cpu, is what the module says."""
+    real = metadata.version
+
+    def version(name):
+        if name in ("polars", "pyarrow"):
+            raise metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr("runstore.store._objects._version_cache", Bounded(10))
+    info = view.put("x", pl.DataFrame({"a": [1]}))
+    assert (pl.__version__, pa.__version__) == (info.versions["polars"], info.versions["pyarrow"])
 
 
 def test_many_report_each_failure_and_do_the_rest(view):

@@ -89,7 +89,7 @@ class BulkVerbs(ABC):
             except ObjectNotFoundError as exc:
                 if default is not RAISE:
                     return default
-                raise missing(target.objects, place) from exc
+                raise missing(target.objects, place, alone=len(names) == 1) from exc
 
         return _each("get", one, names, target)
 
@@ -121,7 +121,7 @@ class BulkVerbs(ABC):
         failed = target.writable().delete_many(places.values(), missing_ok=missing_ok)
         for name, place in places.items():
             if isinstance(failed.get(place), ObjectNotFoundError):
-                errors[name] = missing(target.objects, place)
+                errors[name] = missing(target.objects, place, alone=len(names) == 1)
             elif place in failed:
                 errors[name] = failed[place]
         if errors:

@@ -2,14 +2,11 @@
 
 import math
 import os
-import sys
 from functools import partial
-from importlib import metadata as packages
 from typing import TYPE_CHECKING, Any
 
 from runstore import codecs
 from runstore import format as containers
-from runstore._version import __version__
 from runstore.buffers import Buffer
 from runstore.codecs import Pickling, file_codec
 from runstore.context import PicklePolicy
@@ -21,6 +18,7 @@ from runstore.errors import (
 )
 from runstore.format import Guard, Header, Stored, Verify
 from runstore.keys import Place
+from runstore.store._versions import version_of
 
 if TYPE_CHECKING:
     from runstore.format import StoredParquet
@@ -174,7 +172,7 @@ def _not_rebuilt(place: Place, header: Header | None, exc: Exception) -> Unsuppo
     """Return the error for bytes that are not to blame: the versions may be."""
     versions = header.versions if header is not None else {}
     wrote = ", ".join(f"{name} {version}" for name, version in versions.items())
-    here = ", ".join(f"{name} {_version(name)}" for name in versions or ("runstore", "python"))
+    here = ", ".join(f"{name} {version_of(name)}" for name in versions or ("runstore", "python"))
     intact = "Its bytes are the ones that were written" if header else "It looks undamaged"
     reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
     return UnsupportedFormatError(
@@ -183,17 +181,6 @@ def _not_rebuilt(place: Place, header: Header | None, exc: Exception) -> Unsuppo
         "If they are the same, report this as a bug of runstore",
         str(place),
     )
-
-
-def _version(name: str) -> str:
-    if name == "runstore":
-        return __version__
-    if name == "python":
-        return sys.version.partition(" ")[0]
-    try:
-        return packages.version(name)
-    except packages.PackageNotFoundError:
-        return "(not installed)"
 
 
 def check_place(header: Header, place: Place) -> None:

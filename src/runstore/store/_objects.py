@@ -4,18 +4,15 @@ Knows no context: every call is given the full place of its object.
 """
 
 import secrets
-import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from importlib import metadata as packages
 from typing import Any, get_args
 
 from runstore import codecs
 from runstore import format as containers
-from runstore._version import __version__
 from runstore.arguments import printable
 from runstore.buffers import Buffer, copied, flat
 from runstore.codecs import Pickling, file_codec
@@ -48,6 +45,7 @@ from runstore.store._encoding import encoded_for
 from runstore.store._info import ObjectInfo, describe
 from runstore.store._metadata import check_metadata
 from runstore.store._signing import SigningKeys, check_signature, signing_keys
+from runstore.store._versions import version_of
 
 __all__ = ["Objects"]
 
@@ -455,9 +453,8 @@ _LIBRARIES = {
 def _versions(codec: str, more: dict[str, str]) -> dict[str, str]:
     found = _version_cache.get(codec)
     if found is None:
-        found = {"runstore": __version__, "python": sys.version.partition(" ")[0]}
-        for library in _LIBRARIES.get(codec, ()):
-            found[library] = packages.version(library)
+        libraries = ("runstore", "python", *_LIBRARIES.get(codec, ()))
+        found = {library: version_of(library) for library in libraries}
         _version_cache.put(codec, found)
     return found | more if more else found
 

@@ -124,11 +124,17 @@ def run_of(run: str | None, name: str) -> str:
     return run
 
 
-def missing(objects: Objects, place: Place) -> ObjectNotFoundError:
-    """Return what is not there, and what is: the name that was perhaps meant."""
+def missing(objects: Objects, place: Place, *, alone: bool = True) -> ObjectNotFoundError:
+    """Return the error for an object that is not there; it says what is, and what may be meant.
+
+    Args:
+        objects: The store's objects.
+        place: What was asked for.
+        alone: Whether it is the only one. Of many, nothing is looked up for the message.
+    """
     where = f"run {place.run!r} of namespace" if place.run else "namespace"
     message = f"no object {place.name!r} in {where} {place.namespace!r} ({objects.backend.url})"
-    if objects.backend.guarantees.mapped:  # a look around costs nothing there
+    if alone and objects.backend.guarantees.mapped:  # where listing needs no request
         there = [info.name for info in objects.list(place.namespace, place.run)]
         if place.name in there:
             message += "; it was stored just now, after it was looked for: try again"
