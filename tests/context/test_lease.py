@@ -63,6 +63,17 @@ def test_attempts_end_with_their_run_and_not_with_each_other(run):
     assert "its run has ended" == second.revoked
 
 
+def test_no_two_attempts_have_one_key():
+    """Also if a stage is called like an item of another."""
+    keys = [
+        attempt_key("u", stage, number, index)
+        for stage in ("a", "a[1]", "a/1", "'a'", "a'[1]/1")
+        for number in (1, 11)
+        for index in (None, 1, 11)
+    ]
+    assert len(keys) == len(set(keys))
+
+
 def test_the_first_reason_stays(run):
     """A lease that is revoked twice says why it was the first time."""
     run.revoke("it was deleted")

@@ -162,6 +162,9 @@ def test_arguments_that_fit(target: Any, expected: Any, threads: Any, flow: Any)
         ("json.", "write it as package.module.function"),
         (":loads", "write it as package.module.function"),
         ("json loads.x", "write it as package.module.function"),
+        ("os:getpid.x", "'posix:getpid' ("),
+        ("tests.workflow.leaves:f", "importing 'tests.workflow.leaves' failed: SystemExit: 0"),
+        ("tests.workflow.lazy:f", "cannot be read: ImportError: pip install it"),
     ],
 )
 def test_bad_targets(target: str, told: str, refused: Any) -> None:

@@ -240,7 +240,7 @@ _known = _Known()
 def attempt_key(uid: str, stage: str, number: int, index: int | None) -> str:
     """Return the key of the lease of an attempt, in the run of this *uid*, whose key that is."""
     item = "" if index is None else f"[{index}]"
-    return f"{uid}/{stage}{item}/{number}"
+    return f"{uid}/{stage!r}{item}/{number}"  # quoted: another stage may be called 'stage[0]'
 
 
 def known_lease(*keys: str) -> Lease | None:

@@ -58,6 +58,11 @@ def resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
             function = getattr(function, attribute)
         except AttributeError:
             raise TargetError(_no_attribute(module_name, function, attribute, module)) from None
+        except Exception as exc:  # of the code of the module or class
+            raise TargetError(
+                f"{attribute!r} of {_holder(module_name, function, module)} cannot be read: "
+                f"{type(exc).__name__}: {exc}"
+            ) from exc
     if not callable(function):
         raise TargetError(f"it is of type {type(function).__name__}, which cannot be called")
     imported = _Imported(target, function)
@@ -197,15 +202,19 @@ def _import(name: str, target: str) -> Any:
                 "PYTHONPATH are found"
             ) from exc
         raise TargetError(f"importing {name!r} failed: {exc}") from exc
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:  # a script ends so when it is imported
         raise TargetError(f"importing {name!r} failed: {type(exc).__name__}: {exc}") from exc
 
 
-def _no_attribute(module_name: str, holder: Any, attribute: str, module: Any) -> str:
+def _holder(module_name: str, holder: Any, module: Any) -> str:
     where = f"module {module_name!r}" if holder is module else repr(target_name(holder))
-    if file := getattr(module, "__file__", None):
-        where += f" ({file})"
-    names = [name for name in vars(holder) if not name.startswith("_")]
+    file = getattr(module, "__file__", None)
+    return f"{where} ({file})" if file else where
+
+
+def _no_attribute(module_name: str, holder: Any, attribute: str, module: Any) -> str:
+    where = _holder(module_name, holder, module)
+    names = [name for name in dir(holder) if not name.startswith("_")]
     close = difflib.get_close_matches(attribute, names, 1)
     return f"{where} has no {attribute!r}" + (f"; did you mean {close[0]!r}?" if close else "")
 
