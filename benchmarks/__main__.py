@@ -1,9 +1,10 @@
-"""`python -m benchmarks [run | engines | tables] …`: measure, or write tables of what was."""
+"""`python -m benchmarks [run | containers | engines | tables] …`: measure, or write tables."""
 
 import sys
 from importlib import import_module
 
 _COMMANDS = {
+    "containers": "benchmarks.containers",
     "engines": "benchmarks.engines",
     "run": "benchmarks.run",
     "tables": "benchmarks.tables",

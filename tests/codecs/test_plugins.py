@@ -164,7 +164,7 @@ import warnings
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     try:
-        view.put("x", {1, 2})
+        view.put("x", object())
     except UnsafePickleError:
         print([str(warning.message).split("'")[1] for warning in caught])
 """

@@ -106,6 +106,10 @@ EXAMPLES: dict[str, list[Any]] = {
     "`bytes`, `bytearray`": [b"a", bytearray(b"a")],
     "`str`": ["a"],
     "JSON-like Python": [None, True, 1, 1.5, [1, "a"], {"a": None}],
+    "large `list`, `tuple`, `set`, `frozenset`, `dict` of items, keys and values of one type": [
+        list(range(1024)), dict.fromkeys(range(256), 1.5), {*range(256)}, ((1, "a"),) * 256,
+        frozenset(map(str, range(256))), [np.arange(3) + i for i in range(256)],
+    ],
     "`datetime`, `date`, `time`, `timedelta`, `Decimal`, `UUID`, `complex`": [
         dt.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")), dt.date(2024, 1, 1),
         dt.time(1, tzinfo=_OFFSET), dt.timedelta(1), decimal.Decimal("1.5"), uuid.UUID(int=1), 1j,

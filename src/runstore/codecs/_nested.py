@@ -13,8 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from runstore import codecs
+from runstore.buffers import flat
 from runstore.codecs._arrow import survives
-from runstore.codecs._base import Encoded, Opened
+from runstore.codecs._base import Codec, Encoded, Opened
+from runstore.codecs._packed import packed, unpacked_container
+from runstore.codecs._packed_items import Packer, SharedError
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._plain import InexactError, from_tree, to_tree
 from runstore.codecs._types import check_type
@@ -51,9 +54,8 @@ class NestedCodec:
 
 def encode_tree(value: Any, spec: dict[str, Any]) -> Encoded | None:
     """Return *value* as a batch of a tree and its leaves; None if a leaf is not exact."""
-    leaves = _Leaves()
     try:
-        tree = to_tree(value, leaves)
+        leaves, tree = _taken_apart(value)
     except (InexactError, UnsafePickleError):
         return None
     text = json.dumps(tree, separators=(",", ":"))
@@ -69,19 +71,28 @@ def encode_tree(value: Any, spec: dict[str, Any]) -> Encoded | None:
     )
 
 
+def _taken_apart(value: Any) -> tuple["_Leaves", Any]:
+    """Return the leaves of *value* and its tree."""
+    for arrays in (True, False):
+        leaves = _Leaves(Packer(arrays=arrays))
+        try:
+            tree = to_tree(value, leaves, leaves.pack)
+        except SharedError:
+            continue  # an array in two places is a leaf of its own
+        leaves.check_repeated(tree)
+        return leaves, tree
+    raise InexactError
+
+
 def decode_tree(opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
     """Rebuild what `encode_tree` was given, on the memory of *opened*."""
     batch = opened.batch(0)
     if batch.num_rows != 1 or batch.schema.field(0).type != _TREE.type:
         raise CorruptObjectError(f"{opened.ref} is damaged: no tree in it", opened.ref)
-    values, first = [], 1
-    for leaf in spec["leaves"]:
-        columns = range(first, first + leaf["batches"])
-        values.append(_decode_leaf(_Part(opened, batch, columns), leaf, pickling))
-        first = columns.stop
+    values = _Values(opened, batch, spec["leaves"], pickling)
     try:
         tree = json.loads(batch.column(0)[0].as_py())
-        return from_tree(tree, values.__getitem__, opened.ref)
+        return from_tree(tree, values, opened.ref)
     except RecursionError as exc:
         raise CorruptObjectError(
             f"{opened.ref} is damaged: it is nested too deeply", opened.ref
@@ -91,7 +102,9 @@ def decode_tree(opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any
 class _Leaves:
     """Collects the leaves of one value, each once, as columns."""
 
-    def __init__(self) -> None:
+    def __init__(self, packer: Packer) -> None:
+        self._packer = packer
+        self._packed: dict[int, int] = {}  # packed containers by index, and their bytes
         self.columns: list[pa.Array] = []
         self.fields: list[pa.Field] = []
         self.specs: list[dict[str, Any]] = []
@@ -104,14 +117,34 @@ class _Leaves:
             return self._seen[id(value)][0]
         if isinstance(value, PurePath):
             raise InexactError
+        if id(value) in self._packer.held:
+            raise SharedError
         try:
             codec, encoded = codecs.encode(value, Pickling("deny", "a leaf"))
         except UnsupportedValueError as exc:
             way = "".join(f"[{part!r}]" for part in path)
             at = f"{exc.message} (it is value{way})" if path else exc.message
             raise UnsupportedValueError(at, exc.ref) from exc
+        self._seen[id(value)] = len(self.specs), value
+        return self._put(codec, encoded, path)
+
+    def pack(self, value: Any, path: tuple[Any, ...]) -> int | None:
+        """Take in a container that is packed; None if it has to be gone through."""
+        encoded = packed(value, self._packer)
+        if encoded is None:
+            return None
+        if not self._packer.held.isdisjoint(self._seen):
+            raise SharedError
+        self._packed[len(self.specs)] = encoded.nbytes
+        return self._put(codecs.codec_named("packed"), encoded, path)
+
+    def check_repeated(self, tree: Any) -> None:
+        """Raise InexactError if packed containers stand in so many places that they fill memory."""
+        if self._packed and _bytes_in(tree, self._packed, {}) > _most(sum(self._packed.values())):
+            raise InexactError
+
+    def _put(self, codec: Codec, encoded: Encoded, path: tuple[Any, ...]) -> int:
         index = len(self.specs)
-        self._seen[id(value)] = index, value
         name = ".".join(str(part) for part in path).replace("\0", "") or "value"
         batches = list(encoded.batches) or [_empty(encoded.schema)]
         for batch in batches:
@@ -149,6 +182,65 @@ def _empty(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
+_MAPPED = 8  # times as many bytes as packed containers take; a larger file is not read whole
+_AGAIN = 128 << 20  # bytes of packed containers that are made again, for all places together
+
+
+def _most(once: int) -> int:
+    return once + _AGAIN
+
+
+def _bytes_in(tree: Any, packed: dict[int, int], known: dict[int, int]) -> int:
+    """Return how many bytes of packed containers a tree makes; equal parts are looked at once."""
+    if not isinstance(tree, (list, dict)):
+        return 0
+    found = known.get(id(tree))
+    if found is None:
+        if isinstance(tree, dict) and tree.keys() == {"$leaf"}:
+            found = packed.get(tree["$leaf"], 0)
+        else:
+            parts = tree.values() if isinstance(tree, dict) else tree
+            found = sum(_bytes_in(part, packed, known) for part in parts)
+        known[id(tree)] = found
+    return found
+
+
+class _Values:
+    """The values of the leaves: arrays and frames once, packed containers anew in each place."""
+
+    def __init__(
+        self, opened: Opened, batch: pa.RecordBatch, leaves: list[Any], pickling: Pickling
+    ) -> None:
+        self._leaves = leaves
+        self._pickling = pickling
+        self._ref = opened.ref
+        self._parts: list[_Part] = []
+        self._known: dict[int, Any] = {}
+        self._made = self._once = 0
+        first = 1
+        for index, leaf in enumerate(leaves):
+            columns = range(first, first + leaf["batches"])
+            self._parts.append(_Part(opened, batch, columns))
+            first = columns.stop
+            if leaf["codec"] != "packed":
+                self._known[index] = _decode_leaf(self._parts[index], leaf, pickling)
+            else:
+                self._once += self._parts[index].nbytes
+        if self._once * _MAPPED >= len(flat(opened.data)):
+            opened.check_all()  # most of it is read
+
+    def __call__(self, index: int) -> Any:
+        if index in self._known:
+            return self._known[index]
+        part = self._parts[index]
+        self._made += part.nbytes
+        if self._made > _most(self._once):
+            raise CorruptObjectError(
+                f"{self._ref} is damaged: its parts stand in too many places", self._ref
+            )
+        return _decode_leaf(part, self._leaves[index], self._pickling)
+
+
 class _Part:
     """Some columns of a stored batch, as if they were an object of their own."""
 
@@ -168,6 +260,11 @@ class _Part:
     @property
     def num_batches(self) -> int:
         return len(self._columns)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the first batch."""
+        return int(self.batch(0).nbytes)
 
     def batch(self, index: int) -> pa.RecordBatch:
         rows = self._batch.column(self._columns[index]).values
@@ -189,11 +286,13 @@ def _is_leaf(kind: pa.DataType) -> bool:
 
 
 def _decode_leaf(part: _Part, leaf: dict[str, Any], pickling: Pickling) -> Any:
-    codec = codecs.codec_named(leaf["codec"])
+    codec: Codec = codecs.codec_named(leaf["codec"])
     if leaf["version"] > codec.version:
         raise UnsupportedFormatError(
             f"{part.ref} holds a part by version {leaf['version']} of the codec {codec.name!r}, "
             f"this runstore reads up to {codec.version}: upgrade runstore",
             part.ref,
         )
+    if codec.name == "packed":
+        return unpacked_container(part, leaf["spec"])
     return codec.decode(part, leaf["spec"], pickling)

@@ -20,9 +20,19 @@ from runstore.codecs._numpy_dtypes import described, dtype_of, has_gaps, without
 from runstore.codecs._python import is_json, is_text
 from runstore.errors import UnsupportedValueError
 
-__all__ = ["InexactError", "Leaf", "from_tree", "to_tree"]
+__all__ = [
+    "InexactError",
+    "Leaf",
+    "Pack",
+    "from_tree",
+    "to_tree",
+    "unknown_zone",
+    "zone_of",
+    "zone_tree",
+]
 
 Leaf = Callable[[Any, tuple[Any, ...]], int]
+Pack = Callable[[Any, tuple[Any, ...]], int | None]
 
 _DEEPEST = 64
 _DEEPEST_TREE = 4 * _DEEPEST + 4  # each level takes up to four
@@ -33,14 +43,19 @@ class InexactError(Exception):
     """The value has no exact tree; another codec has to keep it."""
 
 
-def to_tree(value: Any, leaf: Leaf) -> Any:
+def to_tree(value: Any, leaf: Leaf, pack: Pack) -> Any:
     """Return *value* as JSON; for what is none, *leaf* is asked and ``{"$leaf": its answer}`` set.
+
+    Args:
+        value: Anything.
+        leaf: Takes a part and where it is.
+        pack: Likewise, of a container; if it gives no answer, the parts of that are gone through.
 
     Raises:
         InexactError: It is too deep, contains itself, would be written millions of
             times, or has a part that is not exact.
     """
-    tree = _Trees(leaf).tree(value, ())
+    tree = _Trees(leaf, pack).tree(value, ())
     if not is_json(tree, _DEEPEST_TREE):
         raise InexactError
     return tree
@@ -49,18 +64,22 @@ def to_tree(value: Any, leaf: Leaf) -> Any:
 class _Trees:
     """The trees of the parts of one value; what stands in it twice is gone through once."""
 
-    def __init__(self, leaf: Leaf) -> None:
+    def __init__(self, leaf: Leaf, pack: Pack) -> None:
         self._leaf = leaf
+        self._pack = pack
         self._known: dict[int, Any] = {}
 
     def tree(self, value: Any, path: tuple[Any, ...]) -> Any:
-        if type(value) not in (list, tuple, dict, OrderedDict):
+        if type(value) not in (list, tuple, dict, OrderedDict, set, frozenset):
             plain = _plain(value)
             return {"$leaf": self._leaf(value, path)} if plain is _NONE else plain
         if len(path) > _DEEPEST:
             raise InexactError
         if id(value) not in self._known:
-            self._known[id(value)] = self._container(value, path)
+            packed = self._pack(value, path)
+            self._known[id(value)] = (
+                self._container(value, path) if packed is None else {"$leaf": packed}
+            )
         return self._known[id(value)]
 
     def _container(self, value: Any, path: tuple[Any, ...]) -> Any:
@@ -72,11 +91,13 @@ class _Trees:
         if kind is OrderedDict:
             more = self.tree(vars(value), (*path, "__dict__"))  # a torch state dict has one
             return {"$ordered": [self._pairs(value, path), more]}
+        if kind in (set, frozenset):
+            raise InexactError
         items = [self.tree(item, (*path, i)) for i, item in enumerate(value)]
         return items if kind is list else {"$tuple": items}
 
     def _pairs(self, value: dict[Any, Any], path: tuple[Any, ...]) -> list[Any]:
-        keys = _Trees(_no_leaf)
+        keys = _Trees(_no_leaf, _no_pack)
         return [
             [keys.tree(key, path), self.tree(item, (*path, key))] for key, item in value.items()
         ]
@@ -111,9 +132,7 @@ def from_tree(tree: Any, leaf: Callable[[int], Any], ref: str) -> Any:
     try:
         return _DECODERS[tag](content)
     except ZoneInfoNotFoundError as exc:
-        raise UnsupportedValueError(
-            f"cannot load {ref}: the time zone {exc} is not known here. Install tzdata", ref
-        ) from exc
+        raise unknown_zone(ref, exc) from exc
 
 
 def _is_object(value: dict[Any, Any]) -> bool:
@@ -129,6 +148,10 @@ def _from_pairs(pairs: Any, leaf: Callable[[int], Any], ref: str) -> list[tuple[
 
 def _no_leaf(value: Any, path: tuple[Any, ...]) -> int:
     raise InexactError
+
+
+def _no_pack(value: Any, path: tuple[Any, ...]) -> None:
+    return None
 
 
 _NONE = object()
@@ -167,7 +190,19 @@ def _scalar_of(content: Any) -> Any:
     return array[0]
 
 
-def _zone(zone: tzinfo | None) -> Any:
+def unknown_zone(ref: str, exc: ZoneInfoNotFoundError) -> UnsupportedValueError:
+    """Return the error for a value in a time zone that is not known here."""
+    return UnsupportedValueError(
+        f"cannot load {ref}: the time zone {exc} is not known here. Install tzdata", ref
+    )
+
+
+def zone_tree(zone: tzinfo | None) -> Any:
+    """Return a time zone as JSON.
+
+    Raises:
+        InexactError: It is of a class of one's own.
+    """
     if zone is None:
         return None
     if type(zone) is ZoneInfo and zone.key is not None:
@@ -180,7 +215,12 @@ def _zone(zone: tzinfo | None) -> Any:
     return [[offset.days, offset.seconds, offset.microseconds], *name]
 
 
-def _zone_of(content: Any) -> tzinfo | None:
+def zone_of(content: Any) -> tzinfo | None:
+    """Return the time zone that `zone_tree` was given.
+
+    Raises:
+        ZoneInfoNotFoundError: It is not known here.
+    """
     if content is None:
         return None
     if isinstance(content, str):
@@ -197,7 +237,7 @@ def _datetime(v: datetime) -> Any:
 
 
 def _clock(v: datetime | time) -> list[Any]:
-    return [v.hour, v.minute, v.second, v.microsecond, v.fold, _zone(v.tzinfo)]
+    return [v.hour, v.minute, v.second, v.microsecond, v.fold, zone_tree(v.tzinfo)]
 
 
 def _datetime_of(content: Any) -> datetime:
@@ -207,7 +247,7 @@ def _datetime_of(content: Any) -> datetime:
 
 def _time_of(content: Any) -> time:
     hour, minute, second, microsecond, fold, zone = content
-    return time(hour, minute, second, microsecond, _zone_of(zone), fold=fold)
+    return time(hour, minute, second, microsecond, zone_of(zone), fold=fold)
 
 
 def _span(content: Any) -> timedelta:

@@ -1,6 +1,8 @@
 """bytes, str and JSON-like Python: kept as what they are, readable without Python."""
 
 import json
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from runstore.codecs._base import Encoded, Opened
@@ -8,7 +10,7 @@ from runstore.codecs._cells import blob_in, encoded_cell, text_in
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError
 
-__all__ = ["BytesCodec", "JsonCodec", "TextCodec", "is_json", "is_text"]
+__all__ = ["FROM_JSON", "BytesCodec", "JsonCodec", "TextCodec", "is_json", "is_text"]
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
 _DEEPEST = 64
@@ -64,7 +66,7 @@ class JsonCodec:
 
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
-        if not is_json(value):
+        if has_columns(value) or not is_json(value):
             return None
         return encoded_cell("json", _encode(value).encode("ascii"))
 
@@ -76,6 +78,51 @@ class JsonCodec:
             raise CorruptObjectError(
                 f"{opened.ref} is damaged: it holds no JSON ({exc})", opened.ref
             ) from exc
+
+
+def has_columns(value: Any) -> bool:
+    """Return whether a list or dict in *value* is large and of one type, so better as columns."""
+    if type(value) not in (list, dict):
+        return False
+    waiting, seen = [value], {id(value)}
+    for one in waiting:
+        items = list(one.values()) if type(one) is dict else one
+        if len(items) >= FROM_JSON and is_uniform(items):
+            return True
+        if len(items) < FROM_JSON or not _SCALARS.issuperset(map(type, items)):
+            for item in items:
+                if (type(item) is list or type(item) is dict) and id(item) not in seen:
+                    seen.add(id(item))
+                    waiting.append(item)
+    return False
+
+
+FROM_JSON = 1024
+"""Items of a container that is columns; a smaller one is written faster as one cell of text."""
+
+_SCALARS = frozenset((bool, float, int, str, type(None)))
+
+
+def is_uniform(items: list[Any], depth: int = 0) -> bool:
+    """Return whether *items* are of one type, or None, and so are the parts of lists and dicts."""
+    kinds = set(map(type, items)) - {type(None)}
+    if len(kinds) > 1 or depth > _UNIFORM:
+        return False
+    kind = kinds.pop() if kinds else bool
+    if kind not in (list, dict):
+        return kind in _SCALARS
+    present = list(filter(None, items))
+    if kind is list:
+        return is_uniform(list(chain.from_iterable(present)), depth + 1)
+    if set(map(type, chain.from_iterable(present))) != {str}:
+        return False
+    keys, *others = set(map(tuple, present))
+    return not others and all(
+        is_uniform(list(map(itemgetter(key), present)), depth + 1) for key in keys
+    )
+
+
+_UNIFORM = 4  # levels that are looked at
 
 
 def is_json(value: Any, deepest: int = _DEEPEST) -> bool:

@@ -116,7 +116,7 @@ def _key(codec: Codec, value: Any, encoded: Encoded) -> Hashable | None:
     return codec.name, type(value), dtype, kinds
 
 
-_PLAIN = ("bytes", "json", "nested", "pickle", "str", "xarray")  # or by their parts
+_PLAIN = ("bytes", "json", "nested", "packed", "pickle", "str", "xarray")  # or by their parts
 _SIMPLE = {
     kind.id
     for kind in (

@@ -12,11 +12,14 @@ from runstore.errors import CorruptObjectError
 __all__ = [
     "check_type",
     "is_binary",
+    "is_date",
     "is_dictionary",
     "is_duration",
+    "is_fixed_binary",
     "is_number",
     "is_text",
     "is_text_or_binary",
+    "is_time",
     "is_timestamp",
     "is_truth",
 ]
@@ -72,3 +75,18 @@ def is_duration(kind: pa.DataType) -> bool:
 def is_truth(kind: pa.DataType) -> bool:
     """Return whether it is true and false."""
     return bool(kinds.is_boolean(kind))
+
+
+def is_date(kind: pa.DataType) -> bool:
+    """Return whether it is days."""
+    return bool(kinds.is_date32(kind))
+
+
+def is_fixed_binary(kind: pa.DataType) -> bool:
+    """Return whether it is bytes of one width."""
+    return bool(kinds.is_fixed_size_binary(kind))
+
+
+def is_time(kind: pa.DataType) -> bool:
+    """Return whether it is times of day in microseconds."""
+    return bool(kind == pa.time64("us"))

@@ -1,0 +1,83 @@
+"""Section J.13: what large containers and columns cost beside pickle, in bytes and in calls."""
+
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.cases._case import case
+
+
+def _view(here: Path) -> Any:
+    from runstore import ObjectStore
+
+    return ObjectStore(here / "store", pickle="deny").at(namespace="n", run="r")
+
+
+def _calls(do: Any) -> int:
+    """Return how many functions were called meanwhile, of Python's or of C's."""
+    count = 0
+
+    def profile(frame: Any, event: str, arg: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(profile)
+    try:
+        do()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def _containers(count: int) -> dict[str, Any]:
+    import datetime as dt
+    import random
+
+    import numpy as np
+
+    day = dt.datetime(2024, 1, 1)
+    return {
+        "dict of int keys": {i: i * 7 for i in range(count)},
+        "tuples": [(i, i / 3, f"t{i}") for i in range(count)],
+        "datetimes": [day + dt.timedelta(seconds=i) for i in range(count)],
+        "bytes of 200": [random.Random(i).randbytes(200) for i in range(count // 4)],
+        "np.float64": [np.float64(i / 3) for i in range(count)],
+        "ints": list(range(4 * count)),
+        "set of text": {f"text {i}" for i in range(count)},
+        "frozenset of floats": frozenset(i / 3 for i in range(count)),
+        "lists of ints": [list(range(i % 9)) for i in range(count)],
+        "arrays in a dict": {f"a{i}": np.arange(10.0) + i for i in range(count)},
+        "arrays of other lengths": [np.arange(float(i % 50)) for i in range(count)],
+        "in a value": {"ids": list(range(count)), "of": {"day": dict.fromkeys(range(count), day)}},
+    }
+
+
+@case("J13", "The file of a large container is at most 1.2 times its pickle, without pickle.")
+def containers_in_bytes(here: Path) -> None:
+    from runstore.testing import assert_same
+
+    view = _view(here)
+    for name, value in _containers(50_000).items():
+        info = view.put(name, value)
+        pickled = len(pickle.dumps(value, 5))
+        assert info.size <= 1.2 * pickled + 4096, (name, info.size, pickled)
+        back = view.get(name)
+        if isinstance(value, (set, frozenset)):
+            assert type(back) is type(value), name
+            back, value = sorted(back), sorted(value)
+        assert_same(value, back)
+
+
+@case("J13", "No function is called once for each item of a large container, by put or by get.")
+def containers_in_calls(here: Path) -> None:
+    view = _view(here)
+
+    def calls(value: Any) -> tuple[int, int]:
+        return _calls(lambda: view.put("x", value)), _calls(lambda: view.get("x"))
+
+    small, large = _containers(10_000), _containers(20_000)
+    for name, value in small.items():
+        calls(value)  # modules are loaded
+        for few, many in zip(calls(value), calls(large[name]), strict=True):
+            assert many < few + 1000, (name, few, many)
