@@ -11,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 
-.PHONY: help demo demo-s3 test test-all test-matrix cases check format \
+.PHONY: help demo demo-s3 test test-all test-places test-matrix cases check format \
 	bench bench-engines bench-peers bench-full bench-tables clean
 
 help: ## list the targets
@@ -28,6 +28,9 @@ test: .venv/.test ## the tests, but for those that take minutes
 
 test-all: .venv/.test ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m '' $(ARGS)
+
+test-places: .venv/.test ## the contract of places on servers of SFTP, WebDAV, GCS and Azure
+	$(BIN)/python -m pytest -n 2 -m "" $(ARGS) tests/places/test_remote.py
 
 test-matrix: .venv/.test ## the tests with the lowest declared versions, other Pythons, each extra
 	$(BIN)/python -m tests.matrix $(ARGS)

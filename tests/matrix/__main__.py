@@ -27,7 +27,7 @@ from tests.matrix._environments import (
 )
 
 _LIBRARIES = ["pandas", "polars", "s3", "s3-fast", "dask", "ray", "sklearn", "xarray"]
-_LIBRARIES += ["fsspec", "testing"]
+_LIBRARIES += ["fsspec", "gcs", "azure", "sftp", "webdav", "testing"]
 _EVERYTHING = ["--editable", f".[{','.join(_LIBRARIES)}]", "--group", "test"]
 _NOT_OF_VERSIONS = [f"--ignore=tests/{one}" for one in ("benchmarks", "examples", "servers")]
 _NOT_OF_PYTHON = [f"--ignore=tests/{one}" for one in ("cli", "docs", "places")]

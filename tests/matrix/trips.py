@@ -32,7 +32,7 @@ def none() -> None:
     assert {"a": [1, None]} == _trip({"a": [1, None]})
     assert [3, 4] == _trip(np.array([3, 4])).tolist()
     assert pa.table({"a": [1]}) == _trip(pa.table({"a": [1]}))
-    for optional in ("pandas", "pytest", "fsspec", "ray", "distributed"):
+    for optional in ("pandas", "pytest", "s3fs", "gcsfs", "ray", "distributed"):
         assert find_spec(optional) is None, optional
     try:
         import runstore.testing
@@ -42,6 +42,8 @@ def none() -> None:
         raise AssertionError(f"{runstore.testing} was imported")
     _refused("runstore[pandas]", lambda: _view().put("x.csv", "a,b"))
     _refused("runstore[s3]", lambda: __import__("runstore").ObjectStore("s3://bucket").runs())
+    for extra, url in _PLACES.items():
+        _refused(f"runstore[{extra}]", lambda url=url: __import__("runstore").ObjectStore(url))
 
 
 def _refused(line: str, call: Callable[[], Any]) -> None:
@@ -81,6 +83,46 @@ def s3_fast() -> None:
     """Likewise with both engines."""
     _unreachable("obstore")
     _unreachable("s3fs")
+
+
+def gcs() -> None:
+    """The client is there: a place that nobody serves is unreachable, and nothing is missing."""
+    _away("gcs", endpoint_url="http://127.0.0.1:9", token="anon")
+
+
+def azure() -> None:
+    """Likewise."""
+    _away("azure", account_host="127.0.0.1:9", anon=True)
+
+
+def sftp() -> None:
+    """Likewise."""
+    _away("sftp")
+
+
+def webdav() -> None:
+    """Likewise."""
+    _away("webdav")
+
+
+_PLACES = {
+    "gcs": "gs://bucket/p",
+    "azure": "abfs://container@account.dfs.core.windows.net/p",
+    "sftp": "sftp://127.0.0.1:9/p",
+    "webdav": "webdav://127.0.0.1:9/p",
+}
+
+
+def _away(extra: str, **options: Any) -> None:
+    from runstore import ObjectStore
+    from runstore.errors import BackendUnavailableError
+
+    try:
+        ObjectStore(_PLACES[extra], timeout=3, **options).namespaces()
+    except BackendUnavailableError as exc:
+        assert "://" in str(exc), exc
+    else:
+        raise AssertionError("nobody listens there")
 
 
 def _unreachable(engine: str) -> None:

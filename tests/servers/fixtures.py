@@ -3,11 +3,15 @@
 Sharing one among the processes would save 150 MB and one second of a processor, and no waiting.
 """
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from tests.servers.gcs import GcsServer
 from tests.servers.process import tail
 from tests.servers.server import Server
+from tests.servers.sftp import SftpServer
+from tests.servers.webdav import WebdavServer
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +41,38 @@ def rclone_server() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def sftp_server() -> Iterator[SftpServer]:
+    """Give an SFTP server."""
+    pytest.importorskip("sshfs")
+    from tests.servers.sftp import sftp
+
+    with sftp() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def webdav_server() -> Iterator[WebdavServer]:
+    """Give a WebDAV server."""
+    pytest.importorskip("webdav4")
+    from tests.servers.webdav import webdav
+
+    with webdav() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gcs_server() -> Iterator[GcsServer]:
+    """Give a GCS emulator."""
+    # Else gcsfs asks by gRPC, for a minute, what kind of bucket it is; the emulator has no gRPC.
+    os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
+    pytest.importorskip("gcsfs")
+    from tests.servers.gcs import gcs
+
+    with gcs() as server:
+        yield server
+
+
 @pytest.fixture(scope="session", params=["moto", "seaweed"])
 def s3_server(request: pytest.FixtureRequest) -> Server:
     """Give each server that keeps the promises of S3."""
@@ -50,6 +86,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
     if report.failed:
         for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Server):
+            if isinstance(value, (Server, SftpServer, WebdavServer, GcsServer)):
                 report.sections.append((f"{value.kind} log", tail(value.log)))
     return report

@@ -1,5 +1,7 @@
 """get(columns=…) of an object far away reads these columns and no others."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -19,7 +21,7 @@ ROWS = 40_000
 class Far(MemoryBackend):
     """Memory that is read as a far place is, and counts the bytes that come from there."""
 
-    mapped = False
+    guarantees = replace(MemoryBackend.guarantees, mapped=False)
 
     def __init__(self):
         super().__init__("far")

@@ -129,9 +129,9 @@ def test_anonymous_requests_are_refused_like_any_stranger(seaweed_server, engine
         ("s3://bucket", {"client_kwargs": {"verify": "/nowhere"}}, "no such file"),
         ("s3://bucket", {"client_kwargs": {"verify": 1.5}}, "verify is True, False, or"),
         ("s3://bucket", {"s3_additional_kwargs": {"SSEKMSKeyId": "a\nb"}}, "SSEKMSKeyId has"),
-        (f"gs://user:{SENTINEL}@bucket", {}, "is not a place"),
-        (f"sftp://user:a/b?{SENTINEL}@host/x", {}, "is not a place"),
-        (f"https://host/x?token={SENTINEL}", {}, "is not a place"),
+        (f"gs://user:{SENTINEL}@bucket", {}, "names a user"),
+        (f"sftp://user:a/b?{SENTINEL}@host/x", {}, "is not understood"),
+        (f"https://host/x?token={SENTINEL}", {}, "has a query"),
     ],
 )
 def test_what_is_not_understood_is_refused(url, given, said):

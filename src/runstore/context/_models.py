@@ -301,6 +301,9 @@ class StoreAddress(_Value):
             of the process that opens the store.
         kept: Key of the credentials that the process which was given them keeps in memory.
             Useless in any other process.
+        allow_torn: Whether readers may see half of a write, where the place cannot do better.
+        filesystem: Where the store was made with ``fs=``: a token of the object in its process,
+            and the filesystem and the path in it as JSON, without secrets.
     """
 
     url: str
@@ -310,6 +313,8 @@ class StoreAddress(_Value):
     timeout: float = Field(default=60, gt=0, le=LONGEST_WAIT, allow_inf_nan=False)
     options: dict[str, Any] = {}
     kept: str | None = None
+    allow_torn: bool = False
+    filesystem: str | None = None
 
 
 class StageScope(_Value):

@@ -1,25 +1,43 @@
 """Where bytes are kept: one contract, one class for each kind of place, found by its scheme."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
+from runstore.errors import SettingsError
 from runstore.places._base import Backend, Entry, copy_through, delete_each
 from runstore.places._guarantees import Guarantees
-from runstore.places._registry import Opener, Opening, open_with, opener_of, register_place
+from runstore.places._registry import (
+    GivenFilesystem,
+    Opener,
+    Opening,
+    check_fsspec,
+    open_with,
+    opener_of,
+    register_place,
+    shown_url,
+)
+from runstore.places._secrets import split_secrets
 from runstore.places._wrapper import Wrapper
+
+if TYPE_CHECKING:
+    from runstore.places._fsspec import Described
 
 __all__ = [
     "Backend",
     "Entry",
+    "GivenFilesystem",
     "Guarantees",
     "Opener",
     "Opening",
     "Wrapper",
     "copy_through",
     "delete_each",
+    "describe_filesystem",
     "open_backend",
     "register_place",
     "split_options",
+    "split_url",
 ]
 
 
@@ -32,6 +50,7 @@ def open_backend(
     timeout: float = 60,
     allow_torn: bool = False,
     borrowed: bool = False,
+    filesystem: GivenFilesystem | None = None,
 ) -> Backend:
     """Open the place at *url*. Nothing is created before the first put.
 
@@ -43,6 +62,7 @@ def open_backend(
         timeout: Seconds without an answer, retries included; for remote places.
         allow_torn: Whether readers may see half of a write, where a place cannot do better.
         borrowed: Whether nobody will close it; for memory, see `MemoryBackend`.
+        filesystem: A filesystem of the user's, which is used whatever the URL says.
 
     Raises:
         SettingsError: The URL's kind or an option is not known.
@@ -57,6 +77,7 @@ def open_backend(
             durable=durable,
             allow_torn=allow_torn,
             borrowed=borrowed,
+            filesystem=filesystem,
         )
     )
 
@@ -72,6 +93,41 @@ def split_options(url: str, options: Mapping[str, Any]) -> tuple[dict[str, Any],
         from runstore.places import _s3
 
         return _s3.split_options(options)
-    secrets: frozenset[str] = getattr(opener_of(scheme), "secrets", frozenset())
-    public = {name: value for name, value in options.items() if name not in secrets}
-    return public, {name: value for name, value in options.items() if name in secrets}
+    named: frozenset[str] = getattr(opener_of(scheme), "secrets", frozenset())
+    public, secret = split_secrets(options)
+    secret |= {name: public.pop(name) for name in named & public.keys()}
+    return public, secret
+
+
+def split_url(url: str) -> tuple[str, dict[str, Any]]:
+    """Return a URL without its password, and the option that carries it instead.
+
+    Raises:
+        SettingsError: It has what looks like one, and is no URL.
+    """
+    if "@" not in url or "::" in url or url.partition("://")[0] in ("file", "memory", "s3"):
+        return url, {}
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it is looked at only now
+    except ValueError as exc:
+        shown = shown_url(url)
+        raise SettingsError(f"{shown} is not understood as a URL: {exc}", shown) from exc
+    if parts.password is None:
+        return url, {}
+    host = parts.netloc.rpartition("@")[2]
+    shown = parts._replace(netloc=f"{parts.username}@{host}" if parts.username else host).geturl()
+    return shown, {"password": unquote(parts.password)}
+
+
+def describe_filesystem(fs: Any, root: str) -> "Described":
+    """Return the address of *root* in a filesystem of fsspec.
+
+    Raises:
+        SettingsError: It is none, or an asynchronous one, or *root* names no bucket.
+        MissingExtraError: fsspec is not installed.
+    """
+    check_fsspec("ObjectStore(fs=…)")
+    from runstore.places import _fsspec
+
+    return _fsspec.describe(fs, root)

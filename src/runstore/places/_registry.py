@@ -14,12 +14,36 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol, cast
+from importlib.util import find_spec
+from typing import Any, NamedTuple, Protocol, cast
 
 from runstore.errors import MissingExtraError, SettingsError
 from runstore.places._base import Backend
 
-__all__ = ["Opener", "Opening", "open_with", "opener_of", "register_place", "shown_url"]
+__all__ = [
+    "EXTRAS",
+    "GivenFilesystem",
+    "Opener",
+    "Opening",
+    "check_fsspec",
+    "missing_extra",
+    "open_with",
+    "opener_of",
+    "register_place",
+    "shown_url",
+]
+
+
+class GivenFilesystem(NamedTuple):
+    """A filesystem of fsspec that the user has made.
+
+    Attributes:
+        document: It and the path in it as JSON, without secrets.
+        live: The object itself, in the process that was given it.
+    """
+
+    document: str
+    live: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +58,7 @@ class Opening:
         durable: Wait for the disk on every put.
         allow_torn: Whether readers may see half of a write, where a place cannot do better.
         borrowed: Whether nobody will close it.
+        filesystem: A filesystem of the user's, which is used whatever the URL says.
     """
 
     url: str
@@ -43,6 +68,7 @@ class Opening:
     durable: bool = False
     allow_torn: bool = False
     borrowed: bool = False
+    filesystem: GivenFilesystem | None = None
 
     @property
     def scheme(self) -> str:
@@ -115,17 +141,10 @@ def open_with(opening: Opening) -> Backend:
     """Open a place by its scheme.
 
     Raises:
-        SettingsError, MissingExtraError: See `Opener`; or nobody opens the scheme.
+        SettingsError, MissingExtraError: See `Opener`; or nobody knows the scheme.
     """
-    opener = opener_of(opening.scheme)
-    if opener is None:
-        shown = shown_url(opening.url)
-        raise SettingsError(
-            f"{shown} is not a place this version of runstore can store in: use a path, file://, "
-            "memory:// or s3://",
-            shown,
-        )
-    return opener(opening)
+    opener = opener_of(opening.scheme) if opening.filesystem is None else None
+    return opener(opening) if opener is not None else _open_by_fsspec(opening)
 
 
 def shown_url(url: str) -> str:
@@ -133,6 +152,36 @@ def shown_url(url: str) -> str:
     kind, _, rest = url.partition("://")
     _, at, host = rest.rpartition("@")
     return f"{kind}://{'…@' if at else ''}{host.partition('?')[0]}"
+
+
+def _open_by_fsspec(opening: Opening) -> Backend:
+    check_fsspec(shown_url(opening.url), opening.scheme)
+    from runstore.places import _fsspec
+
+    return _fsspec.open_place(opening)
+
+
+def check_fsspec(shown: str, scheme: str = "") -> None:
+    """Raise MissingExtraError, with the extra that is for *scheme*, unless fsspec is installed."""
+    if find_spec("fsspec") is None:
+        raise missing_extra(shown, scheme)
+
+
+def missing_extra(shown: str, scheme: str) -> MissingExtraError:
+    """Return the error for a scheme whose client is not installed."""
+    extra = EXTRAS.get(scheme, "fsspec")
+    return MissingExtraError(
+        f"{shown} needs a package that is not installed: pip install 'runstore[{extra}]'", shown
+    )
+
+
+EXTRAS = {
+    **dict.fromkeys(("gs", "gcs"), "gcs"),
+    **dict.fromkeys(("abfs", "abfss", "az"), "azure"),
+    **dict.fromkeys(("sftp", "ssh"), "sftp"),
+    **dict.fromkeys(("webdav", "dav"), "webdav"),
+}
+"""Which extra brings the client of a scheme."""
 
 
 def _open_s3(opening: Opening) -> Backend:

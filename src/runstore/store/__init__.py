@@ -24,12 +24,13 @@ from runstore.errors import (
 from runstore.keys import scope_of
 from runstore.names import check_namespace, check_run
 from runstore.places import Backend, Guarantees
-from runstore.store._arguments import check_store
+from runstore.store._arguments import check_filesystem, check_store
 from runstore.store._info import ObjectInfo, human_size
 from runstore.store._leased import leased
 from runstore.store._objects import Objects
 from runstore.store._opening import (
     address_for,
+    address_of_filesystem,
     backend_at,
     drop_credentials,
     opened,
@@ -76,10 +77,13 @@ class ObjectStore(Verbs):
     sent to another process.
 
     Args:
-        url: A path, ``file://…``, ``memory://name`` or ``s3://bucket/prefix``, made
-            absolute here; or the address of a store, as ``ctx.store``. By default the
-            store of the current run; outside a run ``RUNSTORE_URL``, else ``.runstore``
-            under the working directory.
+        url: A path, ``file://…``, ``memory://name``, ``s3://bucket/prefix``, or any URL that
+            fsspec knows, as ``gs://…``, ``sftp://…``; made absolute here. Or the address of a
+            store, as ``ctx.store``. By default the store of the current run; outside a run
+            ``RUNSTORE_URL``, else ``.runstore`` under the working directory.
+        fs: A filesystem of fsspec, instead of *url*. A plain local one, and one of s3fs whose
+            settings ``s3://`` knows, get the fast path; any other is used as it is.
+        root: The path in *fs* below which objects are kept; with a bucket, where it has some.
         engine: For S3: ``obstore`` or ``s3fs``; by default the first that is installed.
         pickle: What to do with values only pickle can hold: ``allow``; ``warn``;
             ``deny`` neither writes nor loads any; ``signed`` signs every object with
@@ -89,7 +93,8 @@ class ObjectStore(Verbs):
         timeout: Seconds to wait for a remote place, retries included; a large object
             may take longer while parts of it keep arriving. At most a week.
         cache: Not yet.
-        storage_options: For S3, fsspec's: ``endpoint_url``, ``profile``, ``key``,
+        allow_torn: Let puts go on where a reader could see half of one; see docs/places.md.
+        storage_options: fsspec's: for S3 ``endpoint_url``, ``profile``, ``key``,
             ``secret``, ``client_kwargs``… What is secret stays in this process: a
             worker takes its own from its environment.
 
@@ -103,21 +108,32 @@ class ObjectStore(Verbs):
         self,
         url: str | os.PathLike[str] | StoreAddress | None = None,
         *,
+        fs: Any = None,
+        root: str | None = None,
         engine: str | None = None,
         pickle: PicklePolicy | None = None,
         durable: bool | None = None,
         timeout: float | None = None,
         cache: str | None = None,
+        allow_torn: bool | None = None,
         **storage_options: Any,
     ) -> None:
         check_store(engine, pickle, durable, timeout)
+        check_filesystem(url, fs, root, allow_torn, storage_options)
         if cache is not None:
             raise SettingsError(
                 f"cache={shown(cache)}: this version of runstore keeps no cache; omit it"
             )
         given = {"pickle": pickle, "durable": durable, "timeout": timeout}
         changes = {name: value for name, value in given.items() if value is not None}
-        address, self._brought_credentials = address_for(url, changes, engine, storage_options)
+        if allow_torn is not None:
+            changes["allow_torn"] = allow_torn
+        if fs is not None:
+            address, self._brought_credentials = address_of_filesystem(
+                fs, root or "", changes, engine
+            )
+        else:
+            address, self._brought_credentials = address_for(url, changes, engine, storage_options)
         self._open(address)
 
     @classmethod

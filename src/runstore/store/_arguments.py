@@ -15,7 +15,14 @@ from runstore.context import PicklePolicy
 from runstore.errors import SettingsError
 from runstore.store._target import not_a_name
 
-__all__ = ["check_get", "check_policy", "check_put", "check_store", "column_list"]
+__all__ = [
+    "check_filesystem",
+    "check_get",
+    "check_policy",
+    "check_put",
+    "check_store",
+    "column_list",
+]
 
 _COMPRESSIONS = ("auto", "lz4", "zstd", None)
 _POLICIES = (*get_args(PicklePolicy), None)
@@ -80,6 +87,31 @@ def check_store(engine: object, pickle: object, durable: object, timeout: object
         check_flag(call, "durable", durable, error=SettingsError)
     if timeout is not None:
         check_seconds(call, "timeout", timeout, error=SettingsError)
+
+
+def check_filesystem(
+    url: object, fs: object, root: object, allow_torn: object, options: Mapping[str, Any]
+) -> None:
+    """Check what `ObjectStore` takes about filesystems of the user's own.
+
+    Raises:
+        SettingsError: An argument is not what it must be, or contradicts another.
+    """
+    call = "ObjectStore"
+    check_text(call, "root", root, optional=True, error=SettingsError)
+    if allow_torn is not None:
+        check_flag(call, "allow_torn", allow_torn, error=SettingsError)
+    if fs is None:
+        if root is not None:
+            raise SettingsError("ObjectStore: root= is a path in fs=; without it give a URL alone")
+        return
+    if url is not None:
+        raise SettingsError("ObjectStore: give either a URL or fs=, not both")
+    if options:
+        raise SettingsError(
+            f"ObjectStore: a filesystem has its options already, so fs= takes no "
+            f"{', '.join(sorted(options))}"
+        )
 
 
 def column_list(call: str, columns: Any) -> list[Any] | None:

@@ -195,7 +195,7 @@ class Objects:
         """Return the value, what the place says of it, and what was read, its footer at least."""
         ref, extension = str(place), extension_of(place.name)
         policy = self._policy(pickle, ref)
-        if columns is not None and extension in _CONTAINERS and not self.backend.guarantees.mapped:
+        if columns is not None and extension in _CONTAINERS and self._reads_parts:
             with suppress(_Whole):
                 return self._get_part(place, verify, columns, as_type, policy)
         data, entry = self.backend.get(key_of(place))
@@ -212,6 +212,12 @@ class Objects:
         guard = guard_of(policy, signed)
         opened = open_object(data, ref, extension, guard, verify, mapped=mapped)
         return rebuilt(opened, place, policy, signed, columns, as_type), entry, data
+
+    @property
+    def _reads_parts(self) -> bool:
+        """Whether it is worth it, and possible, to read part of one version of an object."""
+        facts = self.backend.guarantees
+        return not facts.mapped and facts.ranges and facts.versions in ("write", "content")
 
     def _get_part(
         self,

@@ -1,6 +1,7 @@
 """How a store is opened: by what address, with which credentials, and which is opened already."""
 
 import os
+import secrets
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,35 @@ from runstore.context import (
 )
 from runstore.errors import StoreClosedError
 from runstore.lifetime import Bounded
-from runstore.places import Backend, open_backend, split_options
+from runstore.places import (
+    Backend,
+    GivenFilesystem,
+    describe_filesystem,
+    open_backend,
+    split_options,
+    split_url,
+)
 
 if TYPE_CHECKING:
     from runstore.store import ObjectStore
 
-__all__ = ["address_for", "backend_at", "drop_credentials", "opened", "remember", "unremember"]
+__all__ = [
+    "address_for",
+    "address_of_filesystem",
+    "backend_at",
+    "drop_credentials",
+    "opened",
+    "remember",
+    "unremember",
+]
 
 _URLS_AT_MOST, _OF_ONE_URL_AT_MOST = 16, 4  # as with two engines; to open one is not cheap
+
+_LIVE = "runstore filesystem"  # the name of no option
+
+# Filesystems of the user's, by the token in StoreAddress.filesystem, while somebody has them. Where
+# one is not, as in another process, it is made again from its JSON.
+_filesystems: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()
 
 _opened: "Bounded[str, tuple[tuple[StoreAddress, ObjectStore], ...]]" = Bounded(_URLS_AT_MOST)
 
@@ -55,9 +77,12 @@ def address_for(
     Raises:
         SettingsError: The URL or an option is not understood.
     """
-    base = _base(where, complete=len(behaviour) == 3)
+    base = _base(where, complete={"pickle", "durable", "timeout"} <= behaviour.keys())
     changes = behaviour | ({"engine": engine} if engine is not None else {})
     secret: dict[str, Any] = {}
+    url, in_url = split_url(base.url)
+    if in_url:
+        changes["url"], options = url, in_url | options
     if options:
         public, secret = split_options(base.url, options)
         changes["options"] = base.options | public
@@ -65,6 +90,27 @@ def address_for(
             changes["kept"] = key = CredentialsKey.new()
             _credentials[key] = secret
     return base.model_copy(update=changes) if changes else base, bool(secret)
+
+
+def address_of_filesystem(
+    fs: Any, root: str, behaviour: dict[str, Any], engine: str | None
+) -> tuple[StoreAddress, bool]:
+    """Return the address of a store in a filesystem of the user's, as `address_for` does.
+
+    Raises:
+        SettingsError: It is no filesystem of fsspec, or cannot be used.
+    """
+    found = describe_filesystem(fs, root)
+    if found.filesystem is None:
+        return address_for(found.url, behaviour, engine, found.options)
+    address, _ = address_for(found.url, behaviour, engine, {})
+    token = secrets.token_hex(8)
+    _filesystems[token] = fs
+    changes: dict[str, Any] = {"filesystem": f"{token} {found.filesystem}"}
+    if found.stays:
+        changes["kept"] = key = CredentialsKey.new()
+        _credentials[key] = {_LIVE: fs}
+    return address.model_copy(update=changes), found.stays
 
 
 def _base(where: str | os.PathLike[str] | StoreAddress | None, complete: bool) -> StoreAddress:
@@ -88,20 +134,27 @@ def backend_at(address: StoreAddress, *, borrowed: bool = False) -> Backend:
         StoreClosedError: It names credentials that this process had and has given up.
     """
     key = known_key(address.kept) if address.kept is not None else None
-    secret = _credentials.get(key, {}) if key is not None else {}
+    secret = dict(_credentials.get(key, {})) if key is not None else {}
     if not secret and address.kept is not None and is_of_this_process(address.kept):
         raise StoreClosedError(
             f"the store {address.url} was closed, and the credentials it was made with were given "
-            "up: make it anew with key= and secret=",
+            "up: make it anew with key= and secret=, or what else it was made with",
             address.url,
         )
+    filesystem = None
+    if address.filesystem is not None:
+        token, _, document = address.filesystem.partition(" ")
+        live = secret.pop(_LIVE, None) or _filesystems.get(token)
+        filesystem = GivenFilesystem(document, live)
     return open_backend(
         address.url,
         durable=address.durable,
         options=address.options | secret,
         engine=address.engine,
         timeout=address.timeout,
+        allow_torn=address.allow_torn,
         borrowed=borrowed,
+        filesystem=filesystem,
     )
 
 

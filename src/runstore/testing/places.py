@@ -216,7 +216,7 @@ class PlaceTests(ABC):
             )
         with pytest.raises(StorageError):
             backend.read("a.arrow", 2040, 9, version)
-        backend.put("a.arrow", [data[::-1]])
+        backend.put("a.arrow", [data[::-1], b"longer"])
         with pytest.raises(PreconditionFailedError, match=r"a\.arrow"):
             backend.read("a.arrow", 0, 5, version)
         backend.delete("a.arrow")

@@ -31,9 +31,10 @@ def check_shared(address: StoreAddress, engine: Executor) -> None:
         )
     if address.kept is not None:
         raise InvalidRequestError(
-            f"the store {address.url} was made with key= and secret= (or token=), which stay in "
-            "this process, and stages run in others: give the credentials in the environment of "
-            f"the workers (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) or as profile=, or {other}",
+            f"the store {address.url} was made with key= and secret= (or token=, a password, or "
+            "fs=), which stay in this process, and stages run in others: give the credentials in "
+            "the environment of the workers (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), as "
+            f"profile= or the path of a key file, or {other}",
             address.url,
         )
 

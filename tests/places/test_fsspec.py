@@ -1,0 +1,69 @@
+"""The contract of a place, kept on filesystems of fsspec, each as far as it promises."""
+
+import uuid
+from pathlib import Path
+
+import pyarrow.fs
+import pytest
+from fsspec.implementations.arrow import ArrowFSWrapper
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
+
+from runstore.places import open_backend
+from runstore.places._fsspec import FsspecBackend
+from runstore.places._fsspec._calls import Calls
+from runstore.places._fsspec._dialects import dialect_of
+from runstore.testing import PlaceTests
+
+
+def backend_on(fs, root, **options):
+    """A backend on a filesystem, also on one that a native place would be used for."""
+    calls = Calls(lambda: fs, 60, owned=False)
+    return FsspecBackend(f"test://{root}", calls, root, dialect_of(fs), **options)
+
+
+class TestMemory(PlaceTests):
+    """fsspec's memory keeps the contract."""
+
+    repeats = 5
+
+    @pytest.fixture
+    def backend(self):
+        return backend_on(MemoryFileSystem(), f"/{uuid.uuid4()}")
+
+    def raw_read(self, backend, key):
+        return MemoryFileSystem().cat_file(f"{backend.url.removeprefix('test:/')}/{key}"[1:])
+
+
+class TestDir(PlaceTests):
+    """A `dir::` URL keeps the contract of what is beneath."""
+
+    repeats = 2
+
+    @pytest.fixture
+    def backend(self):
+        return open_backend(f"dir::memory://{uuid.uuid4()}")
+
+    def raw_read(self, backend, key):
+        return MemoryFileSystem().cat_file(f"{backend.url.removeprefix('dir::memory:/')}/{key}")
+
+
+class TestLocal(PlaceTests):
+    """fsspec's local filesystem keeps the contract, where the native place is not used."""
+
+    repeats = 3
+
+    @pytest.fixture
+    def backend(self, tmp_path):
+        return backend_on(LocalFileSystem(), str(tmp_path / "root"))
+
+    def raw_read(self, backend, key):
+        return Path(backend.url.removeprefix("test:/")[1:], key).read_bytes()
+
+
+class TestArrow(TestLocal):
+    """A filesystem of pyarrow's, in fsspec's wrapper, keeps the contract."""
+
+    @pytest.fixture
+    def backend(self, tmp_path):
+        return backend_on(ArrowFSWrapper(pyarrow.fs.LocalFileSystem()), str(tmp_path / "root"))
