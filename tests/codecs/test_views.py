@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runstore import ObjectStore
+from runstore.codecs._numpy_dtypes import without_gaps
 from runstore.format import Header, arrow_file
 from runstore.referred import nbytes_of, referred_array, referred_batches
 from runstore.testing import assert_same
@@ -176,8 +177,8 @@ def _hidden(data: bytes) -> bool:
     return MARKER.encode() in data or NUMBER.to_bytes(8, "little") in data
 
 
-def _shown(array: pa.Array) -> bool:
-    text = str(array.to_pylist())
+def _shown(items: list[Any]) -> bool:
+    text = str(items)
     return MARKER in text or str(NUMBER) in text or "Timestamp" in text
 
 
@@ -189,9 +190,11 @@ def test_a_slice_of_an_array_is_all_there_is(name, data):
     part = _made(name).slice(start, data.draw(st.integers(0, 12)))
     own = referred_array(part)
     own.validate(full=True)
-    assert (part.type, part.to_pylist()) == (own.type, own.to_pylist())
-    assert _hidden(_written(part)) <= _shown(part)
-    assert referred_array(own).to_pylist() == part.to_pylist()
+    # Not the list of the slice: pyarrow 21 gives other items of a slice of a union.
+    shown = _made(name).to_pylist()[start : start + len(part)]
+    assert (part.type, shown) == (own.type, own.to_pylist())
+    assert _hidden(_written(part)) <= _shown(shown)
+    assert referred_array(own).to_pylist() == shown
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -201,7 +204,8 @@ def test_a_view_is_stored_without_its_parent(name, tmp_path):
     view = ObjectStore(tmp_path).at(namespace="n", run="r")
     info = view.put("x", value)
     data = (tmp_path / "n" / "r" / "x.arrow").read_bytes()
-    assert not _hidden(data)
+    if name != "polars categorical" or hasattr(pl, "Categories"):
+        assert not _hidden(data)  # of an older polars, all categories are part of each column
     assert info.size < 8_000
     assert_same(value, view.get("x"))
 
@@ -232,6 +236,22 @@ def test_fields_of_an_npy_file_leave_their_array_behind(tmp_path):
     view.put("x.npy", _records()[["n", "f"]])
     assert not _hidden((tmp_path / "n" / "r" / "x.npy").read_bytes())
     assert_same(_records()[["n", "f"]], view.get("x.npy"))
+
+
+@pytest.mark.parametrize("order", ["C", "F", "neither"])
+@pytest.mark.parametrize("kind", [np.ndarray, np.recarray, np.ma.MaskedArray])
+def test_between_fields_is_nothing_of_other_memory(order, kind):
+    """Padding is zero, whatever was in the memory that the copy was made in."""
+    fields = _records()[:24].reshape(2, 3, 4)[["n", "f"]]
+    fields["n"], fields["f"] = 7, 1.5
+    value = (fields.transpose(1, 0, 2) if order == "neither" else fields.copy(order)).view(kind)
+    for _ in range(9):
+        used = np.full(value.nbytes, 0xFF, "u1")
+        del used  # NumPy gives small memory to the next array as it is
+        copied = without_gaps(value)
+        assert kind is type(copied)
+        assert value.tolist() == copied.tolist()
+        assert b"\xff" not in np.asarray(copied).tobytes("A")
 
 
 def test_what_fits_is_shared():

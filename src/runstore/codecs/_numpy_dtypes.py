@@ -1,7 +1,7 @@
 """NumPy dtypes as JSON and back, and what of an item's bytes its dtype refers to."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -95,8 +95,12 @@ def has_gaps(dtype: np.dtype[Any]) -> bool:
 
 
 def without_gaps(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Copy *array*, with zeros in the bytes that belong to no field."""
-    copied = np.zeros_like(array)
+    """Copy *array*, in rows or columns, with zeros in the bytes that belong to no field."""
+    order: Literal["F", "C"] = "F" if array.flags.fnc else "C"
+    copied = np.zeros_like(array, order=order)  # which fills the fields, and nothing but them
+    if not array.dtype.hasobject:  # those are not stored as the memory they lie in
+        rows = np.asarray(copied)
+        (rows.T if order == "F" else rows).reshape(-1).view("u1")[...] = 0
     _fill(copied, array)
     return copied
 
