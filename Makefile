@@ -11,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 
-.PHONY: help demo demo-s3 test test-all test-places test-matrix cases check format \
+.PHONY: help demo demo-s3 test test-all test-places test-matrix test-versions cases check format \
 	bench bench-engines bench-peers bench-full bench-tables clean
 
 help: ## list the targets
@@ -34,6 +34,9 @@ test-places: .venv/.test ## the contract of places on servers of SFTP, WebDAV, G
 
 test-matrix: .venv/.test ## the tests with the lowest declared versions, other Pythons, each extra
 	$(BIN)/python -m tests.matrix $(ARGS)
+
+test-versions: .venv/.test ## values written with older and newer libraries, each read with all
+	$(BIN)/python -m tests.versions $(ARGS)
 
 cases: .venv/.test ## every fault that was found by trying hard, one line each
 	$(BIN)/python -m tests.cases $(ARGS)

@@ -10,9 +10,14 @@ from tests.profiles import use_own_profile
 pytest_plugins = ["tests.missing", "tests.engines.fixtures", "tests.servers.fixtures"]
 
 use_own_profile()
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what it puts in the background deaf to Ctrl-C, which tests send themselves.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell starts what it puts in the background deaf to Ctrl-C, and nohup what it starts to SIGHUP.
+# Programs inherit that, and tests send both to programs of theirs.
+for _number, _usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 
 @pytest.fixture(autouse=True)

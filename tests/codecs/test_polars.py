@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from runstore import ObjectStore
+from runstore.codecs import Pickling
 from runstore.errors import UnsupportedValueError
 from runstore.testing import CodecTests, assert_same
 
@@ -133,3 +134,29 @@ def test_compressed_is_the_same(compression: str) -> None:
     for value in TestPolars.values().values():
         store.put("x", value, compression=compression)
         assert_same(value, store.get("x"))
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_dtypes_that_an_older_polars_loses_come_back(deep: bool, monkeypatch: Any) -> None:
+    """polars 1.20 reads a newer one's Enum as a Categorical; the pickle says that it is one."""
+    dtype = pl.Enum(["x", "y"])
+    frame = pl.DataFrame({"e": pl.Series(["y", None], dtype=dtype), "t": ["a", "b"]})
+    values = [frame, frame["e"]]
+    dumped = [pickle_of((one,) if deep else one) for one in values]
+    for kind in (pl.DataFrame, pl.Series):
+
+        def lose(self: Any, state: Any, own: Any = kind.__setstate__) -> None:
+            own(self, state)
+            if isinstance(self, pl.DataFrame):
+                self._df = self.with_columns(pl.col(dtype).cast(pl.Categorical))._df
+            elif self.dtype == dtype:
+                self._s = self.cast(pl.Categorical)._s
+
+        monkeypatch.setattr(kind, "__setstate__", lose)
+    for value, stream in zip(values, dumped, strict=True):
+        loaded = Pickling("allow", "x").loads(stream)
+        assert_same(value, loaded[0] if deep else loaded)
+
+
+def pickle_of(value: Any) -> bytes:
+    return Pickling("allow", "x").dumps(value)

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -25,34 +26,52 @@ from runstore import ObjectStore
 GOLDEN = Path(__file__).parent / "golden"
 
 
+def text_dtype():
+    """Return what is text by default to pandas 3, which wrote the files, as any pandas has it."""
+    if pd.__version__.startswith("2.2."):
+        return pd.StringDtype("pyarrow_numpy")
+    return pd.StringDtype("pyarrow", np.nan)
+
+
 def values():
     """Give name to value for codecs and files by extension, but for xarray's and torch's."""
-    days = pd.date_range("2013-01-01", periods=4, tz="America/New_York")
+    days = pd.date_range("2013-01-01", periods=4, tz=ZoneInfo("America/New_York"), unit="us")
+    text = text_dtype()
+    labels = pd.Index(["b", "a", "unused"], dtype=text)
+    frame = pd.DataFrame(
+        {
+            "float": [1.5, float("nan"), -0.0, float("inf")],
+            "int": np.array([1, 2, 3, 4], "i8"),
+            "text": pd.array(["a", None, "é", ""], dtype=text),
+            "bool": [True, False, True, True],
+            "day": days,
+            "nullable": pd.array([1, None, 3, 4], dtype="Int64"),
+            "category": pd.Categorical(["a", None, "b", "a"], categories=labels),
+            "object": pd.Series([1, "a", None, (1, 2)], dtype=object),
+        },
+        index=pd.Index([10, 20, 30, 40], name="id"),
+    )
+    table = pd.DataFrame({"a": [1.5, 2.5], "b": pd.array(["x", None], dtype=text)})
+    rich = pd.DataFrame(
+        {
+            "label": pd.Categorical(
+                ["b", None], pd.Index(["c", "b", "a"], dtype=text), ordered=True
+            ),
+            "second": pd.to_datetime(["2024-01-01", None]).as_unit("s"),
+            "month": pd.period_range("2024", periods=2, freq="M"),
+            "price": [Decimal("1.50"), None],
+            "list": [[1, 2], None],
+        },
+        index=pd.MultiIndex.from_arrays(
+            [pd.Index(["x", "y"], dtype=text), [1, 2]], names=["k", None]
+        ),
+    )
+    for one in (frame, table, rich):
+        one.columns = one.columns.astype(text)
     return {
-        "frame": pd.DataFrame(
-            {
-                "float": [1.5, float("nan"), -0.0, float("inf")],
-                "int": np.array([1, 2, 3, 4], "i8"),
-                "text": ["a", None, "é", ""],
-                "bool": [True, False, True, True],
-                "day": days,
-                "nullable": pd.array([1, None, 3, 4], dtype="Int64"),
-                "category": pd.Categorical(["a", None, "b", "a"], categories=["b", "a", "unused"]),
-                "object": pd.Series([1, "a", None, (1, 2)], dtype=object),
-            },
-            index=pd.Index([10, 20, 30, 40], name="id"),
-        ),
-        "folder/frame.parquet": pd.DataFrame({"a": [1.5, 2.5], "b": ["x", None]}),
-        "folder/rich.parquet": pd.DataFrame(
-            {
-                "label": pd.Categorical(["b", None], ["c", "b", "a"], ordered=True),
-                "second": pd.to_datetime(["2024-01-01", None]).as_unit("s"),
-                "month": pd.period_range("2024", periods=2, freq="M"),
-                "price": [Decimal("1.50"), None],
-                "list": [[1, 2], None],
-            },
-            index=pd.MultiIndex.from_tuples([("x", 1), ("y", 2)], names=["k", None]),
-        ),
+        "frame": frame,
+        "folder/frame.parquet": table,
+        "folder/rich.parquet": rich,
         "folder/series.parquet": pl.Series("s", ["b", None], dtype=pl.Enum(["a", "b"])),
         "table": pa.table({"a": [1, 2, None], "b": ["x", "y", "z"]}),
         "array": np.arange(12.0).reshape(3, 4),

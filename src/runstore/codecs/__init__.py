@@ -17,6 +17,7 @@ from runstore.codecs._reading import converted, decode, selected, stored_as
 from runstore.codecs._reasons import why_no_table
 from runstore.codecs._refused import refuse, refuse_handle
 from runstore.codecs._trial import check_decodes
+from runstore.codecs._versions import version_of, wrote_and_here
 from runstore.errors import MissingExtraError, UnsupportedFormatError, UnsupportedValueError
 from runstore.lifetime import Bounded, load_module
 
@@ -41,6 +42,8 @@ __all__ = [
     "selected",
     "stored_as",
     "type_name",
+    "version_of",
+    "wrote_and_here",
 ]
 
 # Codec name to module, class, and the pip line for what it needs.

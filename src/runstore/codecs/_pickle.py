@@ -17,6 +17,7 @@ from typing import Any
 from runstore.buffers import Buffer, flat
 from runstore.codecs._base import Encoded, Opened, type_name
 from runstore.codecs._cells import BLOB, blob_batch, blob_in, encoded_cell
+from runstore.codecs._versions import wrote_and_here
 from runstore.context import PicklePolicy
 from runstore.errors import (
     CorruptObjectError,
@@ -137,9 +138,9 @@ class Pickling:
         except MemoryError:
             raise
         except Exception as exc:
-            raise self._not_loaded(exc) from exc
+            raise self._not_loaded(exc, _named(stream)) from exc
 
-    def _not_loaded(self, exc: Exception) -> RunStoreError:
+    def _not_loaded(self, exc: Exception, named: list[str]) -> RunStoreError:
         """Return what is said of an error in unpickling: damage, or the classes raised it."""
         of_pickle = isinstance(exc, (pickle.UnpicklingError, EOFError, IndexError))
         intact = False
@@ -148,20 +149,19 @@ class Pickling:
                 intact = self._is_intact()
             except CorruptObjectError as damage:
                 return damage
+        stored = f"It was stored with {wrote_and_here(self._versions, named)}"
         if isinstance(exc, (ImportError, AttributeError)):
             return UnsupportedValueError(
                 f"cannot load {self._ref}: it needs something that is not importable here "
-                f"({exc}). It was stored with {_listed(self._versions)}: install or import the "
-                f"package that defines it. get(name, {self._part}as_type=bytes) gives the pickle "
-                "itself",
+                f"({exc}). {stored}: install or import the package that defines it. "
+                f"get(name, {self._part}as_type=bytes) gives the pickle itself",
                 self._ref,
             )
         if of_pickle and not intact:
             return CorruptObjectError(f"{self._ref} holds a damaged pickle: {exc}", self._ref)
         return UnsupportedValueError(
             f"cannot load {self._ref}: the pickled classes raised {_told(exc)} while it was "
-            f"rebuilt. It was stored with {_listed(self._versions)}. get(name, {self._part}"
-            "as_type=bytes) gives the pickle itself",
+            f"rebuilt. {stored}. get(name, {self._part}as_type=bytes) gives the pickle itself",
             self._ref,
         )
 
@@ -208,13 +208,19 @@ _LOOKED_THROUGH = 1 << 20  # bytes; data follows the first of each class
 
 def _packages(stream: bytes) -> dict[str, str]:
     """Return the versions of the packages that a pickle names; text of such a name counts."""
-    named = {match[1].partition(b".")[0] for match in _MODULE.finditer(stream, 0, _LOOKED_THROUGH)}
     found = {}
-    for name in sorted(set(map(bytes.decode, named)) - sys.stdlib_module_names):
+    for name in _named(stream):
         version = getattr(sys.modules.get(name), "__version__", None)
         if isinstance(version, str):
             found[name] = version
     return found
+
+
+def _named(stream: Buffer) -> list[str]:
+    """Return the packages that a pickle names, but for Python's own."""
+    looked = flat(stream)[:_LOOKED_THROUGH]
+    named = {match[1].partition(b".")[0].decode() for match in _MODULE.finditer(looked)}
+    return sorted(named - sys.stdlib_module_names)
 
 
 def _is_of_a_class(exc: Exception) -> bool:
@@ -239,10 +245,6 @@ def _told(exc: Exception) -> str:
     if isinstance(exc, (pickle.PicklingError, TypeError, AttributeError)) and message:
         return message
     return f"{type(exc).__name__}: {message}" if message else type(exc).__name__
-
-
-def _listed(versions: dict[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items()) or "other packages"
 
 
 class PickleCodec:

@@ -89,14 +89,50 @@ def reduced_polars(value: Any) -> Any:
     """Return what pickle makes of a frame or series, without text that only its parent shows."""
     series = isinstance(value, pl.Series)
     frame = value.to_frame("value") if series else value
+    told = {name: dtype for name, dtype in frame.schema.items() if not _is_taken_alike(dtype)}
     text = [name for name, dtype in frame.schema.items() if _has_text(dtype)]
     exact = [name for name in text if "\0" not in name and _is_exact(frame.schema[name])]
-    if not exact or not frame.height:
+    if exact and frame.height:
+        table = frame.select(exact).to_arrow(compat_level=pl.CompatLevel.newest())
+        own = frame_of(pa.Table.from_batches(referred_batches(table.to_batches()), table.schema))
+        frame = frame.with_columns(own.get_columns())
+        value = frame.to_series().alias(value.name) if series else frame
+    elif not told:
         return None
-    table = frame.select(exact).to_arrow(compat_level=pl.CompatLevel.newest())
-    own = frame_of(pa.Table.from_batches(referred_batches(table.to_batches()), table.schema))
-    frame = frame.with_columns(own.get_columns())
-    return (frame.to_series().alias(value.name) if series else frame).__reduce_ex__(5)
+    if not told:
+        return value.__reduce_ex__(5)
+    if series:
+        return pl.Series.cast, (_Itself(value), told["value"])
+    return pl.DataFrame.cast, (_Itself(value), told)
+
+
+class _Itself:
+    """A frame or series as polars itself pickles it; what is loaded is that, not this."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    @property  # type: ignore[misc]  # pickle asks that it is the class that it makes
+    def __class__(self) -> Any:
+        return type(self._value)
+
+    def __reduce__(self) -> Any:
+        return self._value.__reduce_ex__(5)
+
+
+def _is_taken_alike(dtype: Any) -> bool:
+    """Return whether all supported versions of polars take what it writes of *dtype* for it.
+
+    Older ones take Enums for Categoricals and half floats for floats, and say nothing. So the
+    pickle names such dtypes: what was lost is cast back, and what they do not know is an error.
+    """
+    if isinstance(dtype, pl.Struct):
+        return all(_is_taken_alike(field.dtype) for field in dtype.fields)
+    inner = getattr(dtype, "inner", None)
+    if inner is not None:
+        return _is_taken_alike(inner)
+    kind = dtype if isinstance(dtype, type) else type(dtype)
+    return issubclass(kind, (*_EXACT, pl.Categorical, pl.Decimal, pl.Object))
 
 
 def _has_text(dtype: Any) -> bool:

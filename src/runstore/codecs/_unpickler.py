@@ -1,5 +1,7 @@
 """Unpickling: classes of a script are those of its next start, where it has them.
 
+What NumPy 2 has written names ``numpy._core``, which is ``numpy.core`` before.
+
 A class of ``__main__`` is pickled by value, so that it can be read where that script does
 not run. Where it does, a second class of the same name would be equal to nothing: no member
 of an Enum, no instance of a dataclass.
@@ -10,29 +12,36 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from runstore import by_value
 from runstore.buffers import Buffer, flat
 
 __all__ = ["loads"]
 
 _BY_VALUE = re.compile(rb"_make_skeleton_(class|enum)")
+_CORE = "numpy.core" if np.lib.NumpyVersion(np.__version__) < "2.0.0" else None
 
 
 def loads(stream: Buffer, buffers: Iterable[Any] | None = None) -> Any:
     """Return what *stream* holds; the arguments are those of `pickle.loads`."""
-    if not _BY_VALUE.search(flat(stream)):
+    if _CORE is None and not _BY_VALUE.search(flat(stream)):
         return by_value.loads(stream, buffers=buffers)
     return _Unpickler(by_value.Reader(stream), buffers=buffers).load()
 
 
 class _Unpickler(by_value.Unpickler):
-    """Gives the class in ``__main__`` instead of a pickled one of that name."""
+    """Gives the class in ``__main__`` instead of a pickled one of that name; finds old NumPy's."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._ours: set[type] = set()
 
     def find_class(self, module: str, name: str) -> Any:
+        if _CORE is not None and (module + ".").startswith("numpy._core."):
+            module = _CORE + module.removeprefix("numpy._core")
+        elif _CORE is not None and module == "numpy.rec":
+            module = f"{_CORE}.records"
         found = super().find_class(module, name)
         if module != "cloudpickle.cloudpickle":
             return found

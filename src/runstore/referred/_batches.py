@@ -8,7 +8,7 @@ import pyarrow.types as kinds
 
 from runstore.referred._arrays import referred_array
 from runstore.referred._bits import exact_bits, used_in
-from runstore.referred._views import fills_its_buffers, long_bytes
+from runstore.referred._views import fills_its_buffers, long_bytes, text_buffers
 
 __all__ = ["pickled_array", "referred_batches"]
 
@@ -48,7 +48,7 @@ def _copied(column: pa.Array) -> int:
     """Return how many bytes of text have to be copied; 0 if cutting would copy some twice."""
     if not (kinds.is_string_view(column.type) or kinds.is_binary_view(column.type)):
         return 0
-    held, shown = sum(buffer.size for buffer in column.buffers()[2:]), long_bytes(column)
+    held, shown = sum(buffer.size for buffer in text_buffers(column)), long_bytes(column)
     if shown <= _AT_ONCE or shown > held:
         return 0
     validity = column.buffers()[0] if column.null_count else None

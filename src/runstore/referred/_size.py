@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.types as kinds
 
-from runstore.referred._views import long_bytes
+from runstore.referred._views import long_bytes, text_buffers
 
 __all__ = ["nbytes_of"]
 
@@ -18,7 +18,7 @@ def nbytes_of(batches: Iterable[pa.RecordBatch]) -> int:
 def _size(array: pa.Array) -> int:
     kind = array.type
     if kinds.is_string_view(kind) or kinds.is_binary_view(kind):
-        held: int = sum(buffer.size for buffer in array.buffers()[2:])
+        held: int = sum(buffer.size for buffer in text_buffers(array))
         bits = -(-len(array) // 8) if array.null_count else 0
         return bits + 16 * len(array) + min(held, long_bytes(array))
     if kinds.is_struct(kind):

@@ -11,11 +11,20 @@ import pyarrow as pa
 from runstore.referred._bits import Bits, same_buffer, unused_pieces
 from runstore.referred._ranges import gathered, merged
 
-__all__ = ["fills_its_buffers", "long_bytes", "referred_views", "views_in"]
+__all__ = ["fills_its_buffers", "long_bytes", "referred_views", "text_buffers", "views_in"]
 
 _INLINE = 12  # bytes; longer text is in a buffer
 _AT_ONCE = 1 << 16  # views
 Views = np.ndarray[Any, np.dtype[np.int32]]  # of each: length, prefix, buffer, offset
+
+
+def text_buffers(array: pa.Array) -> list[pa.Buffer]:
+    """Return the buffers that the long items of a view array are in; each may be empty."""
+    # Before pyarrow 22 one that no item needs may be None.
+    return [_EMPTY if buffer is None else buffer for buffer in array.buffers()[2:]]
+
+
+_EMPTY = pa.py_buffer(b"")
 
 
 def views_in(array: pa.Array) -> Views:
@@ -37,7 +46,7 @@ def long_bytes(array: pa.Array) -> int:
 
 def fills_its_buffers(array: pa.Array, used: Bits | None) -> bool:
     """Return whether the views refer to all of the buffers, one after the other."""
-    views, sizes = views_in(array), [buffer.size for buffer in array.buffers()[2:]]
+    views, sizes = views_in(array), [buffer.size for buffer in text_buffers(array)]
     if used is not None and any(
         views[piece][unused].any() for piece, unused in unused_pieces(used, len(views))
     ):
@@ -83,7 +92,7 @@ def referred_views(array: pa.Array, validity: pa.Buffer | None, used: Bits | Non
         if same_buffer(views, old[1]) and same_buffer(validity, old[0]):
             return array
         return pa.Array.from_buffers(
-            array.type, len(array), [validity, views, *array.buffers()[2:]]
+            array.type, len(array), [validity, views, *text_buffers(array)]
         )
     views = views_in(array).copy()
     if used is not None:
@@ -92,7 +101,7 @@ def referred_views(array: pa.Array, validity: pa.Buffer | None, used: Bits | Non
     kept: list[pa.Buffer] = []
     longer = np.flatnonzero(views[:, 0] > _INLINE)
     homes = views[longer, 2]
-    for home, buffer in enumerate(array.buffers()[2:]):
+    for home, buffer in enumerate(text_buffers(array)):
         mine = longer[homes == home]
         if not len(mine):
             continue

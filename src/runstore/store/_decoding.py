@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runstore import codecs
 from runstore import format as containers
 from runstore.buffers import Buffer
-from runstore.codecs import Pickling, file_codec
+from runstore.codecs import Pickling, file_codec, wrote_and_here
 from runstore.context import PicklePolicy
 from runstore.errors import (
     CorruptObjectError,
@@ -18,7 +18,6 @@ from runstore.errors import (
 )
 from runstore.format import Guard, Header, Stored, Verify
 from runstore.keys import Place
-from runstore.store._versions import version_of
 
 if TYPE_CHECKING:
     from runstore.format import StoredParquet
@@ -171,13 +170,11 @@ def _decoded(
 def _not_rebuilt(place: Place, header: Header | None, exc: Exception) -> UnsupportedFormatError:
     """Return the error for bytes that are not to blame: the versions may be."""
     versions = header.versions if header is not None else {}
-    wrote = ", ".join(f"{name} {version}" for name, version in versions.items())
-    here = ", ".join(f"{name} {version_of(name)}" for name in versions or ("runstore", "python"))
     intact = "Its bytes are the ones that were written" if header else "It looks undamaged"
     reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
     return UnsupportedFormatError(
         f"{place} cannot be rebuilt here ({reason}). {intact}. It was written by "
-        f"{wrote or 'unknown versions'}, and here are {here}: install the versions that wrote it. "
+        f"{wrote_and_here(versions)}: install the versions that wrote it. "
         "If they are the same, report this as a bug of runstore",
         str(place),
     )

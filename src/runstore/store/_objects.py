@@ -15,7 +15,7 @@ from runstore import codecs
 from runstore import format as containers
 from runstore.arguments import printable
 from runstore.buffers import Buffer, copied, flat
-from runstore.codecs import Pickling, file_codec
+from runstore.codecs import Pickling, file_codec, version_of
 from runstore.context import PicklePolicy
 from runstore.errors import (
     CorruptObjectError,
@@ -45,7 +45,6 @@ from runstore.store._encoding import encoded_for
 from runstore.store._info import ObjectInfo, describe
 from runstore.store._metadata import check_metadata
 from runstore.store._signing import SigningKeys, check_signature, signing_keys
-from runstore.store._versions import version_of
 
 __all__ = ["Objects"]
 

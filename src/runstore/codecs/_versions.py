@@ -1,0 +1,46 @@
+"""Which versions wrote an object and which are here: for messages about what cannot be rebuilt."""
+
+import sys
+from collections.abc import Iterable
+from importlib import metadata
+
+from runstore._version import __version__
+
+__all__ = ["version_of", "wrote_and_here"]
+
+
+def wrote_and_here(versions: dict[str, str], named: Iterable[str] = ()) -> str:
+    """Return the two halves of a sentence: what wrote an object, and what is installed here.
+
+    Args:
+        versions: Those that the object was written with; empty if it does not say.
+        named: The packages that it needs, if it does not say its versions.
+    """
+    here = {name: version_of(name) for name in versions or named or ("runstore", "python")}
+    if versions == here:
+        return f"{_listed(versions)}, as are here"
+    return f"{_listed(versions) or 'unknown versions'}, and here are {_listed(here)}"
+
+
+def version_of(library: str) -> str:
+    """Return the version of *library*, ``python`` or ``runstore``, or ``(not installed)``.
+
+    A library may be installed as a package of another name, as ``polars-lts-cpu``, or as part of
+    a program: then it is what the imported module says of itself, or that package.
+    """
+    if library == "runstore":
+        return __version__
+    if library == "python":
+        return sys.version.partition(" ")[0]
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        module = sys.modules.get(library)
+        if module is not None:
+            return str(getattr(module, "__version__", "?"))
+        packages = metadata.packages_distributions().get(library)
+        return metadata.version(packages[0]) if packages else "(not installed)"
+
+
+def _listed(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

@@ -1,0 +1,1 @@
+"""Values written with one version of a library and read with another: `make test-versions`."""
