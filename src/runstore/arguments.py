@@ -1,8 +1,8 @@
-"""Checks of what a caller passes, made before anything is touched, and the one sentence they say.
+"""Checks of arguments, made before anything is touched, and the one form of their messages.
 
 ``put: name must be a str, not DataFrame; did you swap name and value?``: the call, the argument,
-what it must be, what it was, and the way out. A message shows short plain values only. Any other
-value is named by its type: its own ``repr`` might be huge, secret, or fail.
+what it must be, what it was, and a hint. A message shows short plain values only. Any other value
+is shown by its type, since its own ``repr`` might be huge, secret, or fail.
 """
 
 import builtins
@@ -220,9 +220,9 @@ def check_keys(
 
 
 def check_nested(call: str, argument: str, value: Mapping[str, Any] | None) -> None:
-    """Raise InvalidRequestError if the dicts and lists in *value* contain themselves or explode.
+    """Raise InvalidRequestError if *value* contains itself, or is too large written out.
 
-    Each stage is given a copy of its own, in which what stands in several places is written out.
+    Each stage gets a copy, in which a list that is referred to several times is copied each time.
     """
     if value is None:
         return
@@ -237,11 +237,11 @@ def check_nested(call: str, argument: str, value: Mapping[str, Any] | None) -> N
 
 
 class _EndlessError(Exception):
-    """Data that contains itself, or might as well."""
+    """The data contains itself, or is nested too deep."""
 
 
 def _written_out(value: Any, deepest: int, known: dict[int, int]) -> int:
-    """Return how many values a dict or list has, each counted as often as it stands in it."""
+    """Return how many values a dict or list has, each counted as often as it occurs."""
     if deepest < 0:
         raise _EndlessError
     if id(value) in known:
@@ -254,7 +254,7 @@ def _written_out(value: Any, deepest: int, known: dict[int, int]) -> int:
 
 
 def texts(call: str, argument: str, value: Iterable[Any]) -> list[str]:
-    """Return the texts that *value* gives, each once, in order.
+    """Return the texts in *value*, each once, in order.
 
     Args:
         call: The function, for the message.

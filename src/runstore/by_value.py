@@ -1,7 +1,7 @@
-"""Pickles by value that keep the file of the code they carry.
+"""Pickles by value that keep the file name of the code in them.
 
-cloudpickle sends functions of ``__main__`` and of notebooks by value. From 3.1.3 on it leaves the
-file out of their code, so a traceback on the other side would name neither file nor source line.
+cloudpickle pickles functions of ``__main__`` and of notebooks by value. Since 3.1.3 it omits the
+file name of their code, so a traceback in the other process would show neither file nor line.
 """
 
 import io
@@ -48,9 +48,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no t
     def reducer_override(self, obj: Any) -> Any:
         """See `pickle.Pickler.reducer_override`.
 
-        Classes and functions of a module beside a workflow file go by name, also if
-        something else in this process has the module's name. Of a class that goes by value
-        the qualified name is kept, which cloudpickle drops.
+        Classes and functions of a module beside a workflow file are pickled by name, also if
+        another module of this process has that name. A class that is pickled by value keeps
+        its qualified name, which cloudpickle drops.
         """
         if isinstance(obj, (type, FunctionType)) and (named := beside.reference(obj)):
             return beside.found, named
@@ -66,7 +66,7 @@ _NAMESPACE = 3  # the argument that a class begins with; an Enum has its members
 
 
 class Unpickler(pickle.Unpickler):
-    """Finds classes and functions among the modules beside the current workflow first."""
+    """Searches the modules beside the current workflow first."""
 
     def find_class(self, module: str, name: str) -> Any:
         """See `pickle.Unpickler.find_class`."""

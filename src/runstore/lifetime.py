@@ -1,9 +1,9 @@
-"""What lives longer than a call: who owns it, when it ends, and what a forked child makes of it.
+"""What lives longer than a call: its owner, its end, and its state in a forked child.
 
 Clients, their threads, credentials and caches are kept in a `Shared` or a `Bounded`, and
-nowhere else. A `Shared` lets go of a value when its last user does; a `Bounded` keeps a
-fixed number. There is one hook for forks, so a child finds no lock held by a thread that it
-does not have, and opens what it needs anew.
+nowhere else. A `Shared` keeps a value as long as somebody uses it; a `Bounded` keeps a fixed
+number. There is one hook for forks: a child finds no lock held by a thread that does not
+exist there, and opens its own clients.
 """
 
 import os
@@ -51,7 +51,7 @@ def forget_at_fork(owner: _Owner) -> None:
 
 
 def at_fork(call: Callable[[], object]) -> None:
-    """Call *call* in every forked child: for what a module owns as long as the process lives."""
+    """Call *call* in every forked child: for an object that lives as long as the process."""
     _calls.append(call)
 
 
@@ -81,44 +81,46 @@ _LONGEST_LOAD = 10.0  # seconds that a fork waits for another thread's import
 
 
 def load_module(name: str) -> ModuleType:
-    """Import a module of ours that is loaded when it is first needed.
+    """Import a module of runstore when it is first needed; forks wait until it is loaded.
 
-    No fork happens meanwhile: the child would find the import's lock held by a thread that
-    it does not have, and wait for it for ever.
+    Else a child could find the lock of the import held by a thread that does not exist there,
+    and wait for it for ever.
     """
     with _loading:
         return import_module(name)
 
 
-def _load_no_more() -> None:
+def _before_fork() -> None:
     _loading.acquire(timeout=_LONGEST_LOAD)
 
 
-def _load_again() -> None:
-    with suppress(RuntimeError):  # it was not ours: some import takes very long
+def _after_fork() -> None:
+    with suppress(RuntimeError):  # not acquired: some import takes longer than that
         _loading.release()
 
 
-def _load_anew() -> None:
+def _after_fork_in_child() -> None:
     global _loading
     _loading = threading.RLock()
 
 
-os.register_at_fork(before=_load_no_more, after_in_parent=_load_again, after_in_child=_load_anew)
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)
 
 
 class ForkSafeLock:
-    """A lock that a forked child finds free, whoever held it: ``with lock.held: …``.
+    """A lock that is free in a forked child, whoever held it in the parent: ``with lock.held: …``.
 
-    What it guards must be sound whenever the interpreter switches threads, as a single
-    change of a dict is: the child may see it as it is in the middle of a block.
+    What it guards must be consistent after every single change, as a dict is: the child may
+    see the state in the middle of a block.
 
     Args:
         kind: `threading.Lock` or `threading.RLock`.
 
     Attributes:
-        held: The lock itself. Python enters it and notes to leave it in one step, so an
-            interrupt cannot come in between, as it could in a method of ours.
+        held: The lock itself. A ``with`` on it cannot be interrupted between acquiring it
+            and entering the block, as a ``with`` on a method of this class could.
     """
 
     __slots__ = ("__weakref__", "_kind", "held")
@@ -129,7 +131,7 @@ class ForkSafeLock:
         forget_at_fork(self)
 
     def forget(self) -> None:
-        """Make a new lock; in a forked child."""
+        """Replace the lock; in a forked child."""
         self.held = self._kind()
 
 
@@ -151,7 +153,7 @@ class WeakValues(Generic[K, V]):
         return None if ref is None else ref()
 
     def put(self, key: K, value: V) -> None:
-        """Let *value* be found under *key* as long as it lives."""
+        """Set the value of *key*, for as long as *value* lives."""
         self._refs[key] = weakref.ref(value)
         if len(self._refs) > self._most:
             for one, ref in list(self._refs.items()):
@@ -160,7 +162,7 @@ class WeakValues(Generic[K, V]):
             self._most = max(_FEW_REFS, 2 * len(self._refs))
 
     def drop(self, value: V) -> None:
-        """Let *value* be found no more."""
+        """Remove every key of *value*."""
         for key, ref in list(self._refs.items()):
             if ref() is value:
                 del self._refs[key]
@@ -177,12 +179,11 @@ _FEW_REFS = 64
 
 
 class Shared(Generic[K, V]):
-    """Values that all who ask with an equal key share, for as long as one of them holds it.
+    """Values that are shared by all callers with an equal key, as long as one of them uses it.
 
-    A value ends as Python objects do, with its last reference; what it has to give back, it
-    gives back in a `weakref.finalize` of its own. A forked child has none of its parent's
-    values. They are not freed there either: to free them could change what the two
-    processes share, as sockets are.
+    A value ends as Python objects do, with its last reference; it releases its resources in
+    a `weakref.finalize` of its own. A forked child has none of its parent's values. They are
+    not freed there either, since that could change what both processes share, as sockets.
     """
 
     def __init__(self) -> None:
@@ -195,9 +196,9 @@ class Shared(Generic[K, V]):
         """Return the value of *key*, which lives as long as callers hold it.
 
         Args:
-            key: What the value is made from, all of it.
-            make: Makes the value. It may wait; two threads may both come to it, and then
-                one value is dropped.
+            key: Everything that the value is made from.
+            make: Makes the value. It may wait. Two threads may both call it, and then one
+                value is dropped.
         """
         found = self._values.get(key)
         if found is None:
@@ -214,7 +215,7 @@ class Shared(Generic[K, V]):
         return self._values.get(key)
 
     def drop(self, value: V) -> None:
-        """Let nobody else share *value*; those who hold it may go on with it."""
+        """Do not share *value* any more; those who hold it can go on using it."""
         with self._lock.held:
             self._values.drop(value)
 
@@ -222,13 +223,13 @@ class Shared(Generic[K, V]):
         return len(self._values)
 
     def forget(self) -> None:
-        """Have no values; in a forked child."""
+        """Begin without values; in a forked child."""
         self._inherited.append(self._values.living())
         self._values = WeakValues()
 
 
 class Bounded(Generic[K, V]):
-    """A cache of at most *size* values; the oldest goes first. Threads can share it.
+    """A cache of at most *size* values; the oldest is dropped first. Threads can share it.
 
     Args:
         size: How many values are kept.
@@ -244,7 +245,7 @@ class Bounded(Generic[K, V]):
         return self._values.get(key)
 
     def put(self, key: K, value: V) -> None:
-        """Keep *value*; the oldest other may have to go."""
+        """Keep *value*; if there are too many, drop the oldest."""
         with self._lock.held:
             self._values.pop(key, None)
             self._values[key] = value

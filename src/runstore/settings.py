@@ -1,10 +1,10 @@
-"""What a user may set once, outside the code.
+"""Settings outside of the code.
 
 In order of precedence: ``RUNSTORE_*`` environment variables, ``runstore.toml``,
-``[tool.runstore]`` in ``pyproject.toml``; both files are looked for in the
-working directory and its parents, as far as the first that exists. A name that is
-no setting is refused in each of them: a misspelt one would silently not apply. Variables
-are in upper case: of two that differ in case alone, one would win in silence.
+``[tool.runstore]`` in ``pyproject.toml``. Each file is the first of its name in the
+working directory and its parents. A name that is no setting is refused: a misspelt one
+would be ignored silently. Variables must be in upper case: of two that differ only in
+case, one would be ignored silently.
 """
 
 import os
@@ -53,9 +53,9 @@ class Settings(BaseSettings):
             Better set as ``RUNSTORE_SIGNING_KEY`` than in a file that others read.
         signing_keys_old: Secret; further keys whose signatures are accepted, separated by
             blanks or as a list. Nothing is signed with them.
-        signing_scope: Part of every signature: what was signed under another one is not
-            accepted. Tells stores apart that share a key, as ``staging`` and ``prod``.
-            Where the key is in the environment, old keys and scope are looked for there alone.
+        signing_scope: Part of every signature: an object signed in another scope is not
+            accepted. It separates stores that share a key, as ``staging`` and ``prod``.
+            If the key is in the environment, old keys and scope are taken only from there.
         max_decoded: How many times its stored size an object may take in memory; 1,000 by
             default, and 100 where the writer is not trusted (``deny``; what is not signed
             under ``signed``). 1 GiB, or 32 MiB there, is always allowed.
@@ -143,7 +143,7 @@ def _variables() -> set[str]:
 
 
 def _strange(unknown: Iterable[str], known: Iterable[str]) -> str:
-    """Return which names are no settings, and which ones were perhaps meant."""
+    """Return which names are no settings, and which settings were perhaps meant."""
     told = []
     for name in sorted(unknown):
         by_lower = {one.lower().removeprefix(_PREFIX.lower()): one for one in known}

@@ -1,8 +1,8 @@
-"""Signs for other processes of this host: what was allowed by a process that they came from.
+"""Sign files, by which other processes of this host see whether a run goes on.
 
-A sign is a small file that exists as long as a run goes on. What was given up meanwhile is
-added to it. So a process that a stage has started, and that nobody else could tell, sees
-by one look at a file whether it may still write.
+A sign is a small file that exists as long as its run goes on. The attempts that were given up
+meanwhile are added to it. So a process that a stage has started itself, to which nobody sends a
+message, reads one file to see whether it may still write.
 """
 
 import atexit
@@ -16,13 +16,13 @@ from runstore.lifetime import at_fork
 
 __all__ = ["Sign", "Watch", "process_space"]
 
-_LENGTH = 16  # bytes of what was given up
+_LENGTH = 16  # bytes of each digest in a sign
 _log = logging.getLogger("runstore.signs")
 
 
 @functools.cache
 def process_space() -> str | None:
-    """Name the boot and the container in which process numbers and files have their meaning."""
+    """Return an id of the boot and the container in which process numbers and paths are valid."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         spaces = [str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in ("pid", "mnt")]
@@ -45,10 +45,10 @@ class Sign:
         os.close(fd)
 
     def add(self, key: str) -> bool:
-        """Record that what *key* names was given up.
+        """Record that the attempt called *key* was given up.
 
-        If that fails, as without a free descriptor or on a full disk, the sign is removed: to
-        refuse other processes too much is better than to let them write too late.
+        If that fails, as without a free descriptor or on a full disk, the sign is removed. Then
+        all processes that read it are refused, which is better than a write that comes too late.
 
         Returns:
             Whether it was recorded; if not, the sign is gone.
@@ -73,7 +73,7 @@ class Sign:
         return True
 
     def remove(self) -> None:
-        """Record that all of it is over."""
+        """Record that the run has ended."""
         try:
             Path(self.path).unlink(missing_ok=True)
         except OSError as exc:
@@ -99,9 +99,9 @@ class Watch:
         self._given_up: frozenset[bytes] = frozenset()
 
     def is_over(self, key: str) -> bool:
-        """Return whether all of it is over, or what *key* names was given up."""
+        """Return whether the run has ended, or the attempt called *key* was given up."""
         try:
-            os.kill(self._pid, 0)  # one that was killed has not removed its sign
+            os.kill(self._pid, 0)  # a process that was killed has not removed its sign
             size = self._path.stat().st_size
             if size != self._size:
                 data = self._path.read_bytes()
@@ -111,7 +111,7 @@ class Watch:
         except (FileNotFoundError, ProcessLookupError):
             return True
         except PermissionError:
-            return False  # it lives, as another user, whose files are not for us
+            return False  # the process lives, and its files cannot be read: another user's
         return bool(self._given_up) and _digest(key) in self._given_up
 
 

@@ -1,8 +1,8 @@
-"""Threads for the length of one call. An interrupt ends the call; it does not wait for them.
+"""Threads that live as long as one call. An interrupt ends the call without waiting for them.
 
-The threads of `concurrent.futures` are waited for, by the block that made them and once
-more when the program ends. A thread that waits for a silent server would hold up Ctrl-C
-until the store's timeout. These are daemons, and they are told to stop.
+`concurrent.futures` waits for its threads at the end of the block and again when the program
+ends. So a thread that waits for a server would delay Ctrl-C until the store's timeout. These
+threads are daemons, and they are told to stop.
 """
 
 import threading
@@ -33,7 +33,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 PATIENCE = 1.2
-"""Seconds that an interrupted call waits for what it has under way."""
+"""Seconds that an interrupted call waits for requests that it has sent."""
 
 SLICE = 0.25
 """Seconds that the main thread waits at a time: if the system gives a signal to another thread, or
@@ -41,7 +41,7 @@ to this one just before the wait, a longer wait would not end for it."""
 
 
 class StoppedError(BaseException):
-    """Raised in a thread of `Workers` whose call has ended; little catches it."""
+    """Raised in a thread of `Workers` whose call has ended. No Exception: few handlers catch it."""
 
 
 class _Stop:
@@ -65,7 +65,7 @@ class _Stop:
             inner.now()
 
     def leave(self) -> None:
-        """Be told of nothing any more."""
+        """Detach from the outer call, which has nothing to stop here any more."""
         if self._outer is not None:
             self._outer._within.discard(self)
 
@@ -143,7 +143,7 @@ def cancelling(cancel: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def spared() -> Iterator[None]:
-    """Let the block, which tidies up, go on in a thread that was told to stop."""
+    """Run the block, which cleans up, to its end, also in a thread that was told to stop."""
     stop, _here.stop = _here.stop, None
     try:
         yield
@@ -195,7 +195,7 @@ class Workers:
         return future
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        """Return what *function* gives for each of *items*, in their order.
+        """Return the results of *function* for *items*, in their order.
 
         Raises:
             Exception: What it raised for the first item that failed.

@@ -29,11 +29,11 @@ def test_local_in_threads_is_the_default() -> None:
         ("local", {"workers": "2"}, "workers must be a whole number from 1, or None, not '2'"),
         ("local", {"workers": True}, "workers must be a whole number from 1, or None, not True"),
         ("dask", {"adress": "x"}, "'dask' has no option 'adress': it has 'address', 'workers'"),
-        ("dask", {"address": "x", "threads": 2}, "'threads' is for workers of one's own"),
+        ("dask", {"address": "x", "threads": 2}, "'threads' is for workers that are started"),
         ("dask", {"workers": 0}, "workers must be a whole number from 1, or None, not 0"),
         ("dask", {"threads": "2"}, "threads must be a whole number from 1, or None, not '2'"),
         ("ray", {"threads": 2}, "executor 'ray' has no option 'threads'"),
-        ("ray", {"address": "x", "workers": 2}, "'workers' is for a cluster of one's own"),
+        ("ray", {"address": "x", "workers": 2}, "'workers' is for a cluster that is started"),
         ("ray", {"workers": -1}, "workers must be a whole number from 1, or None, not -1"),
     ],
 )

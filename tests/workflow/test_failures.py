@@ -198,9 +198,9 @@ def test_timeout_of_a_process(flow: Any, store: Path, tmp_path: Path) -> None:
 
 
 def test_timeout_of_a_thread(threads: Any, flow: Any) -> None:
-    """A stage that takes too long in a thread fails, and its thread is left to itself."""
+    """A stage that takes too long in a thread fails, and its thread is left running."""
     never = threading.Event()
-    with pytest.raises(StageError, match="left to itself") as caught:
+    with pytest.raises(StageError, match="left running") as caught:
         threads(flow(a=(never.wait, {"timeout": 0.1}), b=(str, {"depends_on": "a"})))
     never.set()
     assert isinstance(caught.value.__cause__, StageTimeoutError)

@@ -1,14 +1,13 @@
-"""Modules that stand beside a workflow file, each workflow with its own.
+"""Modules beside a workflow file: each workflow has its own.
 
 Two workflows in one process may both have a ``helper.py``, and so may the process
-itself, while Python keeps one module per name. So each folder's modules are loaded under
-private names, and their own ``import`` statements look into their folder first, whichever
-thread executes them. The standard library and runstore stay.
+itself, while Python keeps one module per name. So the modules of each folder are loaded
+under private names, and their own ``import`` statements search their folder first, in
+every thread. The standard library and runstore are never replaced.
 
-Their ``__name__`` stays plain: it is what loggers, messages and pickles go by. As long as
-a run uses them they are also in `sys.modules` under it, if nothing else has or could
-have that name there; else they are found by their own imports and by runstore's pickles
-alone.
+Their ``__name__`` is the plain one, which loggers, messages and pickles use. While a run
+uses them they are also in `sys.modules` under this name, if no other module has or could
+have it. Otherwise only their own imports and runstore's pickles find them.
 """
 
 from runstore.beside._modules import Modules

@@ -1,4 +1,4 @@
-"""The modules of one folder, under private names, with imports of their own."""
+"""The modules of one folder, under private names, whose imports search the folder first."""
 
 import builtins
 import hashlib
@@ -23,13 +23,13 @@ _numbers = itertools.count(1)
 
 
 class Modules:
-    """The modules of one folder as one version of it has them.
+    """The modules of one version of a folder.
 
     Args:
         folder: Absolute, without symbolic links.
-        state: What `runstore.executors` says of the folder's files, on a worker.
-        share: Whether modules that an ordinary import gets from this very folder are used
-            as such; not once a file has changed, which the process has loaded.
+        state: On a worker: the digest of the folder's files that came with the call.
+        share: Whether modules that ordinary imports have loaded from this folder are used,
+            instead of being loaded again; no longer once a loaded file has changed.
     """
 
     def __init__(self, folder: Path, state: str | None = None, *, share: bool = False) -> None:
@@ -38,9 +38,9 @@ class Modules:
         self.root = f"{PREFIX}{next(_numbers)}"
         self.loaded: dict[str, ModuleType] = {}  # by plain name
         self.users = 0
-        """How many runs use them now."""
+        """How many runs use them."""
         self.free: dict[str, bool] = {}
-        """Which top-level names nobody else has in this process, as far as was asked."""
+        """Whether a top-level name is free in this process: no other module has it. A cache."""
         self._digests: dict[str, bytes] = {}
         self._owned: dict[str, bool] = {}
         self._share = share and all(map(_is_as_on_disk, _ordinary_of(folder).values()))
@@ -49,7 +49,7 @@ class Modules:
         package.__path__ = [str(folder)]
         package.__spec__ = ModuleSpec(self.root, None, is_package=True)
         sys.modules[self.root] = package
-        # A module's import statements call what its builtins have as __import__.
+        # A module's import statements call the __import__ of its builtins.
         self.builtins = {**vars(builtins), "__import__": self._import}
 
     def __repr__(self) -> str:
@@ -57,11 +57,11 @@ class Modules:
 
     @property
     def changed(self) -> bool:
-        """Whether a file that was loaded has other content by now."""
+        """Whether a file that was loaded has been changed since."""
         return any(_digest(Path(file)) != digest for file, digest in self._digests.items())
 
     def owns(self, name: str) -> bool:
-        """Return whether the module called *name* is to come from this folder."""
+        """Return whether the module called *name* is loaded from this folder."""
         top = name.partition(".")[0]
         owned = self._owned.get(top)
         if owned is None:
@@ -70,12 +70,12 @@ class Modules:
         return owned
 
     def look_again(self) -> None:
-        """Forget which names the folder does not supply: files may be new."""
+        """Forget which names the folder does not have: there may be new files."""
         self._owned = {top: owned for top, owned in self._owned.items() if owned}
         self.note_shared()
 
     def note_shared(self) -> None:
-        """Note what stands in the files of modules that ordinary imports have loaded from here."""
+        """Record the digests of the files that ordinary imports have loaded from this folder."""
         if self._share:
             for module in _ordinary_of(self.folder, below=True).values():
                 file = str(module.__file__)
@@ -90,12 +90,12 @@ class Modules:
         return self._load(f"{self.root}.{name}")
 
     def note(self, name: str, module: ModuleType, file: str, data: bytes) -> None:
-        """Note that a module is being loaded, and from what."""
+        """Record that a module is being loaded, and the content of its file."""
         self.loaded[name] = module
         self._digests[file] = hashlib.sha256(data).digest()
 
     def drop(self) -> None:
-        """Let go of the modules; who has their functions and classes keeps these."""
+        """Remove the modules from `sys.modules`; functions and classes that are in use go on."""
         for name in [key for key in sys.modules if key.partition(".")[0] == self.root]:
             sys.modules.pop(name, None)
 
@@ -103,7 +103,7 @@ class Modules:
         spec = PathFinder.find_spec(top, [str(self.folder)])
         if spec is None:
             return False
-        # A folder without __init__.py counts if nobody has a whole package of that name.
+        # A folder without __init__.py counts if there is no package of that name elsewhere.
         return spec.loader is not None or _plain.ordinary(top) is None
 
     def _is_shared(self, top: str) -> bool:
@@ -137,7 +137,7 @@ class Modules:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        """Do what `builtins.__import__` does, and look into the folder first."""
+        """Do what `builtins.__import__` does, but search the folder first."""
         if level:
             package = (globals or {}).get("__package__") or ""
             if package.partition(".")[0] != self.root:
@@ -152,7 +152,7 @@ class Modules:
         module = self._load(private)
         hidden = not level and sys.modules.get(name) is not module
         if hidden and not asked_by_statement(sys._getframe(1)):
-            _plain.show_again(self, name)  # pickle looks there next
+            _plain.show_again(self, name)  # pickle reads sys.modules next
         if not fromlist:
             top = self.root if level else f"{self.root}.{name.partition('.')[0]}"
             return sys.modules[top]
@@ -161,7 +161,7 @@ class Modules:
         return module
 
     def _load_named(self, package: ModuleType, private: str, names: Sequence[str]) -> None:
-        """Load what ``from package import names`` names and is a module."""
+        """Load the modules among the names of ``from package import names``."""
         for name in names:
             if name == "*":
                 self._load_named(package, private, getattr(package, "__all__", ()))
@@ -171,11 +171,11 @@ class Modules:
                     self._load(wanted)
                 except ModuleNotFoundError as exc:
                     if exc.name != wanted.partition(".")[2]:
-                        raise  # it is there, and what it imports is not
+                        raise  # the module exists, and a module that it imports does not
 
 
 class Loader(SourceFileLoader):
-    """Loads one module of a folder from its source, always as that is now.
+    """Loads one module of a folder from its source file, never from a cache of bytecode.
 
     Args:
         fullname: Its private name.
@@ -188,7 +188,7 @@ class Loader(SourceFileLoader):
         self._modules = modules
 
     def exec_module(self, module: ModuleType) -> None:
-        """Execute it, with its plain name and the imports of its folder."""
+        """Execute it with its plain name, and with imports that search its folder first."""
         modules, plain = self._modules, self.name.partition(".")[2]
         data = self.get_data(self.path)
         code = self.source_to_code(data, self.path)
@@ -204,12 +204,12 @@ class Loader(SourceFileLoader):
         except BaseException:
             modules.loaded.pop(plain, None)
             raise
-        if final is not module:  # it has put another object in its own place
+        if final is not module:  # it has replaced itself in sys.modules
             modules.loaded[plain] = sys.modules[self.name] = final
 
 
 def _is_of_another(name: str, modules: Modules) -> bool:
-    """Return whether an ordinary import could get this name from another workflow alone."""
+    """Return whether an ordinary import would find this name only in another workflow."""
     top = name.partition(".")[0]
     if top in sys.modules:
         return _plain.shown_by(top) not in (None, modules)
@@ -217,7 +217,7 @@ def _is_of_another(name: str, modules: Modules) -> bool:
 
 
 def asked_by_statement(frame: FrameType) -> bool:
-    """Return whether this frame is executing an import statement, and not a call as of pickle."""
+    """Return whether this frame executes an import statement, and not a call, as pickle does."""
     return frame.f_code.co_code[frame.f_lasti] == opcode.opmap["IMPORT_NAME"]
 
 
@@ -232,7 +232,7 @@ def _home(file: Path) -> Path:
 
 
 def _ordinary_of(folder: Path, *, below: bool = False) -> dict[str, ModuleType]:
-    """Return what ordinary imports have loaded from *folder*; also what is *below* packages."""
+    """Return the modules that ordinary imports have loaded from *folder*, or also *below* it."""
     tops = {
         name: module
         for name, module in list(sys.modules.items())
@@ -252,13 +252,13 @@ def _ordinary_of(folder: Path, *, below: bool = False) -> dict[str, ModuleType]:
 
 
 def forget_ordinary(folder: Path) -> None:
-    """Let the next ordinary imports load what they have loaded from *folder* anew."""
+    """Remove what ordinary imports have loaded from *folder*, so that they load it anew."""
     for name in _ordinary_of(folder, below=True):
         sys.modules.pop(name, None)
 
 
 def _is_as_on_disk(module: ModuleType) -> bool:
-    """Return whether a module's file is as it was when it was loaded, by what Python noted."""
+    """Return whether a module's file is unchanged, by time and size in its bytecode cache."""
     spec = module.__spec__
     if spec is None or spec.cached is None or spec.origin is None:
         return True
@@ -268,7 +268,7 @@ def _is_as_on_disk(module: ModuleType) -> bool:
     except OSError:
         return True
     if noted[4:8] != bytes(4):
-        return True  # noted by digest, not by time
+        return True  # that cache is checked by digest, not by time
     then = int.from_bytes(noted[8:12], "little"), int.from_bytes(noted[12:16], "little")
     return then == (int(now.st_mtime) & 0xFFFFFFFF, now.st_size & 0xFFFFFFFF)
 

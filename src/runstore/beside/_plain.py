@@ -1,4 +1,4 @@
-"""Plain names in `sys.modules`: whose modules stand there, and for how long."""
+"""Plain names in `sys.modules`: which workflow's modules have them, and for how long."""
 
 import contextlib
 import sys
@@ -30,14 +30,14 @@ _TAIL = "/."  # an entry of sys.path that ends so is one of ours, and an ordinar
 
 
 class _Shown:
-    """The modules that stand in `sys.modules` under their plain names; those of active runs."""
+    """The modules of active runs that are in `sys.modules` under their plain names."""
 
     def __init__(self) -> None:
         self.by_name: dict[str, tuple[Modules, ModuleType]] = {}
         self.forget()
 
     def forget(self) -> None:
-        """Have free locks; in a forked child."""
+        """Make new locks; in a forked child."""
         self.lock = threading.RLock()
         self.loading = threading.RLock()
 
@@ -48,25 +48,25 @@ at_fork(_shown.forget)
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Load modules in the block while no other thread does that for its workflow.
+    """Hold the lock for loading modules: no other thread loads those of its workflow.
 
-    What a class statement looks up in `sys.modules` is then surely its own module.
+    So a class statement that looks up its module in `sys.modules` finds its own.
     """
     with _shown.loading:
         yield
 
 
 def tail_of(modules: "Modules") -> str:
-    """Return what stands last in `sys.path` while *modules* are active.
+    """Return the last entry of `sys.path` while *modules* are active.
 
-    Processes that a stage starts take `sys.path` along and find the modules by it. In this
-    process `runstore.beside` answers for it.
+    Processes that a stage starts inherit `sys.path`, and find the modules in this folder. In
+    this process a finder of `runstore.beside` handles the entry.
     """
     return f"{modules.folder}{_TAIL}"
 
 
 def ordinary(top: str) -> ModuleSpec | None:
-    """Return what an ordinary import of a top-level name would load, if that is not loaded."""
+    """Return the spec that an ordinary import of a top-level name would find."""
     for finder in list(sys.meta_path):
         if type(finder).__module__.startswith("runstore.beside"):
             continue
@@ -81,16 +81,17 @@ def ordinary(top: str) -> ModuleSpec | None:
 
 
 def shown_by(name: str) -> "Modules | None":
-    """Return whose module stands under a plain name, if it is one of ours."""
+    """Return the workflow whose module has a plain name in `sys.modules`, or None."""
     held = _shown.by_name.get(name)
     return held[0] if held is not None and sys.modules.get(name) is held[1] else None
 
 
 @contextlib.contextmanager
 def in_place(modules: "Modules", name: str, module: ModuleType) -> Iterator[None]:
-    """Let a module that is being loaded stand under its name, as Python has it; see `show`.
+    """Put a module into `sys.modules` under its plain name while it is being loaded.
 
-    Class statements of dataclasses and pydantic look for their module there.
+    Dataclasses and pydantic models look up their module there. If the name is free, the module
+    keeps it after the block; see `show`.
     """
     with _shown.lock:
         free = _is_free(modules, name)
@@ -108,16 +109,16 @@ def in_place(modules: "Modules", name: str, module: ModuleType) -> Iterator[None
 
 
 def lend(modules: "Modules", name: str) -> None:
-    """Note that a loaded module is about to stand under its name by an ordinary import."""
+    """Record that an ordinary import is about to put a loaded module under its plain name."""
     with _shown.lock:
         if name in modules.loaded:  # a folder without __init__.py is not
             _shown.by_name[name] = modules, modules.loaded[name]
 
 
 def show_again(modules: "Modules", name: str) -> None:
-    """Let a module and those of its package stand under their names if nobody has these any more.
+    """Put a module and those of its package under their plain names, if these are free now.
 
-    Another run may have had them when this one has loaded its own, and be over by now.
+    Another run may have had the names when this one loaded its modules, and have ended since.
     """
     top = name.partition(".")[0]
     with _shown.lock:
@@ -130,7 +131,7 @@ def show_again(modules: "Modules", name: str) -> None:
 
 
 def show(modules: "Modules") -> None:
-    """Let modules stand under their names, where nobody else has or could have these."""
+    """Put modules under their plain names where no other module has or could have these."""
     with _shown.lock:
         for other in {owner for owner, _ in _shown.by_name.values() if not owner.users}:
             _hide(other)
@@ -143,7 +144,7 @@ def show(modules: "Modules") -> None:
 
 
 def hide(modules: "Modules") -> None:
-    """Take back what `show` and `in_place` did."""
+    """Undo what `show` and `in_place` did."""
     with _shown.lock:
         _hide(modules)
         with contextlib.suppress(ValueError):  # a stage may have rebuilt sys.path
@@ -152,9 +153,9 @@ def hide(modules: "Modules") -> None:
 
 @contextlib.contextmanager
 def in_front(modules: "Modules | None") -> Iterator[None]:
-    """Let all loaded modules stand under their names, for an engine that unpickles by itself.
+    """Put all loaded modules under their plain names, for an engine that unpickles by itself.
 
-    Who else has such a name does not find its own meanwhile; so only for that long.
+    Another module of such a name is not found meanwhile, so the block should be short.
     """
     if modules is None:
         yield

@@ -1,4 +1,4 @@
-"""The folders whose modules this process has, and how others find these."""
+"""The folders whose modules this process has loaded, and the finders for them."""
 
 import contextlib
 import functools
@@ -19,11 +19,11 @@ from runstore.lifetime import at_fork
 
 __all__ = ["activated", "current", "found", "import_module", "modules_of", "reference", "within"]
 
-_KEPT_AT_MOST = 32  # versions of folders; of those that no run uses the oldest go
+_KEPT_AT_MOST = 32  # versions of folders; beyond it the oldest that no run uses are dropped
 
 
 class _Registry:
-    """Every version of a folder whose modules are loaded, the one used last at the end."""
+    """The versions of folders whose modules are loaded; the last one used is at the end."""
 
     def __init__(self) -> None:
         self.known: dict[str, Modules] = {}  # by their root
@@ -32,7 +32,7 @@ class _Registry:
         self.forget()
 
     def forget(self) -> None:
-        """Have a free lock; in a forked child."""
+        """Make a new lock; in a forked child."""
         self.lock = threading.RLock()
 
     def add(self, modules: Modules) -> None:
@@ -63,12 +63,12 @@ _within: ContextVar[Modules | None] = ContextVar("runstore_beside", default=None
 
 
 def modules_of(folder: str | os.PathLike[str], state: str | None = None) -> Modules:
-    """Return the modules of a folder, anew if a file that was loaded has changed.
+    """Return the modules of a folder; a new version if a loaded file has changed.
 
     Args:
         folder: Where they are.
-        state: On a worker, where looking at each file for each call would take too long:
-            what the caller says of the files. Another state is another version.
+        state: On a worker, where checking each file at each call would take too long: a
+            digest of the files. Another digest is another version.
     """
     home = Path(folder).resolve()
     with _registry.lock:
@@ -80,7 +80,7 @@ def modules_of(folder: str | os.PathLike[str], state: str | None = None) -> Modu
         if known is None or changed:
             importlib.invalidate_caches()
             if known is not None and state is not None:
-                forget_ordinary(home)  # a worker has no modules that are anybody else's
+                forget_ordinary(home)  # on a worker, no other code uses them
             known = Modules(home, state, share=known is None or state is not None)
             _registry.add(known)
         return known
@@ -88,7 +88,7 @@ def modules_of(folder: str | os.PathLike[str], state: str | None = None) -> Modu
 
 @contextlib.contextmanager
 def activated(modules: Modules | None) -> Iterator[None]:
-    """Let ordinary imports find *modules* in the block, where they would find nothing else."""
+    """In the block, ordinary imports find *modules* where they would find no other module."""
     if modules is None:
         yield
         return
@@ -96,7 +96,7 @@ def activated(modules: Modules | None) -> Iterator[None]:
         modules.users += 1
         _registry.used(modules)
         if modules.users == 1:
-            importlib.invalidate_caches()  # files may be newer than the last look at the folder
+            importlib.invalidate_caches()  # Python may have listed the folder before
             _plain.show(modules)
     try:
         yield
@@ -110,7 +110,7 @@ def activated(modules: Modules | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def within(modules: Modules | None) -> Iterator[None]:
-    """Let `import_module` and runstore's own unpickling look among *modules* first."""
+    """In the block, `import_module` and runstore's unpickling search *modules* first."""
     token = _within.set(modules)
     try:
         yield
@@ -119,7 +119,7 @@ def within(modules: Modules | None) -> Iterator[None]:
 
 
 def current() -> Modules | None:
-    """Return the modules among which this code looks first, or None."""
+    """Return the modules that this code searches first, or None."""
     return _within.get()
 
 
@@ -136,7 +136,10 @@ def import_module(name: str) -> ModuleType:
 
 
 def reference(value: Any) -> tuple[str, str] | None:
-    """Return module and name of a class or function of ours that pickle would not find by them."""
+    """Return module and qualified name of a class or function that pickle would not find.
+
+    It is one of a module beside a workflow whose plain name another module has.
+    """
     if not _registry.known:
         return None
     name, path = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
@@ -153,7 +156,7 @@ def reference(value: Any) -> tuple[str, str] | None:
 
 
 def found(name: str, path: str) -> Any:
-    """Return what `reference` referred to, from the current folder first."""
+    """Return what `reference` named; the current folder is searched first."""
     return _attribute(import_module(name), path)
 
 
@@ -182,7 +185,7 @@ class _Private:
 
 
 class _Tail:
-    """Answers for what an active folder has put at the end of `sys.path`."""
+    """The finder of the entry that an active folder has at the end of `sys.path`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -199,7 +202,7 @@ class _Tail:
 
 
 class _AfterRuns:
-    """Finds modules whose run is over, for pickle; an import statement finds them no more."""
+    """Finds modules whose run is over, for pickle; not for import statements."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -213,7 +216,7 @@ class _AfterRuns:
 
 
 class _Alias:
-    """Gives a module that is loaded already to an import by its plain name."""
+    """A loader that returns a module which is loaded already."""
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
@@ -223,11 +226,11 @@ class _Alias:
         return self._module
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self._spec  # importlib has put its own there
+        module.__spec__ = self._spec  # importlib has replaced it
 
 
 def _lent(name: str, modules: Modules) -> ModuleSpec:
-    """Return how an import gets a module by its plain name; until its run is over."""
+    """Return the spec by which an import gets a module under its plain name."""
     module = modules.module(name)
     _plain.lend(modules, name)
     return ModuleSpec(name, _Alias(module))  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""What a shell calls: `runstore`, the command line.
+"""`runstore`, the command line.
 
-Commands are thin: they turn words into calls of the rooms below and answers into
-tables or JSON. Data goes to stdout, everything said about it to stderr.
+Commands are thin: they parse arguments, call the rooms below, and print the results as
+tables or JSON. Data goes to stdout; progress, messages and errors go to stderr.
 """
 
 from runstore.cli._app import main

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from runstore import __version__
 from runstore.cli import _browse, _demo, _get, _objects, _run, _show, _verify
 from runstore.cli._exits import BUG, INTERRUPTED, MEANINGS, OK, code_of
-from runstore.cli._options import DebugOption, Given, StoreOption
+from runstore.cli._options import CommonOptions, DebugOption, StoreOption
 from runstore.cli._output import emit, say, say_error
 from runstore.errors import RunStoreError, RunStoreWarning, StageError
 
@@ -28,13 +28,13 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code:>4}  {says}" for code, says in
 
 
 class _Commands(TyperGroup):
-    """The commands; typer makes a bare exit code of an interrupt, so its notes are taken here."""
+    """The commands. It keeps the notes of an interrupt, of which typer keeps an exit code only."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
-            ctx.ensure_object(Given).notes = tuple(getattr(interrupt, "__notes__", ()))
+            ctx.ensure_object(CommonOptions).notes = tuple(getattr(interrupt, "__notes__", ()))
             raise
 
 
@@ -65,7 +65,7 @@ def _runstore(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Take the options that may stand before the command."""
+    """Parse the options that may stand before the command."""
 
 
 for _command in (
@@ -86,8 +86,8 @@ for _command in (
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; see `runstore.cli._exits`.
 
-    Errors that runstore raises on purpose are told in a sentence, without a
-    traceback unless ``--debug`` is given. Any other is a bug, and is shown whole.
+    Errors that runstore raises on purpose are printed as one sentence, with a traceback
+    only if ``--debug`` is given. Any other error is a bug, and its traceback is printed.
 
     Args:
         args: The words after ``runstore``; by default those of the process.
@@ -95,12 +95,12 @@ def main(args: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # names in an ASCII terminal must not fail
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    given = Given()
+    given = CommonOptions()
     with _warnings_told():
         return _ended(args, given)
 
 
-def _ended(args: Sequence[str] | None, given: Given) -> int:
+def _ended(args: Sequence[str] | None, given: CommonOptions) -> int:
     try:
         ended = app(
             args=list(args) if args is not None else None,
@@ -112,8 +112,8 @@ def _ended(args: Sequence[str] | None, given: Given) -> int:
         ended = INTERRUPTED
     except RunStoreError as exc:
         return _told(exc, given.debug)
-    except Exception as exc:  # noqa: BLE001 - shown whole, not hidden
-        # typer's errors are click's, which it has under several names; they know their code.
+    except Exception as exc:  # noqa: BLE001 - its traceback is printed
+        # Errors of typer are classes of click, which it has under several names.
         if not hasattr(exc, "format_message") or not hasattr(exc, "exit_code"):
             say(traceback.format_exc())
             say_error("this is a bug in runstore, please report it with the traceback above")

@@ -1,4 +1,4 @@
-"""What there is, and how much of it: `runs`, `ls` and `du`."""
+"""`runs`, `ls` and `du`: what is stored, and how large it is."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -160,7 +160,7 @@ def du(
 
 
 def list_objects(store: "ObjectStore", at: Ref, *, details: bool, as_json: bool = False) -> None:
-    """Print the objects of a scope; a damaged one is named as such and hides no other.
+    """Print the objects of a scope; a damaged one is listed as damaged, and the others, too.
 
     Raises:
         ObjectNotFoundError: There is no such run or namespace.

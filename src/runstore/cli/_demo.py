@@ -1,4 +1,4 @@
-"""`demo`: the flights example, from nothing to the lines that read it back."""
+"""`demo`: runs the flights example and shows how to read its objects."""
 
 import json
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""Which error ends the program with which code: the one table."""
+"""The exit code of each error, in one table."""
 
 from runstore import errors
 from runstore.errors import BulkError
@@ -38,7 +38,7 @@ MEANINGS = {
     BUG: "a bug in runstore; its traceback is shown",
     INTERRUPTED: "interrupted with Ctrl-C",
 }
-"""What each exit code says; `docs/cli.md` and ``--help`` have the same table."""
+"""What each exit code means; `docs/cli.md` and ``--help`` have the same table."""
 
 EXIT_CODES: dict[type[errors.RunStoreError], int] = {
     errors.RunStoreError: FAILED,

@@ -1,4 +1,4 @@
-"""Values to files and back; the file's extension says how."""
+"""Values written to files and read from them, in the format of the file's extension."""
 
 import json
 import secrets
@@ -65,7 +65,7 @@ def write_value(value: Any, extension: str, sink: IO[bytes], ref: str) -> None:
 
 
 def read_value(path: Path) -> Any:
-    """Read a file as its extension says; one that is not known is bytes.
+    """Read a file in the format of its extension; if that is unknown, as bytes.
 
     Tables come as pandas frames where pandas is installed, else as Arrow tables.
 
@@ -83,11 +83,11 @@ def read_value(path: Path) -> Any:
 
 @contextmanager
 def new_file(path: Path, *, replace: bool) -> Iterator[IO[bytes]]:
-    """Open a new file that takes its place when the block ends without error, and not before.
+    """Open a temporary file that becomes *path* when the block ends without error.
 
     Raises:
-        ObjectExistsError: *path* is there, and not to be replaced.
-        InvalidRequestError: *path* is there and no file.
+        ObjectExistsError: *path* exists, and must not be replaced.
+        InvalidRequestError: *path* exists and is not a file.
         StorageError: It cannot be written.
     """
     if path.exists() and not path.is_file():
@@ -100,7 +100,7 @@ def new_file(path: Path, *, replace: bool) -> Iterator[IO[bytes]]:
         try:
             with temporary.open("xb") as sink:
                 yield sink
-            _refuse(path, replace)  # as late as can be; the work of minutes lies between
+            _refuse(path, replace)  # again: the block may have taken minutes
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -178,7 +178,7 @@ def _dumped(value: Any, indent: int | None = None) -> bytes:
 
 
 def _as_text(item: Any) -> str:
-    """Write what JSON has no form of its own for, where there is a usual one."""
+    """Return the usual text of values that JSON has no form for, as times."""
     if hasattr(item, "isoformat"):
         return str(item.isoformat())
     if type(item).__name__ in ("Decimal", "UUID"):

@@ -1,4 +1,4 @@
-"""`get`: a stored value as a file."""
+"""`get`: writes a stored value to a file."""
 
 import io
 import sys
@@ -73,7 +73,7 @@ def _to_stdout(value: Any, ref: str) -> None:
     extension = next(iter(extensions_for(value)), "txt")
     if extension == "npy":
         raise InvalidRequestError(f"{ref} is an array, not text: write it with -o FILE.npy", ref)
-    if sys.stdout.isatty():  # a terminal, and not a pipe, is steered by what is printed
+    if sys.stdout.isatty():  # control characters are written out, unlike in a pipe
         shown = io.BytesIO()
         write_value(value, extension, shown, ref)
         emit(shown.getvalue().decode(errors="backslashreplace").removesuffix("\n"))

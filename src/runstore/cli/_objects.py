@@ -1,4 +1,4 @@
-"""What changes the store: `put` and `rm`."""
+"""`put` and `rm`: the commands that change the store."""
 
 import sys
 from pathlib import Path
@@ -32,7 +32,7 @@ def put(
     store: StoreOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Store what a file holds, read as its extension says.
+    """Store the content of a file, read in the format of its extension.
 
     parquet, csv, arrow and feather are tables, json is plain data, npy an array,
     txt text; anything else is bytes.

@@ -1,4 +1,4 @@
-"""The options that every command has, and the store they open."""
+"""The options that all commands have, and the store they open."""
 
 import shlex
 from dataclasses import dataclass
@@ -9,26 +9,26 @@ import typer
 if TYPE_CHECKING:
     from runstore.store import ObjectStore
 
-__all__ = ["DebugOption", "Given", "JsonOption", "StoreOption", "open_store", "option_for"]
+__all__ = ["CommonOptions", "DebugOption", "JsonOption", "StoreOption", "open_store", "option_for"]
 
 
 @dataclass
-class Given:
-    """What was said before the command's name, and what `main` must know of the rest."""
+class CommonOptions:
+    """The options that may stand before the command, and what `main` needs of the others."""
 
     store: str | None = None
     debug: bool = False
-    notes: tuple[str, ...] = ()  # of an interrupt: what may still happen
+    notes: tuple[str, ...] = ()  # of an interrupt: what may still be written
 
 
 def _store(ctx: typer.Context, value: str | None) -> str | None:
-    given: Given = ctx.ensure_object(Given)
+    given: CommonOptions = ctx.ensure_object(CommonOptions)
     given.store = given.store if value is None else value  # an empty one is refused
     return given.store
 
 
 def _debug(ctx: typer.Context, value: bool) -> bool:
-    given: Given = ctx.ensure_object(Given)
+    given: CommonOptions = ctx.ensure_object(CommonOptions)
     given.debug = value or given.debug
     return given.debug
 
@@ -57,7 +57,7 @@ JsonOption = Annotated[
 def open_store(
     url: str | None, *, pickle: Literal["allow", "warn", "deny"] | None = None
 ) -> "ObjectStore":
-    """Open the store that ``--store``, the settings or the default name.
+    """Open the store of ``--store``, else that of the settings, else the default one.
 
     Raises:
         SettingsError: It is not understood.
@@ -68,5 +68,5 @@ def open_store(
 
 
 def option_for(url: str | None) -> str:
-    """Return what a next command line must have to use the same store: often nothing."""
+    """Return the option by which a next command uses the same store, or an empty text."""
     return f" --store {shlex.quote(url)}" if url else ""

@@ -1,8 +1,8 @@
-"""What is printed: tables for people, one JSON document for programs, messages beside both.
+r"""Printing: tables for people, one JSON document for programs, and messages on stderr.
 
-This is the only place of the command line that writes to the terminal. Names, values, errors and
-warnings may hold control characters, which could steer it, or marks that turn the direction of
-text; all of them are written out here, always.
+All output of the command line to a terminal is written here. Names, values, errors and warnings
+may contain control characters, which could change the terminal, or marks that change the
+direction of text. They are always written out, as ``\x1b``.
 """
 
 import json
@@ -57,7 +57,7 @@ class Column(NamedTuple):
 
 @contextmanager
 def to_stdout() -> Iterator[IO[str]]:
-    """Write to stdout; a reader that has gone away (``| head``) ends the program quietly.
+    """Write to stdout. If its reader has gone away (``| head``), the program ends quietly.
 
     Raises:
         StorageError: It cannot be written, as to a full disk.
@@ -66,7 +66,7 @@ def to_stdout() -> Iterator[IO[str]]:
         yield sys.stdout
         sys.stdout.flush()
     except OSError as exc:
-        # Python flushes stdout once more at exit, and would complain then.
+        # Python flushes stdout once more at exit, and would print the error again.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
@@ -87,7 +87,7 @@ def say(text: str) -> None:
 
 
 def asked(question: str) -> bool:
-    """Ask on stderr, and say whether the answer was yes."""
+    """Ask on stderr, and return whether the answer was yes."""
     return typer.confirm(printable(question), err=True)
 
 
@@ -116,7 +116,7 @@ def emit_json(document: Any) -> None:
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, head: bool = True) -> None:
-    """Print rows: with rich on a terminal, aligned and complete elsewhere."""
+    """Print rows: with rich on a terminal, else as aligned plain text without cuts."""
     columns = [Column(printable(column.title), column.right) for column in columns]
     cells = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
@@ -133,7 +133,7 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, head: boo
 
 
 def fields(pairs: dict[str, str | None]) -> None:
-    """Print labels and values, one pair a line; those without a value are left out."""
+    """Print labels and values, one pair per line; values that are None are omitted."""
     there = [(label, value) for label, value in pairs.items() if value is not None]
     width = max((len(label) for label, _ in there), default=0)
     for label, value in there:
@@ -144,14 +144,14 @@ def fields(pairs: dict[str, str | None]) -> None:
 
 
 def size(nbytes: int | None) -> str:
-    """Write a number of bytes for people."""
+    """Return a number of bytes as text for people."""
     from runstore.store import human_size  # loads pyarrow, which --help must not
 
     return "" if nbytes is None else human_size(nbytes)
 
 
 def duration(seconds: float | None) -> str:
-    """Write a time span for people: ``0.42 s``, ``1 min 03 s``, ``2 h 05 min``."""
+    """Return a time span as text for people: ``0.42 s``, ``1 min 03 s``, ``2 h 05 min``."""
     if seconds is None:
         return ""
     if seconds < 59.95:
@@ -163,10 +163,10 @@ def duration(seconds: float | None) -> str:
 
 
 def instant(time: datetime | None, zone: str = "") -> str:
-    """Write a time for people, to the second, UTC, followed by *zone*.
+    """Return a time as text for people: to the second, in UTC, followed by *zone*.
 
-    A time that has no zone is taken for UTC. One that in UTC is before the year 1 or after 9999
-    is written in its own zone.
+    A time without a zone is taken as UTC. A time that in UTC is before the year 1 or after 9999
+    is shown in its own zone.
     """
     if time is None:
         return ""
@@ -180,7 +180,7 @@ def instant(time: datetime | None, zone: str = "") -> str:
 def elapsed(began: datetime | None, ended: datetime | None) -> float | None:
     """Return the seconds between two times, None if one is not known.
 
-    Of one with a zone and one without, the latter is taken for UTC.
+    A time without a zone is taken as UTC.
     """
     if began is None or ended is None:
         return None
@@ -189,7 +189,7 @@ def elapsed(began: datetime | None, ended: datetime | None) -> float | None:
 
 
 def short_type(python_type: str | None) -> str:
-    """Write a type as its users do: ``dict``, ``pandas.DataFrame``, ``polars.Series``."""
+    """Return the usual name of a type: ``dict``, ``pandas.DataFrame``, ``polars.Series``."""
     if python_type is None:
         return ""
     library, _, rest = python_type.partition(".")
@@ -198,7 +198,7 @@ def short_type(python_type: str | None) -> str:
 
 
 def shape(info: "ObjectInfo") -> str:
-    """Write how large a table or array is, in rows and columns."""
+    """Return the size of a table or array as text, in rows and columns."""
     if info.rows is None:
         return ""
     return f"{info.rows:,}" if info.columns is None else f"{info.rows:,} × {info.columns:,}"
@@ -256,7 +256,7 @@ def _field(label: str, value: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    # Not wrapped by us: a path or command that is copied must stay in one piece.
+    # Lines are not wrapped, so that a path or command can be copied whole.
     Console().print(
         Text.assemble((label, "dim"), "  ", (value, _STATES.get(value, ""))), soft_wrap=True
     )

@@ -1,4 +1,4 @@
-"""How a value begins: a few rows of a table, a few items of an array, a few lines of text."""
+"""The beginning of a value: some rows of a table, items of an array, or lines of text."""
 
 import json
 import shutil
@@ -21,11 +21,11 @@ class Preview:
 
     Attributes:
         document: The same as JSON: records of a table, items of an array, the text,
-            the value itself, or what `repr` says of any other.
+            the value itself, or the `repr` of any other.
         columns: Name and type of each column, of a table.
         rows: The first rows, of a table.
-        total: How many there are of what is shown a part of.
-        text: For all that are no tables.
+        total: How many rows the table has.
+        text: The beginning of a value that is no table, as text.
     """
 
     document: Any
@@ -68,7 +68,7 @@ def preview(value: Any, count: int) -> Preview:
 
 
 def print_preview(shown: Preview) -> None:
-    """Print it; of a wide table on a terminal, as many columns as fit."""
+    """Print a preview; on a terminal, only as many columns of a table as fit."""
     if shown.columns is None or shown.rows is None:
         for line in shown.text.split("\n"):
             emit(line)

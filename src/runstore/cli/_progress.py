@@ -1,4 +1,4 @@
-"""How a run goes on, told while it does: a small live table, or one line per event."""
+"""The progress of a run: a live table on a terminal, else one line per event."""
 
 import sys
 import time
@@ -20,7 +20,7 @@ _STEPS = 20  # lines at most for the items of one stage, where they cannot repla
 
 
 class Progress(AbstractContextManager["Progress"], Protocol):
-    """Takes the events of one run, inside its block."""
+    """Receives the events of one run, inside its block."""
 
     def __call__(self, event: "RunEvent") -> None:
         """Report *event*."""
@@ -28,7 +28,7 @@ class Progress(AbstractContextManager["Progress"], Protocol):
 
 
 def progress() -> Progress:
-    """Return live progress if stderr is a terminal, else lines."""
+    """Return a live table if stderr is a terminal, else lines."""
     return _Live() if sys.stderr.isatty() else _Lines()
 
 
@@ -50,7 +50,7 @@ class _Lines:
         if event.kind == "run":
             if event.state == "running":
                 say(f"run {event.run}: {event.total} stages")
-            return  # how it ended is said with its result
+            return  # its end is printed with its result
         if event.kind == "executor":
             say(event.text)
             return
@@ -73,7 +73,7 @@ class _Stage:
 
 
 class _Live:
-    """A line per stage that has begun, redrawn as it goes on."""
+    """A line per stage that has begun, redrawn while the run goes on."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -86,7 +86,8 @@ class _Live:
             console=Console(stderr=True),
             get_renderable=self._drawn,
             refresh_per_second=8,
-            # What stages print goes above the table, but never from stdout into a log of stderr.
+            # Output of stages is printed above the table; but stdout must not go to stderr if it
+            # is redirected to a file.
             redirect_stdout=sys.stdout.isatty(),
         )
 
@@ -101,7 +102,7 @@ class _Live:
         traceback: TracebackType | None,
     ) -> None:
         for stage in self._stages.values():
-            if stage.state == "running":  # interrupted: no spinner is left standing still
+            if stage.state == "running":  # interrupted: the last frame must show no spinner
                 stage.state = "stopped"
         self._live.stop()
 

@@ -25,12 +25,12 @@ LATEST = "_latest"
 
 @dataclass(frozen=True)
 class Ref:
-    """A reference, taken apart.
+    """A parsed reference.
 
     Attributes:
         namespace: The namespace.
-        run: The run, ``_latest`` or ``_shared``; None if only a namespace is meant.
-        name: An object's name, or the beginning of some; empty if none is given.
+        run: The run, ``_latest`` or ``_shared``; None for a reference to a namespace.
+        name: An object's name, or the beginning of names; empty if there is none.
     """
 
     namespace: str
@@ -39,7 +39,7 @@ class Ref:
 
     @property
     def scope(self) -> Scope:
-        """Whether it means what a run has, or what the namespace's runs share."""
+        """``namespace`` for objects that all runs share, else ``run``."""
         return "namespace" if self.run == SHARED else "run"
 
     @property
@@ -60,10 +60,10 @@ class Ref:
 
 
 def parse_ref(text: str) -> Ref:
-    """Take a reference apart; looks nothing up.
+    """Parse a reference, without a look into the store.
 
     Raises:
-        InvalidNameError: A part of it cannot be what it would have to be.
+        InvalidNameError: It is no reference, or its namespace or run cannot be one.
     """
     namespace, _, rest = text.partition("/")
     run, _, name = rest.partition("/")
@@ -78,7 +78,7 @@ def parse_ref(text: str) -> Ref:
 
 
 def resolved(store: "ObjectStore", ref: Ref) -> Ref:
-    """Put the newest run's name in the place of ``_latest``.
+    """Replace ``_latest`` by the name of the newest run.
 
     Raises:
         ObjectNotFoundError: The namespace has no run with a record.
@@ -96,10 +96,10 @@ def resolved(store: "ObjectStore", ref: Ref) -> Ref:
 
 
 def object_place(store: "ObjectStore", text: str) -> Place:
-    """Return the place of the one object that *text* names; whether it is there is not asked.
+    """Return the place of the one object that *text* names, which may not exist.
 
     Raises:
-        InvalidNameError: A part of it cannot be what it would have to be.
+        InvalidNameError: It is no reference, or its namespace or run cannot be one.
         InvalidRequestError: It names a run or a namespace.
         ObjectNotFoundError: It says ``_latest`` and there is no run.
     """

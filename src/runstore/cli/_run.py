@@ -1,4 +1,4 @@
-"""`run`: a workflow, from its file to the record of its run."""
+"""`run`: runs a workflow from its file."""
 
 import json
 import os
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["carry_out", "pairs", "run"]
 
-_LONGEST_RESULT = 400  # characters; the whole is in the record, and better in the store
+_LONGEST_RESULT = 400  # characters that are printed; all of it is in the record
 
 
 def run(
@@ -96,10 +96,10 @@ def carry_out(
     as_json: bool,
     source: str = "cli",
 ) -> "WorkflowRun":
-    """Run *workflow*, tell how it goes and how it ended.
+    """Run *workflow*, and print its progress and its result.
 
     Raises:
-        StageError: A stage failed; what can be said of the run has been said.
+        StageError: A stage failed; the run's summary has been printed.
     """
     from runstore.workflow import run_workflow
 
@@ -132,10 +132,10 @@ def carry_out(
 
 
 def pairs(option: str, given: list[str] | None) -> dict[str, Any]:
-    """Take ``k=v`` words apart; a value that is JSON is what it says, any other is text.
+    """Parse ``k=v`` arguments; a value is parsed as JSON if it is JSON, else it is text.
 
     Raises:
-        InvalidRequestError: A word has no ``=`` or no key, or a key comes twice.
+        InvalidRequestError: An argument has no ``=`` or no key, or a key is given twice.
     """
     found: dict[str, Any] = {}
     for word in given or []:
@@ -205,7 +205,7 @@ def _only_data_on_stdout(asked: bool) -> Iterator[None]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM end the run as Ctrl-C does, so that its record does not stay ``running``."""
+    """End the run on SIGTERM as on Ctrl-C, so that its record does not stay ``running``."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)

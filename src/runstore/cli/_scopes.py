@@ -1,4 +1,4 @@
-"""What namespaces and runs there are, and what they hold."""
+"""Namespaces, runs and their objects, as the commands list them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
@@ -26,7 +26,7 @@ def run_names(store: "ObjectStore", namespace: str) -> "dict[str, WorkflowRun | 
 
 
 def each_readable(names: Iterable[str], look: Callable[[str], T]) -> Iterator[tuple[str, T]]:
-    """Return each name with what *look* finds; one that is denied costs a warning, not the others.
+    """Return each name with the result of *look*; a name that is denied is left out with a warning.
 
     Raises:
         AccessDeniedError: All of them are denied.
@@ -62,7 +62,7 @@ def must_be_there(store: "ObjectStore", at: Ref) -> None:
 
 
 def objects_of(store: "ObjectStore", namespace: str, run: str | None) -> "list[ObjectInfo]":
-    """Return the objects of a run, or what the runs share; not read, only listed."""
+    """List the objects of a run, or without a run those that all runs share."""
     scope = Ref(namespace, run or SHARED)
     return scope.view(store).list(scope=scope.scope)
 
@@ -74,6 +74,6 @@ def objects_in(store: "ObjectStore", namespace: str) -> "Iterable[ObjectInfo]":
 
 
 def totals(infos: "Iterable[ObjectInfo]") -> dict[str, int]:
-    """Count objects and bytes."""
+    """Return the number of objects and of their bytes."""
     sizes = [info.size for info in infos]
     return {"objects": len(sizes), "size": sum(sizes)}

@@ -1,4 +1,4 @@
-"""`show`: one object or run, and what can be said of it without running any of its code."""
+"""`show`: describes one object or run; pickled objects are not loaded unless asked for."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any

@@ -1,4 +1,4 @@
-"""Values as Arrow tables, for files and previews; nothing of a value gets lost unsaid."""
+"""Values as Arrow tables, for files and previews; what would be lost is an error."""
 
 from typing import Any
 
@@ -28,16 +28,16 @@ def is_tabular(value: Any) -> bool:
 
 
 def is_array(value: Any) -> bool:
-    """Return whether *value* is a NumPy array, as they are stored without pickle."""
+    """Return whether *value* is a NumPy array, and of no subclass."""
     import numpy as np
 
     return type(value) is np.ndarray
 
 
 def titles(table: pa.Table) -> list[str]:
-    """Return the column names as people and CSV readers are to see them.
+    """Return the column names for people and CSV files.
 
-    What Arrow calls ``__index_level_0__`` is ``index``, if no column is called so.
+    Arrow's ``__index_level_0__`` becomes ``index``, unless there is a column of that name.
     """
     names: list[str] = table.column_names
     if "index" in names:
@@ -48,8 +48,8 @@ def titles(table: pa.Table) -> list[str]:
 def as_table(value: Any, ref: str) -> pa.Table:
     """Return a tabular value as an Arrow table.
 
-    A pandas index becomes columns, unless it just counts the rows. A column on
-    its own is called by its name, or ``value``.
+    A pandas index becomes columns, unless it only counts the rows. A single column
+    keeps its name, or is called ``value``.
 
     Raises:
         UnsupportedValueError: A column holds what Arrow has no type for.
@@ -95,10 +95,10 @@ def first_rows(value: Any, count: int) -> tuple[list[tuple[str, str]], list[list
 
 
 def _items(column: Any) -> list[Any]:
-    """Return the items of an Arrow column; as text those that Python has no value for.
+    """Return the items of an Arrow column; those that Python has no value for, as text.
 
-    These are times and dates before the year 1 or after 9999, very long spans, and text that
-    is not UTF-8.
+    These are times and dates before the year 1 or after 9999, very long time spans, and text
+    that is not UTF-8.
     """
     try:
         found: list[Any] = column.to_pylist()
@@ -146,7 +146,7 @@ def _from_pandas(value: Any) -> pa.Table:
         value = value.to_frame("value" if value.name is None else value.name)
     if not value.columns.is_unique:
         raise ValueError("two columns have the same name")
-    # True also where pandas' own metadata would do: other programs do not read that.
+    # Not left to the pandas metadata in the schema, which other programs do not read.
     return pa.Table.from_pandas(value, preserve_index=not _only_counts(value.index))
 
 

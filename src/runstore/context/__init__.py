@@ -1,6 +1,6 @@
-"""Which run am I in: the context, how to enter one, and how it crosses to other workers.
+"""The run context: how to enter one, how to ask for it, how it crosses to other workers.
 
-A value without I/O, but for one thing: entering a run without naming a store or
+It is a value and does no I/O, with one exception: entering a run without naming a store or
 namespace reads the settings.
 """
 

@@ -49,7 +49,7 @@ def address_of(store: Any, call: str = "address_of") -> StoreAddress:
 
     Args:
         store: One of these.
-        call: Who was given it, for messages.
+        call: The function it was passed to, for messages.
 
     Raises:
         SettingsError: It is none of these.
@@ -75,14 +75,14 @@ def check_store(call: str, store: Any) -> None:
 
 
 def absolute_url(url: str | os.PathLike[str], call: str = "ObjectStore") -> str:
-    """Return *url* so that it means the same from any working directory.
+    """Return *url* so that it does not depend on the working directory.
 
     Plain paths become ``file://`` URLs; ``~`` is the home directory. In a ``file:`` URL the
     path is taken as it is, without percent-decoding.
 
     Args:
         url: A path or URL.
-        call: Who was given it, for messages.
+        call: The function it was passed to, for messages.
 
     Raises:
         SettingsError: It is blank, no text, has a character that no path can have, is a

@@ -1,4 +1,4 @@
-"""Which Config resources apply to a workflow, and what they add up to."""
+"""Which Config resources apply to a workflow, and how they are merged."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ __all__ = ["merge_configs", "selects"]
 def merge_configs(configs: Iterable[Config], workflow: Workflow) -> dict[str, Any]:
     """Merge the data of every config that selects *workflow*.
 
-    The order is from the general to the particular, and a later one wins: first
+    The order is from the general to the specific, and a later one wins: first
     configs without a selector, then those selected by annotation, then those
     selected by name; within each group in the order given. Dicts are merged key
     by key, everything else is replaced.

@@ -16,17 +16,17 @@ _known: "WeakValues[str, CredentialsKey]" = WeakValues()
 
 
 class CredentialsKey(str):
-    """A random text that is one object within a process; whatever it stands for ends with it.
+    """A random text that is one object within a process: credentials are kept as long as it lives.
 
-    Copied or pickled and back it is the same object; in another process it is plain text, and
-    stands for nothing.
+    Copied, or pickled and unpickled, it is the same object. In another process it is a plain
+    text that names nothing.
     """
 
     __slots__ = ("__weakref__",)
 
     @classmethod
     def new(cls) -> "CredentialsKey":
-        """Return a key that nobody has."""
+        """Return a new key."""
         key = cls(f"{_MARK}{secrets.token_hex(16)}")
         _known.put(str(key), key)
         return key
@@ -46,7 +46,7 @@ def _arrived(text: str) -> str:
 
 
 def known_key(text: str) -> CredentialsKey | None:
-    """Return the key that *text* is, if anybody has it."""
+    """Return the key with this text, if it lives in this process."""
     return _known.get(text)
 
 

@@ -1,9 +1,8 @@
 """The one place where a context crosses to another thread or process: by value.
 
-A thread, a forked, spawned or remote process has no context, or worse, an old
-one. `bind` ties a function to a context so that wherever it is called, it runs
-in exactly that one. Only our own variable is set there, nothing else of the
-caller's is carried along.
+A thread and a forked, spawned or remote process have no context, or an old one. `bind` ties
+a function to a context: wherever the function is called, it runs in that context. No other
+context variable of the caller is carried along.
 """
 
 from collections.abc import Callable

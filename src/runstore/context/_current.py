@@ -1,4 +1,4 @@
-"""Which run am I in: how to enter one, and how to ask."""
+"""The current run: how to enter one, and how to ask for it."""
 
 import sys
 import threading
@@ -31,7 +31,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def get_run_context() -> WorkflowRunContext:
     """Return the context of the run this code is part of.
 
-    It is never invented: outside a run this raises.
+    Outside a run this raises; no run is made up.
 
     Raises:
         NoRunContextError: No run has been entered here; the message says how to.
@@ -83,7 +83,7 @@ def use_run_context(ctx: WorkflowRunContext) -> AbstractContextManager[WorkflowR
 
 
 class _Using(AbstractContextManager[WorkflowRunContext]):
-    """Enters an existing context, in as many threads, tasks and generators as use it at once."""
+    """Enters an existing context; several threads, tasks and generators may be in it at once."""
 
     def __init__(self, ctx: WorkflowRunContext) -> None:
         self._ctx = ctx
@@ -201,8 +201,8 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
             config=self._config,
             store=address,
         )
-        # Entered by a stage it is part of the stage's attempt, and is given up with it.
-        # Else it may write, also to a run that has ended: it was entered by hand.
+        # Entered by a stage, it is part of the stage's attempt and is given up with it. Entered by
+        # hand, it may write, also to a run that has ended.
         lease = None if outer is None else outer.lease
         return ctx if ctx.lease is lease else ctx.leased(lease)
 

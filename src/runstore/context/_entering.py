@@ -21,11 +21,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def entering(function: F, context: Callable[[], WorkflowRunContext]) -> F:
-    """Wrap *function* so that its code runs in what *context()* gives at each call.
+    """Wrap *function* so that its code runs in the context that *context()* returns at each call.
 
     Coroutines keep the context until they are done. Generators have it while their own
-    code runs, and their caller keeps its own in between. So do coroutines and generators
-    that a plain function returns.
+    code runs; in between, their caller has its own. The same holds for coroutines and
+    generators that a plain function returns.
     """
     wrapped: Callable[..., Any]
     if inspect.iscoroutinefunction(function):
@@ -55,7 +55,7 @@ def entering(function: F, context: Callable[[], WorkflowRunContext]) -> F:
 
 
 def _kept_inside(result: Any, ctx: WorkflowRunContext) -> Any:
-    """Return *result*; if it has code that has yet to run, so that this runs in *ctx*, too."""
+    """Return *result*; a coroutine or generator is wrapped, so that its code runs in *ctx*, too."""
     inside: Any
     if inspect.iscoroutine(result):
         inside = _coroutine(result, Inside(ctx))
@@ -125,10 +125,10 @@ def _async_generator(
 
 
 def _first(items: AsyncGenerator[Any, Any]) -> Any:
-    """Begin the first step, unknown to the event loop.
+    """Begin the first step without the hooks by which the event loop learns of async generators.
 
-    The loop ends what it knows and what is left behind. It knows the generator around
-    this one, which ends this one in its context; told of both, it ends both at once.
+    The loop closes those that are left behind. It knows the generator around this one, which
+    closes this one in its context. If it knew both, it would close both at once.
     """
     hooks = sys.get_asyncgen_hooks()
     sys.set_asyncgen_hooks(None, None)

@@ -1,9 +1,9 @@
-"""The variable behind the current run: the entries that lead to it, outermost first.
+"""The variable behind the current run: a tuple of the entered contexts, outermost first.
 
-It is a tuple, so a task that copied it keeps its own. Leaving takes out one's own entry,
-wherever it stands by then, instead of resetting the variable to an older value; so
-contexts that are left out of order (generators closed late, tasks finished by another)
-neither fail nor bring back a run that is over.
+It is a tuple, so a task that copied it keeps its own. To leave a context removes its entry,
+wherever that is by then, and does not reset the variable to an older value. So contexts that
+are left in another order (generators closed late, tasks ended by another) neither fail nor
+bring back a run that is over.
 """
 
 import dis
@@ -21,7 +21,7 @@ __all__ = ["Entry", "Inside", "Outside", "current_entry", "enter", "leave", "lea
 
 
 class Entry:
-    """One entering of a context; entered twice, a context has two.
+    """A context that was entered; entered twice, it has two entries.
 
     Args:
         ctx: The context.
@@ -43,9 +43,9 @@ class Entry:
 
     @property
     def hidden(self) -> bool:
-        """Whether its generator waits for the next step, and the code here is its caller's.
+        """Whether its generator is suspended, and the code here is that of its caller.
 
-        Threads and tasks that began in the meantime with a copy of the variable are not.
+        It is not hidden from threads and tasks that were started by the generator.
         """
         return (
             self.generator is not None and self.generator.f_back is None and self.place == _place()
@@ -76,12 +76,12 @@ def enter(entry: Entry) -> Entry:
 
 
 def leave(entry: Entry) -> None:
-    """Take *entry* out, if it is there."""
+    """Remove *entry*, if it is there."""
     _entries.set(tuple(other for other in _entries.get() if other is not entry))
 
 
 def leave_last(owner: object, frame: FrameType) -> None:
-    """Take out the last entry of *owner* that *frame* has entered, or else its last."""
+    """Remove the last entry of *owner* that *frame* has made, or else the last of *owner*."""
     ours = [entry for entry in _entries.get() if entry.owner is owner]
     here = [entry for entry in ours if entry.at == id(frame)] or ours
     if here:
@@ -89,10 +89,10 @@ def leave_last(owner: object, frame: FrameType) -> None:
 
 
 class Inside:
-    """Code that runs in a context, in one step or in several.
+    """Enters a context for code that runs in one step or in several.
 
-    What the code enters and does not leave is there in its next step, and not for
-    its caller.
+    A context that the code enters and does not leave is there again in its next step, and
+    not for its caller.
 
     Args:
         ctx: The context.
@@ -123,7 +123,7 @@ class Inside:
 
 
 class Outside:
-    """Code that runs in no context, whatever its thread has entered."""
+    """Leaves all contexts, for code that must run in none."""
 
     __slots__ = ("_before",)
 
@@ -143,8 +143,8 @@ class Outside:
 def _is_iterated(frame: FrameType) -> bool:
     """Return whether *frame* is a generator whose caller is in a ``for`` statement over it.
 
-    Between the items the caller goes on with a body of its own. Who calls ``next``, as
-    `contextlib` and fixtures of pytest do, wants to be in the generator's context.
+    Between the items the caller runs code of its own. A caller that uses ``next``, as
+    `contextlib` and the fixtures of pytest do, is to be in the generator's context.
     """
     if not frame.f_code.co_flags & inspect.CO_GENERATOR:
         return False

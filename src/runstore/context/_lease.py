@@ -1,12 +1,12 @@
 """Whether a context may still write: every run and every attempt of a stage has a lease.
 
-A lease is revoked when its attempt is given up, or when its run has ended or was
-deleted. Contexts hold their lease, so asking costs a look at two attributes. In one
+A lease is revoked when its attempt is given up, and when its run has ended or was
+deleted. Contexts hold their lease, so the check costs two attribute reads. In one
 process all contexts of an attempt hold the same lease, also those that were
-pickled and came back: leases are found again by their key as long as anything
-refers to them. Another process has a lease of its own under the same key, which
-whoever runs the call there revokes; a process that a stage has started looks at the sign
-that the run has left on this host.
+pickled and unpickled: a lease is found by its key as long as anything refers to it.
+Another process has a lease of its own under the same key, which the worker there
+revokes. A process that a stage has started itself reads the run's sign file
+(`runstore.signs`).
 """
 
 import contextlib
@@ -28,13 +28,14 @@ _REMEMBERED = 1024  # revoked leases that are kept although nothing else refers 
 
 
 class Lease:
-    """What lets the contexts of one run, or of one attempt of a stage, write.
+    """The right of one run, or of one attempt of a stage, to write.
 
     Args:
-        key: The same in every process; never used again.
+        key: Its name in every process; no other lease ever has it.
         label: What it is the lease of, for messages: ``attempt 1 of stage 'train' of
             run 'default/r'``.
-        parent: The lease that this one ends with: an attempt's run, a nested run's stage.
+        parent: The lease that revokes this one when it is revoked: that of the attempt's run,
+            or of the stage that runs a nested workflow.
     """
 
     __slots__ = (
@@ -48,13 +49,13 @@ class Lease:
         self.parent = parent
         self._above: tuple[Lease, ...] = () if parent is None else (parent, *parent._above)
         self.probe: Callable[[], str | None] | None = None
-        """Asked before each write, where nobody else would tell: a reason to refuse it."""
+        """Called before each write where nobody revokes it: returns a reason to refuse, or None."""
         self.told = False
-        """Whether somebody in this process revokes it in time, so that no sign is looked at."""
+        """Whether code in this process revokes it in time, so that no sign has to be read."""
         self._home = _known.home
         self._reason: str | None = None
         self._writes: set[object] = set()  # those that are being published
-        # Only where there is no parent, which speaks for all that end with it:
+        # Only of a lease without a parent; its children use it:
         self._sign: Sign | None = None  # for others
         self._sign_at: tuple[str, str] | None = None  # its path, and where that has its meaning
         self._watch: Watch | None = None  # of another process's
@@ -76,7 +77,7 @@ class Lease:
 
     @property
     def watches(self) -> bool:
-        """Whether it looks at a sign of this host, by which another process tells it."""
+        """Whether it reads the sign of another process of this host."""
         return (self, *self._above)[-1]._watch is not None
 
     def check(self) -> None:
@@ -94,10 +95,10 @@ class Lease:
             )
 
     def begin(self, write: object) -> None:
-        """Let *write* be published; until `end`, whoever revokes the lease waits for it.
+        """Register *write*, which is about to be published; `revoke` waits until its `end`.
 
         Raises:
-            StaleRunError: It must not be.
+            StaleRunError: The lease is revoked, and nothing must be published.
         """
         for lease in (
             self,
@@ -111,15 +112,15 @@ class Lease:
             raise
 
     def end(self, write: object) -> None:
-        """Note that *write* has been published, or has failed."""
+        """Remove *write*, which has been published or has failed."""
         for lease in (self, *self._above):
             lease._writes.discard(write)
 
     def revoke(self, reason: str, patience: float = _PATIENCE) -> None:
-        """Let nothing be written any more under this lease, nor under those that end with it.
+        """Refuse every later write under this lease and under its children.
 
-        Waits up to *patience* seconds for writes that are being published, so that
-        afterwards none of this process appears; the first *reason* stays.
+        Waits up to *patience* seconds for writes of this process that are being published.
+        The first *reason* stays.
         """
         if self._reason is None:
             self._reason = reason
@@ -142,17 +143,17 @@ class Lease:
                 root._sign = None
 
     def _leave_sign(self) -> None:
-        """Leave a sign for the processes that this lease goes to, if it is at home here."""
+        """Make the sign file for the processes that this lease goes to, if it was made here."""
         with _known.lock:
             unsigned = self.parent is None and self._sign_at is None and self._reason is None
             if not unsigned or self._home != _known.home or (space := process_space()) is None:
                 return
-            with contextlib.suppress(OSError):  # no room for it: then they are not told
+            with contextlib.suppress(OSError):  # no temporary files: then they are not told
                 self._sign = Sign()
                 self._sign_at = self._sign.path, space
 
     def _look_for_sign(self, sign_at: tuple[str, str] | None) -> None:
-        """Watch the sign of another process, if it is one of this host."""
+        """Read the sign of another process from now on, if it is one of this host."""
         self._sign_at = sign_at
         if sign_at is not None and sign_at[1] == process_space():
             self._watch = Watch(sign_at[0])
@@ -199,8 +200,8 @@ def _again(
 class _Known:
     """The leases of this process, as long as something refers to them.
 
-    Of the revoked ones the last are kept, so that a context that comes back from
-    elsewhere is refused, too.
+    The last revoked ones are kept anyway, so that a context that comes back from
+    another process is refused, too.
     """
 
     def __init__(self) -> None:
@@ -210,13 +211,13 @@ class _Known:
         forget_at_fork(self)
 
     def prepare(self) -> None:
-        """Before a fork, leave the signs that the child will look at."""
+        """Before a fork, make the signs that the child will read."""
         for lease in self.leases.living():
             lease._leave_sign()
 
     def forget(self) -> None:
         """Start anew in a forked child: another home, no lock held, no write under way."""
-        # Its parent revokes what it has inherited. Nobody tells the child, which looks at the sign.
+        # The parent revokes what the child has inherited, and the child sees it by the sign.
         self.lock = threading.RLock()
         self.home = secrets.token_hex(8)
         for lease in self.leases.living():

@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 PicklePolicy = Literal["allow", "warn", "deny", "signed"]
-"""What a store does with values that only pickle can hold; see `runstore.ObjectStore`."""
+"""What a store does with values that can only be pickled; see `runstore.ObjectStore`."""
 
 RunState = Literal["pending", "running", "finished", "failed", "lost"]
 """``lost`` is what others see of a run that says ``running`` and whose process is gone."""
@@ -65,9 +65,9 @@ if TYPE_CHECKING:
 else:
 
     class _Making(type(BaseModel)):
-        """Lets what a caller makes fail with an error of ours, as every other call does.
+        """Raises an error of runstore if a model that a caller makes is invalid.
 
-        What is made inside another value is not concerned: pydantic collects all its mistakes.
+        Models that pydantic makes inside another one are not affected: it collects all mistakes.
         """
 
         def __call__(cls, *args, **kwargs):
@@ -77,11 +77,11 @@ else:
                 raise cls._refused_as(f"{cls.__name__}: {reasons(exc)}") from exc
 
     class _Model(BaseModel, metaclass=_Making):
-        """What every value of ours is."""
+        """The base of all models."""
 
 
 def reasons(exc: ValidationError) -> str:
-    """Return what is wrong, each mistake with the path to it; no value is shown."""
+    """Return all mistakes, each with the path of its field; values are not shown."""
     told = []
     for error in exc.errors(include_url=False, include_input=False, include_context=False):
         path = ".".join(str(step) for step in error["loc"] if step != "[key]")
@@ -90,7 +90,7 @@ def reasons(exc: ValidationError) -> str:
 
 
 class _Value(_Model):
-    """A frozen value in which a misspelled field is an error."""
+    """A frozen value; unknown fields are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     _refused_as: ClassVar[type[RunStoreError]] = InvalidRequestError
@@ -109,7 +109,7 @@ def _number(value: Any) -> Any:
 
 
 class Metadata(_Definition):
-    """What a resource is called, and free annotations that Configs can select by."""
+    """The name of a resource, and annotations by which Configs can select it."""
 
     name: str = Field(min_length=1)
     annotations: dict[str, str] = {}
@@ -211,7 +211,7 @@ class Selector(_Definition):
 
 
 class ConfigSpec(_Definition):
-    """What a Config gives, and to whom; without a selector, to every workflow it is passed to."""
+    """The values of a Config, and which workflows get them: all, if there is no selector."""
 
     selector: Selector | None = None
     data: dict[str, Any] = {}
@@ -226,7 +226,7 @@ class Config(_Definition):
 
 
 class StageRecord(_Value):
-    """What became of one stage.
+    """The record of one stage.
 
     Attributes:
         state: ``skipped`` if something it depends on failed.
@@ -247,14 +247,14 @@ class StageRecord(_Value):
 
 
 class RunProcess(_Value):
-    """The process that carries a run out, so that others on its host can see that it is gone.
+    """The process that executes a run, so that others on its host can see that it is gone.
 
     Attributes:
         host: The name of its machine.
-        space: The boot and the container in which *pid* has its meaning; None where
-            that is unknown, and then nobody looks.
-        pid: Its number.
-        started: When it started, in ticks since the boot: numbers are used again.
+        space: The boot and the container in which *pid* is valid; None where that is
+            unknown: then nobody can see whether the process is gone.
+        pid: Its process number.
+        started: When it started, in ticks since the boot, since numbers are used again.
     """
 
     host: str
@@ -267,15 +267,15 @@ class WorkflowRun(_Value):
     """The record of one run.
 
     Attributes:
-        uid: A UUID, unique for ever.
+        uid: A UUID.
         name: The run's scope in the store; unique in its namespace.
         workflow: The name of its workflow.
         source: What triggered it: ``manual``, ``cli``, ``schedule``…
         state: pending, running, finished or failed; as seen by others also lost.
         result: What the last stage returned.
         error: Why it failed: stage, type and message.
-        stages: What became of each stage, in the order of the definition.
-        runner: The process that carries it out, if `runstore.run_workflow` does.
+        stages: The record of each stage, in the order of the definition.
+        runner: The process that executes it, if it was started by `runstore.run_workflow`.
     """
 
     uid: str
@@ -293,7 +293,7 @@ class WorkflowRun(_Value):
 
 
 class StoreAddress(_Value):
-    """Where a store is and how it behaves: enough to open it again elsewhere, and no secret.
+    """Where a store is and how it behaves: what is needed to open it elsewhere, and no secret.
 
     Attributes:
         url: Absolute; ``memory://name``, ``file:///path``, ``s3://bucket/prefix``…
@@ -325,8 +325,8 @@ class StageScope(_Value):
     map_index: int | None = None
 
 
-class Given(dict[str, Any]):
-    """The input or config of a run: a dict whose KeyError says how to give what is missing."""
+class RunParameters(dict[str, Any]):
+    """The input or config of a run: a dict whose KeyError says how to pass a missing key."""
 
     def __missing__(self, key: str) -> Any:
         known = ", ".join(map(repr, self)) or "nothing"
@@ -338,11 +338,12 @@ class Given(dict[str, Any]):
         )
 
 
-GivenField = Annotated[dict[str, Any], AfterValidator(Given)]
+Given = RunParameters  # its name in pickles of earlier versions
+RunParametersField = Annotated[dict[str, Any], AfterValidator(RunParameters)]
 
 
 class WorkflowRunContext(_Value):
-    """Everything a stage may know about the run it is part of.
+    """What a stage can know about its run.
 
     Attributes:
         input: The parameters the run was started with.
@@ -355,12 +356,12 @@ class WorkflowRunContext(_Value):
         stage: The stage being run, or None outside one.
     """
 
-    input: GivenField = Given()
+    input: RunParametersField = RunParameters()
     namespace: Annotated[str, AfterValidator(check_namespace)]
     executor: str = "none"
     definition: Workflow
     run: WorkflowRun
-    config: GivenField = Given()
+    config: RunParametersField = RunParameters()
     store: StoreAddress
     stage: StageScope | None = None
 
@@ -368,7 +369,7 @@ class WorkflowRunContext(_Value):
 
     @model_validator(mode="after")
     def _find_lease(self) -> Self:
-        """Hold the lease again that a context of this run and attempt had before it was dumped."""
+        """Find the lease that a context of this run and attempt had before it was dumped."""
         if self._lease is None:
             stage, uid = self.stage, self.run.uid
             attempt = stage and attempt_key(uid, stage.name, stage.attempt, stage.map_index)
@@ -377,12 +378,12 @@ class WorkflowRunContext(_Value):
 
     @property
     def lease(self) -> Lease | None:
-        """What lets it write; None if it always may, as a run that was entered by hand."""
+        """Its lease; None if it may always write, as a run that was entered by hand."""
         private = self.__pydantic_private__  # by its own name, pydantic takes a microsecond
         return None if private is None else private["_lease"]
 
     def leased(self, lease: Lease | None) -> Self:
-        """Return the same context, which may write as long as *lease* lets it."""
+        """Return the same context, which may write until *lease* is revoked."""
         copied = self.model_copy()
         copied._lease = lease
         return copied
@@ -395,8 +396,8 @@ class WorkflowRunContext(_Value):
         """
         return self.model_copy(
             update={
-                "input": Given(_own(dict(self.input))),
-                "config": Given(_own(dict(self.config))),
+                "input": RunParameters(_own(dict(self.input))),
+                "config": RunParameters(_own(dict(self.config))),
                 "stage": StageScope(name=name, attempt=attempt, map_index=map_index),
             }
         )

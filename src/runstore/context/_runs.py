@@ -19,11 +19,10 @@ def now() -> datetime:
 
 
 def new_run_name(workflow: str, at: datetime | None = None) -> str:
-    """Make a run name: ``<workflow>-<UTC time to the millisecond>-<random>``.
+    """Return a new run name: ``<workflow>-<UTC time to the millisecond>-<random>``.
 
-    Names of one workflow sort by time. Characters that would make the name ugly
-    in a path are replaced by ``-``; the random part keeps runs apart that start
-    in the same millisecond.
+    Names of one workflow sort by time. Characters that a path would have to encode are
+    replaced by ``-``. The random part distinguishes runs that start in the same millisecond.
     """
     at = at or now()
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", workflow)[:_LONGEST_STEM].lstrip("_.") or "run"
@@ -33,7 +32,7 @@ def new_run_name(workflow: str, at: datetime | None = None) -> str:
 def new_run(
     workflow: str, *, namespace: str, name: str | None = None, source: str = "manual"
 ) -> WorkflowRun:
-    """Make the record of a run that starts now.
+    """Return the record of a run that starts now.
 
     Raises:
         InvalidNameError: *name* or *namespace* breaks the naming rules.

@@ -1,4 +1,4 @@
-"""Where code goes: an executor takes calls and gives futures.
+"""Where code runs: an executor takes calls and returns futures.
 
 It knows nothing of workflows, runs or stores. Every executor passes
 `runstore.testing.executors.ExecutorTests`.
@@ -44,10 +44,11 @@ def open_executor(
     Args:
         name: ``local``, ``dask`` or ``ray``.
         options: For ``local``: ``mode``, ``threads`` (default) or ``processes``, and
-            ``workers``, by default one per CPU. For ``dask``: ``address`` of a
-            scheduler, or for workers of one's own ``workers``, ``threads`` of each,
-            ``resources`` of each and ``dashboard``. For ``ray``: ``address`` of a
-            cluster, or for one of one's own ``workers``, ``resources`` and ``dashboard``.
+            ``workers``, by default one per CPU. For ``dask``: the ``address`` of a
+            scheduler; without it workers are started for the run, with ``workers`` (how
+            many), ``threads`` and ``resources`` of each, and ``dashboard``. For ``ray``: the
+            ``address`` of a cluster; without it one is started for the run, with
+            ``workers``, ``resources`` and ``dashboard``.
         import_path: Folders in which other processes look for modules first.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The seam between a workflow and what runs its calls: `Call` in, future out."""
+"""The interface between a workflow and what runs its calls: `Call` in, future out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -13,10 +13,10 @@ __all__ = ["Call", "Executor", "check_count"]
 
 
 def check_count(option: str, value: object) -> None:
-    """Refuse a *value* of an option that is neither None nor a whole number from 1.
+    """Raise unless the *value* of an option is None or a whole number from 1.
 
     Raises:
-        InvalidRequestError: It is refused.
+        InvalidRequestError: It is neither.
     """
     if value is not None and (type(value) is not int or value < 1):
         raise unfit("executor_options", option, "a whole number from 1, or None", value)
@@ -29,14 +29,14 @@ class Call:
     Attributes:
         function: What is called; usually bound to a run context with
             `runstore.context.bind`, so it can run on any thread or machine.
-        args: Its positional arguments. They may be what earlier calls' futures
-            gave, as it came: an engine that keeps results on its workers gets
-            its own handles back here.
-        label: What it is called in messages: ``stage 'train'``.
+        args: Its positional arguments. They may be results of earlier futures,
+            unchanged: an engine that keeps results on its workers finds its own
+            handles here.
+        label: Its name in messages: ``stage 'train'``.
         timeout: Seconds from when the function starts, or None.
-        resources: What the call needs; engines without such a notion ignore it.
-        lease: Revoked, where the call runs, when it fails or is given up: what it left
-            running can then no longer write.
+        resources: What the call needs; engines that do not count resources ignore it.
+        lease: It is revoked, where the call runs, when the call fails or is given up. What
+            the call has left running can then no longer write.
     """
 
     function: Callable[..., Any]
@@ -48,19 +48,18 @@ class Call:
 
 
 class Executor(Protocol):
-    """Where calls run. Made without starting anything; a context manager, for one run.
+    """Runs calls, for one run of a workflow. A context manager; making it starts nothing.
 
     A future ends with the function's result or with the error it raised. The
-    error keeps its traceback; `runstore.executors.traceback_text` gives it as
+    error keeps its traceback; `runstore.executors.traceback_text` returns it as
     text, also if it was raised in another process. A call that takes longer than
     its timeout ends with `runstore.errors.StageTimeoutError`, and one whose
-    worker dies with `runstore.errors.WorkflowError`; neither takes other calls
-    with it.
+    worker dies with `runstore.errors.WorkflowError`; other calls go on.
     """
 
     @property
     def name(self) -> str:
-        """What `run_workflow(executor=…)` calls it."""
+        """The value of ``run_workflow(executor=…)`` that selects it."""
         ...
 
     @property
@@ -75,60 +74,65 @@ class Executor(Protocol):
 
     @property
     def location(self) -> str | None:
-        """Where calls run, for people to read; None if that is this machine and no more."""
+        """Where calls run, as text for people; None if they run on this machine."""
         ...
 
     def start(self, needs: Mapping[str, Mapping[str, float]]) -> None:
-        """Start or reach the workers, and see that they have what calls will need.
+        """Start or reach the workers, and check that they have the resources that calls need.
 
-        Without it the first call starts them.
+        If it is not called, the first call starts the workers.
 
         Args:
             needs: The resources of calls, by label.
 
         Raises:
-            ExecutorUnavailableError: There are no workers to be had.
+            ExecutorUnavailableError: The workers could not be started or reached.
             InvalidRequestError: No worker has what a call needs.
         """
         ...
 
     def everywhere(self, function: Callable[..., Any], *args: Any) -> Mapping[str, Any]:
-        """Call *function* once in every place that may not share this machine's disk.
+        """Call *function* once on every host or worker that may have another disk.
 
         Returns:
-            The name of each place, and what the function gave there; nothing for an
-            executor that surely shares it.
+            The name of each, and the function's result there; nothing for an executor
+            whose workers all use this machine's disk.
         """
         ...
 
     def submit(self, call: Call) -> Future[Any]:
         """Start *call* as soon as a slot is free; cancelling works until then.
 
-        An engine that queues calls itself may let go of one that runs, too.
+        An engine that queues calls itself may also cancel one that runs.
 
         Raises:
             InvalidRequestError: The executor is closed.
-            ExecutorUnavailableError: There are no workers to be had.
+            ExecutorUnavailableError: The workers could not be started or reached.
         """
         ...
 
     def fetch(self, held: Any) -> Any:
-        """Bring to this process what a future gave; where results come here anyway, *held*.
+        """Return the value of a future's result in this process.
 
         Args:
-            held: What a future gave, or a list of such.
+            held: The result of a future, or a list of such results. Where results are values
+                of this process anyway, it is returned as it is.
+
+        Raises:
+            UnsupportedValueError: It cannot be unpickled here.
+            WorkflowError: It was lost with the worker that had it.
         """
         ...
 
     def divide(
         self, held: Any, listed: Callable[[Any], list[Any]], label: str
     ) -> Future[list[Any]]:
-        """Take what a future gave apart, where it is; large items stay there.
+        """Divide a future's result into items, where it is; large items stay there.
 
         Args:
-            held: What a future gave, or a list of such.
-            listed: Gives the items of a value.
-            label: What it is called in messages.
+            held: The result of a future, or a list of such results.
+            listed: Returns the items of a value.
+            label: Its name in messages.
 
         Returns:
             A future of the items, each of which may be an argument of a call. It ends
@@ -137,18 +141,18 @@ class Executor(Protocol):
         ...
 
     def revoke(self, leases: Sequence[Lease], reason: str) -> None:
-        """Revoke *leases* in workers that outlive the executor; who is gone needs no telling.
+        """Revoke *leases* in workers that outlive the executor.
 
-        For calls that were cancelled while they ran, and for a run that has ended.
+        It is called for calls that were cancelled while they ran, and for a run that has ended.
         """
         ...
 
     def close(self, *, kill: bool = False) -> None:
-        """Let go of every worker; can be repeated.
+        """End the workers that this executor has started; can be called again.
 
         Args:
-            kill: Do not wait for what still runs: processes are killed, threads,
-                which cannot be, are left to themselves and do not hold up the exit.
+            kill: Do not wait for what still runs. Processes are killed. Threads cannot be
+                killed; they are left running and do not delay the program's exit.
         """
         ...
 

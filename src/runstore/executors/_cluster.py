@@ -1,8 +1,7 @@
-"""What executors on a cluster have in common: calls go out as orders, results stay there.
+"""What executors on a cluster have in common: calls go out as task specs, results stay there.
 
-A future gives a `Held`: the engine's own handle on the result. As an argument it
-is brought to the worker by the engine, from where it is; only `fetch` brings it
-here.
+The result of a future is a `RemoteResult`: the engine's own handle. If it is an argument of
+another call, the engine moves the value to that call's worker. Only `fetch` brings it here.
 """
 
 import contextlib
@@ -21,14 +20,14 @@ from runstore.context import Lease
 from runstore.errors import InvalidRequestError, UnsupportedValueError
 from runstore.executors._base import Call
 from runstore.executors._folder import beside_of, state_of
-from runstore.executors._remote import Order, Slot, in_brief
+from runstore.executors._remote import ArgRef, TaskSpec, in_brief
 from runstore.workers import SLICE
 
-__all__ = ["ClusterExecutor", "Held", "Pending", "not_unpickled"]
+__all__ = ["ClusterExecutor", "Pending", "RemoteResult", "not_unpickled"]
 
 
-class Held:
-    """A result that is kept by the engine; letting go of it lets the engine do so, too."""
+class RemoteResult:
+    """A result that the engine keeps as long as this object lives."""
 
     __slots__ = ("ref",)
 
@@ -45,7 +44,7 @@ def not_unpickled(error: Exception) -> UnsupportedValueError:
 
 
 class Pending(Future[Any]):
-    """A call that the engine has; cancelling it is handed on to the engine."""
+    """The future of a call that the engine has; to cancel it cancels the engine's task."""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class Pending(Future[Any]):
         self._revoke = revoke
 
     def cancel(self) -> bool:
-        """Abandon the call, whether it has begun or not."""
+        """Cancel the call, whether it has begun or not."""
         done = self.done()
         cancelled = super().cancel()
         if cancelled and not done:
@@ -72,7 +71,7 @@ class Pending(Future[Any]):
     def succeed(self) -> None:
         """End with the result, which stays where it is."""
         with contextlib.suppress(InvalidStateError):  # cancelled meanwhile
-            self.set_result(Held(self.ref))
+            self.set_result(RemoteResult(self.ref))
         self.ref = None
 
     def fail(self, error: BaseException) -> None:
@@ -109,15 +108,15 @@ class ClusterExecutor(ABC):
 
     @abstractmethod
     def _disconnect(self, *, kill: bool) -> None:
-        """Let go of the engine, as far as it was reached."""
+        """End the connection, and the workers that were started; all may be half-made."""
 
     @abstractmethod
     def _check(self, label: str, needs: Mapping[str, float]) -> None:
         """Raise InvalidRequestError if no worker can have what a call needs."""
 
     @abstractmethod
-    def _send(self, pending: Pending, order: Order, refs: list[Any]) -> None:
-        """Hand *order* to the engine; set ``pending.ref``, and see that *pending* is ended."""
+    def _send(self, pending: Pending, spec: TaskSpec, refs: list[Any]) -> None:
+        """Submit *spec* to the engine; set ``pending.ref``, and end *pending* when it ends."""
 
     @abstractmethod
     def _gather(self, refs: list[Any]) -> list[Any]:
@@ -125,7 +124,7 @@ class ClusterExecutor(ABC):
 
     @abstractmethod
     def _revoke(self, pending: Sequence[Pending], *, kill: bool) -> None:
-        """Take back calls; *kill* those that run, too, if the engine can."""
+        """Cancel calls; with *kill* also those that run, if the engine can."""
 
     def start(self, needs: Mapping[str, Mapping[str, float]]) -> None:
         """See `Executor.start`."""
@@ -145,7 +144,7 @@ class ClusterExecutor(ABC):
             self._open[pending.number] = pending
         pending.add_done_callback(self._settled)
         try:
-            order, refs = self._order(call, pending.number)
+            spec, refs = self._spec_of(call, pending.number)
         except Exception as exc:  # noqa: BLE001 - the pickling of a user's value is the user's code
             error = UnsupportedValueError(
                 f"{call.label} cannot be sent to a worker: its function or an argument cannot be "
@@ -154,27 +153,27 @@ class ClusterExecutor(ABC):
             error.__cause__ = exc
             pending.fail(error)
             return pending
-        self._send(pending, order, refs)
+        self._send(pending, spec, refs)
         return pending
 
     def fetch(self, held: Any) -> Any:
         """See `Executor.fetch`."""
-        if isinstance(held, Held):
+        if isinstance(held, RemoteResult):
             with beside.in_front(self._modules):
                 return self._gather([held.ref])[0]
         if type(held) is not list:
             return held
-        refs = [item.ref for item in held if isinstance(item, Held)]
+        refs = [item.ref for item in held if isinstance(item, RemoteResult)]
         with beside.in_front(self._modules):
             values = iter(self._gather(refs) if refs else ())
-        return [next(values) if isinstance(item, Held) else item for item in held]
+        return [next(values) if isinstance(item, RemoteResult) else item for item in held]
 
     def divide(
         self, held: Any, listed: Callable[[Any], list[Any]], label: str
     ) -> Future[list[Any]]:
-        """See `Executor.divide`. Items of a mebibyte in all travel with their calls."""
+        """See `Executor.divide`. If all items together are at most a mebibyte, they come here."""
         future: Future[list[Any]] = Future()
-        if not isinstance(held, Held):
+        if not isinstance(held, RemoteResult):
             future.set_result(list(held))  # a mapped stage's result is a list of its items'
             return future
         threading.Thread(
@@ -186,7 +185,7 @@ class ClusterExecutor(ABC):
         return future
 
     def revoke(self, leases: Sequence[Lease], reason: str) -> None:
-        """See `Executor.revoke`; by default the engine ends whoever would have to be told."""
+        """See `Executor.revoke`; here the workers end with the executor."""
         return
 
     def close(self, *, kill: bool = False) -> None:
@@ -234,21 +233,21 @@ class ClusterExecutor(ABC):
         with self._lock:
             self._open.pop(future.number, None)
 
-    def _order(self, call: Call, number: int) -> tuple[Order, list[Any]]:
+    def _spec_of(self, call: Call, number: int) -> tuple[TaskSpec, list[Any]]:
         refs: list[Any] = []
 
         def packed(arg: Any) -> Any:
-            if isinstance(arg, Held):
+            if isinstance(arg, RemoteResult):
                 refs.append(arg.ref)
-                return Slot(len(refs) - 1)
-            if type(arg) is list and any(isinstance(item, Held) for item in arg):
+                return ArgRef(len(refs) - 1)
+            if type(arg) is list and any(isinstance(item, RemoteResult) for item in arg):
                 return [packed(item) for item in arg]
             return arg
 
         args = tuple(packed(arg) for arg in call.args)
         payload = by_value.dumps((call.function, args))
         return (
-            Order(
+            TaskSpec(
                 *(number, call.label, payload, call.timeout, self._folders, self._owner),
                 call.lease,
             ),
@@ -256,7 +255,11 @@ class ClusterExecutor(ABC):
         )
 
     def _divide(
-        self, future: Future[list[Any]], held: Held, listed: Callable[[Any], list[Any]], label: str
+        self,
+        future: Future[list[Any]],
+        held: RemoteResult,
+        listed: Callable[[Any], list[Any]],
+        label: str,
     ) -> None:
         try:
             items = self.submit(Call(listed, (held,), label)).result()

@@ -1,4 +1,4 @@
-"""Calls on Dask: on workers of one's own, or on a cluster that is there already."""
+"""Calls on Dask: on an existing cluster, or on workers that are started for the run."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from runstore.executors._cluster import ClusterExecutor, Pending, not_unpickled
 from runstore.executors._dask_tasks import on_worker, running, stop, topic
 from runstore.executors._dask_workers import DaskWorkers
 from runstore.executors._failures import timed_out, unpack
-from runstore.executors._remote import FailedError, Order
+from runstore.executors._remote import FailedError, TaskSpec
 
 __all__ = ["DaskExecutor"]
 
@@ -32,13 +32,13 @@ class DaskExecutor(ClusterExecutor):
     those whose results died with it and are still needed.
 
     Args:
-        address: Of a scheduler, as ``tcp://host:8786``; without it, workers of our own
-            on this machine, as long as the executor is open.
-        workers: How many worker processes of our own; by default one per CPU.
+        address: Of a scheduler, as ``tcp://host:8786``. Without it workers are started on
+            this machine, and end with the executor.
+        workers: How many worker processes are started; by default one per CPU.
         threads: How many threads each of them has.
-        resources: What each of them has to give, by name: ``gpus``, ``memory`` (bytes),
+        resources: What each of them offers, by name: ``gpus``, ``memory`` (bytes),
             or any other.
-        dashboard: Whether our own scheduler shows its dashboard; that takes `bokeh`.
+        dashboard: Whether the scheduler that is started has a dashboard; needs `bokeh`.
         import_path: Folders in which workers look for modules first.
 
     Raises:
@@ -62,8 +62,8 @@ class DaskExecutor(ClusterExecutor):
         own["dashboard"] = dashboard
         if address is not None and (given := [key for key in own if own[key] is not None]):
             raise InvalidRequestError(
-                f"executor option {given[0]!r} is for workers of one's own, and address="
-                f"{address!r} names a cluster that has its own: leave one of them out"
+                f"executor option {given[0]!r} is for workers that are started for the run, and "
+                f"address={address!r} names a cluster that has its own: omit one of them"
             )
         check_count("workers", workers)
         check_count("threads", threads)
@@ -78,7 +78,7 @@ class DaskExecutor(ClusterExecutor):
             else None
         )
         self._client: Any = None
-        self._lent: int | None = None  # the thread of a worker's that this runs in
+        self._seceded: int | None = None  # the worker's thread that this runs in
 
     def __repr__(self) -> str:
         return f"DaskExecutor({self._address or 'own workers'})"
@@ -95,7 +95,7 @@ class DaskExecutor(ClusterExecutor):
         )
 
     def everywhere(self, function: Callable[..., Any], *args: Any) -> Mapping[str, Any]:
-        """Call *function* in each worker process; our own share this machine's disk."""
+        """Call *function* in each worker process, unless they were started on this machine."""
         if self._workers is not None:
             return {}
         self._started("the run")
@@ -121,7 +121,7 @@ class DaskExecutor(ClusterExecutor):
             ) from exc
         client.subscribe_topic(topic(self._owner), self._expired)
         self._client = client
-        self._lend_thread()
+        self._secede()
         if self._workers is not None:
             self._workers.wait(client)
 
@@ -131,15 +131,15 @@ class DaskExecutor(ClusterExecutor):
                 self._let_finish()
             client, self._client = self._client, None
             client.close()
-            self._take_thread_back()
+            self._rejoin()
         if self._workers is not None:
             self._workers.stop(kill=kill)
 
-    def _lend_thread(self) -> None:
-        """Let the worker that this runs on, if it is one of this cluster, use its thread.
+    def _secede(self) -> None:
+        """Free the worker's thread that this runs in, if it is one of the same cluster.
 
-        A stage that runs a workflow where it runs itself would wait for a free thread,
-        and each thread for it.
+        A stage that runs a workflow on its own cluster would otherwise hold the thread that
+        the workflow's stages wait for.
         """
         import distributed
 
@@ -149,13 +149,13 @@ class DaskExecutor(ClusterExecutor):
             return
         if worker.scheduler.address == self._client.scheduler.address:
             distributed.secede()
-            self._lent = threading.get_ident()
+            self._seceded = threading.get_ident()
 
-    def _take_thread_back(self) -> None:
+    def _rejoin(self) -> None:
         import distributed
 
-        if self._lent == threading.get_ident():
-            self._lent = None
+        if self._seceded == threading.get_ident():
+            self._seceded = None
             distributed.rejoin()
 
     def _check(self, label: str, needs: Mapping[str, float]) -> None:
@@ -168,17 +168,17 @@ class DaskExecutor(ClusterExecutor):
             shown = " ".join(f"{key}={value:g}" for key, value in wanted.items())
             raise InvalidRequestError(
                 f"{label} needs {shown}, which no worker of Dask has (they have "
-                f'{_offered(offers)}): start workers with --resources "{shown}", pass executor '
-                "option resources to workers of your own, or ask for less"
+                f'{_offered(offers)}): start workers with --resources "{shown}", pass the executor '
+                "option resources, or ask for less"
             )
 
-    def _send(self, pending: Pending, order: Order, refs: list[Any]) -> None:
-        stage = re.sub(r"\W+", "_", order.label.rpartition("stage ")[2]).strip("_") or "call"
+    def _send(self, pending: Pending, spec: TaskSpec, refs: list[Any]) -> None:
+        stage = re.sub(r"\W+", "_", spec.label.rpartition("stage ")[2]).strip("_") or "call"
         ref = pending.ref = self._client.submit(
             on_worker,
-            order,
+            spec,
             *refs,
-            key=f"{stage}-{self._owner}-{order.number}",
+            key=f"{stage}-{self._owner}-{spec.number}",
             pure=False,
             resources=_restrictions(pending.call.resources) or None,
         )
@@ -242,11 +242,11 @@ class DaskExecutor(ClusterExecutor):
 
 
 _RESOURCES = {"cpus": "CPU", "gpus": "GPU", "memory": "MEMORY"}
-"""What our names are called in the documentation of Dask, where resources are mere words."""
+"""Our names for resources, as the documentation of Dask calls them."""
 
 
 def _restrictions(needs: Mapping[str, float]) -> dict[str, float]:
-    """Return what Dask is to count; a thread is a CPU, so one CPU needs no counting."""
+    """Return the resources for Dask to count. One CPU is a thread, which it counts anyway."""
     return {
         _RESOURCES.get(key, key): value
         for key, value in needs.items()
@@ -267,7 +267,7 @@ def _killed(label: str) -> str:
 
 
 def _landed(pending: Pending, ref: Any) -> None:
-    """Take note of the end of a call; in a thread of the client's."""
+    """End the future of a call that has ended; runs in a thread of the client."""
     if ref.status == "finished":
         pending.succeed()
         return
@@ -282,7 +282,7 @@ def _landed(pending: Pending, ref: Any) -> None:
         pending.fail(_because(WorkflowError(_killed(label)), error))
     elif ref.status in ("cancelled", "lost"):
         unavailable = ExecutorUnavailableError(
-            f"{label} was lost: the Dask scheduler went away, or someone cancelled the call there"
+            f"{label} was lost: the Dask scheduler went away, or somebody cancelled the call there"
         )
         pending.fail(_because(unavailable, error))
     else:

@@ -1,8 +1,8 @@
-"""Dask workers of one's own, for as long as a run lasts.
+"""Dask workers that are started for a run and end with it.
 
 They are started as programs, not by `multiprocessing` as those of `LocalCluster`
-are: so they never import the caller's ``__main__``, a script needs no guard to use
-them, and no event loop or thread of the caller is in the way of a fork.
+are. So they never import the caller's ``__main__``, a script needs no guard to use
+them, and nothing is forked from a process that has an event loop and threads.
 """
 
 import contextlib
@@ -22,14 +22,13 @@ from runstore.errors import ExecutorUnavailableError
 __all__ = ["DaskWorkers"]
 
 _START = 60.0  # seconds for all workers to report
-_FAREWELL = 5.0  # seconds for them to go in peace
+_EXIT = 5.0  # seconds for the workers to end by themselves
 
 
 class DaskWorkers:
-    """A scheduler in this process, and workers beside it that keep each other alive.
+    """A scheduler in this process, and worker processes, restarted by nannies if they die.
 
-    The workers lead a process group of their own: Ctrl-C reaches the caller alone,
-    which decides.
+    The workers lead a process group of their own, so Ctrl-C reaches the caller alone.
 
     Args:
         count: How many processes.
@@ -50,7 +49,7 @@ class DaskWorkers:
         self._folder = ""
 
     def start(self) -> str:
-        """Start all of it and give the scheduler's address; the workers are on their way."""
+        """Start the scheduler and the workers; return its address before the workers are there."""
         import dask
         import distributed
 
@@ -64,8 +63,8 @@ class DaskWorkers:
         )
         address: str = self._cluster.scheduler_address
         self._folder = tempfile.mkdtemp(prefix="runstore-dask-")
-        # What fails is told by us, with its stage and run; what Dask says of starting
-        # and stopping is of no use to who did not ask for a cluster.
+        # Failures are reported by the run, with the stage. Dask's messages about starting and
+        # stopping do not help a user who did not ask for a cluster.
         quiet = {"logging": {"distributed": "error", "distributed.worker": "critical"}}
         # Stages may have processes of their own; they die with the group.
         free = {"distributed": {"worker": {"daemon": False}}}
@@ -76,7 +75,7 @@ class DaskWorkers:
                 *(sys.executable, "-m", "distributed.cli.dask_worker", address),
                 *("--nworkers", str(self._count), "--nthreads", str(self._threads)),
                 *("--host", "127.0.0.1", "--no-dashboard", "--death-timeout", "60"),
-                *("--local-directory", self._folder, "--resources", _words(self._resources)),
+                *("--local-directory", self._folder, "--resources", _as_option(self._resources)),
             ],
             env={
                 **os.environ,
@@ -92,7 +91,7 @@ class DaskWorkers:
         """Wait for the workers.
 
         Raises:
-            ExecutorUnavailableError: They did not come.
+            ExecutorUnavailableError: They did not report in time.
         """
         try:
             client.wait_for_workers(self._count, timeout=_START)
@@ -103,13 +102,13 @@ class DaskWorkers:
             ) from exc
 
     def stop(self, *, kill: bool) -> None:
-        """End all of it; can be repeated."""
+        """End scheduler and workers; can be called again."""
         process, self._process = self._process, None
         if process is not None:
             if not kill:
                 process.terminate()
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(_FAREWELL)
+                    process.wait(_EXIT)
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)  # also workers that outlive their nanny
             process.wait()
@@ -119,5 +118,5 @@ class DaskWorkers:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _words(resources: Mapping[str, float]) -> str:
+def _as_option(resources: Mapping[str, float]) -> str:
     return " ".join(f"{key}={value!r}" for key, value in resources.items())

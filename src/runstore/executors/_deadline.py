@@ -1,8 +1,7 @@
-"""A limit of time for code that runs in the thread of an engine's worker.
+"""A timeout for code that runs in the thread of an engine's worker.
 
-Running it in another thread would be simpler and wrong: within its own thread
-an engine knows the task, so that code of the task that waits for further tasks
-gives its place to them instead of blocking it.
+Running the code in a thread beside it would be simpler and wrong. The engine knows the task by
+its thread: a task that waits for further tasks frees its slot for them only if it waits there.
 """
 
 import ctypes
@@ -15,11 +14,11 @@ from typing import Self
 
 __all__ = ["GRACE", "ExpiredError", "calm", "deadline", "interrupt"]
 
-GRACE = 2.0  # seconds for code that was told to stop, to unwind
+GRACE = 2.0  # seconds that interrupted code has to end
 
 
 class ExpiredError(BaseException):
-    """Raised in code whose time is up; not an Exception, so that little catches it."""
+    """Raised in code whose timeout is over. No Exception, so that few handlers catch it."""
 
 
 def interrupt(thread: int) -> None:
@@ -30,7 +29,7 @@ def interrupt(thread: int) -> None:
 
 
 def calm(thread: int) -> None:
-    """Take back an interruption that has not arrived: it must not arrive in the next task."""
+    """Cancel an interruption that has not arrived: it must not arrive in the next task."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None)
 
 
@@ -48,7 +47,7 @@ class _Thread:
 
 
 class _MainThread:
-    """The same for the main thread, where a signal also ends a system call that waits."""
+    """How to interrupt the main thread: by a signal, which also ends a system call that waits."""
 
     def __init__(self) -> None:
         self._ident = threading.get_ident()
@@ -66,12 +65,12 @@ class _MainThread:
 
 
 class deadline(AbstractContextManager["deadline"]):  # noqa: N801 - used like a function
-    """Raise `ExpiredError` in the block when its time is up, and by its end if it was.
+    """Raise `ExpiredError` in the block after *seconds*, at the latest when the block ends.
 
     Args:
-        seconds: From now on.
-        give_up: Called in another thread if the block goes on nevertheless.
-        first: Called in another thread when the time is up, before anything is raised.
+        seconds: The timeout, from now on.
+        give_up: Called in another thread if the block still runs `GRACE` seconds later.
+        first: Called in another thread at the timeout, before anything is raised.
     """
 
     def __init__(

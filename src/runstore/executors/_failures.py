@@ -59,7 +59,7 @@ def _from_the_stage(found: TracebackType | None) -> TracebackType | None:
 
 
 def pack(error: BaseException) -> Failure:
-    """Make *error* fit to cross to another process; never fails."""
+    """Return *error* as something that can be sent to another process; never fails."""
     reason = "".join(traceback.format_exception_only(error)).strip()
     text = traceback_text(error)
     try:
@@ -74,7 +74,7 @@ def unpack(failure: Failure, modules: beside.Modules | None = None) -> BaseExcep
 
     Args:
         failure: What `pack` made of it.
-        modules: Where its class is looked for, in a thread that looks among no others.
+        modules: The modules beside the workflow, in which its class is looked for first.
     """
     if modules is not None:
         with beside.within(modules):
@@ -98,7 +98,7 @@ def given_up(error: BaseException) -> str:
 
 
 def timed_out(label: str, timeout: float, aftermath: str) -> StageTimeoutError:
-    """Make the error for a call that took longer than its timeout."""
+    """Return the error for a call that took longer than its timeout."""
     return StageTimeoutError(
         f"{label} took longer than its timeout of {timeout:g} s; {aftermath}. "
         "Raise `timeout` if it needs more"

@@ -1,4 +1,4 @@
-"""The state of a workflow's folder, for workers that outlive the runs and the edits between."""
+"""The state of a workflow's folder, by which long-lived workers see that a file was edited."""
 
 import contextlib
 import hashlib
@@ -21,5 +21,5 @@ def state_of(folder: Path) -> str:
 
 
 def beside_of(import_path: Sequence[str]) -> beside.Modules | None:
-    """Return the modules in which this process looks for what comes back from workers."""
+    """Return the modules in which classes of results and errors from workers are looked for."""
     return beside.modules_of(import_path[0]) if import_path else None

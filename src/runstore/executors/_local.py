@@ -33,7 +33,7 @@ class LocalExecutor:
     """Runs calls side by side in threads or processes of this machine.
 
     The threads are daemons, unlike those of `concurrent.futures`: a stage that
-    hangs does not hold up the exit of the program.
+    hangs does not delay the exit of the program.
 
     Args:
         mode: ``threads`` share memory with the caller; ``processes`` do not, use
@@ -117,7 +117,7 @@ class LocalExecutor:
         """Nothing to do: threads see the caller's leases, and processes end with the executor."""
 
     def close(self, *, kill: bool = False) -> None:
-        """Let go of every worker; can be repeated.
+        """End every worker; can be called again.
 
         Args:
             kill: Cancel what has not started and do not wait for what runs.

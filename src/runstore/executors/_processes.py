@@ -25,8 +25,8 @@ _BOOT = (
     "import sys; fd = int(sys.argv[1]); sys.path[:] = sys.argv[2:]; sys.argv[1:] = []; "
     "from runstore.executors._worker import serve; serve(fd)"
 )
-_GLANCE = 1.0  # seconds between looks at a silent worker that might have died unheard
-_FAREWELL = 5.0  # seconds an idle worker has for its exit handlers
+_POLL = 1.0  # seconds between checks whether a worker that sends nothing still lives
+_EXIT = 5.0  # seconds an idle worker has for its exit handlers
 
 
 class ProcessWorker:
@@ -34,8 +34,8 @@ class ProcessWorker:
 
     Functions and values cross as cloudpickle makes them, so those of ``__main__``
     can. Standard output and error are the caller's. The child leads a process
-    group of its own: Ctrl-C reaches the caller alone, which decides, and what a
-    stage has started dies with it.
+    group of its own: Ctrl-C reaches the caller alone, and killing the group also
+    kills what a stage has started.
 
     Args:
         import_path: Folders the child looks for modules in before the caller's `sys.path`.
@@ -155,18 +155,18 @@ class _Child:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            left = _GLANCE if deadline is None else min(_GLANCE, deadline - time.monotonic())
+            left = _POLL if deadline is None else min(_POLL, deadline - time.monotonic())
             if self.pipe.poll(max(left, 0)):
                 return self.pipe.recv_bytes()
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimeoutError
-            # A process that a stage has forked may hold the socket open beyond the
-            # worker's end, so the end of the pipe is not the only sign of it.
+            # A process that a stage has forked may keep the socket open after the worker has
+            # ended. So the end of the pipe is not the only sign that it has.
             if self._process.poll() is not None and not self.pipe.poll(0):
                 raise EOFError
 
     def kill(self) -> int:
-        """Kill the process and what it has started; give its exit code."""
+        """Kill the process and what it has started; return its exit code."""
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -176,7 +176,7 @@ class _Child:
         """Ask the idle process to end, and kill it if it does not."""
         self.pipe.close()
         try:
-            self._process.wait(_FAREWELL)
+            self._process.wait(_EXIT)
         except subprocess.TimeoutExpired:
             self.kill()
 

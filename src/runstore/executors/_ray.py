@@ -1,4 +1,4 @@
-"""Calls on Ray: on a cluster of one's own, or on one that is there already."""
+"""Calls on Ray: on an existing cluster, or on one that is started for the run."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ from runstore.executors._base import check_count
 from runstore.executors._cluster import ClusterExecutor, Pending, not_unpickled
 from runstore.executors._failures import Failure, pack, timed_out, unpack
 from runstore.executors._ray_connection import connect, disconnect
-from runstore.executors._remote import FailedError, Order, perform
+from runstore.executors._remote import FailedError, TaskSpec, perform
 
 __all__ = ["RayExecutor"]
 
@@ -32,17 +32,17 @@ _log = logging.getLogger("runstore.executors")
 class RayExecutor(ClusterExecutor):
     """Runs calls as Ray tasks; results stay in Ray's object stores until they are fetched.
 
-    A call takes one CPU of Ray's unless it says otherwise. If its worker dies, Ray
+    A call takes one CPU of Ray unless its ``cpus`` say otherwise. If its worker dies, Ray
     runs it again, up to three times. If this process is connected to Ray already,
     that connection is used and left open.
 
     Args:
-        address: Of a cluster, as ``host:6379``, or ``auto`` for the one of this machine;
-            without it, a cluster of our own, as long as the executor is open.
-        workers: How many CPUs a cluster of our own counts; by default all.
-        resources: What else it has to give, by name: ``gpus``, ``memory`` (bytes), or any
-            other.
-        dashboard: Whether it has a dashboard; that takes ``ray[default]``, and seconds.
+        address: Of a cluster, as ``host:6379``, or ``auto`` for the one of this machine.
+            Without it a cluster is started on this machine, and ends with the executor.
+        workers: How many CPUs the started cluster counts; by default all.
+        resources: What else it offers, by name: ``gpus``, ``memory`` (bytes), or any other.
+        dashboard: Whether it has a dashboard, which takes seconds to start; needs
+            ``ray[default]``.
         import_path: Folders in which workers look for modules first.
 
     Raises:
@@ -64,8 +64,8 @@ class RayExecutor(ClusterExecutor):
         own = {"workers": workers, "resources": resources, "dashboard": dashboard}
         if address is not None and (given := [key for key in own if own[key] is not None]):
             raise InvalidRequestError(
-                f"executor option {given[0]!r} is for a cluster of one's own, and address="
-                f"{address!r} names one that is there: leave one of them out"
+                f"executor option {given[0]!r} is for a cluster that is started for the run, and "
+                f"address={address!r} names one that exists: omit one of them"
             )
         check_count("workers", workers)
         if dashboard and find_spec("aiohttp_cors") is None:
@@ -97,7 +97,7 @@ class RayExecutor(ClusterExecutor):
         )
 
     def everywhere(self, function: Callable[..., Any], *args: Any) -> Mapping[str, Any]:
-        """Call *function* on each node but that of this process."""
+        """Call *function* on each node except that of this process."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -159,15 +159,15 @@ class RayExecutor(ClusterExecutor):
             f"{message}: pass executor option workers or resources, or ask for less"
         )
 
-    def _send(self, pending: Pending, order: Order, refs: list[Any]) -> None:
+    def _send(self, pending: Pending, spec: TaskSpec, refs: list[Any]) -> None:
         needs = pending.call.resources
         status, pending.ref = self._remote.options(
-            name=order.label,
+            name=spec.label,
             num_cpus=needs.get("cpus", 1),
             num_gpus=needs.get("gpus"),
             memory=needs.get("memory"),
             resources=_custom(needs),
-        ).remote(order, *refs)
+        ).remote(spec, *refs)
         status.future().add_done_callback(partial(_landed, pending))
 
     def _gather(self, refs: list[Any]) -> list[Any]:
@@ -208,7 +208,7 @@ def _custom(needs: Mapping[str, float]) -> dict[str, float]:
 
 
 def _own(values: list[Any]) -> list[Any]:
-    """Copy what lies in Ray's memory, which is read-only and gone with the connection."""
+    """Copy values out of Ray's memory, which is read-only and ends with the connection."""
     buffers: list[pickle.PickleBuffer] = []
     pickled = by_value.dumps(values, protocol=5, buffer_callback=buffers.append)
     copies: list[Any] = pickle.loads(  # noqa: S301 - pickled in the line before
@@ -218,7 +218,7 @@ def _own(values: list[Any]) -> list[Any]:
 
 
 def _landed(pending: Pending, status: "Future[Failure | None]") -> None:
-    """Take note of the end of a call; in a thread of Ray's."""
+    """End the future of a call that has ended; runs in a thread of Ray."""
     import ray.exceptions as known
 
     error = status.exception()
@@ -249,16 +249,16 @@ def _landed(pending: Pending, status: "Future[Failure | None]") -> None:
 # What follows runs on the workers.
 
 
-def _on_worker(order: Order, *values: Any) -> tuple[Failure | None, Any]:
-    """Make a call; the failure is small and comes to the caller, the result stays."""
-    key = f"runstore-{order.owner}-{order.number}"
-    if order.timeout is not None and _noted(key):
-        return pack(timed_out(order.label, order.timeout, "its worker was killed")), None
+def _on_worker(spec: TaskSpec, *values: Any) -> tuple[Failure | None, Any]:
+    """Make a call. The failure is small and is sent to the caller; the result stays."""
+    key = f"runstore-{spec.owner}-{spec.number}"
+    if spec.timeout is not None and _noted(key):
+        return pack(timed_out(spec.label, spec.timeout, "its worker was killed")), None
     try:
-        # Ray tells a call that it is cancelled some time later, and does not say when it was told.
-        if order.lease is not None and not order.lease.watches:
-            order.lease.probe = partial(_over, order.owner, order.lease.key)
-        result = perform(order, values, partial(_give_up, key), told=False)
+        # Ray interrupts a cancelled call some time later, and nobody knows when that has happened.
+        if spec.lease is not None and not spec.lease.watches:
+            spec.lease.probe = partial(_over, spec.owner, spec.lease.key)
+        result = perform(spec, values, partial(_give_up, key), told=False)
     except FailedError as exc:
         return exc.failure, None
     return None, result
@@ -281,9 +281,9 @@ def _noted(key: str) -> bool:
     return True
 
 
-# The workers of a connection that others use, too, outlive the executor, and Ray has no way to
-# tell all of them something. So it is noted that a run goes on, and what of it was given up.
-# Workers on the runner's own host see the same by the sign of the run, at less cost.
+# The workers of a shared connection outlive the executor, and Ray cannot send a message to all of
+# them. So a key in Ray's key-value store says that the run goes on and which calls were given up.
+# Workers on the runner's own host read the sign of the run instead, which costs less.
 
 
 def _mark_run(owner: str, given_up: Iterable[str] = ()) -> None:

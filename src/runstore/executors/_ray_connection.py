@@ -1,4 +1,4 @@
-"""The connection to Ray, of which a process has one: made, joined, shared and ended."""
+"""The connection to Ray, of which a process has one: opened, shared and closed."""
 
 import contextlib
 import logging
@@ -16,20 +16,20 @@ from runstore.lifetime import ForkSafeLock
 __all__ = ["connect", "disconnect"]
 
 _lock = ForkSafeLock()
-_users = 0  # executors on a connection that is ours to end
-_folder = ""  # of a cluster of our own
-_loopback = False  # whether Ray was loaded for a cluster that listens on this machine alone
+_users = 0  # executors that use a connection which runstore has opened
+_folder = ""  # temporary files of a cluster that runstore has started
+_loopback = False  # whether Ray was imported for a cluster that listens on 127.0.0.1 only
 
 
 def connect(address: str | None, own: Mapping[str, Any]) -> tuple[Any, bool]:
-    """Reach the cluster at *address*, or start one; or use the connection that there is.
+    """Connect to the cluster at *address*, or start one; or use the connection that exists.
 
     Args:
-        address: None for a cluster of our own.
-        own: What `ray.init` is told of that.
+        address: None to start a cluster.
+        own: Arguments of `ray.init` for a cluster that is started.
 
     Returns:
-        What Ray says of the connection, and whether to call `disconnect`.
+        Ray's description of the connection, and whether to call `disconnect`.
 
     Raises:
         ExecutorUnavailableError: It cannot be reached or started.
@@ -49,7 +49,7 @@ def connect(address: str | None, own: Mapping[str, Any]) -> tuple[Any, bool]:
 
 
 def disconnect() -> None:
-    """Let go of the connection, and end it and a cluster of our own if nobody else uses it."""
+    """Close the connection, and end a cluster that was started, when the last user calls it."""
     global _users, _folder
     import ray
 
@@ -94,7 +94,7 @@ def _joined(ray: Any, address: str | None) -> Any:
     if address not in (None, "auto", connected):
         raise InvalidRequestError(
             f"this process is connected to Ray at {connected} and cannot be at {address!r}, too: "
-            "leave out address=, or call ray.shutdown() first",
+            "omit address=, or call ray.shutdown() first",
             address,
         )
     return about
@@ -102,7 +102,7 @@ def _joined(ray: Any, address: str | None) -> Any:
 
 @contextlib.contextmanager
 def _private() -> Iterator[None]:
-    """Start Ray so that it talks to nobody beyond this machine, and finds modules as we do."""
+    """Start Ray so that it talks to no other machine, and finds modules as this process does."""
     path = [os.environ.get("PYTHONPATH", ""), *(entry or str(Path.cwd()) for entry in sys.path)]
     wanted = {
         "RAY_USAGE_STATS_ENABLED": "0",  # reports to its makers

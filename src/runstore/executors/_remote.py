@@ -13,20 +13,20 @@ from runstore.errors import UnsupportedValueError
 from runstore.executors._deadline import ExpiredError, deadline
 from runstore.executors._failures import Failure, given_up, pack, timed_out
 
-__all__ = ["FailedError", "Order", "Slot", "in_brief", "perform"]
+__all__ = ["ArgRef", "FailedError", "TaskSpec", "in_brief", "perform"]
 
 _BRIEF = 1 << 20  # bytes of items that travel with the calls instead of staying where they are
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 
 
-class Slot(NamedTuple):
-    """Stands in an order for the value that the engine brings."""
+class ArgRef(NamedTuple):
+    """Stands in a task spec for an argument that the engine brings."""
 
     number: int
 
 
-class Order:
-    """A call on its way; its repr is what an engine shows of it."""
+class TaskSpec:
+    """A call as it is sent to a worker; engines show its repr."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Order:
 
 
 class FailedError(Exception):
-    """Brings a failure through an engine, which would not bring every error through whole."""
+    """Carries a failure through an engine, which would change or lose some errors."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
@@ -64,65 +64,65 @@ class FailedError(Exception):
 
 
 def perform(
-    order: Order, values: tuple[Any, ...], give_up: Callable[[], None], *, told: bool = True
+    spec: TaskSpec, values: tuple[Any, ...], give_up: Callable[[], None], *, told: bool = True
 ) -> Any:
-    """Make the call and give its result, which can be pickled.
+    """Make the call and return its result, which can be pickled.
 
     Args:
-        order: What to call.
-        values: What stands for its slots.
+        spec: What to call.
+        values: The arguments that its references stand for.
         give_up: Called in another thread if the call ignores its timeout.
         told: Whether the engine tells this process in time that the call was given up.
 
     Raises:
         FailedError: The call failed, for any reason.
     """
-    if order.lease is not None and told:
-        order.lease.told = True
+    if spec.lease is not None and told:
+        spec.lease.told = True
     try:
         # A context of its own, or a variable set by one stage would be seen by the next; a
         # copy, since engines keep there what lets a task submit further ones.
-        return copy_context().run(_perform, order, values, give_up)
+        return copy_context().run(_perform, spec, values, give_up)
     except BaseException as exc:  # noqa: BLE001 - a stage's own error, raised by the caller
-        if order.lease is not None:
-            order.lease.revoke(given_up(exc))
+        if spec.lease is not None:
+            spec.lease.revoke(given_up(exc))
         failure = pack(exc)
     raise FailedError(failure)
 
 
-def _perform(order: Order, values: tuple[Any, ...], give_up: Callable[[], None]) -> Any:
+def _perform(spec: TaskSpec, values: tuple[Any, ...], give_up: Callable[[], None]) -> Any:
     with contextlib.ExitStack() as stack:
-        for path, state in order.folders:
+        for path, state in spec.folders:
             modules = beside.modules_of(path, state)
             stack.enter_context(beside.activated(modules))
             stack.enter_context(beside.within(modules))
         with beside.alone():
-            function, args = by_value.loads(order.payload)
+            function, args = by_value.loads(spec.payload)
         args = tuple(_filled(arg, values) for arg in args)
         del values
-        if order.timeout is None:
+        if spec.timeout is None:
             result = function(*args)
         else:
             try:
-                with deadline(order.timeout, give_up, partial(_no_more_writes, order)):
+                with deadline(spec.timeout, give_up, partial(_no_more_writes, spec)):
                     result = function(*args)
             except ExpiredError:
-                raise timed_out(order.label, order.timeout, "it was told to stop") from None
-        _check_pickles(order.label, result)
+                raise timed_out(spec.label, spec.timeout, "it was told to stop") from None
+        _check_pickles(spec.label, result)
     return result
 
 
-def _no_more_writes(order: Order) -> None:
-    """Note that the time of a call is up, before it is told to stop."""
-    if order.lease is not None:
-        order.lease.revoke("it took longer than its timeout and was given up")
+def _no_more_writes(spec: TaskSpec) -> None:
+    """Revoke the lease of a call whose timeout is over, before it is interrupted."""
+    if spec.lease is not None:
+        spec.lease.revoke("it took longer than its timeout and was given up")
 
 
 def _filled(arg: Any, values: tuple[Any, ...]) -> Any:
-    if type(arg) is Slot:
+    if type(arg) is ArgRef:
         return values[arg.number]
     if type(arg) is list:
-        return [values[item.number] if type(item) is Slot else item for item in arg]
+        return [values[item.number] if type(item) is ArgRef else item for item in arg]
     return arg
 
 
@@ -147,9 +147,9 @@ class _Short(io.BytesIO):
 
 
 def _check_pickles(label: str, result: object) -> None:
-    """See that the result can leave its worker, without making the bytes.
+    """Raise if the result cannot be pickled; the bytes are not kept.
 
-    An engine finds out when another worker asks for it, and may ask for ever.
+    Else the engine would find out when another worker asks for it, and might retry for ever.
     """
     if type(result) in _PLAIN:
         return

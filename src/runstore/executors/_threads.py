@@ -19,7 +19,7 @@ class ThreadWorker:
 
         Raises:
             StageTimeoutError: It took longer. A thread cannot be stopped, so it is
-                left to itself; being a daemon, it does not hold up the exit.
+                left running; it is a daemon and does not delay the program's exit.
         """
         if call.timeout is None:
             return _in_fresh_context(call)
@@ -31,12 +31,12 @@ class ThreadWorker:
         thread.join(call.timeout)
         if thread.is_alive():
             raise timed_out(
-                call.label, call.timeout, "its thread cannot be stopped and was left to itself"
+                call.label, call.timeout, "its thread cannot be stopped and was left running"
             )
         return outcome.result()
 
     def close(self) -> None:
-        """Nothing is held between calls."""
+        """Nothing to do: nothing is kept between calls."""
 
     def kill(self) -> None:
         """A thread cannot be killed; see `run`."""

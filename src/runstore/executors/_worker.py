@@ -1,4 +1,4 @@
-"""What a worker process does: read a call, make it, write the outcome; until the pipe ends.
+"""What a worker process does until its pipe ends: read a call, make it, send the outcome.
 
 It is started with `python -c`, not forked and not by `multiprocessing`, so it
 never imports the caller's ``__main__``: a script needs no guard to use it.
@@ -23,7 +23,7 @@ from runstore.executors._failures import given_up, pack
 __all__ = ["BEGUN", "DONE", "FAILED", "READY", "serve"]
 
 READY, BEGUN, DONE, FAILED = b"ready", b"begun", b"done", b"failed"
-"""What a worker says: it is there; it calls the function; its result, its failure follows."""
+"""Messages of a worker: it has started; it calls the function; the result or failure follows."""
 
 
 def serve(fd: int) -> None:
@@ -78,7 +78,7 @@ def _outcome(payload: bytes, pipe: "Connection[Any, Any]") -> tuple[bytes, bytes
         finally:
             pipe.send_bytes(BEGUN)  # a timeout does not count the imports of a new process
         if lease is not None:
-            lease.told = True  # below, or by the end of this process
+            lease.told = True  # it is revoked below, or this process ends
         result = function(*args)
     except BaseException as exc:  # noqa: BLE001 - a stage's own error, raised by the caller
         if lease is not None:

@@ -1,4 +1,4 @@
-"""Where objects go: the store, its verbs, and what it says about what it keeps."""
+"""The object store: its verbs, and the description of what it keeps."""
 
 import os
 from contextvars import Context
@@ -158,7 +158,7 @@ class ObjectStore(Verbs):
 
     def _open(self, address: StoreAddress, *, borrowed: bool = False) -> None:
         self.address = address
-        """Where this store is and how it behaves, without secrets."""
+        """Where this store is and how it behaves; without secrets."""
         self._now: Objects | None = Objects(backend_at(address, borrowed=borrowed), address.pickle)
 
     def close(self) -> None:
@@ -219,7 +219,7 @@ class ObjectStore(Verbs):
         return Target(self._objects, ctx.namespace, run.name, run.workflow, stage, ctx.lease)
 
     def at(self, *, namespace: str | None = None, run: str | None = None) -> "StoreView":
-        """Return the same verbs on one scope, with no run context: for notebooks and dashboards.
+        """Return the verbs on one scope, without a run context: for notebooks and dashboards.
 
         Args:
             namespace: By default the setting ``RUNSTORE_NAMESPACE``, else ``default``.
@@ -291,10 +291,10 @@ class ObjectStore(Verbs):
         Args:
             name: The run.
             namespace: Where it is.
-            force: Also a run that goes on. If this process carries it out, it can write
+            force: Also a run that goes on. If this process executes it, it can write
                 nothing from now on. Another process finds out when its next stage ends:
                 the run fails there and its record is not written again, but what its
-                stages put until then stays; delete the run once more.
+                stages put until then stays: delete the run once more.
 
         Raises:
             RunActiveError: Its record says that it is running, without *force*.
@@ -334,10 +334,10 @@ class ObjectStore(Verbs):
         return list_runs(self.backend, namespace)
 
     def sweep(self, older_than: float = 3600) -> int:
-        """Remove what interrupted puts left behind, and say how many that were.
+        """Remove the temporary files of interrupted puts, and return how many there were.
 
-        On a disk, what a living process is writing is never removed, whatever its age and
-        host. On a disk without file locks nothing is, with an `UnreadableWarning`.
+        On a disk, a file that a living process is writing is never removed, whatever its age
+        and host. On a disk without file locks nothing is removed, with an `UnreadableWarning`.
 
         Args:
             older_than: Seconds since anything was written to it.
@@ -377,8 +377,8 @@ class StoreView(Verbs):
         self._lease = _current_lease()
 
     def _target(self) -> Target:
-        # Code of a given-up attempt writes nowhere, however it asks; code outside of any run
-        # does not by a view that such an attempt has left.
+        # Code of a given-up attempt cannot write by any view, and code outside of any run cannot
+        # write by a view that such an attempt has left.
         lease = _current_lease() or self._lease
         return Target(self.store._objects, self.namespace, self.run, lease=lease)
 

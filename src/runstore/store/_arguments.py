@@ -1,4 +1,4 @@
-"""What the verbs take besides names and scopes, checked before anything is touched."""
+"""Checks of the verbs' arguments except names and scopes, before anything is touched."""
 
 from collections.abc import Iterable, Mapping, Set
 from typing import Any, get_args
@@ -36,7 +36,7 @@ def check_put(
     compression: object,
     pickle: object,
 ) -> None:
-    """Check what `put` takes; cheap for the defaults, since it is called for every small object.
+    """Check the arguments of `put`; fast for the defaults, since small objects are put often.
 
     Raises:
         InvalidNameError: *name* is no str.
@@ -56,7 +56,7 @@ def check_put(
 
 
 def check_get(call: str, as_type: object, pickle: object, verify: object) -> None:
-    """Check what `get`, and whatever reads like it, takes.
+    """Check the arguments of `get` and of verbs that read in the same way.
 
     Raises:
         InvalidRequestError: An argument is not what it must be.
@@ -75,7 +75,7 @@ def check_policy(call: str, pickle: object) -> None:
 
 
 def check_store(engine: object, pickle: object, durable: object, timeout: object) -> None:
-    """Check what `ObjectStore` takes; None is what the settings or defaults say.
+    """Check the arguments of `ObjectStore`; None stands for the setting or default.
 
     Raises:
         SettingsError: An argument is not what it must be.

@@ -44,7 +44,7 @@ class BulkVerbs(ABC):
         check_keys("put_many", "values", values)
         check_flag("put_many", "if_absent", if_absent)
         target = self._target()
-        check_scope("put_many", target, scope, None, None)  # what is wrong for all is said once
+        check_scope("put_many", target, scope, None, None)  # once, and not for each name
 
         objects = target.writable()
 
@@ -136,7 +136,7 @@ def _each(
     results: dict[str, Any] = {}
     errors: dict[str, Exception] = {}
     at_once = _AT_ONCE_NEAR if target.objects.backend.guarantees.mapped else _AT_ONCE_FAR
-    under_way: dict[str, None] = {}  # begun, and not ended by a result or an error
+    under_way: dict[str, None] = {}  # begun, and without a result or an error so far
 
     def begun(name: str) -> Any:
         under_way[name] = None

@@ -1,4 +1,4 @@
-"""Bytes that were read to the value they stand for: by the codec they name, under the policy."""
+"""Decoding: from the bytes of an object to its value, by its codec and under the policy."""
 
 import math
 import os
@@ -26,10 +26,10 @@ __all__ = ["check_place", "guard_of", "open_object", "rebuilt", "rebuilt_file"]
 
 
 def guard_of(policy: PicklePolicy, signed: bool = False) -> Guard:
-    """Return what is accepted of the files of a store.
+    """Return the checks that files of a store have to pass.
 
     Args:
-        policy: Its pickle policy: under ``allow`` and ``warn`` who writes may run code.
+        policy: Its pickle policy: under ``allow`` and ``warn`` whoever writes may run code.
         signed: Whether the object's signature has been checked.
     """
     return _TRUSTING if signed or policy in ("allow", "warn") else _CAREFUL
@@ -102,7 +102,7 @@ def rebuilt(
     except (RunStoreError, MemoryError):
         raise
     except Exception as exc:  # whatever a library, or code that a pickle calls, raises
-        opened.check_all()  # damage that nothing has met so far is the likelier cause
+        opened.check_all()  # numbers that were not checked so far may be damaged
         raise _not_rebuilt(place, opened.header, exc) from exc
 
 
@@ -168,7 +168,7 @@ def _decoded(
 
 
 def _not_rebuilt(place: Place, header: Header | None, exc: Exception) -> UnsupportedFormatError:
-    """Return the error for bytes that are not to blame: the versions may be."""
+    """Return the error for an object that cannot be rebuilt although its bytes are right."""
     versions = header.versions if header is not None else {}
     intact = "Its bytes are the ones that were written" if header else "It looks undamaged"
     reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__

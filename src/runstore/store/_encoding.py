@@ -1,4 +1,4 @@
-"""A value on its way down: encoded for a place, or refused with the reason."""
+"""Encoding: a value for a place, or the reason why it is refused."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ __all__ = ["encoded_for"]
 def encoded_for(
     place: Place, value: Any, extension: str, pickling: Pickling
 ) -> tuple[Codec, Encoded]:
-    """Encode a value; see `runstore.codecs.encode`. What is refused is refused by name."""
+    """Encode a value; see `runstore.codecs.encode`. Errors name the object."""
     table = extension == "parquet"
     try:
         return (codecs.encode_table if table else codecs.encode)(value, pickling)

@@ -1,4 +1,4 @@
-"""What is known of a stored object without loading it."""
+"""The description of a stored object."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,11 +20,11 @@ __all__ = ["ObjectInfo", "human_size"]
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One stored object, described. Frozen.
+    """The description of one stored object. Frozen.
 
-    A plain ``list()`` costs one request per thousand objects and knows what the
+    A plain ``list()`` takes one request per thousand objects and knows only what the
     place itself knows: name, scope, size, time, version. ``put``, ``stat`` and
-    ``list(details=True)`` know the rest too.
+    ``list(details=True)`` know the rest, too.
 
     Attributes:
         name: As it was put.
@@ -43,7 +43,7 @@ class ObjectInfo:
             checks it.
         rows, columns: Of a table; an array's length; else None.
         nbytes: Size of the value's data in memory, in bytes.
-        digest: Of the stored data: equal data, equal digest.
+        digest: Of the stored data; equal data have equal digests.
         versions: The libraries it was written with.
         metadata: The user's own.
     """
@@ -131,7 +131,7 @@ def describe(
     signed: bool | None = None,
     read_schema: "Callable[[], pa.Schema | None] | None" = None,
 ) -> ObjectInfo:
-    """Put together what the place and the object itself know."""
+    """Return the description, from what the place and the object's own header say."""
     if header is None:
         return ObjectInfo(
             place.name,
@@ -170,7 +170,7 @@ def describe(
 
 
 def human_size(size: int) -> str:
-    """Write a number of bytes for people: ``999 B``, ``1.2 KB``, ``3.4 GB``."""
+    """Return a number of bytes as text for people: ``999 B``, ``1.2 KB``, ``3.4 GB``."""
     amount = float(size)
     for unit in ("B", "KB", "MB", "GB", "TB"):
         if amount < 999.5 or unit == "TB":

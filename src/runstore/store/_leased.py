@@ -1,4 +1,4 @@
-"""Writing under a lease: refused once it is revoked, up to the last instant before publishing."""
+"""Writes under a lease: refused once it is revoked; the last check is just before publishing."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -11,17 +11,16 @@ from runstore.store._objects import Objects
 
 __all__ = ["LeasedBackend", "leased"]
 
-# Keys that are deleted between two looks at the lease: whoever revokes it waits for these.
+# Keys that are deleted between two checks of the lease.
 _AT_ONCE_NEAR, _AT_ONCE_FAR = 16, 1000  # one request of S3
 
 
 class LeasedBackend(Wrapper):
     """A backend whose writes need a lease; everything else is the backend's own.
 
-    The last look at the lease comes when all bytes have been produced: on a disk they
-    are in the temporary file and the rename follows; on S3 the one request, or the one
-    that completes the parts, follows. Whoever revokes the lease waits for a write that
-    is past this point.
+    The last check of the lease is made when all bytes have been produced: on a disk they
+    are in the temporary file, and the rename follows; on S3 the PUT, or the request that
+    completes the parts, follows. `Lease.revoke` waits for a write that has passed it.
 
     Args:
         backend: Where the bytes are kept.
@@ -87,7 +86,7 @@ class LeasedBackend(Wrapper):
         return errors
 
     def _last_look(self, write: object) -> Iterator[Buffer]:
-        """Yield nothing; raise where a write must not be published."""
+        """Yield nothing; raise if the write must not be published."""
         self._lease.begin(write)
         yield from ()
 

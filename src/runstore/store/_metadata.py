@@ -1,4 +1,4 @@
-"""What a caller may keep with an object: a dict of JSON values."""
+"""Checks of the metadata that a caller keeps with an object: a dict of JSON values."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""Put, get and describe by place: where codecs, the container and a backend meet.
+"""Put, get and describe by place: codecs, the container and a backend together.
 
-Knows no context: every call is given the full place of its object.
+It knows no context: every call gets the full place of its object.
 """
 
 import secrets
@@ -66,7 +66,7 @@ class Objects:
         self.backend = backend
         self._pickle = pickle
         self.last_leased: tuple[object, Backend, Objects] | None = None
-        """Of `runstore.store._leased`: the lease last written under, and these objects under it."""
+        """A cache of `runstore.store._leased`: the last lease, and these objects under it."""
 
     def _policy(self, wanted: PicklePolicy | None, ref: str) -> PicklePolicy:
         if wanted is not None and wanted not in get_args(PicklePolicy):
@@ -283,7 +283,7 @@ class Objects:
     def delete_many(
         self, places: Iterable[Place], *, missing_ok: bool
     ) -> dict[Place, RunStoreError]:
-        """Remove several; give the error of each that was not."""
+        """Remove several; return the error of each that was not removed."""
         keys = {key_of(place): place for place in places}
         failed = self.backend.delete_many(keys, missing_ok=missing_ok)
         return {keys[key]: error for key, error in failed.items()}
@@ -385,7 +385,7 @@ class Objects:
         return self._described(place, entry, footer)
 
     def _described(self, place: Place, entry: Entry, footer: bytes) -> ObjectInfo:
-        """Put together what the place and the footer of an object say."""
+        """Return the description, from what the place and the object's footer say."""
         extension, schema = extension_of(place.name), partial(self._schema, entry.key, place)
         read = containers.read_footer(footer, str(place), self._guard())
         if read is None:

@@ -1,4 +1,4 @@
-"""How a store is opened: by what address, with which credentials, and which is opened already."""
+"""Opening a store: its address, its credentials, and the stores that are open already."""
 
 import os
 import secrets
@@ -174,11 +174,11 @@ def opened(address: StoreAddress) -> "ObjectStore | None":
 
 
 def remember(address: StoreAddress, store: "ObjectStore") -> None:
-    """Let *store* be found by its address."""
+    """Keep *store*, so that `opened` finds it."""
     others = (_opened.get(address.url) or ())[: _OF_ONE_URL_AT_MOST - 1]
     _opened.put(address.url, ((address, store), *others))
 
 
 def unremember(address: StoreAddress) -> None:
-    """Let no store be found by *address*; the next one is opened anew."""
+    """Forget the store of *address*, so that the next one is opened anew."""
     _opened.drop(lambda url, stores: any(known == address for known, _ in stores))

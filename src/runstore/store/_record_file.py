@@ -1,4 +1,4 @@
-"""A run record as a file: JSON that people can read, under a digest that finds damage.
+"""A run record as a file: JSON that people can read, with a digest of its fields.
 
 The field ``digest`` stands last and covers all others: the XXH3-128 of their canonical JSON (keys
 sorted, no blanks, ASCII). So blanks and line ends may change, and a value may not. A record without
@@ -29,9 +29,9 @@ class _NotKept(Exception):  # noqa: N818 - a reason, not an error
 
 
 def record_bytes(run: WorkflowRun) -> bytes:
-    """Return the record of *run* as it is written.
+    """Return the record of *run* as a file.
 
-    A result that JSON would change or that is too large is replaced by its type and the reason.
+    A result that JSON would change, or that is too large, is replaced by its type and the reason.
     """
     fields = _readable(
         {name: getattr(run, name) for name in type(run).model_fields} | {"result": 0}
@@ -100,9 +100,9 @@ _TOO_LARGE = f"as JSON it is longer than {_LARGEST_RESULT:,} characters: put() i
 
 
 def _plain(value: Any, left: list[int], deepest: int) -> Any:
-    """Return *value* as lists, dicts with str as keys, text and numbers; no code of its runs.
+    """Return *value* as lists, dicts with str as keys, text and numbers; its own code is not run.
 
-    *left* is how much more may come; so the walk of a huge or cyclic value ends early.
+    *left* is how many characters may follow, so that the walk of a huge or cyclic value ends.
     """
     left[0] -= 2
     if left[0] < 0:
@@ -146,7 +146,7 @@ def _text(value: str, left: list[int]) -> str:
 
 
 def _readable(value: Any) -> Any:
-    """Return *value* with lone surrogates in its texts written out: an error may have any."""
+    """Return *value* with lone surrogates in its texts written out: JSON in UTF-8 has none."""
     if isinstance(value, str):
         return value.encode(errors="backslashreplace").decode()
     if isinstance(value, BaseModel):

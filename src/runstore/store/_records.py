@@ -68,7 +68,7 @@ def read_run(backend: Backend, name: str, namespace: str) -> WorkflowRun:
 
 
 def delete_record(backend: Backend, name: str, namespace: str) -> bool:
-    """Remove a record, and say whether there was one."""
+    """Remove a record, and return whether there was one."""
     try:
         backend.delete(record_key(namespace, name))
     except ObjectNotFoundError:
@@ -77,7 +77,7 @@ def delete_record(backend: Backend, name: str, namespace: str) -> bool:
 
 
 def ask_to_delete(backend: Backend, name: str, namespace: str, *, force: bool) -> None:
-    """Refuse to delete a run that goes on, or with *force* let it write no more.
+    """Raise if a run goes on, or with *force* revoke its lease.
 
     Raises:
         RunActiveError: It goes on, as far as its record says.

@@ -1,4 +1,4 @@
-"""Which process carries a run out, and whether it is still there."""
+"""Which process executes a run, and whether it is still there."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ _NO_PID = 1 << 31  # the number of a process is a C int
 
 
 def this_process() -> RunProcess:
-    """Describe this process, for the record of a run that it carries out."""
+    """Describe this process, for the record of a run that it executes."""
     pid = os.getpid()
     return RunProcess(
         host=socket.gethostname(), space=process_space(), pid=pid, started=_started(pid)
@@ -21,10 +21,10 @@ def this_process() -> RunProcess:
 
 
 def seen_from_here(run: WorkflowRun) -> WorkflowRun:
-    """Return *run*, as ``lost`` if it says ``running`` and its process of this host is gone.
+    """Return *run*, as ``lost`` if it says ``running`` and its process on this host is gone.
 
-    Of another host, another container or a time before the last boot nothing is known,
-    and the record is taken at its word.
+    Nothing is known of processes of another host, of another container, or before the last
+    boot: then the state is as recorded.
     """
     runner = run.runner
     if run.state != "running" or runner is None or runner.space is None:
@@ -42,7 +42,7 @@ def _lives(runner: RunProcess) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # it is somebody else's, and there
+        pass  # it exists, and is another user's
     started = _started(runner.pid)
     return started is None or started == runner.started  # a process number is used again
 
@@ -50,7 +50,7 @@ def _lives(runner: RunProcess) -> bool:
 def _started(pid: int) -> int | None:
     """Return when a process started, in ticks since the boot; 0 if it has ended, unreaped."""
     try:
-        # The name of a process stands in brackets, and may be any bytes.
+        # The name of the process is in brackets, and may be any bytes.
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None

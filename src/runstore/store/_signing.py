@@ -1,4 +1,4 @@
-"""The signing keys, and what is signed with them: who may write what is loaded here."""
+"""The signing keys, and the check of signatures: only who has a key can write what is loaded."""
 
 import hashlib
 import hmac
@@ -18,11 +18,11 @@ _SHORTEST = 16  # bytes; a shorter key can be guessed
 
 
 class SigningKeys(NamedTuple):
-    """What signatures are made and checked with.
+    """The keys for signatures.
 
     Attributes:
-        current: Signs.
-        old: Are accepted, too, while signatures are renewed.
+        current: Signs new objects, and is accepted.
+        old: Are accepted, too, until all objects have been signed anew.
     """
 
     current: bytes
@@ -30,13 +30,13 @@ class SigningKeys(NamedTuple):
 
 
 def signing_keys(ref: str, doing: str) -> SigningKeys:
-    """Return the keys, looked up anew each time: they are kept nowhere.
+    """Return the keys. They are read at each call and not kept.
 
-    All are in the environment, or all in the files of settings.
+    All are taken from the environment, or all from the files of settings.
 
     Args:
         ref: The object concerned.
-        doing: What cannot be done without them, for the message.
+        doing: What cannot be done without them, for the message: ``load``.
 
     Raises:
         UnsafePickleError: There is none.
@@ -44,7 +44,7 @@ def signing_keys(ref: str, doing: str) -> SigningKeys:
     """
     key, old, scope = (os.environ.get(name) for name in (_VARIABLE, _OLD, _SCOPE))
     more = old.split() if old is not None else []
-    if key is None:  # else nothing is looked for in files: that would take longer than signing
+    if key is None:  # only then are files read, which takes longer than signing
         from runstore.settings import current_settings
 
         settings = current_settings()

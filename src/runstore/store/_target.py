@@ -1,4 +1,4 @@
-"""What a verb works on: a place in a store, and what is said if nothing is there."""
+"""What a verb works on: a place in a store; and the message if nothing is there."""
 
 from difflib import get_close_matches
 from typing import NamedTuple, get_args
@@ -60,7 +60,7 @@ RAISE = _RaiseType()
 def place_of(
     call: str, target: Target, name: str, scope: Scope, run: str | None, namespace: str | None
 ) -> Place:
-    """Return the place that the arguments of a verb name; it is looked at by nobody yet.
+    """Return the place that the arguments of a verb name, without a look at it.
 
     Args:
         call: The verb, for messages.

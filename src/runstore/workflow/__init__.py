@@ -1,6 +1,6 @@
-"""What starts stages: definitions from YAML, and `run_workflow`.
+"""Running workflows: definitions from YAML, and `run_workflow`.
 
-It loads and checks a workflow as a whole, then hands its calls to an executor
+It loads and checks a workflow as a whole, then submits its calls to an executor
 in the order of the graph, and keeps the record of the run in the store.
 """
 

@@ -1,4 +1,4 @@
-"""What happens in a run, told to the log and to whoever asked."""
+"""The events of a run: logged, and passed to the caller's callback."""
 
 import logging
 from collections.abc import Callable
@@ -47,10 +47,10 @@ OnEvent = Callable[[RunEvent], None]
 
 
 class Reporter:
-    """Tells the events of one run, from the thread that called `run_workflow`.
+    """Reports the events of one run, in the thread that called `run_workflow`.
 
-    A callback that raises is logged and not called again: the run is worth more
-    than the report of it.
+    A callback that raises is logged and not called again: an error in a report must not
+    end the run.
     """
 
     def __init__(self, run: WorkflowRun, on_event: OnEvent | None) -> None:
@@ -65,13 +65,13 @@ class Reporter:
         seconds: float | None = None,
         error: str | None = None,
     ) -> None:
-        """The run is *state* now; *done* of its *total* stages are finished."""
+        """Report that the run is *state* now; *done* of its *total* stages are finished."""
         where = f"{self._at()} of workflow {self._run.workflow}"
         text = _told(state, seconds, error)
         self._tell(where, text, RunEvent("run", self._run.name, None, state, done, total, seconds))
 
     def executor(self, location: str, total: int) -> None:
-        """The run has an engine with addresses, of its dashboard perhaps."""
+        """Report where the stages run: the addresses of a cluster and of its dashboard."""
         event = RunEvent("executor", self._run.name, None, "running", 0, total, None)
         self._tell(self._at(), f"runs on {location}", event)
 
@@ -84,18 +84,18 @@ class Reporter:
         seconds: float | None = None,
         error: str | None = None,
     ) -> None:
-        """A stage is *state* now; *done* of its *total* items are done."""
+        """Report that a stage is *state* now; *done* of its *total* items are done."""
         event = RunEvent("stage", self._run.name, name, state, done, total, seconds)
         self._tell(self._at(name), _told(state, seconds, error), event)
 
     def item(self, name: str, done: int, total: int, failed: int = 0) -> None:
-        """One more item of a mapped stage is done; *failed* of them were left out."""
+        """Report that one more item of a mapped stage is done; *failed* were left out so far."""
         text = f"{done} of {total} items done" + (f", {failed} failed" if failed else "")
         event = RunEvent("item", self._run.name, name, "running", done, total, None, failed=failed)
         self._tell(self._at(name), text, event)
 
     def retry(self, name: str, done: int, total: int, attempt: int, error: str) -> None:
-        """A call failed and is made again, for the *attempt*-th time."""
+        """Report that a call failed and is made again, as attempt number *attempt*."""
         event = RunEvent("retry", self._run.name, name, "running", done, total, None)
         self._tell(self._at(name), f"retried, attempt {attempt}, after {error}", event)
 

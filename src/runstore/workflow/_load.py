@@ -1,4 +1,4 @@
-"""Workflows and configs from whatever they are given as: files, dicts or models."""
+"""Workflows and configs from files, dicts or models."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ __all__ = ["Source", "as_source", "load_config", "load_workflow", "values_for"]
 
 @dataclass(frozen=True)
 class Source:
-    """A workflow, and the file it is from if it is from one."""
+    """A workflow, and the file that it was read from, if any."""
 
     workflow: Workflow
     document: Document | None = None
 
     @property
     def folder(self) -> Path | None:
-        """Where the modules that stand beside the file are looked for."""
+        """The folder in which modules beside the file are looked for."""
         return self.document.path.absolute().parent if self.document else None
 
     def place(self, *loc: str | int) -> str:
@@ -58,7 +58,7 @@ def _check_path(call: str, path: object) -> None:
 
 
 def as_source(workflow: Any) -> Source:
-    """Take *workflow* as what `run_workflow` accepts: a Workflow, a dict, or a path to YAML.
+    """Return the workflow that `run_workflow` was given: a Workflow, a dict, or a path to YAML.
 
     Raises:
         InvalidWorkflowError: It is none of these, or wrong.
@@ -79,7 +79,7 @@ def values_for(workflow: Workflow, config: Any) -> dict[str, Any]:
     """Return the config values *workflow* runs with.
 
     Args:
-        workflow: What is about to run.
+        workflow: The workflow that is about to run.
         config: A plain dict of values, which are taken as they are, or a list of
             Configs, dicts of that shape, and paths to YAML, which are merged if
             they select the workflow.

@@ -1,4 +1,4 @@
-"""Whether the places where stages run can reach the store: asked before any of them does."""
+"""Checks, before anything runs, whether the workers can reach the store."""
 
 import os
 import secrets
@@ -14,10 +14,11 @@ __all__ = ["check_placement", "check_shared"]
 
 
 def check_shared(address: StoreAddress, engine: Executor) -> None:
-    """Refuse a store that stages in other processes cannot reach: one in memory, or locked.
+    """Raise if stages in other processes cannot reach the store.
 
     Raises:
-        InvalidRequestError: It is in memory, or was made with credentials that stay here.
+        InvalidRequestError: It is in memory, or was made with credentials that stay in this
+            process.
     """
     if engine.in_process:
         return
@@ -40,15 +41,15 @@ def check_shared(address: StoreAddress, engine: Executor) -> None:
 
 
 def check_placement(address: StoreAddress, engine: Executor) -> None:
-    """Refuse a store on a disk that some worker does not share.
+    """Raise if the store is on a disk that some worker does not share.
 
-    A path may mean another disk on another host, where objects would be written and
-    never found again; or a mounted one that all share. So each place is asked for
-    a file that is made for the question.
+    On another host, the same path may be on another disk, where objects would be written and
+    never found again; or on a mounted disk that all share. So a temporary file is made in the
+    store's folder, and each worker reads it.
 
     Raises:
         InvalidRequestError: Workers have another disk at the store's path.
-        ExecutorUnavailableError: The workers could not be asked.
+        ExecutorUnavailableError: The workers cannot import runstore.
     """
     if not address.url.startswith("file:"):
         return
@@ -64,7 +65,7 @@ def check_placement(address: StoreAddress, engine: Executor) -> None:
             file.write(token.encode())
             file.flush()
         except OSError:
-            return  # denied, full, …: the first write of the run says so, in better words
+            return  # denied, full, …: the first write of the run will say so
         try:
             found = engine.everywhere(_reads, file.name)
         except ModuleNotFoundError as exc:

@@ -1,4 +1,4 @@
-"""Everything that can be known to be wrong with a workflow before any of it runs."""
+"""The checks of a workflow that can be made before any of it runs, and its plan."""
 
 import difflib
 from collections import Counter
@@ -41,16 +41,16 @@ class Plan:
     stages: Mapping[str, PlannedStage]
 
     def sorter(self) -> TopologicalSorter[str]:
-        """Return a new sorter, which hands out stages when their time has come."""
+        """Return a new sorter, which yields stages when those they depend on are done."""
         return TopologicalSorter({name: one.needs for name, one in self.stages.items()})
 
     def needs(self) -> dict[str, Mapping[str, float]]:
-        """Return the resources that calls of each stage need, by what the stage is called."""
+        """Return the resources that a call of each stage needs, by the stage's label."""
         return {f"stage {name!r}": one.stage.resources for name, one in self.stages.items()}
 
 
 def make_plan(source: Source) -> Plan:
-    """Check the workflow as a whole, import its targets, and say what depends on what.
+    """Check the workflow as a whole, import its targets, and return its plan.
 
     Raises:
         InvalidWorkflowError: Two stages have one name, a stage depends on itself, on

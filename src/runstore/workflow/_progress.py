@@ -1,4 +1,4 @@
-"""What has become of each stage so far."""
+"""The state of each stage while a run goes on."""
 
 import time
 import traceback
@@ -14,7 +14,7 @@ _LONGEST_REASON = 2000  # characters; the whole text is in StageError.traceback
 
 
 class StageProgress:
-    """One stage of a run, as it goes on; only the scheduler changes it.
+    """The state of one stage; only the scheduler changes it.
 
     Args:
         planned: The stage.
@@ -36,7 +36,7 @@ class StageProgress:
 
     @property
     def total(self) -> int:
-        """How many calls it takes, without retries."""
+        """How many calls it has, retries not counted."""
         return 1 if self._items is None else self._items
 
     @property
@@ -50,45 +50,45 @@ class StageProgress:
         return len(self._failed_items)
 
     def expect(self, items: int) -> None:
-        """Note how many items a mapped stage has."""
+        """Set how many items a mapped stage has."""
         self._items = items
 
     def start(self) -> None:
-        """Note that its first call is on its way."""
+        """Set the state to running: its first call is being submitted."""
         self.state = "running"
         self._started_at, self._begun = now(), time.monotonic()
 
     def attempt(self) -> None:
-        """Note a call."""
+        """Count a call."""
         self._attempts += 1
 
     def keep(self, index: int, result: Any) -> None:
-        """Note the result of one call."""
+        """Keep the result of one call."""
         self._results[index] = result
 
     def leave_out(self, index: int, reason: str) -> None:
-        """Note that an item failed and does not count."""
+        """Record that an item failed and is left out of the result."""
         self._failed_items[index] = reason
 
     def finish(self) -> Any:
-        """Note that every call is done, and give the stage's result."""
+        """Set the state to finished, and return the stage's result."""
         self._end("finished")
         results = [self._results[index] for index in sorted(self._results)]
-        self._results = dict.fromkeys(self._results)  # the values are let go of with the result
+        self._results = dict.fromkeys(self._results)  # so that the values are not kept here
         return results[0] if self.planned.map_on is None else results
 
     def fail(self, reason: str) -> None:
-        """Note that it failed."""
+        """Set the state to failed."""
         self.error = reason
         self._results = dict.fromkeys(self._results)
         self._end("failed")
 
     def skip(self) -> None:
-        """Note that it cannot be run, since something it depends on failed."""
+        """Set the state to skipped, since a stage it depends on failed."""
         self.state = "skipped"
 
     def record(self) -> StageRecord:
-        """Return the state of things as part of the run's record."""
+        """Return the state as part of the run's record."""
         return StageRecord(
             name=self.name,
             state=self.state,

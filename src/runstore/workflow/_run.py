@@ -56,28 +56,28 @@ def run_workflow(
 ) -> WorkflowRun:
     """Run the stages of a workflow and return the record of the run.
 
-    What can be known to be wrong is found before anything runs or is written. The
-    record is in the store when the run starts and when it ends, however it ends.
-    Stages that do not depend on each other run side by side. Once a stage has
-    failed, those that run are let finish and no others are started. A call that
-    failed, was cancelled or took longer than its timeout can no longer write, whatever
-    it left running; nor can anything of the run once it has ended.
+    Everything that can be checked before the run is checked before anything runs or is
+    written. The record is written when the run starts and when it ends, however it ends.
+    Stages that do not depend on each other run side by side. Once a stage has failed, no
+    other is started, and those that run may finish. A call that failed, was cancelled or
+    took longer than its timeout can no longer write, nor can what it left running; and
+    nothing of the run can write once it has ended.
 
     In the main thread SIGTERM and SIGHUP end the run as Ctrl-C does, and then the
-    process; handlers of the program's own are left alone.
+    process; the program's own signal handlers are not replaced.
 
     Args:
         workflow: A `Workflow`, a dict of the same shape, or the path of a YAML file;
             modules beside that file can be its targets.
         input: What stages find in ``get_run_context().input``.
-        namespace: What stages store is shared within it at most; by default the setting
-            ``RUNSTORE_NAMESPACE``, else ``default``.
+        namespace: The namespace of the run; by default the setting ``RUNSTORE_NAMESPACE``,
+            else ``default``.
         executor: ``local``, ``dask`` or ``ray``.
         executor_options: For ``local``: ``mode``, ``threads`` (default) or
             ``processes``, and ``workers``, by default one per CPU. For ``dask`` and
-            ``ray``: ``address`` of a cluster; without it one of our own is started for
-            the run, with ``workers``, ``resources``, ``dashboard`` and, for Dask,
-            ``threads`` per worker.
+            ``ray``: the ``address`` of a cluster; without it one is started for the run,
+            with ``workers``, ``resources``, ``dashboard`` and, for Dask, ``threads`` per
+            worker.
         config: A dict of values, or a list of Configs, dicts of that shape and paths
             of YAML files, of which those that select the workflow are merged.
         source: What triggered the run.
@@ -106,7 +106,7 @@ def run_workflow(
         StageError: A stage failed; ``__cause__`` is its own error and ``run`` the record.
         StorageError: The record could not be written.
     """
-    # Not needed by a worker process, which comes by here.
+    # Not at the top: worker processes import this module and do not need it.
     from runstore.store import ObjectStore, this_process
 
     check_text("run_workflow", "executor", executor)
@@ -153,7 +153,7 @@ def run_workflow(
                     plan, ctx, engine, Reporter(record, on_event), run_record
                 )
     finally:
-        lease.revoke("its run has ended")  # also of a run that was refused: a fork would sign it
+        lease.revoke("its run has ended")  # also of a run that never began: it may have a sign
     if failure is not None and raise_on_failure:
         raise _stage_error(failure, record)
     return record
@@ -190,7 +190,7 @@ def _carry_out(
             reporter.executor(engine.location, total)
         scheduler.run()
         _no_more_writes(ctx, engine)
-        engine.close()  # before the record says that the run has ended, nothing of it is left
+        engine.close()  # first, so that nothing of the run is left when the record says it ended
         run_record.check()
     except BaseException as exc:
         _no_more_writes(ctx, engine)

@@ -1,4 +1,4 @@
-"""The record of a run while this process carries the run out."""
+"""The record of a run while this process executes the run."""
 
 from contextvars import Context
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ __all__ = ["RunRecord"]
 
 
 class RunRecord:
-    """The record of a run, which is not made again once somebody has deleted it.
+    """The record of a run; once somebody has deleted it, it is not written again.
 
     Args:
         objects: Where it is.
@@ -39,7 +39,7 @@ class RunRecord:
         self.begun = True
 
     def is_gone(self) -> bool:
-        """Return whether it was deleted, or is another run's by now; False if nobody can tell."""
+        """Return whether it was deleted, or replaced by another run's; False if that is unknown."""
         run = self._run
         try:
             return self._objects.read_run(run.name, namespace=run.namespace).uid != run.uid
@@ -68,5 +68,5 @@ class RunRecord:
         Raises:
             StorageError: The place failed.
         """
-        # The runner may be code of a stage that was given up, and still says how its run ended.
+        # In no context: this may run in a stage that was given up, and must record its run's end.
         Context().run(self._objects.write_run, run)

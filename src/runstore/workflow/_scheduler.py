@@ -40,15 +40,15 @@ class _Attempt:
 class Scheduler:
     """Runs the stages of one plan, once.
 
-    It hands the executor as many calls as that has slots, so what is not running
-    is still here and can be dropped. Everything but the stages' own code happens
-    in the thread that calls `run`.
+    It submits as many calls as the executor has slots, so calls that do not run yet
+    can be dropped here. Everything except the stages' own code happens in the thread
+    that calls `run`.
 
     Args:
         plan: What is to be run.
-        ctx: The context of the run; every call gets its own, at its stage.
+        ctx: The context of the run; every call gets a copy, at its stage.
         executor: Where calls run.
-        reporter: Who is told.
+        reporter: Reports the events.
         at_stage_end: Called when a stage has ended well; what it raises ends the run.
     """
 
@@ -83,9 +83,9 @@ class Scheduler:
         return sum(stage.state == "finished" for stage in self._stages.values())
 
     def run(self) -> None:
-        """Run every stage, or none that has not started once one has failed.
+        """Run the stages. Once one has failed, no other is started.
 
-        Afterwards `failure` is the first one or None, and `result` is what the last
+        Afterwards `failure` is the first failure or None, and `result` is what the last
         stage of the definition returned.
         """
         self._sorter.prepare()
@@ -108,13 +108,13 @@ class Scheduler:
             self._skip_dependents()
 
     def interrupt(self, reason: str) -> None:
-        """Note that what was running is not any more."""
+        """Set every running stage to failed."""
         for stage in self._stages.values():
             if stage.state == "running":
                 stage.fail(reason)
 
     def records(self) -> tuple[StageRecord, ...]:
-        """Return what has become of each stage, in the order of the definition."""
+        """Return the record of each stage, in the order of the definition."""
         return tuple(stage.record() for stage in self._stages.values())
 
     def _has_slot(self) -> bool:
@@ -122,7 +122,7 @@ class Scheduler:
         return slots is None or len(self._flying) < slots
 
     def _queue_ready(self) -> None:
-        """Queue the calls of every stage whose time has come."""
+        """Queue the calls of every stage whose dependencies are done."""
         while self.failure is None and (ready := self._sorter.get_ready()):
             for name in sorted(ready, key=list(self._stages).index):
                 if self.failure is None:
@@ -135,7 +135,7 @@ class Scheduler:
         if planned.map_on is None:
             self._waiting.append(_Attempt(name, None, rest))
             return
-        # The items may be where the value is, and the value too large to come by here.
+        # The value is divided where it is: it may be too large to be brought here.
         future = self._executor.divide(
             self._held[planned.map_on],
             partial(listed, name, planned.map_on),
@@ -224,7 +224,7 @@ class Scheduler:
         for other in stage.planned.needs:
             self._users[other].discard(stage.name)
             if not self._users[other]:
-                self._held.pop(other, None)  # nobody needs it any more, and it may be large
+                self._held.pop(other, None)  # no other stage needs it, and it may be large
         self._sorter.done(stage.name)
         self._reporter.stage(stage.name, "finished", stage.done, stage.total, stage.seconds)
         self._at_stage_end()
@@ -243,7 +243,7 @@ class Scheduler:
         )
 
     def _cancel_items(self, stage: str) -> None:
-        """Let go of a stage's other items, as far as they can be cancelled."""
+        """Cancel a stage's other items, as far as they can be cancelled."""
         cancelled = [
             other.lease
             for future, other in self._flying.items()

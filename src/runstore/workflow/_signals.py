@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP during a run: it ends as with Ctrl-C, then the process as they would have."""
+"""SIGTERM and SIGHUP during a run: the run ends as with Ctrl-C, then the process by the signal."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class TerminatedError(BaseException):
-    """A signal asks this process to end; not an Exception, so that little catches it."""
+    """A signal asks this process to end. No Exception, so that few handlers catch it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -25,9 +25,9 @@ class TerminatedError(BaseException):
 def terminable() -> Iterator[None]:
     """Raise `TerminatedError` in the block when a signal comes that would end this process.
 
-    Afterwards the process ends by that signal. A second one ends it at once. Where the
-    program has a handler of its own, or ignores the signal, that stays; so it does
-    outside of the main thread, where signals do not arrive.
+    Afterwards the process ends by that signal. A second one ends it at once. If the program
+    has a handler of its own or ignores the signal, nothing is changed, nor outside of the
+    main thread, where Python runs no signal handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

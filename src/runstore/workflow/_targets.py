@@ -15,11 +15,11 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 class TargetError(Exception):
-    """Why a stage has no function that can be called; the plan says which stage."""
+    """Why a stage's function cannot be used; the plan adds which stage it is."""
 
 
 class _Imported:
-    """A function that crosses to a process by its import string, however it was decorated."""
+    """A function that is pickled as its import string, however it was decorated."""
 
     def __init__(self, target: str, function: Callable[..., Any]) -> None:
         self._target = target
@@ -71,10 +71,10 @@ def resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
 
 
 def run_stage(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a stage's function to its very end.
+    """Call a stage's function and run all of its code.
 
-    Coroutines are run, and what generators yield is collected to a list: a result
-    must not have code in it that has yet to run, outside the stage's context.
+    Coroutines are run, and the items of generators are collected in a list. So no code of the
+    stage is left in the result, to run later outside of the stage's context.
     """
     with beside.within(getattr(function, "modules", None)):
         result = function(*args)
@@ -126,7 +126,7 @@ def accepted(
     try:
         parameters = inspect.signature(inner).parameters.values()
     except (ValueError, TypeError):
-        return results  # some builtins do not tell; they will, when called
+        return results  # some builtins have no signature; they complain when called
     known = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
     needed = [parameter.name for parameter in known if parameter.default is parameter.empty]
     keywords = [
@@ -157,8 +157,8 @@ def accepted(
             "get_run_context().input"
         )
     raise TargetError(
-        f"{offer}, but takes only {takes}. Let it take as many as depends_on names (or *args), or "
-        "none and read them with object_store.get"
+        f"{offer}, but takes only {takes}. It must take as many as depends_on names, or *args, "
+        "or none and read them with object_store.get"
     )
 
 

@@ -45,7 +45,7 @@ _FIELDS = sorted(
 
 @dataclass(frozen=True)
 class Document:
-    """One document of a YAML file: its data, and where in the file each part stands."""
+    """One document of a YAML file: its data, and the position of each part in the file."""
 
     path: Path
     data: Any
@@ -134,8 +134,8 @@ def validated(model: type[M], data: Any, where: str | Document) -> M:
 
     Args:
         model: A `Workflow` or a `Config`.
-        data: What is thought to have its shape.
-        where: The document that *data* is from, or what to call it in messages.
+        data: Data that should have its shape.
+        where: The document that *data* is from, or its name in messages.
 
     Raises:
         InvalidWorkflowError: It has another shape; the message names every mistake
@@ -173,7 +173,7 @@ def _built(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
     try:
         return loader.construct_document(node)
     except (LookupError, AttributeError, TypeError, OverflowError) as exc:
-        # What PyYAML stumbles over in a tag that does not fit its text: !!bool maybe.
+        # PyYAML raises these if a tag does not fit its text, as in !!bool maybe.
         raise yaml.YAMLError(f"a tag does not fit its value ({type(exc).__name__}: {exc})") from exc
 
 

@@ -1,7 +1,7 @@
-"""What a YAML document may be made of: checked on its nodes, before any value is built.
+"""Checks of a YAML document on its nodes, before any value is built.
 
-PyYAML reads YAML 1.1. What that takes for another value than a person means, and what grows
-without end when its aliases are written out, is refused with its place.
+PyYAML reads YAML 1.1. Scalars that it reads as another value than their author meant are
+refused with their position, and so are documents whose aliases expand without end.
 """
 
 import re
@@ -34,12 +34,12 @@ def check_nodes(node: yaml.Node, file: str) -> None:
 
 
 def mark_of(node: yaml.Node) -> str:
-    """Return where a node stands in its file: ``line:column``, counted from 1."""
+    """Return the position of a node in its file: ``line:column``, counted from 1."""
     return f"{node.start_mark.line + 1}:{node.start_mark.column + 1}"
 
 
 class _Checked:
-    """One document, each node of which is looked at once."""
+    """Checks one document; each node once."""
 
     def __init__(self, file: str) -> None:
         self._file = file
