@@ -30,7 +30,12 @@ test-all: .venv/.test ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m '' $(ARGS)
 
 test-places: .venv/.test ## the contract of places on servers of SFTP, WebDAV, GCS and Azure
-	$(BIN)/python -m pytest -n 2 -m "" $(ARGS) tests/places/test_remote.py
+	@if command -v npm >/dev/null; then \
+	    test -x .azurite/node_modules/.bin/azurite-blob || \
+	        npm install --silent --no-audit --no-fund --prefix .azurite azurite; \
+	else echo "node and npm are not installed: the tests of Azure are skipped" >&2; fi
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m '' $(ARGS) tests/places/test_remote.py \
+	    tests/examples/test_flights_elsewhere.py
 
 test-matrix: .venv/.test ## the tests with the lowest declared versions, other Pythons, each extra
 	$(BIN)/python -m tests.matrix $(ARGS)
@@ -72,7 +77,7 @@ bench-engines: .venv/.test .venv/.bench ## runs on threads, processes, Dask and 
 	$(BIN)/python -m benchmarks engines $(ARGS)
 
 clean: ## delete .venv, caches and built packages; stored objects (.runstore) stay
-	rm -rf .venv .matrix .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	rm -rf .venv .matrix .bench .azurite .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
 	find . -name '.?*' -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 # A candidate counts only if it runs: version managers leave shims of Pythons that are not there.

@@ -3,8 +3,16 @@
 import uuid
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from runstore import ObjectStore
+from runstore.errors import (
+    AccessDeniedError,
+    BackendUnavailableError,
+    BucketNotFoundError,
+    IndeterminateWriteError,
+)
 from runstore.places import open_backend
 from runstore.testing import PlaceTests
 
@@ -62,3 +70,82 @@ class TestGcs(PlaceTests):
 
     def raw_read(self, backend, key):
         return self.server.read(self.bucket, f"some/prefix/{key}")
+
+
+class TestAzure(TestGcs):
+    """Azurite keeps the contract."""
+
+    @pytest.fixture
+    def backend(self, azure_server):
+        self.server, self.bucket = azure_server, azure_server.new_bucket()
+        backend = open_backend(f"abfs://{self.bucket}/some/prefix", options=azure_server.options)
+        yield backend
+        backend.close()
+
+
+@pytest.mark.parametrize("kind", ["gcs", "azure"])
+def test_a_missing_bucket_is_no_miss(kind, request):
+    """What seems to be a missing object is a missing bucket, and said to be, by each verb."""
+    server = request.getfixturevalue(f"{kind}_server")
+    scheme = {"gcs": "gs", "azure": "abfs"}[kind]
+    view = ObjectStore(f"{scheme}://not-there-{uuid.uuid4().hex[:8]}/p", **server.options)
+    view = view.at(namespace="dev", run="r1")
+    for call in (
+        lambda: view.get("a", default=None),
+        lambda: view.exists("a"),
+        lambda: view.put("a", 1),
+        lambda: view.list(),
+        lambda: view.delete("a", missing_ok=True),
+    ):
+        with pytest.raises(BucketNotFoundError):
+            call()
+
+
+@pytest.mark.parametrize("kind", ["gcs", "azure", "webdav", "sftp"])
+def test_a_server_that_is_gone_is_no_miss(kind):
+    """Where nobody listens, every verb says so, and none takes it for a miss."""
+    nobody = "127.0.0.1:9"
+    url, options = {
+        "gcs": ("gs://b/p", {"endpoint_url": f"http://{nobody}", "token": "anon"}),
+        "azure": ("abfs://b/p", {"connection_string": _NOWHERE}),
+        "webdav": (f"webdav://{nobody}/p", {}),
+        "sftp": (f"sftp://{nobody}/p", {}),
+    }[kind]
+    view = ObjectStore(url, timeout=2, **options).at(namespace="dev", run="r1")
+    for call in (lambda: view.exists("a"), lambda: view.get("a", default=None)):
+        with pytest.raises(BackendUnavailableError):
+            call()
+    with pytest.raises((BackendUnavailableError, IndeterminateWriteError)):
+        view.put("a", 1)
+
+
+def test_a_wrong_password_is_no_miss(webdav_server, sftp_server):
+    """A denial is said to be one, and never a miss."""
+    options = webdav_server.options | {"password": "wrong"}
+    denied = [
+        ObjectStore(webdav_server.url, **options),
+        ObjectStore(sftp_server.url, password="wrong", client_keys=[], agent_path=None),
+    ]
+    for store in denied:
+        with pytest.raises(AccessDeniedError):
+            store.at(namespace="dev", run="r1").get("a", default=None)
+
+
+def test_large_objects_stream(gcs_server, sftp_server, webdav_server):
+    """An object larger than a piece goes up in pieces and comes back as it was."""
+    value = np.arange(3 << 20)  # 24 MiB
+    for url, server in (
+        (f"gs://{gcs_server.new_bucket()}/p", gcs_server),
+        (f"{sftp_server.url}/{uuid.uuid4()}", sftp_server),
+        (f"{webdav_server.url}{uuid.uuid4()}", webdav_server),
+    ):
+        with ObjectStore(url, **server.options) as store:
+            view = store.at(namespace="dev", run="r1")
+            view.put("large", value)
+            assert np.array_equal(value, view.get("large"))
+            assert ["large"] == [info.name for info in view.list()]
+
+
+_NOWHERE = (
+    "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:9/a;"
+)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from tests.servers.azure import AzureServer
 from tests.servers.gcs import GcsServer
 from tests.servers.process import tail
 from tests.servers.server import Server
@@ -73,6 +74,18 @@ def gcs_server() -> Iterator[GcsServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def azure_server() -> Iterator[AzureServer]:
+    """Give Azurite, where `make test-places` has installed it."""
+    pytest.importorskip("adlfs")
+    from tests.servers.azure import PROGRAM, azure
+
+    if not PROGRAM.exists():
+        pytest.skip("`make test-places` installs Azurite, which needs node")
+    with azure() as server:
+        yield server
+
+
 @pytest.fixture(scope="session", params=["moto", "seaweed"])
 def s3_server(request: pytest.FixtureRequest) -> Server:
     """Give each server that keeps the promises of S3."""
@@ -86,6 +99,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = yield
     if report.failed:
         for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, (Server, SftpServer, WebdavServer, GcsServer)):
+            if isinstance(value, (Server, SftpServer, WebdavServer, GcsServer, AzureServer)):
                 report.sections.append((f"{value.kind} log", tail(value.log)))
     return report

@@ -21,7 +21,7 @@ from runstore.places._base import Entry, copy_through
 from runstore.places._errors import check_read, check_span, check_version, not_found
 from runstore.places._fsspec._calls import Calls
 from runstore.places._fsspec._dialects import Dialect, modified_at, version_in
-from runstore.places._fsspec._failures import translating
+from runstore.places._fsspec._failures import status_of, translating
 from runstore.places._fsspec._probe import probe
 from runstore.places._fsspec._webdav import replacing
 from runstore.places._fsspec._writing import TEMPORARY, Writing
@@ -97,7 +97,10 @@ class FsspecBackend:
         try:
             info = self._writing.put(path, buffers, ref, if_absent=if_absent, by_rename=by_rename)
         except StorageError as exc:
-            if isinstance(exc.__cause__, FileNotFoundError):
+            cause = exc.__cause__
+            if cause is not None and (
+                isinstance(cause, FileNotFoundError) or status_of(cause) == 404
+            ):
                 self._check_bucket(ref)
             raise
         return self._entry(key) if info is None else self._described(key, info)

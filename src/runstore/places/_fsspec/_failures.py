@@ -104,5 +104,5 @@ def _names(exc: BaseException) -> set[str]:
 
 def _said(exc: Exception) -> str:
     # A URL in it may be signed.
-    text = re.sub(r"\?[^\s'\"]+", "?…", str(exc)).strip()
+    text = re.sub(r"\?[^\s'\"]+", "?…", str(exc)).strip().partition("\n")[0]
     return printable(f"{type(exc).__name__}: {text[:300]}" if text else type(exc).__name__)
