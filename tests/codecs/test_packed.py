@@ -259,7 +259,7 @@ def test_unknown_zone_at_load(view: Any, monkeypatch: pytest.MonkeyPatch) -> Non
         raise ZoneInfoNotFoundError(key)
 
     view.put("x", _times(_PARIS))
-    monkeypatch.setattr("runstore.codecs._plain.ZoneInfo", unknown)
+    monkeypatch.setattr("runstore.codecs._zones.ZoneInfo", unknown)
     with pytest.raises(UnsupportedValueError, match=r"Europe/Paris.*tzdata"):
         view.get("x")
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import decimal
 import io
+import re
 import struct
 import zoneinfo
 from typing import Any
@@ -148,10 +149,11 @@ def _missing() -> dict[str, Any]:
 
 def _exact() -> dict[str, Any]:
     categoricals = {f"{name}, categorical": c for name, c in _categoricals().items()}
-    return _plain() | _missing() | categoricals
+    return _plain() | _missing() | categoricals | _everyday()
 
 
-def _pickled() -> dict[str, Any]:
+def _everyday() -> dict[str, Any]:
+    """What is of Python's types, or of types that are pandas' alone."""
     day = pd.Timestamp("2024-02-29")
     cells: dict[str, list[Any]] = {
         "None and NaN": ["a", None, _NAN],
@@ -163,30 +165,68 @@ def _pickled() -> dict[str, Any]:
         "mixed": [1, "a", b"b", None],
         "bools": [True, False],
         "bools and None": [True, None],
-        "lone surrogate": ["\ud800", "a"],
         "dicts": [{"a": 1}, {"b": None}],
         "lists": [[1], [], None],
         "tuples": [(1, "a"), ()],
         "sets": [{1, 2}, frozenset()],
-        "arrays": [np.arange(2), np.zeros((2, 2))],
+        "arrays": [np.arange(2), None, np.arange(3), np.arange(0)],
         "moments": [day, day],
         "moments in zones": [day.tz_localize("UTC"), day.tz_localize(_PARIS)],
         "days": [dt.date(2024, 2, 29), None],
         "decimals": [decimal.Decimal("1.50"), decimal.Decimal("NaN")],
         "text of numpy": [np.str_("a"), "a"],
+        "lists of text": [["a", None], None, []],
+        "lists of several types": [[1, "a"], [dt.date(2024, 2, 29)]],
+        "tuples of numbers": [(1.5, np.nan), (2.5,)],
+        "times of day": [dt.time(1, 2), _NAN],
+        "times of day in zones": [dt.time(1, 2, tzinfo=dt.UTC)],
+        "datetimes": [dt.datetime(2024, 2, 29), None],
+        "datetimes twice": [dt.datetime(2024, 2, 29, fold=1)],
+        "durations": [dt.timedelta(1), dt.timedelta.max],
+        "all kinds of missing": ["a", None, _NAN, pd.NA, pd.NaT],
+        "floats": [1.5, _NAN, None],
+        "NaN": [_NAN, _NAN],
+        "bytes and NaN": [b"a", _NAN],
+        "scaled decimals": [decimal.Decimal("1.50"), None, decimal.Decimal("-2.25")],
+        "small decimals": [decimal.Decimal("0.00"), decimal.Decimal("0.01")],
+        "decimals of zero": [decimal.Decimal("-0.0")],
+        "large decimals": [decimal.Decimal("1E+5"), decimal.Decimal("1" * 80)],
+        "nested": [{"a": [(1, {2})]}, {1: None}],
     }
     return {name: _objects(values) for name, values in cells.items()} | {
         "complex": np.array([1j, complex(_NAN, -0.0)]),
-        "long double": np.array([1, 2], "g"),
         "complex64": np.array([1j], "c8"),
-        "sparse": pd.arrays.SparseArray([0, 0, 1.5]),
-        "sparse ints": pd.arrays.SparseArray([7, 7, 1], fill_value=7),
         "period": pd.period_range("2024-01", periods=2, freq="M").array,
         "interval": pd.interval_range(0, 2, closed="both").array,
         "interval of days": pd.interval_range(day, periods=2).array,
         "interval categories": pd.Categorical(pd.interval_range(0, 2)),
         "mixed categories": pd.Categorical.from_codes([0, 1], pd.Index([1, "a"], dtype=object)),
         "fixed offset": pd.to_datetime(["2024-01-01"]).tz_localize(_OFFSET).array,
+        "offset and missing": pd.to_datetime(["2024-01-01T00:00:00-03:30", None]).array,
+        "named offset": pd.to_datetime(["2024"])
+        .tz_localize(dt.timezone(dt.timedelta(seconds=61), "X"))
+        .array,
+        "period and missing": pd.PeriodIndex(["2024-01-01", None], freq="D").array,
+        "period of 2 hours": pd.period_range("2024", periods=2, freq="2h").array,
+        "interval and missing": pd.arrays.IntervalArray.from_tuples([(0.5, 1), _NAN]),
+        "interval in Paris": pd.interval_range(day.tz_localize(_PARIS), periods=2).array,
+        "no intervals": pd.interval_range(0, 0).array,
+        "bins": pd.cut([1, 2, 3, _NAN], 2),
+        "period categories": pd.Categorical(pd.period_range("2024", periods=2, freq="M")),
+        "date categories": pd.Categorical(_objects([dt.date(2024, 2, 29), None])),
+    }
+
+
+def _pickled() -> dict[str, Any]:
+    cells: dict[str, list[Any]] = {
+        "lone surrogate": ["\ud800", "a"],
+        "arrays of two dimensions": [np.arange(2), np.zeros((2, 2))],
+        "patterns": [re.compile("a"), 1],
+    }
+    return {name: _objects(values) for name, values in cells.items()} | {
+        "long double": np.array([1, 2], "g"),
+        "sparse": pd.arrays.SparseArray([0, 0, 1.5]),
+        "sparse ints": pd.arrays.SparseArray([7, 7, 1], fill_value=7),
         "python strings of numpy": pd.array([np.str_("a"), pd.NA], "string[python]"),
         # To pandas 3 its dtype says "pyarrow", for all that it is not.
         "python strings of either kind": pd.arrays.StringArray(_objects([np.str_("a"), pd.NA])),

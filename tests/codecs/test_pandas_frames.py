@@ -1,6 +1,7 @@
 """Whole pandas frames: labels, attributes, flags, layout in memory, and writing to the result."""
 
 import datetime as dt
+import re
 from typing import Any
 
 import numpy as np
@@ -71,15 +72,14 @@ class TestFrames(CodecTests):
                 {f"c{i}": np.arange(3, dtype="f4" if i % 2 else "i8") for i in range(9)}
             ),
             "longlong": pd.DataFrame({"a": np.arange(3), "b": np.arange(3, dtype="q")}),
-        }
+            "objects": pd.DataFrame([[1, "a"], [2.5, None]], dtype=object),
+            "many missing": pd.DataFrame({"a": pd.Series([1, *[None] * 999], dtype=object)}),
+        } | _everyday()
 
     @classmethod
     def pickled(cls) -> dict[str, Any]:
-        rows = [[1, "a"], [2.5, None]]
         return {
-            "objects": pd.DataFrame(rows, dtype=object),
-            "some objects": pd.DataFrame({"a": [1.5, 2.5], "b": [(1, 2), {3}], "c": [1, 2]}),
-            "many missing": pd.DataFrame({"a": pd.Series([1, *[None] * 999], dtype=object)}),
+            "some objects": pd.DataFrame({"a": [1.5, 2.5], "b": [(1, 2), re.compile("a")]}),
         }
 
     @classmethod
@@ -111,13 +111,11 @@ class Celsius(pd.DataFrame):
         return Celsius
 
 
-def _left_to_pickle() -> dict[str, Any]:
-    subclass = Celsius({"a": [1, 2]})
-    subclass.station = "JFK"  # type: ignore[attr-defined]
+def _everyday() -> dict[str, Any]:
     return {
         "nothing": pd.DataFrame(),
-        "nothing but labels": pd.DataFrame(columns=["a", "b"]).astype({"a": "c16"}),
         "nothing but rows": pd.DataFrame(index=pd.RangeIndex(3)),
+        "complex labels, no rows": pd.DataFrame(columns=["a", "b"]).astype({"a": "c16"}),
         "mixed labels": _renamed(1, "1", dtype=object),
         "tuples as labels": _renamed(("a", 1), ("b", 2)),
         "no label": _renamed("a", None, dtype=object),
@@ -129,10 +127,19 @@ def _left_to_pickle() -> dict[str, Any]:
             pd.CategoricalIndex(["a", "b"]), axis=1
         ),
         "numbers and truths as labels": _renamed(True, False),
-        "subclass of text as label": _renamed(np.str_("a"), dtype=object),
-        "surrogate as label": _renamed("\ud800", dtype=object),
+        "text of numpy as label": _renamed(np.str_("a"), dtype=object),
         "attrs that are no JSON": _attributed(when=dt.date(2024, 1, 1)),
         "attrs with other keys": _attributed(x={1: 2}),
+    }
+
+
+def _left_to_pickle() -> dict[str, Any]:
+    subclass = Celsius({"a": [1, 2]})
+    subclass.station = "JFK"  # type: ignore[attr-defined]
+    return {
+        "surrogate as label": _renamed("\ud800", dtype=object),
+        "an array in attrs": _attributed(x=np.arange(2)),
+        "long doubles, no rows": pd.DataFrame(columns=["a", "b"]).astype({"a": "g"}),
         "subclass": subclass,
         "no labels, of an Arrow type": pd.DataFrame(
             index=["a"], columns=pd.Index([], dtype="binary[pyarrow]")

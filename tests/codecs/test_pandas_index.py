@@ -87,31 +87,47 @@ def _multi() -> dict[str, pd.MultiIndex]:
     }
 
 
-def _whole() -> dict[str, pd.Index]:
-    """What makes runstore pickle the whole value."""
-    day = pd.offsets.CustomBusinessDay(holidays=["2024-01-02"])
+def _everyday() -> dict[str, pd.Index]:
+    """What is of Python's types, or of types that are pandas' alone."""
+    paris = dt.timezone(dt.timedelta(hours=1))
     return {
         "mixed": pd.Index([1, "a", None], dtype=object),
         "tuples": pd.Index([(1, 2), (3, 4)], tupleize_cols=False),
         "object numbers": pd.Index([1, 2], dtype=object),
         "moments as objects": pd.Index([pd.Timestamp("2024-01-01")], dtype=object),
-        "surrogates": pd.Index(["\ud83d\ude00", "\ud800"], dtype=object),
         "periods": pd.period_range("2024-01", periods=3, freq="M"),
+        "periods and missing": pd.PeriodIndex(["2024-01", None], freq="D"),
+        "no periods": pd.period_range("2024-01", periods=0, freq="2h"),
         "intervals": pd.interval_range(0, 2, closed="left", name="i"),
         "complex": pd.Index([1j, 2.0]),
+        "fixed offset": pd.date_range("2024", periods=2, tz=paris),
+        "named by a tuple": pd.Index([1], name=("a", 1)),
+        "named by a moment": pd.Index([1], name=pd.Timestamp("2024-01-01")),
+        "bins": pd.CategoricalIndex(pd.cut([1, 2, 3], 2)),
+    }
+
+
+def _everyday_multi() -> dict[str, pd.MultiIndex]:
+    return {
+        "multi of categories": pd.MultiIndex.from_product([pd.CategoricalIndex(["u", "v"]), [1]]),
+        "multi with mixed": pd.MultiIndex.from_arrays([[1, "a"], [1, 2]]),
+        "multi of periods": pd.MultiIndex.from_product([pd.period_range("2024", periods=2)]),
+        "multi of intervals": pd.MultiIndex.from_arrays([pd.interval_range(0, 2), [1, 2]]),
+        "multi named by a tuple": pd.MultiIndex.from_arrays([[1], [2]], names=[("a", 1), None]),
+    }
+
+
+def _whole() -> dict[str, pd.Index]:
+    """What makes runstore pickle the whole value."""
+    day = pd.offsets.CustomBusinessDay(holidays=["2024-01-02"])
+    return {
+        "surrogates": pd.Index(["\ud83d\ude00", "\ud800"], dtype=object),
         "custom calendar": pd.date_range("2024", periods=3, freq=day),
         "offset without a name": pd.date_range(
             "2024", periods=3, freq=pd.DateOffset(months=1, days=2)
         ),
-        "fixed offset": pd.date_range("2024", periods=2, tz=dt.timezone(dt.timedelta(hours=1))),
-        "named by a tuple": pd.Index([1], name=("a", 1)),
-        "named by a moment": pd.Index([1], name=pd.Timestamp("2024-01-01")),
         "named by NaN": pd.Index([1], name=float("nan")),
         "named by a surrogate": pd.Index([1], name="\ud800"),
-        "multi of categories": pd.MultiIndex.from_product([pd.CategoricalIndex(["u", "v"]), [1]]),
-        "multi with mixed": pd.MultiIndex.from_arrays([[1, "a"], [1, 2]]),
-        "multi of periods": pd.MultiIndex.from_product([pd.period_range("2024", periods=2)]),
-        "multi named by a tuple": pd.MultiIndex.from_arrays([[1], [2]], names=[("a", 1), None]),
     }
 
 
@@ -130,18 +146,21 @@ class _IndexTests(CodecTests):
 class TestIndex(_IndexTests):
     @classmethod
     def values(cls) -> dict[str, Any]:
-        return _flat() | _multi()
+        return _flat() | _ranges() | _multi() | _everyday() | _everyday_multi()
 
     @classmethod
     def inexact(cls) -> dict[str, Any]:
-        return {name: i for name, i in _whole().items() if not name.startswith(("per", "int"))}
+        return _whole()
 
 
 class TestRows(_IndexTests):
     @classmethod
     def values(cls) -> dict[str, Any]:
         return {
-            name: _under_rows(index) for name, index in (_flat() | _ranges() | _multi()).items()
+            name: _under_rows(index)
+            for name, index in (
+                _flat() | _ranges() | _multi() | _everyday() | _everyday_multi()
+            ).items()
         }
 
     @classmethod
@@ -150,21 +169,17 @@ class TestRows(_IndexTests):
 
 
 class TestLabels(_IndexTests):
-    plain = (
-        *("i1", "i8", "u8", "words", "object words", "duplicates"),
-        *("sliced", "named", "named by a number", "named by nothing", "named by a truth"),
-    )
+    # None of these is usual above columns.
+    declined = ("arrow-backed", "nothing")
 
     @classmethod
     def values(cls) -> dict[str, Any]:
-        indexes = {name: index for name, index in _flat().items() if name in cls.plain}
-        ranges = {name: index for name, index in _ranges().items() if len(index)}
-        return {name: _above_columns(index) for name, index in (ranges | indexes).items()}
+        indexes = _flat() | _ranges() | _multi() | _everyday() | _everyday_multi()
+        return {name: _above_columns(i) for name, i in indexes.items() if name not in cls.declined}
 
     @classmethod
     def inexact(cls) -> dict[str, Any]:
-        others = _flat() | _multi() | _whole()
-        return {name: _above_columns(i) for name, i in others.items() if name not in cls.plain}
+        return {name: _above_columns(i) for name, i in _whole().items()}
 
 
 class TestWhole(CodecTests):
@@ -180,7 +195,7 @@ class TestWhole(CodecTests):
     def pickled(cls) -> dict[str, Any]:
         whole = _whole()
         named = {"named by NaN": whole.pop("named by NaN")}
-        others = _flat() | _ranges() | _multi() | whole
+        others = whole
         return {
             **{f"{name}, alone": index for name, index in (others | named).items()},
             **{f"{name}, rows": _under_rows(index) for name, index in others.items()},

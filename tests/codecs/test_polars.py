@@ -66,7 +66,8 @@ class TestPolars(CodecTests):
 
     @classmethod
     def unreadable(cls) -> dict[str, set[str]]:
-        return {"pandas": {"List of List"}}  # of string_view
+        inside = ("categories inside", "enum inside", "enum in a struct")
+        return {"pandas": {"List of List", *inside}}  # of string_view
 
     @classmethod
     def values(cls) -> dict[str, Any]:
@@ -78,6 +79,7 @@ class TestPolars(CodecTests):
             "several chunks": pl.concat([frame, frame], rechunk=False),
             "sliced frame": frame[1:2],
             **_series(),
+            **_everyday(),
         }
 
     @classmethod
@@ -90,15 +92,39 @@ class TestPolars(CodecTests):
 
 
 def _left_to_pickle() -> dict[str, Any]:
-    half: Any = getattr(pl, "Float16", None)  # since polars 1.36
     return {
-        "nothing": pl.DataFrame(),
-        "categorical": pl.Series("a", ["x", None, "y"], pl.Categorical),
-        "enum": pl.Series("a", ["x", None], pl.Enum(["y", "x"])),
-        "decimal": pl.Series("a", [decimal.Decimal("1.50"), None], pl.Decimal(10, 2)),
         "wide integer": pl.Series("a", [1 << 100], pl.Int128),
+    }
+
+
+def _everyday() -> dict[str, Any]:
+    half: Any = getattr(pl, "Float16", None)  # since polars 1.36
+    kinds: Any = getattr(pl, "Categories", None)  # since polars 1.32
+    categories = pl.Series("a", ["x", None, "y"], pl.Categorical)
+    values = {
+        "nothing": pl.DataFrame(),
+        "categorical": categories,
+        "no categories": categories.clear(),
+        "categories in chunks": pl.concat([categories, categories[::-1]], rechunk=False),
+        "categories alone missing": pl.Series("a", [None, None], pl.Categorical),
+        "categories sliced": pl.Series("a", ["u", "v", "w"], pl.Categorical)[1:],
+        "categories inside": pl.Series("a", [["x"], None, []], pl.List(pl.Categorical)),
+        "enum": pl.Series("a", ["x", None], pl.Enum(["y", "x"])),
+        "enum, empty": pl.Series("a", [], pl.Enum(["y", "x"])),
+        "enum of nothing": pl.Series("a", [None], pl.Enum([])),
         "enum inside": pl.DataFrame({"a": [["x"]]}, schema={"a": pl.List(pl.Enum(["x", "y"]))}),
-    } | ({"half": pl.Series("a", [1.5, None], half)} if half is not None else {})
+        "enum in a struct": pl.Series("a", [{"e": "x"}, None], pl.Struct({"e": pl.Enum(["x"])})),
+        "decimal": pl.Series("a", [decimal.Decimal("1.50"), None], pl.Decimal(10, 2)),
+        "decimals inside": pl.Series("a", [[decimal.Decimal("1.5")], None], pl.List(pl.Decimal)),
+        "many": pl.DataFrame({"a": categories, "b": categories.cast(pl.Enum(["y", "x"]))}),
+    }
+    if half is not None:
+        values["half"] = pl.Series("a", [1.5, None], half)
+    if kinds is not None:
+        values["own categories"] = pl.Series(
+            "a", ["x", None], pl.Categorical(kinds("mine", "tests", pl.UInt8))
+        )
+    return values
 
 
 @pytest.mark.parametrize("name", _left_to_pickle())

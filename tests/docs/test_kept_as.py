@@ -4,11 +4,14 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import ipaddress
+import re
 import threading
 import uuid
 import zoneinfo
-from collections import OrderedDict, namedtuple
-from pathlib import Path
+from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
+from fractions import Fraction
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,8 @@ import polars as pl
 import pyarrow as pa
 import pydantic
 import pytest
+import pytz
+import scipy.sparse as sp
 import xarray as xr
 from sklearn.linear_model import LinearRegression
 
@@ -25,6 +30,7 @@ from runstore.errors import UnsupportedValueError
 API = Path(__file__).parents[2] / "docs" / "api.md"
 _DAY = pd.Timestamp("2024-01-01")
 _DAYS = pd.to_datetime(["2024-01-01", "2024-01-03"])
+_PATTERN = re.compile("a")
 _OFFSET = dt.timezone(dt.timedelta(hours=1))
 _PERIODS = pd.period_range("2024-01", periods=2, freq="M")
 _Pair = namedtuple("_Pair", "a b")
@@ -78,27 +84,39 @@ VALUES = rows("| value | codec | kept as | pickled |")
 
 # For each row of the first table, some values; torch is not in the test group.
 EXAMPLES: dict[str, list[Any]] = {
-    "pandas frame, series, index": [
-        pd.DataFrame({"a": [1]}), pd.Series([1]), pd.Index([1]),
+    "pandas frame, series, index, extension array": [
+        pd.DataFrame({"a": [1]}), pd.Series([1]), pd.Index([1]), pd.array([1]), _PERIODS.array,
     ],
     "pyarrow table, batch, array, scalar, schema, extension array": [
         pa.table({"a": [1]}), pa.record_batch({"a": [1]}), pa.array([1]), pa.chunked_array([[1]]),
         pa.scalar(1), pa.schema({"a": "int8"}),
         pa.ExtensionArray.from_storage(pa.uuid(), pa.array([b"x" * 16], pa.binary(16))),
     ],
-    "polars frame, series": [pl.DataFrame({"a": [1, None], "b": [["x"], []]}), pl.Series([1])],
-    "polars frame with categoricals, enums or decimals": [
+    "polars frame, series, with categoricals, enums, decimals": [
+        pl.DataFrame({"a": [1, None], "b": [["x"], []]}), pl.Series([1]),
+        pl.DataFrame({"a": [decimal.Decimal("1.5")]}),
+    ] + [
         pl.DataFrame({"a": pl.Series(["a"], dtype=kind)})
         for kind in (pl.Categorical, pl.Enum(["a"]))
-    ] + [pl.DataFrame({"a": [decimal.Decimal("1.5")]})],
+    ],
+    "polars frame with integers of 128 bits": [pl.DataFrame({"a": [1]}, {"a": pl.Int128})],
     "NumPy array without objects, also of `ml_dtypes` and `StringDType`": [
         np.arange(3), np.array(["a"]), np.array(["2024"], "M8[Y]"), np.array([1j]),
         np.zeros(1, [("a", "i4")]), np.asfortranarray(np.ones((2, 2))), np.array(1),
         *([np.array(["a"], np.dtypes.StringDType())] if hasattr(np.dtypes, "StringDType") else []),
     ],
     "NumPy scalar": [np.float64(1.5), np.datetime64("2024", "D"), np.str_("a")],
-    "NumPy array of objects, masked array, record array, dtype of another package": [
-        objects(1, {}), np.ma.array([1]), np.rec.array([(1,)], dtype=[("a", "i4")]),
+    "NumPy array of objects": [objects(1, {}), objects()],
+    "NumPy masked array": [np.ma.array([1]), np.ma.array([1.5], mask=[True], fill_value=9.0)],
+    "NumPy record array, dtype of another package": [
+        np.rec.array([(1,)], dtype=[("a", "i4")]),
+    ],
+    "SciPy sparse array or matrix of any format": [
+        kind(np.eye(2))
+        for kind in (
+            sp.bsr_array, sp.coo_array, sp.csc_matrix, sp.csr_array, sp.dia_array, sp.dok_array,
+            sp.lil_matrix,
+        )
     ],
     "xarray dataset or array of NumPy arrays, one index per dimension": [
         xr.Dataset({"a": ("x", [1.5])}), xr.DataArray([1.5], {"x": ["a"]}),
@@ -114,16 +132,33 @@ EXAMPLES: dict[str, list[Any]] = {
         dt.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")), dt.date(2024, 1, 1),
         dt.time(1, tzinfo=_OFFSET), dt.timedelta(1), decimal.Decimal("1.5"), uuid.UUID(int=1), 1j,
     ],
-    "`dict`, `list`, `tuple`, `OrderedDict` of all these, nested; a torch state dict": [
-        {"a": np.arange(3)}, [pd.Series([1])], (1, 2), OrderedDict(a=(1,)), {1: b"x"},
-    ],
-    "the same with one part that has to be pickled": [{"a": np.arange(3), "b": {1}}, [({1},)]],
     (
-        "dataclass, pydantic model, enum, set, named tuple, scikit-learn model, PIL image, "
-        "matplotlib figure"
-    ): [_Data(1), _Model(a=1), _Color.RED, {1}, _Pair(1, 2), LinearRegression()],
+        "`range`, `slice`, `Fraction`, `PurePosixPath`, `PureWindowsPath`, addresses and networks "
+        "of `ipaddress`"
+    ): [
+        range(3), slice(1), Fraction(1, 3), PurePosixPath("a"), PureWindowsPath("a"),
+        ipaddress.ip_address("::1"), ipaddress.ip_network("10.0.0.0/8"),
+    ],
+    "pandas `Timestamp`, `Timedelta`, `Period`, `Interval`, `NaT`, `NA`": [
+        _DAY, pd.Timedelta(1, "D"), _PERIODS[0], pd.Interval(0, 1), pd.NaT, pd.NA,
+    ],
+    "member of an Enum, named tuple": [_Color.RED, _Pair(1, 2)],
+    (
+        "`dict`, `list`, `tuple`, `set`, `frozenset`, `OrderedDict`, `defaultdict` of a built-in "
+        "type, `Counter`, `deque` of all these, nested; a torch state dict"
+    ): [
+        {"a": np.arange(3)}, [pd.Series([1])], (1, 2), OrderedDict(a=(1,)), {1: b"x"}, {1},
+        frozenset(), defaultdict(list, a=[1]), Counter("ab"), deque([1], 3),
+    ],
+    "the same with one part that has to be pickled": [
+        {"a": np.arange(3), "b": _PATTERN}, [({_PATTERN},)],
+    ],
+    (
+        "dataclass, pydantic model, class or function, combination of flags, scikit-learn model, "
+        "PIL image, matplotlib figure"
+    ): [_Data(1), _Model(a=1), _Data, len, re.A | re.I, LinearRegression()],
     "another library's table (`__arrow_c_stream__`)": [_Stream()],
-    "anything else": [slice(1), range(3), pa.int8()],
+    "anything else": [_PATTERN, ValueError(1), pa.int8()],
     "`pathlib.Path`, polars `LazyFrame`, polars frame of objects": [
         Path("x"), pl.LazyFrame({"a": [1]}), pl.DataFrame({"a": pl.Series([{1}], dtype=pl.Object)}),
     ],
@@ -189,6 +224,15 @@ COLUMNS: dict[str, list[Any]] = {
     "ordered categories": [pd.Categorical([2, 1], [2, 1], ordered=True)],
     "unused categories": [pd.Categorical([_DAY], [_DAY, _DAY + pd.Timedelta(1, "D")])],
     "complex": [np.array([1j]), np.array([1j], "c8")],
+    "pytz zone": [
+        _DAYS.tz_localize(zone).array
+        for zone in (pytz.timezone("Europe/Paris"), pytz.utc, pytz.FixedOffset(60))
+    ],
+    "object dates": [objects(dt.date(2024, 1, 1), None)],
+    "object decimals": [objects(decimal.Decimal("1.50"), np.nan)],
+    "object lists": [objects([1, 2], []), objects(["a"], None)],
+    "object arrays": [objects(np.arange(3), np.arange(2))],
+    "object of classes of your own": [objects(_Data(1), 1)],
     "long double": [np.array([1], "g")],
     "Period": [_PERIODS.array],
     "Interval": [pd.interval_range(0, 2).array],
@@ -234,6 +278,7 @@ LABELS: dict[str, list[Any]] = {
 }
 NAMES: dict[str, Any] = {
     "text": "a", "int": 1, "bool": True, "None": None, "tuple": ("a", 1), "float": 1.5,
+    "Timestamp": _DAY, "NaN": float("nan"),
 }  # fmt: skip
 ATTRS: dict[str, Any] = {
     "JSON-like": {"a": [1, None]},

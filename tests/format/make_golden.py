@@ -11,6 +11,7 @@ import sys
 from collections import OrderedDict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from http import HTTPStatus
 from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,6 +20,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
 from runstore import ObjectStore
@@ -99,6 +101,28 @@ def values():
             "large": tuple(Decimal(i) / 8 for i in range(300)),
             "codes": ("one", "two", None) * 100,
         },
+        "everyday": {
+            "set": {1, 2},
+            "pandas": [pd.Timestamp("2024-01-01", tz="UTC"), pd.NaT, pd.Period("2024", "M")],
+            "status": HTTPStatus.OK,
+            "masked": np.ma.array([1.5, 2.5], mask=[True, False]),
+            "sparse": sparse.csr_array(np.eye(3)),
+            "objects": np.array([1, "a", None], object),
+        },
+        "everyday-frame": pd.DataFrame(
+            {
+                ("text", "a"): pd.Series(["x", None, float("nan")], dtype=object),
+                ("date", "b"): pd.Series([date(2024, 1, 1), None, date(1, 1, 1)], dtype=object),
+                ("bin", "c"): pd.cut([1, 2, 3], 2),
+                ("offset", "d"): pd.to_datetime(["2024-01-01T00:00:00+01:00"] * 3),
+                ("complex", "e"): [1j, 2, 3],
+                ("list", "f"): pd.Series([[1], [], None], dtype=object),
+            },
+            index=pd.period_range("2024", periods=3, freq="M", name=("when", 1)),
+        ),
+        "everyday-polars": pl.DataFrame(
+            {"e": pl.Series(["b", None], dtype=pl.Enum(["a", "b"])), "d": [Decimal("1.5"), None]}
+        ),
         "file.json": {"a": [1, 2.5, None, True], "b": {"c": "d"}},
         "number.json": 12345,
         "file.npy": np.asfortranarray(np.arange(12.0).reshape(3, 4)),

@@ -70,7 +70,9 @@ _PANDAS_INDEXES = {
     "base": "Index",
     "category": "CategoricalIndex",
     "datetimes": "DatetimeIndex",
+    "interval": "IntervalIndex",
     "multi": "MultiIndex",
+    "period": "PeriodIndex",
     "range": "RangeIndex",
     "timedeltas": "TimedeltaIndex",
 }
@@ -87,9 +89,9 @@ _BY_TYPE = {
     "builtins.dict": "packed json nested",
     "builtins.float": "json",
     "builtins.int": "json",
-    "builtins.frozenset": "packed",
+    "builtins.frozenset": "packed nested",
     "builtins.list": "packed json nested",
-    "builtins.set": "packed",
+    "builtins.set": "packed nested",
     "builtins.str": "str",
     "builtins.tuple": "packed nested",
     "collections.OrderedDict": "nested",
@@ -183,13 +185,24 @@ def _codecs_for(value: Any) -> tuple[Codec, ...]:
     name = type_name(type(value))
     names = _BY_TYPE.get(name)
     if names is not None:
+        if names == "numpy" and value.dtype.kind == "O":
+            names = "nested"
         return _codecs_named(names)
     if name.startswith("pyarrow.lib.") and name.endswith(("Array", "Scalar")):
         return _codecs_named("arrow")  # each Arrow type has classes of its own
     if name.startswith("numpy.") and isinstance(value, sys.modules["numpy"].generic):
         return _codecs_named("nested")
     plugin = plugin_for(name, frozenset(_CODECS))
-    return () if plugin is None else (plugin,)
+    if plugin is not None:
+        return (plugin,)
+    from runstore.codecs._tags import is_tagged
+
+    if is_tagged(value):
+        return _codecs_named("nested")
+    pandas: Any = sys.modules.get("pandas")
+    if pandas is not None and isinstance(value, pandas.api.extensions.ExtensionArray):
+        return _codecs_named("pandas")
+    return ()
 
 
 @cache

@@ -28,6 +28,8 @@ class Encoded:
         cell: What stands in the only row, if there is one column of large text or large
             binary without nulls: small ones are written without *batches*.
         cut: Whether a batch may be stored as several of fewer rows.
+        version: The lowest version of the codec that reads this; None for the codec's own. So
+            what has not changed stays readable to older runstores.
     """
 
     schema: "pa.Schema"
@@ -38,6 +40,7 @@ class Encoded:
     nbytes: int = 0
     cell: Buffer | None = None
     cut: bool = False
+    version: int | None = None
 
 
 class Opened(Protocol):

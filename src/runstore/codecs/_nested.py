@@ -6,6 +6,7 @@ and other readers find the leaves as nested columns.
 """
 
 import json
+import re
 from pathlib import PurePath
 from typing import Any
 
@@ -20,6 +21,7 @@ from runstore.codecs._packed import packed, unpacked_container
 from runstore.codecs._packed_items import Packer, SharedError
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._plain import InexactError, from_tree, to_tree
+from runstore.codecs._tags import BUILDERS, READERS
 from runstore.codecs._types import check_type
 from runstore.errors import (
     CorruptObjectError,
@@ -30,18 +32,19 @@ from runstore.errors import (
 
 __all__ = ["NestedCodec", "decode_tree", "encode_tree"]
 
+_NEW = re.compile(rf"""["](pytz|{"|".join(map(re.escape, (*READERS, *BUILDERS)))})["]:""")
 _TREE = pa.field("tree", pa.large_string(), nullable=False)
 
 
 class NestedCodec:
-    """Nested ``dict``, ``list``, ``tuple`` and ``OrderedDict`` of values with an exact codec.
+    """Values that are tagged JSON, and nested containers of values with an exact codec.
 
     If one leaf could only be pickled, the whole value is: pickle keeps what the
     parts share with one another. An object that occurs twice as a leaf is stored once.
     """
 
     name = "nested"
-    version = 1
+    version = 2  # since then values of more types
 
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
@@ -68,6 +71,7 @@ def encode_tree(value: Any, spec: dict[str, Any]) -> Encoded | None:
         [pa.RecordBatch.from_arrays(columns, schema=schema)],
         spec | {"leaves": leaves.specs},
         nbytes=len(text) + leaves.nbytes,
+        version=2 if _NEW.search(text) else 1,
     )
 
 
@@ -92,7 +96,7 @@ def decode_tree(opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any
     values = _Values(opened, batch, spec["leaves"], pickling)
     try:
         tree = json.loads(batch.column(0)[0].as_py())
-        return from_tree(tree, values, opened.ref)
+        return from_tree(tree, values, opened.ref, pickling.class_named)
     except RecursionError as exc:
         raise CorruptObjectError(
             f"{opened.ref} is damaged: it is nested too deeply", opened.ref
@@ -152,7 +156,7 @@ class _Leaves:
         self.specs.append(
             {
                 "codec": codec.name,
-                "version": codec.version,
+                "version": encoded.version or codec.version,
                 "spec": encoded.spec,
                 "batches": len(batches),
             }

@@ -5,7 +5,6 @@ and values. Small ones, and those of several types, are left to JSON and the nes
 """
 
 from typing import Any
-from zoneinfo import ZoneInfoNotFoundError
 
 import pyarrow as pa
 
@@ -13,7 +12,6 @@ from runstore.codecs._arrow import survives
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._packed_items import Packer, SharedError, UnpackableError, unpacked
 from runstore.codecs._pickle import Pickling
-from runstore.codecs._plain import unknown_zone
 from runstore.codecs._python import FROM_JSON
 from runstore.errors import CorruptObjectError
 
@@ -65,12 +63,9 @@ def unpacked_container(opened: Opened, spec: dict[str, Any]) -> Any:
     specs = spec["columns"]
     if batch.num_columns != len(specs) or len(specs) != (2 if spec["type"] == "dict" else 1):
         raise CorruptObjectError(f"{opened.ref} is damaged: columns are missing", opened.ref)
-    try:
-        columns = [
-            unpacked(opened, column, how) for column, how in zip(batch.columns, specs, strict=True)
-        ]
-    except ZoneInfoNotFoundError as exc:
-        raise unknown_zone(opened.ref, exc) from exc
+    columns = [
+        unpacked(opened, column, how) for column, how in zip(batch.columns, specs, strict=True)
+    ]
     if spec["type"] == "dict":
         return dict(zip(*columns, strict=True))
     items = columns[0]

@@ -18,7 +18,7 @@ import pyarrow as pa
 from runstore.codecs._base import Opened
 from runstore.codecs._numpy import check_items, is_judged
 from runstore.codecs._numpy_dtypes import described, dtype_of
-from runstore.codecs._plain import InexactError, zone_of, zone_tree
+from runstore.codecs._plain import InexactError, exact_zone
 from runstore.codecs._types import (
     check_type,
     is_binary,
@@ -31,6 +31,7 @@ from runstore.codecs._types import (
     is_timestamp,
     is_truth,
 )
+from runstore.codecs._zones import zone_of
 from runstore.errors import CorruptObjectError
 
 __all__ = ["DECODERS", "UnpackableError", "encode_scalars", "one_dtype", "raw_column", "view_of"]
@@ -248,7 +249,7 @@ def _datetimes(items: Items) -> tuple[pa.Array, Spec]:
         # Two times of one zone differ by what the clock on the wall says.
         spans = list(map(operator.sub, items, repeat(_WALL.replace(tzinfo=zone))))
         column = pa.array(spans, pa.duration("us")).view(pa.timestamp("us"))
-    spec: Spec = {"k": "datetime", "zone": zone_tree(zone)}
+    spec: Spec = {"k": "datetime", "zone": exact_zone(zone)}
     folds = np.fromiter(map(operator.attrgetter("fold"), items), "?", len(items))
     if folds.any():
         column = pa.StructArray.from_arrays([column, pa.array(folds)], ["time", "fold"])
@@ -265,7 +266,7 @@ def _datetimes_back(opened: Opened, column: pa.Array, spec: Spec) -> Items:
         folded = np.flatnonzero(folds.to_numpy(zero_copy_only=False)).tolist()
     check_type(opened, column.type, is_timestamp)
     stamps = _in_range(view_of(opened, column, "i8"), _FIRST, _LAST, opened.ref)
-    zone = zone_of(spec["zone"])
+    zone = zone_of(spec["zone"], opened.ref)
     items: Items
     if zone is None:
         items = stamps.view("M8[us]").tolist()

@@ -15,12 +15,14 @@ from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pandas_columns import decode_column, encode_column, is_plain
 from runstore.codecs._pandas_index import (
     decode_index,
-    decode_labels,
+    decode_name,
     encode_index,
-    encode_labels,
-    is_name,
+    encode_name,
+    is_new,
 )
+from runstore.codecs._pandas_labels import decode_labels, encode_labels
 from runstore.codecs._pickle import Pickling
+from runstore.codecs._plain import InexactError, from_tree, plain_tree
 from runstore.codecs._python import is_json
 from runstore.errors import CorruptObjectError
 
@@ -38,12 +40,14 @@ class PandasCodec:
     """
 
     name = "pandas"
-    version = 1
+    version = 2  # since then columns, labels and names of more types
 
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
         if isinstance(value, pd.Index):
             return _encode_index_alone(value)
+        if isinstance(value, pd.api.extensions.ExtensionArray):
+            return _encode_array(value)
         if type(value) not in (pd.DataFrame, pd.Series):
             return None  # a subclass would come back as its base
         series = isinstance(value, pd.Series)
@@ -66,8 +70,6 @@ class PandasCodec:
             [pa.field(name, c.type) for name, c in zip(names, columns, strict=True)]
             + [pa.field(name, c.type) for name, c in zip(index_names, index_columns, strict=True)]
         )
-        if not len(schema):
-            return None
         schema = schema.with_metadata(_for_pandas(value, spec, schema, index_names))
         batch = pa.RecordBatch.from_arrays([*columns, *index_columns], schema=schema)
         return Encoded(
@@ -77,13 +79,15 @@ class PandasCodec:
             rows=len(value),
             columns=None if series else len(columns),
             nbytes=size_of(batch),
+            version=_version(spec, schema),
         )
 
     def decode(self, opened: Opened, spec: Spec, pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
         table = opened.table()
-        if spec["kind"] == "index":
-            return decode_index(opened, table.columns, spec["index"])
+        if spec["kind"] in ("array", "index"):
+            found = decode_index(opened, table.columns, spec["index"])
+            return found if spec["kind"] == "index" else found.array
         kinds = _kinds(spec, opened.ref, table.num_columns)
         index = decode_index(opened, table.columns[len(kinds) :], spec["index"])
         labels: Any = decode_labels(spec["labels"], opened.ref) if spec["kind"] == "frame" else ()
@@ -94,11 +98,13 @@ class PandasCodec:
                 arrays.append(decode_column(opened, table.column(i), kind, pickling))
         value: Any
         if spec["kind"] == "series":
-            value = _series(arrays[0], index, spec["name"])
+            value = _series(arrays[0], index, decode_name(spec["name"], opened.ref))
         else:
             value = _frame(arrays, kinds, index, labels)
         if spec.get("attrs"):
             value.attrs = spec["attrs"]
+        elif "tagged" in spec:
+            value.attrs = from_tree(spec["tagged"], _no_leaf, opened.ref, pickling.class_named)
         return value if spec["duplicates"] else value.set_flags(allows_duplicate_labels=False)
 
     def project(self, schema: pa.Schema, spec: Spec, columns: list[Any]) -> tuple[list[int], Spec]:
@@ -120,18 +126,22 @@ class PandasCodec:
 def _encode_head(value: Any) -> tuple[Spec, list[pa.Array], list[Any]] | None:
     """Index, labels, attrs and flags; None if one of them is not exact."""
     index = encode_index(value.index)
-    if index is None or not is_json(value.attrs):
+    if index is None:
         return None
-    spec: Spec = {
-        "index": index[1],
-        "attrs": value.attrs,
-        "duplicates": value.flags.allows_duplicate_labels,
-    }
+    spec: Spec = {"index": index[1], "duplicates": value.flags.allows_duplicate_labels}
+    if is_json(value.attrs):
+        spec["attrs"] = value.attrs
+    else:
+        try:
+            spec["tagged"] = plain_tree(value.attrs)
+        except InexactError:
+            return None
     if isinstance(value, pd.Series):
-        if not is_name(value.name):
+        name = encode_name(value.name)
+        if name is ...:
             return None
         return (
-            spec | {"name": value.name},
+            spec | {"name": name},
             index[0],
             ["value" if value.name is None else value.name],
         )
@@ -143,18 +153,40 @@ def _encode_head(value: Any) -> tuple[Spec, list[pa.Array], list[Any]] | None:
 
 def _encode_index_alone(value: Any) -> Encoded | None:
     encoded = encode_index(value)
-    if encoded is None or not encoded[0]:
+    if encoded is None:
         return None
     columns, spec = encoded
     names = _unique([f"level_{i}" if n is None else str(n) for i, n in enumerate(value.names)])
-    batch = pa.RecordBatch.from_arrays(columns, names=names)
+    batch = pa.RecordBatch.from_arrays(columns, names=names[: len(columns)])
     return Encoded(
         batch.schema,
         [batch],
         {"kind": "index", "index": spec},
         rows=len(value),
         nbytes=size_of(batch),
+        version=_version(spec, batch.schema),
     )
+
+
+def _encode_array(value: Any) -> Encoded | None:
+    """An array by itself, as the index that it makes."""
+    index = pd.Index(value, tupleize_cols=False)
+    if type(index.array) is not type(value) or index.dtype != value.dtype:
+        return None
+    encoded = _encode_index_alone(index)
+    if encoded is not None:
+        encoded.spec["kind"] = "array"
+        encoded.version = 2
+    return encoded
+
+
+def _version(spec: Spec, schema: pa.Schema) -> int:
+    """Return the lowest version of the codec that reads what is described so."""
+    return 2 if not len(schema) or "tagged" in spec or is_new(spec) else 1
+
+
+def _no_leaf(at: int) -> Any:
+    raise CorruptObjectError("the stored frame is damaged: its attrs have a leaf")
 
 
 def _arrays(value: Any) -> Iterator[Any]:
@@ -291,7 +323,7 @@ def _for_pandas(
         described: list[Any] = [entry]
     else:
         described = index_names
-    names = index["names"] if index["k"] == "multi" else [index["name"]]
+    names = [name if is_json(name) else str(name) for name in value.index.names]
     levels = dict(zip(index_names, names, strict=False))
     columns = [
         {

@@ -6,18 +6,29 @@ column is pickled into one cell. Numbers, times and category codes share the
 column's memory on the way in, and the file's on the way out.
 """
 
-import datetime as dt
-import zoneinfo
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.types as kinds
 
 from runstore.codecs._arrow import is_valid, survives
 from runstore.codecs._base import Opened
 from runstore.codecs._numpy_dtypes import has_twin
+from runstore.codecs._pandas_buffers import bits, decode_codes, raw, raw_back, restored, whole
+from runstore.codecs._pandas_cells import decode_cells, encode_cells
+from runstore.codecs._pandas_kinds import (
+    decode_complex,
+    decode_interval,
+    decode_period,
+    decode_zoned,
+    encode_complex,
+    encode_interval,
+    encode_period,
+    encode_zoned,
+)
 from runstore.codecs._pandas_strings import decode_strings, encode_strings
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._types import (
@@ -31,7 +42,7 @@ from runstore.codecs._types import (
     is_timestamp,
     is_truth,
 )
-from runstore.errors import CorruptObjectError
+from runstore.errors import CorruptObjectError, UnsupportedFormatError
 from runstore.referred import referred_array
 
 __all__ = [
@@ -97,13 +108,17 @@ def decode_column(opened: Opened, column: pa.ChunkedArray, spec: Spec, pickling:
     """
     coder = _DECODERS.get(spec["k"])
     if coder is None:
-        raise CorruptObjectError(
-            f"{opened.ref} has a column of unknown kind {spec['k']!r}", opened.ref
+        raise UnsupportedFormatError(
+            f"{opened.ref} has a column of the kind {spec['k']!r}, which this runstore does not "
+            "know: upgrade runstore",
+            opened.ref,
         )
     if (accepts := _ACCEPTED.get(spec["k"])) is not None:
         check_type(opened, column.type, accepts)
     if spec["k"] == "pickle":
         return _unpickled(opened, column, pickling)
+    if spec["k"] == "cells":
+        return decode_cells(opened, column, spec, pickling.class_named)
     return coder(opened, column, spec)
 
 
@@ -117,14 +132,14 @@ def _numbers(values: Array) -> tuple[pa.Array, Spec] | None:
     spec = {"k": "np"}
     if has_twin(dtype):
         spec["char"] = dtype.char
-    return _raw(pa.from_numpy_dtype(dtype), values), spec
+    return raw(pa.from_numpy_dtype(dtype), values), spec
 
 
 def _numbers_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
     dtype = np.dtype(spec.get("char") or column.type.to_pandas_dtype())
     if dtype.itemsize * 8 != column.type.bit_width or dtype.kind not in "iuf":
         raise CorruptObjectError(f"{opened.ref} is damaged: no column of {dtype}", opened.ref)
-    return _raw_back(opened, column, dtype)
+    return raw_back(opened, column, dtype)
 
 
 def _booleans(values: Array) -> tuple[pa.Array, Spec]:
@@ -135,7 +150,7 @@ def _booleans_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array
     if column.num_chunks == 0:
         return np.empty(0, bool)
     chunk = whole(column)
-    return _bits(chunk.buffers()[1], chunk)
+    return bits(chunk.buffers()[1], chunk)
 
 
 # Times: the missing ones are nulls to others, and stay NaT in the buffer -----------------------
@@ -147,58 +162,15 @@ def _times(values: Any) -> tuple[pa.Array, Spec] | None:
     if unit not in ("s", "ms", "us", "ns"):
         return None
     kind = pa.timestamp(unit) if data.dtype.kind == "M" else pa.duration(unit)
-    return _raw(kind, data, missing=np.isnat(data)), {"k": data.dtype.kind}
+    return raw(kind, data, missing=np.isnat(data)), {"k": data.dtype.kind}
 
 
 def _times_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
-    data = _raw_back(opened, column, f"{spec['k']}8[{column.type.unit}]")
-    return _restored(opened, data, column, np.array("NaT", data.dtype))
-
-
-def _zoned(values: Any) -> tuple[pa.Array, Spec] | None:
-    zone = values.dtype.tz
-    if type(zone) is zoneinfo.ZoneInfo and _is_from_database(zone):
-        name, kept = zone.key, zone.key
-    elif zone is dt.UTC:
-        name, kept = "UTC", None
-    else:
-        return None  # an offset, or another library's zone: equal in text, not in type
-    data = values.asi8
-    missing = data == np.iinfo("i8").min
-    unit = values.dtype.unit
-    return _raw(pa.timestamp(unit, name), data, missing=missing), {"k": "Mtz", "zone": kept}
-
-
-def _is_from_database(zone: zoneinfo.ZoneInfo) -> bool:
-    """Return whether the zone's name leads back to it; a file read by hand can bear any name."""
-    try:
-        return zoneinfo.ZoneInfo(zone.key) is zone
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError):
-        return False
-
-
-def _zoned_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
-    data = _raw_back(opened, column, f"M8[{column.type.unit}]")
-    zone = dt.UTC if spec["zone"] is None else zoneinfo.ZoneInfo(spec["zone"])
-    dtype = pd.DatetimeTZDtype(column.type.unit, zone)
-    data = _restored(opened, data, column, np.array("NaT", data.dtype))
-    # The values are UTC already; the public constructors would look at each of them.
-    return pd.arrays.DatetimeArray._simple_new(data, dtype=dtype)  # type: ignore[attr-defined]
+    data = raw_back(opened, column, f"{spec['k']}8[{column.type.unit}]")
+    return restored(opened, data, column, np.array("NaT", data.dtype))
 
 
 # Objects ------------------------------------------------------------------------
-
-
-def _objects(values: Array) -> tuple[pa.Array, Spec] | None:
-    kinds = set(map(type, values))
-    try:
-        if kinds <= {str, type(None)}:
-            return pa.array(values, pa.large_string(), from_pandas=False), {"k": "object"}
-        if kinds <= {bytes, type(None)}:
-            return pa.array(values, pa.large_binary(), from_pandas=False), {"k": "object"}
-    except (pa.ArrowException, UnicodeEncodeError):
-        return None
-    return None
 
 
 def _objects_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
@@ -213,8 +185,8 @@ def _pickled(values: Any, pickling: Pickling) -> pa.Array:
     offsets = np.full(len(values) + 1, len(stream), "i8")
     offsets[0] = 0
     missing = np.arange(len(values)) > 0
-    bits = pa.py_buffer(np.packbits(~missing, bitorder="little"))
-    buffers = [bits, pa.py_buffer(offsets), pa.py_buffer(stream)]
+    validity = pa.py_buffer(np.packbits(~missing, bitorder="little"))
+    buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(stream)]
     return pa.Array.from_buffers(pa.large_binary(), len(values), buffers)
 
 
@@ -238,7 +210,7 @@ def _masked(values: Any) -> tuple[pa.Array, Spec]:
     if type(values) is pd.arrays.BooleanArray:
         column = pa.array(data, pa.bool_(), mask=mask)
     else:
-        column = _raw(pa.from_numpy_dtype(data.dtype), data, missing=mask)
+        column = raw(pa.from_numpy_dtype(data.dtype), data, missing=mask)
     return column, {"k": "masked", "array": type(values).__name__}
 
 
@@ -248,11 +220,11 @@ def _masked_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
         return _MASKED[spec["array"]](data, mask)
     chunk = whole(column)
     if column.type == pa.bool_():
-        data = _bits(chunk.buffers()[1], chunk)
+        data = bits(chunk.buffers()[1], chunk)
     else:
-        data = _raw_back(opened, column, column.type.to_pandas_dtype())
+        data = raw_back(opened, column, column.type.to_pandas_dtype())
     if chunk.null_count:
-        mask = _bits(chunk.buffers()[0], chunk)
+        mask = bits(chunk.buffers()[0], chunk)
         np.logical_not(mask, out=mask)
         if column.type == pa.bool_():
             data[mask] = False
@@ -266,9 +238,9 @@ _MASKED: dict[str, Callable[[Array, Array], Any]] = {kind.__name__: kind for kin
 
 
 def _categories(values: Any) -> tuple[pa.Array, Spec] | None:
-    from runstore.codecs._pandas_index import encode_flat_index
+    from runstore.codecs._pandas_labels import encode_dictionary
 
-    categories = encode_flat_index(values.dtype.categories)
+    categories = encode_dictionary(values.dtype.categories)
     if categories is None:
         return None
     dictionary, spec = categories
@@ -280,10 +252,10 @@ def _categories(values: Any) -> tuple[pa.Array, Spec] | None:
 
 
 def _categories_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
-    from runstore.codecs._pandas_index import decode_labels_of
+    from runstore.codecs._pandas_labels import decode_dictionary
 
     chunk = whole(column)
-    categories = decode_labels_of(opened, chunk, spec["categories"])
+    categories = decode_dictionary(opened, chunk, spec["categories"])
     dtype = pd.CategoricalDtype(categories, ordered=spec["ordered"])
     return pd.Categorical.from_codes(decode_codes(opened, chunk), dtype=dtype, validate=False)
 
@@ -298,9 +270,9 @@ def dictionary_column(codes: Array, labels: pa.Array, ordered: bool = False) -> 
         return None
     kind, missing = pa.from_numpy_dtype(codes.dtype), codes == -1
     if missing.any():
-        indices = _raw(kind, np.where(missing, codes.dtype.type(0), codes), missing=missing)
+        indices = raw(kind, np.where(missing, codes.dtype.type(0), codes), missing=missing)
     else:
-        indices = _raw(kind, codes)
+        indices = raw(kind, codes)
     return pa.DictionaryArray.from_arrays(indices, labels, ordered=ordered, safe=False)
 
 
@@ -337,83 +309,12 @@ _WIDE = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}
 def _narrowed(part: pa.Array, kind: pa.DataType) -> pa.Array:
     """Return text with offsets of 32 bits, on the same memory."""
     own = referred_array(part)
-    bits, offsets, data = own.buffers()
+    validity, offsets, data = own.buffers()
     long = np.frombuffer(offsets, "i8")
     if int(long.max(initial=0)) > np.iinfo("i4").max or int(long.min(initial=0)) < 0:
         raise CorruptObjectError("the stored frame is damaged: a chunk of text is too long")
     short = long.astype("i4")
-    return pa.Array.from_buffers(kind, len(own), [bits, pa.py_buffer(short), data])
-
-
-# Buffers ----------------------------------------------------------------------------------------
-
-
-def _raw(kind: pa.DataType, data: Array, missing: Array | None = None) -> pa.Array:
-    """Return *data* as an Arrow array on the same memory, nulls where *missing*."""
-    data = np.ascontiguousarray(data)
-    bits = None
-    if missing is not None and missing.any():
-        bits = pa.py_buffer(np.packbits(~missing, bitorder="little"))
-    return pa.Array.from_buffers(kind, len(data), [bits, pa.py_buffer(data.view("u1"))])
-
-
-def _raw_back(opened: Opened, column: pa.ChunkedArray, dtype: Any) -> Array:
-    """View a column's data buffer as a writable array, whatever its nulls."""
-    if column.num_chunks == 0:
-        return np.empty(0, dtype)
-    chunk = whole(column)
-    data = opened.array(chunk.buffers()[1], dtype, chunk.offset + len(chunk))
-    return data[chunk.offset :] if chunk.offset else data
-
-
-def _restored(opened: Opened, data: Array, column: pa.ChunkedArray, missing: Array) -> Array:
-    """Make the nulls' slots *missing* again, unless the container keeps what was in them."""
-    if column.null_count and not opened.keeps_nulls:
-        data[column.is_null().to_numpy()] = missing
-    return data
-
-
-def decode_codes(opened: Opened, chunk: pa.DictionaryArray) -> Array:
-    """Return the codes that `dictionary_column` was given: a null's is -1 again.
-
-    The bits are read some at a time, and no codes but those of nulls are touched.
-    """
-    indices = chunk.indices
-    codes = _raw_back(opened, pa.chunked_array([indices]), indices.type.to_pandas_dtype())
-    if not chunk.null_count:
-        return codes
-    bits = np.frombuffer(chunk.buffers()[0], "u1")
-    for start in range(0, len(codes), _AT_ONCE):
-        count = min(_AT_ONCE, len(codes) - start)
-        first = chunk.offset + start
-        some = bits[first // 8 : -(-(first + count) // 8)]
-        if (some == 0xFF).all():
-            continue
-        valid = np.unpackbits(some, bitorder="little")[first % 8 : first % 8 + count]
-        codes[start : start + count][valid == 0] = -1
-    return codes
-
-
-_AT_ONCE = 1 << 15  # codes; with a byte each, eight pages
-
-
-def _bits(buffer: pa.Buffer | None, chunk: pa.Array) -> Array:
-    """Unpack one bit per value of *chunk* into booleans of its own."""
-    if buffer is None or buffer.size * 8 < chunk.offset + len(chunk):
-        raise CorruptObjectError("the stored frame is damaged: a column of bits is too short")
-    packed, skipped = np.frombuffer(buffer, "u1"), chunk.offset % 8
-    packed = packed[chunk.offset // 8 :]
-    bits = np.unpackbits(packed, count=skipped + len(chunk), bitorder="little")
-    return bits[skipped:].view(bool)
-
-
-def whole(column: Any) -> pa.Array:
-    """Return a column in one piece; it is copied together only if it is not."""
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    if column.num_chunks == 1:
-        return column.chunk(0)
-    return column.combine_chunks()
+    return pa.Array.from_buffers(kind, len(own), [validity, pa.py_buffer(short), data])
 
 
 _BY_KIND: dict[str, Callable[[Any], tuple[pa.Array, Spec] | None]] = {
@@ -423,13 +324,16 @@ _BY_KIND: dict[str, Callable[[Any], tuple[pa.Array, Spec] | None]] = {
     "b": _booleans,
     "M": _times,
     "m": _times,
-    "O": _objects,
+    "O": encode_cells,
+    "c": encode_complex,
 }
 
 _BY_DTYPE: tuple[tuple[type, Callable[[Any], tuple[pa.Array, Spec] | None]], ...] = (
     (pd.StringDtype, encode_strings),
     (pd.CategoricalDtype, _categories),
-    (pd.DatetimeTZDtype, _zoned),
+    (pd.DatetimeTZDtype, encode_zoned),
+    (pd.PeriodDtype, encode_period),
+    (pd.IntervalDtype, lambda values: encode_interval(values, encode_exactly)),
     (pd.ArrowDtype, _arrow_backed),
 )
 
@@ -444,17 +348,28 @@ _ACCEPTED: dict[str, Callable[[pa.DataType], bool]] = {
     "object": is_text_or_binary,
     "masked": lambda kind: is_number(kind) or is_truth(kind),
     "cat": is_dictionary,
+    "period": kinds.is_int64,
     "pickle": is_binary,
 }
+
+
+def _side(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    """One end of intervals; what is in them is never pickled by itself."""
+    return decode_column(opened, column, spec, Pickling("deny", opened.ref))
+
 
 _DECODERS: dict[str, Callable[..., Any]] = {
     "np": _numbers_back,
     "bool": _booleans_back,
     "M": _times_back,
     "m": _times_back,
-    "Mtz": _zoned_back,
+    "Mtz": decode_zoned,
+    "complex": decode_complex,
+    "period": decode_period,
+    "interval": lambda opened, column, spec: decode_interval(opened, column, spec, _side),
     "str": decode_strings,
     "object": _objects_back,
+    "cells": decode_cells,
     "masked": _masked_back,
     "cat": _categories_back,
     "arrow": _arrow_backed_back,

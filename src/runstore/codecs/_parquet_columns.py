@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from runstore.codecs._base import Opened, type_name
 from runstore.codecs._pandas_columns import decode_column, encode_exactly, whole
+from runstore.codecs._pandas_index import is_new
 from runstore.codecs._parquet_labels import (
     InexactError,
     decode_codes,
@@ -45,7 +46,10 @@ def column_for(values: Any) -> tuple[pa.Array, Spec]:
             break
     else:
         encoded = _objects(values) if values.dtype == object else None
-    encoded = encode_exactly(values) if encoded is None else encoded
+    if encoded is None:
+        encoded = encode_exactly(values)
+        if encoded is not None and is_new(encoded[1]):
+            encoded = None  # as JSON or pairs, which other readers would take for what they are
     if encoded is None:
         raise InexactError(kind_of(values))
     return encoded

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from runstore.codecs._base import Opened, type_name
 from runstore.codecs._pandas_columns import dictionary_column
-from runstore.codecs._pandas_index import decode_flat_index, encode_flat_index, is_name
+from runstore.codecs._pandas_index import decode_flat_index, encode_flat_index, is_name, is_new
 from runstore.errors import CorruptObjectError
 
 __all__ = ["InexactError", "decode_codes", "encode_codes", "kind_of", "labels_back"]
@@ -35,6 +35,8 @@ def encode_codes(codes: Any, labels: Any, what: str) -> tuple[pa.DictionaryArray
         InexactError: The labels are of a kind that the spec cannot have.
     """
     encoded = _dates(labels) or encode_flat_index(labels)
+    if encoded is not None and is_new(encoded[1]):
+        encoded = None  # as JSON or pairs, which other readers would take for what they are
     listed = None if encoded is None else _listed(encoded[0])
     if encoded is None or listed is None:
         raise InexactError(f"{kind_of(labels._values)} as {what}")

@@ -21,11 +21,11 @@ from runstore.codecs._pandas import (
 )
 from runstore.codecs._pandas_index import (
     decode_flat_index,
-    decode_labels,
     encode_flat_index,
-    encode_labels,
     is_name,
+    is_new,
 )
+from runstore.codecs._pandas_labels import decode_labels, encode_plain_labels
 from runstore.codecs._parquet_columns import column_back, column_for
 from runstore.codecs._parquet_labels import (
     InexactError,
@@ -99,7 +99,7 @@ def _encode(value: Any) -> Encoded:
             raise InexactError(f"the name of the series, which is a {type_name(type(value.name))}")
         spec["name"] = value.name
     else:
-        labels = encode_labels(value.columns)
+        labels = encode_plain_labels(value.columns)
         if labels is None:
             raise InexactError(f"the column labels, which are {_index_told(value.columns)}")
         spec["labels"] = labels
@@ -191,7 +191,7 @@ def _index_for(index: Any) -> tuple[list[pa.Array], Spec]:
         span = [index.start, index.stop, index.step]
         return [], {"k": "range", "range": span, "name": index.name}
     flat = encode_flat_index(index) if index.dtype.kind in "iufbMm" else None
-    if flat is not None and not pa.types.is_dictionary(flat[0].type):
+    if flat is not None and not is_new(flat[1]) and not pa.types.is_dictionary(flat[0].type):
         return [flat[0]], flat[1]
     try:
         column, values = column_for(index._values)

@@ -165,6 +165,28 @@ class Pickling:
             self._ref,
         )
 
+    def class_named(self, module: str, qualname: str) -> type:
+        """Return the class that the object names, for a member or a tuple of it.
+
+        Its module is imported only where a pickle could be loaded, which would import it, too.
+
+        Raises:
+            UnsafePickleError: The module is not imported, and the policy forbids to import it.
+            UnsupportedValueError: There is no such class here.
+        """
+        from runstore.codecs._classes import class_named
+
+        return class_named(module, qualname, self._ref, self._ask_import)
+
+    def _ask_import(self, what: str) -> None:
+        if self._policy == "deny" or (self._policy == "signed" and not self._signed):
+            raise UnsafePickleError(
+                f"{self._ref} {what}; importing it would execute its code, and the policy is "
+                f"pickle={self._policy!r}. Import it first, then get the object again",
+                self._ref,
+            )
+        self._ask(f"{what}; importing it executes its code")
+
     def check_decoded(self, decoded: int, stored: int) -> None:
         """Raise UnsupportedFormatError if so many bytes in memory are too much for a file."""
         if self._check_decoded is not None:

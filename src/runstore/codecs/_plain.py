@@ -7,28 +7,30 @@ JSON already stands as it is; a dict that JSON would change is ``{"$dict": [[key
 import base64
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, SafeUUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
+from runstore.codecs._classes import Finder, class_named
 from runstore.codecs._numpy import check_items, is_judged
 from runstore.codecs._numpy_dtypes import described, dtype_of, has_gaps, without_gaps
 from runstore.codecs._python import is_json, is_text
-from runstore.errors import UnsupportedValueError
+from runstore.codecs._tags import BUILDERS, READERS, is_tagged, parts_of, scalar_of
+from runstore.codecs._zones import zone_of, zone_tree
+from runstore.errors import UnsafePickleError
 
 __all__ = [
     "InexactError",
     "Leaf",
     "Pack",
+    "exact_zone",
     "from_tree",
+    "only_imported",
+    "plain_tree",
     "to_tree",
-    "unknown_zone",
-    "zone_of",
-    "zone_tree",
 ]
 
 Leaf = Callable[[Any, tuple[Any, ...]], int]
@@ -67,20 +69,26 @@ class _Trees:
     def __init__(self, leaf: Leaf, pack: Pack) -> None:
         self._leaf = leaf
         self._pack = pack
-        self._known: dict[int, Any] = {}
+        self._known: dict[int, tuple[Any, Any]] = {}  # by identity; the object is kept alive
 
     def tree(self, value: Any, path: tuple[Any, ...]) -> Any:
         if type(value) not in (list, tuple, dict, OrderedDict, set, frozenset):
             plain = _plain(value)
-            return {"$leaf": self._leaf(value, path)} if plain is _NONE else plain
+            if plain is not _NONE:
+                return plain
+            parts = parts_of(value)
+            if parts is None:
+                if is_tagged(value):
+                    raise InexactError
+                return {"$leaf": self._leaf(value, path)}
+            return {parts[0]: self.tree(parts[1], path)}
         if len(path) > _DEEPEST:
             raise InexactError
         if id(value) not in self._known:
             packed = self._pack(value, path)
-            self._known[id(value)] = (
-                self._container(value, path) if packed is None else {"$leaf": packed}
-            )
-        return self._known[id(value)]
+            tree = self._container(value, path) if packed is None else {"$leaf": packed}
+            self._known[id(value)] = tree, value
+        return self._known[id(value)][0]
 
     def _container(self, value: Any, path: tuple[Any, ...]) -> Any:
         kind = type(value)
@@ -91,8 +99,9 @@ class _Trees:
         if kind is OrderedDict:
             more = self.tree(vars(value), (*path, "__dict__"))  # a torch state dict has one
             return {"$ordered": [self._pairs(value, path), more]}
-        if kind in (set, frozenset):
-            raise InexactError
+        if kind in (set, frozenset):  # what is in them has a hash, and so no leaf
+            keys = _Trees(_no_leaf, _no_pack)
+            return {f"${kind.__name__}": [keys.tree(item, path) for item in value]}
         items = [self.tree(item, (*path, i)) for i, item in enumerate(value)]
         return items if kind is list else {"$tuple": items}
 
@@ -103,36 +112,58 @@ class _Trees:
         ]
 
 
-def from_tree(tree: Any, leaf: Callable[[int], Any], ref: str) -> Any:
-    """Rebuild what `to_tree` was given; *leaf* has the leaves.
+def plain_tree(value: Any) -> Any:
+    """Return *value* as JSON; it has no leaves.
 
     Raises:
-        UnsupportedValueError: A time zone is not known here.
+        InexactError: As `to_tree`, or because it would need a leaf.
+    """
+    return to_tree(value, _no_leaf, _no_pack)
+
+
+def only_imported(ref: str) -> Finder:
+    """Return what finds the classes that *ref* names, in modules that are imported already."""
+
+    def refuse(what: str) -> None:
+        raise UnsafePickleError(
+            f"{ref} {what}, and importing it would execute its code: import it first", ref
+        )
+
+    return lambda module, qualname: class_named(module, qualname, ref, refuse)
+
+
+def from_tree(tree: Any, leaf: Callable[[int], Any], ref: str, find: Finder | None = None) -> Any:
+    """Rebuild what `to_tree` was given; *leaf* has the leaves, *find* the classes.
+
+    Raises:
+        UnsupportedValueError: A time zone, class or member is not known here.
+        UnsafePickleError: A class is of a module that is not imported.
         ValueError, TypeError, KeyError: It is no such tree.
     """
     if isinstance(tree, list):
-        return [from_tree(item, leaf, ref) for item in tree]
+        return [from_tree(item, leaf, ref, find) for item in tree]
     if not isinstance(tree, dict):
         return tree
     tag = next(iter(tree)) if len(tree) == 1 else ""
     if not tag.startswith("$"):
-        return {key: from_tree(item, leaf, ref) for key, item in tree.items()}
+        return {key: from_tree(item, leaf, ref, find) for key, item in tree.items()}
     content = tree[tag]
     match tag:
         case "$leaf":
             return leaf(content)
         case "$tuple":
-            return tuple(from_tree(item, leaf, ref) for item in content)
+            return tuple(from_tree(item, leaf, ref, find) for item in content)
         case "$dict":
-            return dict(_from_pairs(content, leaf, ref))
+            return dict(_from_pairs(content, leaf, ref, find))
         case "$ordered":
-            ordered = OrderedDict(_from_pairs(content[0], leaf, ref))
-            vars(ordered).update(from_tree(content[1], leaf, ref))
+            ordered = OrderedDict(_from_pairs(content[0], leaf, ref, find))
+            vars(ordered).update(from_tree(content[1], leaf, ref, find))
             return ordered
-    try:
-        return _DECODERS[tag](content)
-    except ZoneInfoNotFoundError as exc:
-        raise unknown_zone(ref, exc) from exc
+    if tag in _DECODERS:
+        return _DECODERS[tag](content, ref)
+    if tag in READERS:
+        return READERS[tag](content, ref, find or only_imported(ref))
+    return BUILDERS[tag](from_tree(content, leaf, ref, find), ref, find or only_imported(ref))
 
 
 def _is_object(value: dict[Any, Any]) -> bool:
@@ -142,8 +173,12 @@ def _is_object(value: dict[Any, Any]) -> bool:
     return len(value) != 1 or not next(iter(value)).startswith("$")
 
 
-def _from_pairs(pairs: Any, leaf: Callable[[int], Any], ref: str) -> list[tuple[Any, Any]]:
-    return [(from_tree(key, leaf, ref), from_tree(item, leaf, ref)) for key, item in pairs]
+def _from_pairs(
+    pairs: Any, leaf: Callable[[int], Any], ref: str, find: Finder | None
+) -> list[tuple[Any, Any]]:
+    return [
+        (from_tree(key, leaf, ref, find), from_tree(item, leaf, ref, find)) for key, item in pairs
+    ]
 
 
 def _no_leaf(value: Any, path: tuple[Any, ...]) -> int:
@@ -167,7 +202,10 @@ def _plain(value: Any) -> Any:
     if kind in (bytes, bytearray) and len(value) <= _SHORT:
         return {f"${kind.__name__}": base64.b64encode(value).decode()}
     encoder = _ENCODERS.get(kind)
-    return _NONE if encoder is None else encoder(value)
+    if encoder is not None:
+        return encoder(value)
+    tagged = scalar_of(value)
+    return _NONE if tagged is None else {tagged[0]: tagged[1]}
 
 
 def _scalar(value: Any) -> Any:
@@ -190,45 +228,16 @@ def _scalar_of(content: Any) -> Any:
     return array[0]
 
 
-def unknown_zone(ref: str, exc: ZoneInfoNotFoundError) -> UnsupportedValueError:
-    """Return the error for a value in a time zone that is not known here."""
-    return UnsupportedValueError(
-        f"cannot load {ref}: the time zone {exc} is not known here. Install tzdata", ref
-    )
-
-
-def zone_tree(zone: tzinfo | None) -> Any:
+def exact_zone(zone: Any) -> Any:
     """Return a time zone as JSON.
 
     Raises:
-        InexactError: It is of a class of one's own.
+        InexactError: It would not come back the same.
     """
-    if zone is None:
-        return None
-    if type(zone) is ZoneInfo and zone.key is not None:
-        return zone.key
-    if type(zone) is not timezone:
+    tree = zone_tree(zone)
+    if tree is ...:
         raise InexactError
-    offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
-    if name and not is_json(name[0]):
-        raise InexactError
-    return [[offset.days, offset.seconds, offset.microseconds], *name]
-
-
-def zone_of(content: Any) -> tzinfo | None:
-    """Return the time zone that `zone_tree` was given.
-
-    Raises:
-        ZoneInfoNotFoundError: It is not known here.
-    """
-    if content is None:
-        return None
-    if isinstance(content, str):
-        return ZoneInfo(content)
-    offset, *name = content
-    if not name and not any(offset):
-        return timezone.utc  # noqa: UP017 - the one object that it is
-    return timezone(_span(offset), *name)
+    return tree
 
 
 def _datetime(v: datetime) -> Any:
@@ -237,21 +246,17 @@ def _datetime(v: datetime) -> Any:
 
 
 def _clock(v: datetime | time) -> list[Any]:
-    return [v.hour, v.minute, v.second, v.microsecond, v.fold, zone_tree(v.tzinfo)]
+    return [v.hour, v.minute, v.second, v.microsecond, v.fold, exact_zone(v.tzinfo)]
 
 
-def _datetime_of(content: Any) -> datetime:
+def _datetime_of(content: Any, ref: str) -> datetime:
     year, month, day, *clock = content
-    return datetime.combine(date(year, month, day), _time_of(clock))
+    return datetime.combine(date(year, month, day), _time_of(clock, ref))
 
 
-def _time_of(content: Any) -> time:
+def _time_of(content: Any, ref: str) -> time:
     hour, minute, second, microsecond, fold, zone = content
-    return time(hour, minute, second, microsecond, zone_of(zone), fold=fold)
-
-
-def _span(content: Any) -> timedelta:
-    return timedelta(content[0], content[1], content[2])
+    return time(hour, minute, second, microsecond, zone_of(zone, ref), fold=fold)
 
 
 def _complex(v: complex) -> Any:
@@ -275,15 +280,15 @@ _ENCODERS: dict[type, Callable[[Any], Any]] = {
     timedelta: lambda v: {"$timedelta": [v.days, v.seconds, v.microseconds]},
 }
 
-_DECODERS: dict[str, Callable[[Any], Any]] = {
-    "$bytearray": lambda c: bytearray(base64.b64decode(c)),
-    "$bytes": lambda c: base64.b64decode(c),
-    "$complex": _complex_of,
-    "$date": lambda c: date(*c),
+_DECODERS: dict[str, Callable[[Any, str], Any]] = {
+    "$bytearray": lambda c, ref: bytearray(base64.b64decode(c)),
+    "$bytes": lambda c, ref: base64.b64decode(c),
+    "$complex": lambda c, ref: _complex_of(c),
+    "$date": lambda c, ref: date(*c),
     "$datetime": _datetime_of,
-    "$decimal": lambda c: Decimal(c),
-    "$numpy": _scalar_of,
+    "$decimal": lambda c, ref: Decimal(c),
+    "$numpy": lambda c, ref: _scalar_of(c),
     "$time": _time_of,
-    "$timedelta": _span,
-    "$uuid": lambda c: UUID(hex=c[0], is_safe=SafeUUID(c[1])),
+    "$timedelta": lambda c, ref: timedelta(c[0], c[1], c[2]),
+    "$uuid": lambda c, ref: UUID(hex=c[0], is_safe=SafeUUID(c[1])),
 }

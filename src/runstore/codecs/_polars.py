@@ -17,30 +17,39 @@ __all__ = ["PolarsCodec", "check_loadable", "frame_of", "reduced_polars"]
 _EXACT = (
     *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
     *(pl.Float32, pl.Float64, pl.Boolean, pl.String, pl.Binary, pl.Null),
-    *(pl.Date, pl.Time, pl.Datetime, pl.Duration),
+    *(pl.Date, pl.Time, pl.Datetime, pl.Duration, pl.Decimal, pl.Categorical, pl.Enum),
+    *((pl.Float16,) if hasattr(pl, "Float16") else ()),  # polars 1.36 has it first
 )
+_HALF: Any = getattr(pl, "Float16", pl.Decimal)
+_TOLD = (pl.Categorical, pl.Enum)  # what polars itself writes beside the Arrow type
 
 
 class PolarsCodec:
     """``polars.DataFrame`` and ``Series`` of the dtypes that Arrow keeps exactly.
 
-    Categorical, Enum, Decimal, Object and wider integers are left to pickle, which
-    is polars' own serialisation.
+    Wider integers are left to pickle, which is polars' own serialisation.
     """
 
     name = "polars"
-    version = 1
+    version = 2  # since then categories and decimals
 
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
         series = isinstance(value, pl.Series)
         frame = value.to_frame("value") if series else value
         check_loadable(value, frame)
-        if not all(map(_is_exact, frame.dtypes)) or not frame.width:
+        if not all(map(_is_exact, frame.dtypes)) or (frame.height and not frame.width):
             return None
+        spec: dict[str, Any] = {"series": value.name} if series else {}
+        told = {name: str(dtype) for name, dtype in frame.schema.items() if _holds(dtype, _TOLD)}
+        if told:
+            frame = frame.rechunk()  # an Arrow file has one dictionary for all chunks
+            spec["dtypes"] = told
         table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
+        if told and frame_of(table.slice(0, 0)).schema != frame.schema:
+            return None
+        new = any(_holds(dtype, (*_TOLD, pl.Decimal, _HALF)) for dtype in frame.dtypes)
         batches = table.to_batches()
-        spec = {"series": value.name} if series else {}
         return Encoded(
             table.schema,
             batches,
@@ -48,12 +57,21 @@ class PolarsCodec:
             rows=frame.height,
             columns=None if series else frame.width,
             nbytes=nbytes_of(batches),
-            cut=True,
+            cut=not told,
+            version=2 if new or not frame.width else 1,
         )
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
         frame = frame_of(opened.table())
+        for name, told in spec.get("dtypes", {}).items():
+            if name in frame.columns and str(frame.schema[name]) != told:
+                raise UnsupportedValueError(
+                    f"{opened.ref} has column {name!r} of {told}, which polars {pl.__version__} "
+                    f"reads as {frame.schema[name]}: use the polars that wrote it, or "
+                    "as_type=pyarrow.Table",
+                    opened.ref,
+                )
         return frame.to_series(0).alias(spec["series"]) if "series" in spec else frame
 
     def project(
@@ -161,6 +179,16 @@ def check_loadable(value: Any, frame: Any) -> None:
                 f"{what} with a column named {path!r}: Arrow's names have no NUL in them. Rename "
                 "the column"
             )
+
+
+def _holds(dtype: Any, kinds: tuple[Any, ...]) -> bool:
+    """Return whether a dtype is one of these, or has one in it."""
+    if isinstance(dtype, pl.Struct):
+        return any(_holds(field.dtype, kinds) for field in dtype.fields)
+    inner = getattr(dtype, "inner", None)
+    if inner is not None:
+        return _holds(inner, kinds)
+    return issubclass(dtype if isinstance(dtype, type) else type(dtype), kinds)
 
 
 def _names(path: str, fields: Any) -> Iterator[str]:

@@ -148,8 +148,8 @@ def stored_as(codec: str, version: int, opened: Opened, spec: Spec, kind: type) 
 def _check_plain(opened: Opened, spec: Spec, kind: type, polars: bool) -> None:
     names, at = opened.schema.names, 0
     for how, count in spec.get("columns", ()):
-        if how["k"] == "pickle":
-            raise _inexact(opened.ref, kind, f"column {names[at]!r} is pickled")
+        if (what := _OF_PANDAS.get(how["k"])) or how.get("of") == "tree":
+            raise _inexact(opened.ref, kind, f"column {names[at]!r} {what or 'is of objects'}")
         if polars and how["k"] in ("cat", "labels") and how["ordered"]:
             raise _inexact(opened.ref, kind, f"column {names[at]!r} has ordered categories")
         at += count
@@ -157,6 +157,16 @@ def _check_plain(opened: Opened, spec: Spec, kind: type, polars: bool) -> None:
         labels = [str(label) for label in spec["labels"]["values"]]
         if labels != names[:at]:
             raise _inexact(opened.ref, kind, "several columns have one name")
+    if spec["kind"] == "frame" and not spec["labels"].get("unique", True):
+        raise _inexact(opened.ref, kind, "several columns have one name")
+
+
+_OF_PANDAS = {
+    "complex": "has complex numbers",
+    "interval": "has intervals",
+    "period": "has periods",
+    "pickle": "is pickled",
+}  # what Arrow has no type for
 
 
 def _batch(table: pa.Table) -> pa.RecordBatch:
@@ -183,7 +193,8 @@ _POLARS_FRAME = "polars.dataframe.frame.DataFrame"
 _POLARS_SERIES = "polars.series.series.Series"
 
 _LAYOUTS = {  # the codecs' versions that this reads
-    **dict.fromkeys(("arrow", "pandas", "polars", "pandas.parquet", "polars.parquet"), 1)
+    **dict.fromkeys(("arrow", "pandas.parquet", "polars.parquet"), 1),
+    **dict.fromkeys(("pandas", "polars"), 2),
 }
 
 _OF_COLUMNS: dict[str, tuple[str, Callable[[pa.Table], Any]]] = {

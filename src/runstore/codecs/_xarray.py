@@ -23,7 +23,7 @@ class XarrayCodec:
     """
 
     name = "xarray"
-    version = 1
+    version = 2  # since then attributes and arrays of more types
 
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""

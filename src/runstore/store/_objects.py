@@ -114,7 +114,7 @@ class Objects:
             name=place.name,
             type=codecs.type_name(type(value)),
             codec=codec.name,
-            codec_version=codec.version,
+            codec_version=encoded.version or codec.version,
             created_at=datetime.now(UTC),
             write_id=secrets.token_hex(8),
             spec=encoded.spec,

@@ -3,8 +3,10 @@
 import math
 import struct
 import sys
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum
 from typing import Any, cast
 
 __all__ = ["assert_same"]
@@ -56,12 +58,46 @@ def _same_python(expected: Any, actual: Any) -> None:
         assert_same(getattr(expected, "__dict__", None), getattr(actual, "__dict__", None))
         _all_same(list(expected), list(actual))
         _all_same(list(expected.values()), list(actual.values()))
+    elif kind in (set, frozenset):
+        _same_set(expected, actual)
+    elif kind is slice:
+        _all_same(_ends(expected), _ends(actual))
+    elif isinstance(expected, tuple) and hasattr(expected, "_fields"):
+        assert expected._fields == actual._fields
+        _all_same(expected, actual)
+    elif issubclass(kind, Enum):
+        assert expected is actual
+    elif kind in (Counter, defaultdict):
+        assert getattr(expected, "default_factory", 0) is getattr(actual, "default_factory", 0)
+        _all_same(list(expected), list(actual))
+        _all_same(list(expected.values()), list(actual.values()))
+    elif kind is deque:
+        assert expected.maxlen == actual.maxlen
+        _all_same(list(expected), list(actual))
     elif expected is not actual:
         assert expected == actual or (expected != expected and actual != actual)
         assert getattr(expected, "unit", None) == getattr(actual, "unit", None)
         assert str(expected) == str(actual)  # digits of a Decimal, a zone's name
         assert getattr(expected, "fold", None) == getattr(actual, "fold", None)
         assert type(getattr(expected, "tzinfo", None)) is type(getattr(actual, "tzinfo", None))
+
+
+def _same_set(expected: Any, actual: Any) -> None:
+    """Compare items in any order: that of text differs from process to process."""
+    assert len(expected) == len(actual)
+    left = list(actual)
+    for item in expected:
+        for at, other in enumerate(left):
+            with suppress(AssertionError):
+                assert_same(item, other)
+                del left[at]
+                break
+        else:
+            raise AssertionError(f"{item!r} is not among {left[:10]}")
+
+
+def _ends(value: slice) -> list[Any]:
+    return [value.start, value.stop, value.step]
 
 
 # NumPy -------------------------------------------------------------------------------------------
@@ -260,6 +296,17 @@ def _same_polars_series(expected: Any, actual: Any) -> None:
     _all_same(expected.to_list(), actual.to_list())
 
 
+# SciPy ----------------------------------------------------------------------------------------
+
+
+def _same_sparse(expected: Any, actual: Any) -> None:
+    known = {"_has_sorted_indices", "_has_canonical_format", "has_canonical_format"}  # found again
+    one, other = vars(expected), vars(actual)
+    assert one.keys() - known == other.keys() - known
+    for name in one.keys() - known:
+        assert_same(one[name], other[name])
+
+
 # torch -------------------------------------------------------------------------------------------
 
 
@@ -313,10 +360,18 @@ def _same_variable(expected: Any, actual: Any) -> None:
     assert_same(expected.encoding, actual.encoding)
 
 
+def _same_constant(expected: Any, actual: Any) -> None:
+    assert expected is actual
+
+
 _COMPARERS: tuple[tuple[str, str, Callable[[Any, Any], None]], ...] = (
     ("pandas", "DataFrame", _same_frame),
     ("pandas", "Series", _same_series),
     ("pandas", "Index", _same_index),
+    ("pandas.api.extensions", "ExtensionArray", _same_values),
+    ("scipy.sparse", "sparray", _same_sparse),
+    ("scipy.sparse", "spmatrix", _same_sparse),
+    ("numpy.ma.core", "MaskedConstant", _same_constant),
     ("numpy", "ndarray", _same_array),
     ("numpy", "generic", _same_scalar),
     ("pyarrow", "Table", _same_tables),

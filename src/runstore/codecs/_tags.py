@@ -1,0 +1,352 @@
+"""Small values that are one tag of JSON, and containers that are a tag of a list of their parts.
+
+What a scalar is made of stands in the tag itself; the parts of a container are any values.
+Types are told by name, so that no library is imported to find that a value is none of its.
+"""
+
+import enum
+import ipaddress
+import math
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from runstore.codecs._base import type_name
+from runstore.codecs._classes import Finder, named
+from runstore.codecs._python import is_json, is_text
+from runstore.codecs._zones import zone_of, zone_tree
+from runstore.errors import CorruptObjectError, UnsupportedValueError
+
+__all__ = ["BUILDERS", "READERS", "is_tagged", "parts_of", "scalar_of"]
+
+Tag = tuple[str, Any]
+
+_SPARSE = "scipy.sparse._"
+_FACTORIES = {
+    kind.__name__: kind
+    for kind in (bool, bytes, complex, dict, float, frozenset, int, list, set, str, tuple)
+}
+_ADDRESSES = {
+    kind.__name__: kind
+    for kind in (
+        *(ipaddress.IPv4Address, ipaddress.IPv4Interface, ipaddress.IPv4Network),
+        *(ipaddress.IPv6Address, ipaddress.IPv6Interface, ipaddress.IPv6Network),
+    )
+}
+_PATHS = {kind.__name__: kind for kind in (PurePosixPath, PureWindowsPath)}
+
+
+# Scalars: an encoder returns a tag and JSON, or None for what would not come back the same -------
+
+
+def scalar_of(value: Any) -> Tag | None:
+    """Return tag and content of a value that holds no others; None if it is none of these."""
+    if isinstance(value, enum.Enum):
+        return _member(value)
+    encoder = _SCALARS.get(type_name(type(value)))
+    return None if encoder is None else encoder(value)
+
+
+def _member(value: enum.Enum) -> Tag | None:
+    """A member by its name; a combination of flags, which has none, is no member."""
+    kind = named(type(value))
+    if kind is None or type(value)._member_map_.get(value._name_) is not value:
+        return None
+    return "$enum", [*kind, value._name_]
+
+
+def _member_of(content: Any, ref: str, find: Finder) -> Any:
+    module, qualname, name = content
+    kind = find(module, qualname)
+    if not issubclass(type(kind), enum.EnumMeta):
+        raise CorruptObjectError(f"{ref} is damaged: {qualname} is no Enum", ref)
+    members = type.__getattribute__(kind, "_member_map_")  # no code of the class is called
+    if name not in members:
+        raise UnsupportedValueError(
+            f"cannot load {ref}: {module}.{qualname} has no member {name!r} here. Install the "
+            "version that it was stored with, or define the member again",
+            ref,
+        )
+    return members[name]
+
+
+def _range(value: range) -> Tag | None:
+    content = [value.start, value.stop, value.step]
+    return ("$range", content) if set(map(type, content)) == {int} and is_json(content) else None
+
+
+def _fraction(value: Fraction) -> Tag | None:
+    content = [value.numerator, value.denominator]
+    return ("$fraction", content) if set(map(type, content)) == {int} and is_json(content) else None
+
+
+def _path(value: Any) -> Tag | None:
+    return ("$path", [type(value).__name__, str(value)]) if is_text(str(value)) else None
+
+
+def _address(value: Any) -> Tag:
+    return "$address", [type(value).__name__, str(value)]
+
+
+def _timestamp(value: Any) -> Tag | None:
+    zone = zone_tree(value.tzinfo)
+    if zone is ...:
+        return None
+    content = [value._value, value.unit, zone, value.fold]
+    return ("$timestamp", content) if _is_told(value, _timestamp_of(content)) else None
+
+
+def _timestamp_of(content: Any, ref: str = "the object") -> Any:
+    import pandas as pd
+
+    ticks, unit, zone, fold = content
+    point = pd.Timestamp(np.datetime64(ticks, unit))
+    if zone is None:
+        return point.replace(fold=1) if fold else point
+    return point.tz_localize("UTC").tz_convert(zone_of(zone, ref))
+
+
+def _timedelta(value: Any) -> Tag | None:
+    content = [value._value, value.unit]
+    return ("$span", content) if _is_told(value, _timedelta_of(content)) else None
+
+
+def _timedelta_of(content: Any) -> Any:
+    import pandas as pd
+
+    return pd.Timedelta(np.timedelta64(content[0], content[1]))
+
+
+def _period(value: Any) -> Tag | None:
+    content = [value.ordinal, value.freqstr]
+    try:
+        back = _period_of(content)
+    except ValueError:
+        return None
+    return ("$period", content) if back.freq == value.freq and back == value else None
+
+
+def _period_of(content: Any) -> Any:
+    import pandas as pd
+
+    return pd.Period(ordinal=content[0], freq=content[1])
+
+
+def _is_told(one: Any, other: Any) -> bool:
+    """Return whether two points or spans of time cannot be told from each other."""
+    of_zone = [type(getattr(value, "tzinfo", None)) for value in (one, other)]
+    return (
+        one._value == other._value
+        and one.unit == other.unit
+        and of_zone[0] is of_zone[1]
+        and str(getattr(one, "tzinfo", None)) == str(getattr(other, "tzinfo", None))
+        and getattr(one, "fold", 0) == getattr(other, "fold", 0)
+    )
+
+
+def _missing(content: Any) -> Any:
+    if content == "masked":
+        return np.ma.masked
+    import pandas as pd
+
+    return {"NaT": pd.NaT, "NA": pd.NA}[content]
+
+
+_SCALARS: dict[str, Callable[[Any], Tag | None]] = {
+    "builtins.range": _range,
+    "fractions.Fraction": _fraction,
+    **{f"ipaddress.{name}": _address for name in _ADDRESSES},
+    **{f"{kind.__module__}.{name}": _path for name, kind in _PATHS.items()},
+    **dict.fromkeys(("pandas.Timestamp", "pandas._libs.tslibs.timestamps.Timestamp"), _timestamp),
+    **dict.fromkeys(("pandas.Timedelta", "pandas._libs.tslibs.timedeltas.Timedelta"), _timedelta),
+    **dict.fromkeys(("pandas.Period", "pandas._libs.tslibs.period.Period"), _period),
+    **dict.fromkeys(
+        ("pandas.api.typing.NaTType", "pandas._libs.tslibs.nattype.NaTType"),
+        lambda value: ("$missing", "NaT"),
+    ),
+    **dict.fromkeys(
+        ("pandas.api.typing.NAType", "pandas._libs.missing.NAType"),
+        lambda value: ("$missing", "NA"),
+    ),
+    **dict.fromkeys(
+        ("numpy.ma.MaskedConstant", "numpy.ma.core.MaskedConstant"),
+        lambda value: ("$missing", "masked") if value is np.ma.masked else None,
+    ),
+}
+
+READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
+    "$address": lambda c, ref, find: _ADDRESSES[c[0]](c[1]),
+    "$enum": _member_of,
+    "$fraction": lambda c, ref, find: Fraction(*c),
+    "$missing": lambda c, ref, find: _missing(c),
+    "$path": lambda c, ref, find: _PATHS[c[0]](c[1]),
+    "$period": lambda c, ref, find: _period_of(c),
+    "$range": lambda c, ref, find: range(*c),
+    "$span": lambda c, ref, find: _timedelta_of(c),
+    "$timestamp": lambda c, ref, find: _timestamp_of(c, ref),
+}
+"""Of each tag of a scalar, what makes the value of its content."""
+
+
+# Containers: what they are made of, as lists of any values ---------------------------------------
+
+
+def parts_of(value: Any) -> Tag | None:
+    """Return tag and parts of a container; None if it is none of these, or would change."""
+    if _is_named_tuple(type(value)):
+        kind = named(type(value))
+        return None if kind is None else ("$namedtuple", [kind, list(value._fields), list(value)])
+    name = type_name(type(value))
+    if name.startswith(_SPARSE):
+        from runstore.codecs._sparse import sparse_parts
+
+        parts = sparse_parts(value)
+        return None if parts is None else ("$sparse", parts)
+    if _is_of_objects(value, name):
+        return _objects(value)
+    take = _CONTAINERS.get(name)
+    return None if take is None else take(value)
+
+
+def _is_of_objects(value: Any, name: str) -> bool:
+    return name == "numpy.ndarray" and value.dtype.kind == "O"
+
+
+def _is_named_tuple(kind: type) -> bool:
+    """Return whether it is a class as `collections.namedtuple` makes them, itself or by a class."""
+    if kind.__bases__ != (tuple,):
+        return False
+    fields = getattr(kind, "_fields", None)
+    return type(fields) is tuple and all(type(field) is str for field in fields)
+
+
+def _named_tuple(parts: Any, ref: str, find: Finder) -> Any:
+    (module, qualname), fields, items = parts
+    kind = find(module, qualname)
+    if type(kind) is not type or not _is_named_tuple(kind):
+        raise CorruptObjectError(f"{ref} is damaged: {qualname} is no named tuple", ref)
+    now = list(type.__getattribute__(kind, "_fields"))
+    if now != fields or len(items) != len(fields):
+        raise UnsupportedValueError(
+            f"cannot load {ref}: {module}.{qualname} has the fields {', '.join(now)} here, and was "
+            f"stored with {', '.join(fields)}. Install the version that it was stored with",
+            ref,
+        )
+    return tuple.__new__(kind, items)
+
+
+def _default(value: defaultdict[Any, Any]) -> Tag | None:
+    factory = value.default_factory
+    name = None if factory is None else getattr(factory, "__name__", "")
+    if factory is not None and _FACTORIES.get(name or "") is not factory:
+        return None
+    return "$defaultdict", [name, list(map(list, value.items()))]
+
+
+def _default_of(parts: Any, ref: str, find: Finder) -> Any:
+    name, pairs = parts
+    return defaultdict(None if name is None else _FACTORIES[name], map(tuple, pairs))
+
+
+def _counter(value: Counter[Any]) -> Tag | None:
+    return None if vars(value) else ("$counter", list(map(list, value.items())))
+
+
+def _counter_of(parts: Any, ref: str, find: Finder) -> Any:
+    counter: Counter[Any] = Counter()
+    for item, count in parts:
+        dict.__setitem__(counter, item, count)
+    return counter
+
+
+def _masked(value: Any) -> Tag | None:
+    """Data and mask; what a mask hides is part of the value."""
+    if value._baseclass is not np.ndarray or value._optinfo or type(value.data) is not np.ndarray:
+        return None
+    mask = None if value.mask is np.ma.nomask else np.asarray(value.mask)
+    fill = None if value._fill_value is None else np.asarray(value._fill_value)
+    return "$masked", [value.data, mask, fill, bool(value.hardmask)]
+
+
+def _masked_of(parts: Any, ref: str, find: Finder) -> Any:
+    data, mask, fill, hard = parts
+    mask = np.ma.nomask if mask is None else mask
+    value: Any = np.ma.MaskedArray(data, mask=mask, hard_mask=hard, copy=False)
+    if fill is not None:
+        value._fill_value = fill  # the setter would take it for a number of the array's kind
+    return value
+
+
+def _objects(value: Any) -> Tag | None:
+    if value.dtype.metadata:
+        return None
+    order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
+    return "$objects", [list(value.shape), order, value.ravel(order=order).tolist()]
+
+
+def _objects_of(parts: Any, ref: str, find: Finder) -> Any:
+    shape, order, items = parts
+    if min(shape, default=0) < 0 or math.prod(shape) != len(items):
+        raise CorruptObjectError(f"{ref} is damaged: shape and items differ", ref)
+    flat = np.empty(len(items), object)
+    for at, item in enumerate(items):
+        flat[at] = item
+    return flat.reshape(shape, order=order)
+
+
+def _sparse_of(parts: Any, ref: str, find: Finder) -> Any:
+    from runstore.codecs._sparse import sparse_of
+
+    return sparse_of(parts, ref)
+
+
+def _interval_of(parts: Any, ref: str, find: Finder) -> Any:
+    import pandas as pd
+
+    return pd.Interval(*parts)
+
+
+_CONTAINERS: dict[str, Callable[[Any], Tag | None]] = {
+    "builtins.slice": lambda value: ("$slice", [value.start, value.stop, value.step]),
+    "collections.Counter": _counter,
+    "collections.defaultdict": _default,
+    "collections.deque": lambda value: ("$deque", [list(value), value.maxlen]),
+    **dict.fromkeys(("numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray"), _masked),
+    **dict.fromkeys(
+        ("pandas.Interval", "pandas._libs.interval.Interval"),
+        lambda value: ("$interval", [value.left, value.right, value.closed]),
+    ),
+}
+
+BUILDERS: dict[str, Callable[[Any, str, Finder], Any]] = {
+    "$counter": _counter_of,
+    "$defaultdict": _default_of,
+    "$deque": lambda parts, ref, find: deque(parts[0], parts[1]),
+    "$frozenset": lambda parts, ref, find: frozenset(parts),
+    "$interval": _interval_of,
+    "$masked": _masked_of,
+    "$namedtuple": _named_tuple,
+    "$objects": _objects_of,
+    "$set": lambda parts, ref, find: set(parts),
+    "$sparse": _sparse_of,
+    "$slice": lambda parts, ref, find: slice(*parts),
+}
+"""Of each tag of a container, what makes the value of its parts."""
+
+
+def is_tagged(value: Any) -> bool:
+    """Return whether the type of a value has a tag here; it may be refused all the same."""
+    kind = type(value)
+    name = type_name(kind)
+    return (
+        name in _SCALARS
+        or name in _CONTAINERS
+        or name.startswith(_SPARSE)
+        or _is_of_objects(value, name)
+        or isinstance(value, enum.Enum)
+        or _is_named_tuple(kind)
+    )

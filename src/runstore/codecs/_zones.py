@@ -1,0 +1,109 @@
+"""Time zones as JSON and back: each comes back as the object of the library that it was."""
+
+import sys
+from datetime import timedelta, timezone, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from runstore.codecs._python import is_json
+from runstore.errors import MissingExtraError, UnsupportedValueError
+
+__all__ = ["arrow_zone", "zone_of", "zone_tree"]
+
+
+def zone_tree(zone: tzinfo | None) -> Any:
+    """Return a time zone as JSON: none, a name of the database, an offset, or one of pytz.
+
+    Returns:
+        ``...`` for a zone that would not come back the same.
+    """
+    if zone is None:
+        return None
+    if type(zone) is ZoneInfo:
+        return zone.key if zone.key is not None and _is_from_database(zone) else ...
+    if type(zone) is timezone:
+        offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
+        if name and not is_json(name[0]):
+            return ...
+        return [_days(offset), *name]
+    pytz: Any = sys.modules.get("pytz")
+    return ... if pytz is None else _pytz_tree(zone, pytz)
+
+
+def zone_of(tree: Any, ref: str = "the object") -> tzinfo | None:
+    """Return the zone that `zone_tree` was given.
+
+    Raises:
+        UnsupportedValueError: The zone is not known here.
+        MissingExtraError: It is one of pytz, which is not installed.
+    """
+    if tree is None:
+        return None
+    if isinstance(tree, dict):
+        return _pytz_zone(tree, ref)
+    if isinstance(tree, str):
+        try:
+            return ZoneInfo(tree)
+        except ZoneInfoNotFoundError as exc:
+            raise _unknown(exc, ref) from exc
+    offset, *name = tree
+    if not name and not any(offset):
+        return timezone.utc  # noqa: UP017 - the one object that it is
+    return timezone(timedelta(*offset), *name)
+
+
+def arrow_zone(zone: tzinfo | None) -> str:
+    """Return the zone of an Arrow column: its name, and UTC for an offset, which polars refuses."""
+    return str(getattr(zone, "key", None) or getattr(zone, "zone", None) or "UTC")
+
+
+def _days(offset: timedelta) -> list[int]:
+    return [offset.days, offset.seconds, offset.microseconds]
+
+
+def _is_from_database(zone: ZoneInfo) -> bool:
+    """Return whether the zone's name leads back to it; a file read by hand can bear any name."""
+    try:
+        return ZoneInfo(zone.key) is zone
+    except (ZoneInfoNotFoundError, ValueError, TypeError):
+        return False
+
+
+def _pytz_tree(zone: Any, pytz: Any) -> Any:
+    """Zones of pytz are told by what they are pickled as: a name, and which of its offsets."""
+    if zone is pytz.utc:
+        return {"pytz": "UTC"}
+    if type(zone) is pytz._FixedOffset:
+        return {"pytz": zone._minutes}
+    if not isinstance(zone, (pytz.tzinfo.DstTzInfo, pytz.tzinfo.StaticTzInfo)):
+        return ...
+    _, (name, *offsets) = zone.__reduce__()
+    if type(name) is not str or pytz.unpickler(name, *offsets) is not zone:
+        return ...
+    return {"pytz": [name, *offsets]}
+
+
+def _pytz_zone(tree: dict[str, Any], ref: str) -> tzinfo:
+    try:
+        import pytz
+    except ModuleNotFoundError as exc:
+        raise MissingExtraError(
+            f"{ref} has times with a zone of pytz: pip install pytz", "pytz"
+        ) from exc
+    told = tree["pytz"]
+    try:
+        if isinstance(told, list):
+            zone: tzinfo = pytz.unpickler(*told)
+        elif isinstance(told, int):
+            zone = pytz.FixedOffset(told)
+        else:
+            zone = pytz.timezone(told)
+    except pytz.UnknownTimeZoneError as exc:
+        raise _unknown(exc, ref) from exc
+    return zone
+
+
+def _unknown(exc: Exception, ref: str) -> UnsupportedValueError:
+    return UnsupportedValueError(
+        f"cannot load {ref}: the time zone {exc} is not known here. Install tzdata", ref
+    )
