@@ -1,6 +1,7 @@
 """Ctrl-C at any moment of a verb on local disk: nothing is left behind, nothing is half."""
 
 import fcntl
+import gc
 import os
 import sys
 import tempfile
@@ -50,6 +51,7 @@ def interrupt(step, act):
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # Dask has a callback of its own in it, which would be interrupted
     try:
         sys.settrace(trace)
         act()
@@ -57,6 +59,7 @@ def interrupt(step, act):
         pass
     finally:
         sys.settrace(before)
+        gc.enable()
     return left <= 0
 
 

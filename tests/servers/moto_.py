@@ -1,8 +1,9 @@
-"""moto: quick to start, a simulation; not safe under concurrency, and any secret will do."""
+"""moto: quick to start, a simulation; any secret will do."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.servers.process import free_ports, scratch, serving
 from tests.servers.server import Server, answers
@@ -17,6 +18,7 @@ def moto() -> Iterator[Server]:
     """
     with scratch() as directory, free_ports(1) as (port,):
         endpoint, log = f"http://127.0.0.1:{port}", directory / "moto.log"
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        program = str(Path(__file__).with_name("moto_program.py"))
+        command = [sys.executable, program, "-H", "127.0.0.1", "-p", str(port)]
         with serving(command, log=log, ready=lambda: answers(f"{endpoint}/moto-api/")):
             yield Server(endpoint, "moto", log)
