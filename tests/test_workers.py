@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -24,6 +25,20 @@ def test_results_come_in_the_order_of_the_items():
     with Workers(4, "ordered") as workers:
         assert [9, 4, 1, 0] == workers.map(lambda n: time.sleep(n / 100) or n * n, [3, 2, 1, 0])
     assert [] == ours("ordered")
+
+
+def test_a_long_block_keeps_no_results():
+    """What is done is forgotten, however many tasks the block has."""
+
+    class Result:
+        pass
+
+    with Workers(2, "forgetting") as workers:
+        for _ in range(50):
+            kept = weakref.WeakSet(workers.map(lambda _: Result(), range(20)))
+        pause(0)
+        assert len(workers._futures) <= 2
+        assert len(kept) <= 2
 
 
 def test_no_more_threads_than_asked_for_and_none_without_work():

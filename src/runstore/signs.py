@@ -99,7 +99,11 @@ class Watch:
         self._given_up: frozenset[bytes] = frozenset()
 
     def is_over(self, key: str) -> bool:
-        """Return whether the run has ended, or the attempt called *key* was given up."""
+        """Return whether the run has ended, or the attempt called *key* was given up.
+
+        Raises:
+            OSError: The sign exists and cannot be read.
+        """
         try:
             os.kill(self._pid, 0)  # a process that was killed has not removed its sign
             size = self._path.stat().st_size

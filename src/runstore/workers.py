@@ -170,12 +170,13 @@ class Workers:
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
-        self._futures: list[Future[Any]] = []
+        self._futures: set[Future[Any]] = set()  # that have not ended
 
     def submit(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Call *function* in a thread as soon as one is free."""
         future: Future[R] = Future()
-        self._futures.append(future)
+        self._futures.add(future)
+        future.add_done_callback(self._futures.discard)  # a long block must not keep every result
 
         def task() -> None:
             if future.set_running_or_notify_cancel():
@@ -218,7 +219,7 @@ class Workers:
             if error is None:
                 self._join()
                 return
-            for future in self._futures:
+            for future in list(self._futures):
                 future.cancel()
             self._stop.now()
             end = time.monotonic() + PATIENCE

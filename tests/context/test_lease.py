@@ -63,6 +63,15 @@ def test_attempts_end_with_their_run_and_not_with_each_other(run):
     assert "its run has ended" == second.revoked
 
 
+def test_a_sign_that_cannot_be_read_refuses_to_write(run, tmp_path):
+    """Whether the run goes on is unknown then: the error is ours, and says so."""
+    lease = attempt(run)
+    (tmp_path / f"{os.getpid()}-sign").mkdir()
+    run._watch = Watch(str(tmp_path / f"{os.getpid()}-sign"))
+    with pytest.raises(StaleRunError, match=r"whether its run goes on cannot be read \(.*Errno"):
+        lease.check()
+
+
 def test_no_two_attempts_have_one_key():
     """Also if a stage is called like an item of another."""
     keys = [

@@ -72,7 +72,10 @@ class Lease:
         watch = lease._watch  # the last one has it
         if watch is None or self.told:
             return None
-        given_up = any(watch.is_over(one.key) for one in (self, *self._above))
+        try:
+            given_up = any(watch.is_over(one.key) for one in (self, *self._above))
+        except OSError as exc:  # no descriptor is left, say
+            return f"the file that says whether its run goes on cannot be read ({exc})"
         return "its run has ended, or it was given up there" if given_up else None
 
     @property
