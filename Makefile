@@ -11,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 
-.PHONY: help demo demo-s3 test test-all test-places test-matrix test-versions cases check format \
+.PHONY: help demo demo-s3 test test-all test-places test-matrix test-versions test-breadth cases check format \
 	bench bench-engines bench-peers bench-full bench-tables clean
 
 help: ## list the targets
@@ -42,6 +42,9 @@ test-matrix: .venv/.test ## the tests with the lowest declared versions, other P
 
 test-versions: .venv/.test ## values written with older and newer libraries, each read with all
 	$(BIN)/python -m tests.versions $(ARGS)
+
+test-breadth: .venv/.test ## hundreds of types of other libraries: exact, or refused; needs a gigabyte
+	$(BIN)/python -m tests.breadth $(ARGS)
 
 cases: .venv/.test ## every fault that was found by trying hard, one line each
 	$(BIN)/python -m tests.cases $(ARGS)

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
+import xarray as xr
 
 from runstore import ObjectStore
 
@@ -48,3 +50,56 @@ def test_more_than_two_gib(name: str, extension: str, tmp_path: Any) -> None:
     last, read = (v.iloc[at] if isinstance(v, pd.Series) else v[at] for v in (value, back))
     assert last == read
     assert getattr(value, "dtype", None) == getattr(back, "dtype", None)
+
+
+def _text() -> pl.Series:
+    """Return two million rows of one text, which polars has once and a column with offsets each."""
+    return pl.Series("t", ["x" * 1000]).gather(pl.zeros(2_200_000, pl.UInt32, eager=True))
+
+
+# Name in the store, the value, and its last item.
+WHOLE: dict[str, tuple[str, Callable[[], Any], Callable[[Any], Any]]] = {
+    "polars numbers": ("x", lambda: pl.zeros(COUNT, pl.UInt8, eager=True), lambda v: v[-1]),
+    "polars truth": ("x", lambda: pl.repeat(True, COUNT, eager=True), lambda v: v[-1]),
+    "polars text": ("x", lambda: _text().to_frame(), lambda v: v["t"][-1]),
+    "xarray": (
+        "x",
+        lambda: xr.Dataset({"a": ("x", np.zeros(COUNT, "u1"))}),
+        lambda v: int(v["a"][-1]),
+    ),
+    "xarray array": (
+        "x",
+        lambda: xr.DataArray(np.zeros((2, COUNT // 2 + 1), "u1"), dims=["x", "y"]),
+        lambda v: int(v[-1, -1]),
+    ),
+    "safetensors": (
+        "x.safetensors",
+        lambda: {"a": np.zeros(COUNT, "u1"), "b": np.arange(3)},
+        lambda v: (len(v["a"]), v["a"][-1], v["b"].tolist()),
+    ),
+    "parquet of Arrow": (
+        "x.parquet",
+        lambda: pa.table({"a": np.zeros(COUNT, "u1")}),
+        lambda v: v["a"][-1],
+    ),
+    "parquet of pandas": (
+        "x.parquet",
+        lambda: pd.DataFrame({"a": np.zeros(COUNT, "u1")}),
+        lambda v: v["a"].iloc[-1],
+    ),
+    "parquet of text": ("x.parquet", lambda: _text().to_frame(), lambda v: v["t"][-1]),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_more_than_two_gib_of_others(name: str, tmp_path: Any) -> None:
+    """Of polars, xarray, and in files by extension: the same type and size, to the last item."""
+    at, make, last = WHOLE[name]
+    value = make()
+    view = ObjectStore(tmp_path).at(namespace="n", run="r")
+    view.put(at, value)
+    expected, size = last(value), len(value)
+    kind = type(value)
+    del value
+    back = view.get(at)
+    assert (kind, size, expected) == (type(back), len(back), last(back))

@@ -6,8 +6,10 @@ import io
 import queue
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
+import types
 import zipfile
 from fractions import Fraction
 from pathlib import Path
@@ -217,3 +219,36 @@ def test_classes_of_a_script_are_those_of_its_next_start(tmp_path: Path) -> None
     (tmp_path / "script.py").write_text(_TWICE)
     for step in ("put", "get"):
         subprocess.run([sys.executable, "script.py", step], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize("package", ["rs_library", "rs_other"])
+def test_a_function_of_the_class_s_own_library_is_tried(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it makes of the pickle shows whether the value can be read; no other function is run."""
+    library, called = types.ModuleType("rs_library"), []
+    library.__file__ = str(Path(sysconfig.get_path("purelib"), "rs_library.py"))
+    other = library if package == "rs_library" else types.ModuleType(package)
+
+    def made() -> None:
+        called.append(package)
+        raise ValueError("no such thing")
+
+    class Thing:
+        def __reduce__(self) -> Any:
+            return made, ()
+
+    for module, name, value in ((other, "made", made), (library, "Thing", Thing)):
+        value.__module__, value.__qualname__ = module.__name__, name  # type: ignore[attr-defined]
+        setattr(module, name, value)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    view = ObjectStore(tmp_path).at(namespace="n", run="r")
+    if package == "rs_library":
+        with pytest.raises(
+            UnsupportedValueError, match=r"loaded again \(ValueError: no such thing"
+        ):
+            view.put("x", Thing())
+        assert [package] == called
+    else:
+        view.put("x", Thing())
+        assert [] == called

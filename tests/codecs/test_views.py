@@ -11,7 +11,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+import xarray as xr
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runstore import ObjectStore
@@ -208,6 +209,90 @@ def test_a_view_is_stored_without_its_parent(name, tmp_path):
         assert not _hidden(data)  # of an older polars, all categories are part of each column
     assert info.size < 8_000
     assert_same(value, view.get("x"))
+
+
+def _sliced(value: Any) -> Callable[[slice], Any]:
+    return lambda rows: value[rows]
+
+
+def _strings() -> Any:
+    return np.array(["" if t is None else t for t in LONG], np.dtypes.StringDType())
+
+
+def _dataset() -> Any:
+    data = {"t": ("x", np.array(LONG, object)), "n": ("x", np.array(NUMBERS))}
+    return xr.Dataset(data, {"x": NUMBERS})
+
+
+def _arrow(kind: Any) -> Any:
+    return pd.Series(LONG, dtype=kind)
+
+
+# Rows of parents of which two in three have the marker, and what is kept in which file.
+DRAWN: dict[str, tuple[Callable[[slice], Any], str]] = {
+    **{f"arrow {name}": (lambda r, of=name: _made(of)[r], "x.arrow") for name in ARRAYS},
+    "arrow table": (_sliced(pa.table({"t": LONG, "n": NUMBERS})), "x.arrow"),
+    "arrow batch": (_sliced(pa.record_batch({"t": LONG, "l": LISTS})), "x.arrow"),
+    "arrow chunks": (_sliced(pa.chunked_array([LONG[:31], LONG[31:]])), "x.arrow"),
+    "arrow scalars": (lambda r: list(pa.array(LONG)[r]), "x.arrow"),
+    "arrow in a set": (lambda r: [{1}, pa.table({"t": LONG})[r]], "x.arrow"),
+    "polars frame": (_sliced(_frame()), "x.arrow"),
+    "polars rows": (lambda r: _frame()[[*range(*r.indices(ROWS))][::-1]], "x.arrow"),
+    "polars series": (_sliced(_frame()["short"]), "x.arrow"),
+    "polars lists": (_sliced(_frame()["lists"]), "x.arrow"),
+    "polars group": (lambda r: _frame()[r].group_by("n").agg("t").sort("n"), "x.arrow"),
+    "polars in a dict": (lambda r: {"a": _frame()[r], "b": _frame()["t"][r]}, "x.arrow"),
+    "polars in an object": (lambda r: Holder(_frame()[r]), "x.arrow"),
+    "pandas frame": (lambda r: _pandas().iloc[r], "x.arrow"),
+    "pandas columns": (lambda r: _pandas()[["n"]].iloc[r], "x.arrow"),
+    "pandas objects": (lambda r: _arrow(object).iloc[r], "x.arrow"),
+    "pandas text": (lambda r: _arrow("string[pyarrow]").iloc[r], "x.arrow"),
+    "pandas of Arrow": (lambda r: _arrow(pd.ArrowDtype(pa.large_string())).iloc[r], "x.arrow"),
+    "pandas index": (_sliced(pd.Index(NUMBERS)), "x.arrow"),
+    "pandas levels": (
+        lambda r: _pandas().set_index("n", append=True)[[]].iloc[r].reset_index(),
+        "x.arrow",
+    ),
+    "pandas in an object": (lambda r: Holder(_pandas().iloc[r]), "x.arrow"),
+    "numpy numbers": (_sliced(np.array(NUMBERS)), "x.arrow"),
+    "numpy column": (lambda r: np.array([NUMBERS, range(ROWS)]).T[r, 0], "x.arrow"),
+    "numpy text": (_sliced(np.array(FIXED, "S16")), "x.arrow"),
+    "numpy strings": (lambda r: _strings()[r], "x.arrow"),
+    "numpy objects": (_sliced(np.array(LONG, object)), "x.arrow"),
+    "numpy masked": (_sliced(np.ma.array(NUMBERS, mask=False)), "x.arrow"),
+    "numpy in a tuple": (lambda r: (np.array(NUMBERS)[r], "a"), "x.arrow"),
+    "numpy in an object": (lambda r: Holder(np.array(NUMBERS)[r]), "x.arrow"),
+    "numpy file": (_sliced(np.array(NUMBERS)), "x.npy"),
+    "arrays in a file": (lambda r: {"a": np.array(NUMBERS)[r]}, "x.safetensors"),
+    "pickle in a file": (lambda r: Holder(pa.array(LONG)[r]), "x.pkl"),
+    "text in a file": (lambda r: LONG[r], "x.json"),
+    "xarray": (lambda r: _dataset().isel(x=r), "x.arrow"),
+    "xarray variable": (lambda r: _dataset()["n"][r], "x.arrow"),
+    "list": (_sliced(LONG), "x.arrow"),
+    "dict": (lambda r: dict(enumerate(LONG[r])), "x.arrow"),
+    "bytes": (lambda r: b"".join(FIXED[n] or b"" for n in range(*r.indices(ROWS))), "x.arrow"),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("drawn")
+
+
+@pytest.mark.parametrize("name", DRAWN)
+@settings(max_examples=8)
+@given(start=st.integers(0, ROWS), count=st.integers(0, 5))
+def test_rows_are_stored_without_their_parent(name, folder, start, count):
+    """Of any rows of any kind: the marker is in the file only if one of these rows has it."""
+    view_of, file = DRAWN[name]
+    rows = slice(start, start + count)
+    value = view_of(rows)
+    shown = any(n % 3 for n in range(*rows.indices(ROWS)))
+    view = ObjectStore(folder).at(namespace="n", run="r")
+    at = file.removesuffix(".arrow")
+    view.put(at, value)
+    assert _hidden((folder / "n" / "r" / file).read_bytes()) <= shown
+    assert_same(value, view.get(at))
 
 
 @given(

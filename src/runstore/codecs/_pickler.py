@@ -3,7 +3,9 @@
 import io
 import pickle
 import sys
+import sysconfig
 from collections.abc import Callable
+from functools import cache
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -82,7 +84,7 @@ class _Pickler(by_value.Pickler):
             reduce = self.met[kind] = _reduce_for(kind)
             if reduce is None and _reduces_itself(kind):
                 own = obj.__reduce_ex__(5)
-                self.calls = self.calls or not _makes_a_class(own)
+                self.calls = self.calls or not (_makes_a_class(own) or _is_of_library(kind, own[0]))
                 return own
         reduced = None if reduce is None else reduce(obj)
         return super().reducer_override(obj) if reduced is None else reduced
@@ -124,6 +126,20 @@ def _makes_a_class(reduced: Any) -> bool:
     home = getattr(made_by, "__module__", None)
     bound = isinstance(getattr(made_by, "__self__", None), type)
     return isinstance(made_by, type) or bound or home in ("copyreg", "cloudpickle.cloudpickle")
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    return tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
+
+
+def _is_of_library(kind: type, made_by: Any) -> bool:
+    """Return whether an installed package makes objects of its own class by its own function."""
+    package = kind.__module__.partition(".")[0]
+    if str(getattr(made_by, "__module__", "")).partition(".")[0] != package:
+        return False
+    file = getattr(sys.modules.get(package), "__file__", None)
+    return file is not None and file.startswith(_libraries())
 
 
 def _reduced_array(array: Any) -> Any:
