@@ -279,6 +279,21 @@ def test_labels_that_do_not_fit_are_damage() -> None:
             labels_back(Opened(), {"labels": listed, "index": {}})  # type: ignore[arg-type]
 
 
+def test_what_is_taken_can_be_read_however_small_it_is(view: Any) -> None:
+    """Where readers would take a file for one that is made to exhaust memory, put refuses it."""
+    outcomes = set()
+    for kind, rows in (("u1", 3_000_000), ("i2", 8_000_000), ("f8", 8_000_000), ("M8[s]", 10_000)):
+        try:
+            view.put("x.parquet", pd.DataFrame({"a": np.zeros(rows, kind)}))
+        except UnsupportedValueError as exc:
+            assert "RUNSTORE_MAX_DECODED" in str(exc)  # noqa: PT017 - some are taken
+            outcomes.add("refused")
+        else:
+            assert rows == len(view.get("x.parquet"))
+            outcomes.add("read")
+    assert {"refused", "read"} == outcomes
+
+
 # geopandas ----------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from runstore.format._footer import check_extensions
 from runstore.format._guard import Guard
 from runstore.format._header import Header
 from runstore.format._layout import Layout
-from runstore.format._parquet_size import check_size
+from runstore.format._parquet_size import check_size, decoded_size
 from runstore.format._parquet_types import (
     SECONDS,
     check_exact,
@@ -68,6 +68,13 @@ class _ParquetFile(Streamed):
             writer.add_key_value_metadata({SECONDS: json.dumps(seconds).encode()})
         writer.add_key_value_metadata(self._footer)
         writer.close()
+
+    def _sealed(self, tail: bytes) -> bytes:
+        if self.guard is not None:
+            length = int.from_bytes(tail[-8:-4], "little")
+            decoded = decoded_size(tail[-8 - length :], self._schema, self.guard)
+            self._nbytes = max(self._nbytes, decoded)
+        return super()._sealed(tail)
 
     def _converted(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         """Return a batch with its seconds as milliseconds."""
@@ -172,7 +179,8 @@ class StoredParquet:
     def _check_size(self) -> None:
         if self._guard is not None:
             told = self._file.metadata
-            check_size(self.data, told.num_rows, told.num_columns, self._guard, self.ref)
+            size = told.num_rows, told.num_columns, self._file.schema_arrow
+            check_size(self.data, *size, self._guard, self.ref)
 
     def table(self) -> pa.Table:
         """Return the columns as a table.
