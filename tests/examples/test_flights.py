@@ -36,8 +36,8 @@ def run_flights(store: ObjectStore, mode: str) -> WorkflowRun:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> ObjectStore:
-    """An empty store on local disk."""
-    return ObjectStore(str(tmp_path_factory.mktemp("flights")))
+    """An empty store on local disk, in which nothing can be pickled."""
+    return ObjectStore(str(tmp_path_factory.mktemp("flights")), pickle="deny")
 
 
 @pytest.fixture(scope="module")

@@ -209,6 +209,9 @@ def _plain(value: Any) -> Any:
 
 
 def _scalar(value: Any) -> Any:
+    if type(value) in _EMPTY and not value:  # NumPy has no dtype for text without a character
+        descr = _EMPTY[type(value)]
+        return {"$numpy": [descr, base64.b64encode(bytes(np.dtype(descr).itemsize)).decode()]}
     descr = described(value.dtype)
     if descr is None or type(value) is not value.dtype.type:
         raise InexactError
@@ -218,6 +221,9 @@ def _scalar(value: Any) -> Any:
     if type(back) is not type(value) or np.asarray(back).tobytes() != data:
         raise InexactError
     return {"$numpy": [descr, base64.b64encode(data).decode()]}
+
+
+_EMPTY: dict[Any, str] = {np.str_: "<U1", np.bytes_: "|S1"}
 
 
 def _scalar_of(content: Any) -> Any:

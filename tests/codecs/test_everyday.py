@@ -1,0 +1,473 @@
+"""Everyday values round trip exactly in a store that denies pickle."""
+
+import datetime as dt
+import enum
+import http
+import ipaddress
+import re
+import signal
+import subprocess
+import sys
+import types
+from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
+from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import pytz
+import scipy.sparse as sp
+
+from runstore import ObjectStore
+from runstore.errors import CorruptObjectError, UnsafePickleError, UnsupportedValueError
+from runstore.testing import assert_same
+
+_DAY = dt.date(2024, 2, 29)
+_NAN = np.nan
+
+
+class Side(enum.Enum):
+    BUY = 1
+    SELL = 2
+    PURCHASE = 1  # noqa: PIE796 - another name of the same
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Rights(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Point(NamedTuple):
+    x: int
+    y: float = 0.0
+
+
+Pair = namedtuple("Pair", "a b")
+
+
+def objects(*cells: Any) -> Any:
+    array = np.empty(len(cells), object)
+    for at, cell in enumerate(cells):
+        array[at] = cell
+    return array
+
+
+def column(*cells: Any) -> pd.DataFrame:
+    """A column of objects between two others."""
+    return pd.DataFrame(
+        {"a": 1.5, "x": pd.Series(objects(*cells), dtype=object), "b": range(len(cells))}
+    )
+
+
+def of(values: Any) -> pd.DataFrame:
+    return pd.DataFrame({"x": pd.Series(values)})
+
+
+def noted(frame: pd.DataFrame) -> pd.DataFrame:
+    frame.attrs = {"unit": ("m", 1), 2: {3}, "day": _DAY}
+    return frame
+
+
+def grouped() -> Any:
+    return pd.DataFrame({"k": ["a", "a", "b"], "v": [1, 2, 3.5]}).groupby("k")
+
+
+def under(index: Any) -> pd.DataFrame:
+    return pd.DataFrame({"v": range(len(index))}, index=index)
+
+
+def above(labels: Any) -> pd.DataFrame:
+    return pd.DataFrame([range(len(labels))], columns=labels)
+
+
+# Name to how it is made; each is put and got again under pickle="deny".
+EVERYDAY: dict[str, Callable[[], Any]] = {
+    # frames that hold little
+    "an empty frame": pd.DataFrame,
+    "a frame of rows alone": lambda: pd.DataFrame(index=range(3)),
+    "an empty series": lambda: pd.Series(dtype=object),
+    "an index that is a range": lambda: pd.RangeIndex(2, 9, 3, name=("a", 1)),
+    # columns of objects
+    "dates": lambda: column(_DAY, None, dt.date(1, 1, 1)),
+    "dates and NaT": lambda: column(_DAY, pd.NaT),
+    "decimals of one scale": lambda: column(Decimal("1.50"), Decimal("-2.25"), None),
+    "decimals of several scales": lambda: column(Decimal("1.5"), Decimal("1.50"), Decimal("NaN")),
+    "zero decimals": lambda: column(Decimal("-0.0"), Decimal("0E+3")),
+    "lists": lambda: column([1, 2], [], None),
+    "lists of floats": lambda: column([1.5, _NAN, None], [-0.0]),
+    "lists of lists": lambda: column([[1], []], [[None]]),
+    "lists of several types": lambda: column([1, "a", None, 2.5]),
+    "tuples in cells": lambda: column((1, 2), (), _NAN),
+    "times of day": lambda: column(dt.time(1, 2, 3, 4), None),
+    "times of day with a zone": lambda: column(dt.time(1, tzinfo=dt.UTC), dt.time(2, fold=1)),
+    "bytes and NaN": lambda: column(b"a", b"", _NAN),
+    "dicts": lambda: column({"a": 1}, {"a": None, "b": [1]}, {}),
+    "dicts of odd keys": lambda: column({1: "a", (2, 3): {"$tuple": []}}),
+    "text and None": lambda: column("a", None, ""),
+    "text and NaN": lambda: column("a", _NAN, ""),
+    "text and NA": lambda: column("a", pd.NA),
+    "text and each kind of missing": lambda: column("a", None, _NAN, pd.NA, pd.NaT),
+    "nothing but NaN": lambda: column(_NAN, _NAN),
+    "None and NaN alone": lambda: column(None, _NAN),
+    "truths and None": lambda: column(True, None, False),
+    "integers as objects": lambda: column(1, None, 1 << 80),
+    "floats as objects": lambda: column(1.5, _NAN, None, -0.0),
+    "mixed cells": lambda: column(1, "a", 2.5, None, _NAN, True, b"x"),
+    "moments as objects": lambda: column(pd.Timestamp("2024"), pd.NaT, dt.datetime(2024, 1, 1)),
+    "arrays in cells": lambda: column(np.arange(3), np.arange(0), None),
+    "sets in cells": lambda: column({1, 2}, frozenset()),
+    "members in cells": lambda: column(Side.BUY, Side.SELL, None),
+    "no cells": lambda: column(),
+    # times with zones
+    "what to_datetime makes of ISO text": lambda: of(
+        pd.to_datetime(["2024-01-01T00:00:00+01:00", None])
+    ),
+    "an offset of half an hour": lambda: of(pd.to_datetime(["2024-01-01T00:00:00-03:30"])),
+    "a named offset": lambda: of(
+        pd.to_datetime(["2024"]).tz_localize(dt.timezone(dt.timedelta(seconds=61), "X"))
+    ),
+    "zones of zoneinfo": lambda: of(pd.to_datetime(["2024", None]).tz_localize("Europe/Paris")),
+    "zones of pytz": lambda: of(
+        pd.to_datetime(["2024-07-01", None]).tz_localize(pytz.timezone("Europe/Paris"))
+    ),
+    "offsets of pytz": lambda: of(pd.to_datetime(["2024"]).tz_localize(pytz.FixedOffset(90))),
+    "UTC of pytz": lambda: of(pd.to_datetime([]).tz_localize(pytz.utc)),
+    # labels
+    "labels of agg": lambda: grouped().agg({"v": ["sum", "mean"]}),
+    "labels of agg, for one column": lambda: grouped()["v"].agg(["min", "max"]),
+    "labels that are tuples": lambda: above(pd.Index([("a", 1), "b"], tupleize_cols=False)),
+    "labels of several levels": lambda: above(
+        pd.MultiIndex.from_product([["a", "b"], [1, 2]], names=[("n", 1), None])
+    ),
+    "labels of several levels, none": lambda: above(pd.MultiIndex.from_product([["a"], [1]])).iloc[
+        :, :0
+    ],
+    "labels that are numbers, NaN and None": lambda: above(
+        pd.Index([1.5, _NAN, None, 1, "a"], dtype=object)
+    ),
+    "labels that are floats": lambda: above(pd.Index([0.5, _NAN, -0.0])),
+    "labels that are days": lambda: above(pd.date_range("2024", periods=2, name=dt.date(1, 1, 1))),
+    "labels that are bins": lambda: pd.crosstab([1, 2, 3], pd.cut([1, 2, 3], 2)),
+    "a row of a frame by day": lambda: under(pd.date_range("2024", periods=2)).iloc[0],
+    "names that are numbers": lambda: under(pd.Index([1, 2], name=7)).rename_axis(columns=1.5),
+    "names that are tuples": lambda: under(pd.Index([1], name=("a", 1))).rename_axis(
+        columns=[("b", None)]
+    ),
+    "a series named by a tuple": lambda: pd.Series([1], name=("a", _DAY)),
+    "attrs": lambda: noted(pd.DataFrame({"a": [1]})),
+    # types of pandas' own
+    "cut": lambda: pd.cut([1, 2, 3, _NAN], 2),
+    "cut, as a column": lambda: of(pd.cut([1.5, 2, 3], [0, 2, 4], right=False)),
+    "cut, counted": lambda: pd.Series(pd.cut([1, 2, 3], 2)).value_counts(),
+    "qcut of no rows": lambda: of(pd.qcut([1, 2, 3, 4.0], 2)).iloc[:0],
+    "periods as a column": lambda: of(pd.PeriodIndex(["2024-01", None], freq="M")),
+    "periods as an index": lambda: under(pd.period_range("2024", periods=3, freq="2h")),
+    "periods as an array": lambda: pd.period_range("2024", periods=2, freq="W-TUE").array,
+    "periods, none": lambda: pd.period_range("2024", periods=0, freq="D"),
+    "a period": lambda: pd.Period("2024-02", "Q-NOV"),
+    "intervals as a column": lambda: of(pd.arrays.IntervalArray.from_tuples([(0.5, 1), _NAN])),
+    "intervals as an index": lambda: under(
+        pd.interval_range(pd.Timestamp("2024", tz="Europe/Paris"), periods=2, closed="both")
+    ),
+    "intervals as an array": lambda: pd.interval_range(0, 2).array,
+    "intervals as a level": lambda: under(
+        pd.MultiIndex.from_arrays([pd.interval_range(0, 2), ["a", None]])
+    ),
+    "an interval": lambda: pd.Interval(pd.Timestamp("2024"), pd.Timestamp("2025"), "neither"),
+    "complex numbers": lambda: of(np.array([1j, complex(_NAN, -0.0)])),
+    "an array of nullable integers": lambda: pd.array([1, None]),
+    "a timestamp": lambda: pd.Timestamp("2024-02-29 01:02:03.123456789"),
+    "a timestamp with a zone": lambda: pd.Timestamp("2024-10-27 00:30", tz="UTC").tz_convert(
+        "Europe/Paris"
+    ),
+    "a timestamp of pytz": lambda: pd.Timestamp("2024", tz=pytz.timezone("Europe/Paris")),
+    "a timedelta": lambda: pd.Timedelta(-1, "ns"),
+    "NA and NaT": lambda: [pd.NA, pd.NaT, {"x": pd.NaT}],
+    # polars
+    "a polars Enum": lambda: pl.DataFrame({"e": pl.Series(["b", None], dtype=pl.Enum(["a", "b"]))}),
+    "a polars Categorical": lambda: pl.Series("c", ["b", None, "a"], dtype=pl.Categorical),
+    "polars categories of no rows": lambda: pl.Series("c", [], dtype=pl.Enum(["a"])),
+    "a polars Decimal": lambda: pl.DataFrame({"d": [Decimal("1.50"), None]}),
+    "an empty polars frame": pl.DataFrame,
+    # Python
+    "a set": lambda: {1, "a", (2, None), 2.5, b"x"},
+    "a frozenset and an empty set": lambda: (frozenset([frozenset([1])]), set()),
+    "a set of NaN, NaT and None": lambda: {_NAN, pd.NaT, None},
+    "a range and slices": lambda: [range(10, 1, -3), slice(None, 3), slice("a", None, 0.5)],
+    "numbers": lambda: [1j, complex(_NAN, -0.0), Decimal("1E+400"), Fraction(-1, 3), 1 << 200],
+    "a UUID": lambda: UUID(int=7),
+    "a datetime with a zone": lambda: dt.datetime(
+        2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Paris"), fold=1
+    ),
+    "a datetime of pytz": lambda: pytz.timezone("Europe/Paris").localize(dt.datetime(2024, 7, 1)),
+    "a time and a timedelta": lambda: (dt.time(1, 2, tzinfo=dt.UTC), dt.timedelta.max, _DAY),
+    "pure paths": lambda: [PurePosixPath("a/../b"), PureWindowsPath("c:\\x"), PurePosixPath()],
+    "addresses": lambda: [
+        *(ipaddress.ip_address("::1"), ipaddress.ip_network("10.0.0.0/8")),
+        *(ipaddress.ip_interface("10.0.0.1/8"), ipaddress.ip_address("fe80::1%eth0")),
+    ],
+    "members of Enums": lambda: [Side.BUY, Side.PURCHASE, Level.LOW, http.HTTPStatus.OK],
+    "a flag": lambda: {"rights": Rights.READ, "signal": signal.SIGTERM},
+    "named tuples": lambda: [Point(1), Pair(np.arange(2), [Point(2, _NAN)])],
+    "an OrderedDict": lambda: OrderedDict(b=1, a=pd.Timestamp("2024")),
+    "defaultdicts": lambda: [defaultdict(list, {(1, 2): [3]}), defaultdict(None, a=1)],
+    "a Counter": lambda: Counter("abracadabra"),
+    "deques": lambda: [deque([1, {2}], 3), deque()],
+    "all of it nested": lambda: {
+        "a": {Side.SELL, 1},
+        "b": [Point(1), {"c": {pd.Timestamp("2024"): np.arange(3)}}],
+        "frame": column(_DAY, None),
+        "empty": [pd.DataFrame(), pl.DataFrame(), np.array([])],
+    },
+    # NumPy and SciPy
+    "a masked array": lambda: np.ma.array([1.5, 2], mask=[True, False], fill_value=9.0),
+    "masked arrays without a mask": lambda: [
+        np.ma.array([1]),
+        np.ma.array([], mask=[]),
+        np.ma.masked,
+    ],
+    "a masked array of two dimensions": lambda: np.ma.array(
+        np.asfortranarray(np.eye(3)), mask=np.eye(3) > 0, hard_mask=True
+    ),
+    "NumPy scalars": lambda: [
+        *(np.float32("nan"), np.int8(-1), np.datetime64("NaT", "s"), np.str_(), np.bytes_()),
+    ],
+    "an array of objects": lambda: objects(1, "a", None, {2}, [np.arange(2)]),
+    "no objects, and a table of them": lambda: [
+        objects(),
+        objects(1, "a", 2, None).reshape(2, 2).T,
+    ],
+    "states of random generators": lambda: [
+        np.random.default_rng(1).bit_generator.state,
+        np.random.RandomState(1).get_state(legacy=False),
+    ],
+    **{
+        f"a sparse {kind.__name__}": (lambda kind=kind: _sparse(kind))
+        for how in ("bsr", "coo", "csc", "csr", "dia", "dok", "lil")
+        for kind in (getattr(sp, f"{how}_array"), getattr(sp, f"{how}_matrix"))
+    },
+}
+
+
+def _sparse(kind: Any) -> list[Any]:
+    """One of each dtype that matters, an empty one, and one without a row."""
+    parts = [np.array([[0, 1.5], [_NAN, 0]]), np.array([[1j, 0]]), np.array([[True], [False]])]
+    return [kind(part) for part in (*parts, np.zeros((3, 2)), np.zeros((0, 2)))]
+
+
+@pytest.fixture
+def strict() -> Any:
+    return ObjectStore("memory://everyday", pickle="deny").at(namespace="tests", run="r")
+
+
+def test_there_are_many() -> None:
+    """The list is as long as was promised."""
+    assert len(EVERYDAY) >= 60
+
+
+@pytest.mark.parametrize("name", EVERYDAY)
+def test_everyday_values(strict: Any, name: str) -> None:
+    """It comes back exactly, is not pickled, and so does it as a part of another value."""
+    for wrap in (lambda value: value, lambda value: {"of": [value]}):
+        expected = wrap(EVERYDAY[name]())
+        assert not strict.put("x", expected).pickled
+        assert_same(wrap(EVERYDAY[name]()), strict.get("x", verify=True))
+
+
+# Classes by name ---------------------------------------------------------------------------------
+
+_READ = """
+import sys
+from runstore import ObjectStore
+from runstore.errors import RunStoreError
+
+where, policy, *before = sys.argv[1:]
+for module in before:
+    __import__(module)
+view = ObjectStore(where, pickle=policy).at(namespace="tests", run="r")
+for name in ("member", "tuple", "cells"):
+    try:
+        print(name, type(view.get(name)).__name__)
+    except RunStoreError as exc:
+        print(name, type(exc).__name__, exc)
+    print("everyday_classes" in sys.modules)
+"""
+_CLASSES = """
+import enum
+from collections import namedtuple
+
+class Side(enum.Enum):
+    BUY = 1
+
+Pair = namedtuple("Pair", "a b")
+"""
+
+
+@pytest.fixture
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A store with values of classes of a module that other processes can import, too."""
+    (tmp_path / "everyday_classes.py").write_text(_CLASSES)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    import everyday_classes as classes  # type: ignore[import-not-found]
+
+    view = ObjectStore(tmp_path / "store", pickle="deny").at(namespace="tests", run="r")
+    view.put("member", {"side": classes.Side.BUY})
+    view.put("tuple", classes.Pair(1, [2]))
+    view.put("cells", column(classes.Side.BUY, None))
+    yield view, classes
+    del sys.modules["everyday_classes"]
+
+
+def _read(view: Any, policy: str, *before: str) -> list[str]:
+    command = [sys.executable, "-c", _READ, view.store.url, policy, *before]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    return ended.stdout.splitlines()
+
+
+def test_a_fresh_process_imports_nothing_under_deny(stored: Any) -> None:
+    """A class of a module that is not imported is named, and its module stays not imported."""
+    view, _ = stored
+    told = _read(view, "deny")
+    assert ["False"] * 3 == told[1::2]
+    for name, line in zip(("member", "tuple", "cells"), told[::2], strict=True):
+        assert re.match(rf"{name} UnsafePickleError .*{name}.*'everyday_classes'.*[Ii]mport", line)
+    assert ["member dict", "tuple Pair", "cells DataFrame"] == _read(
+        view, "deny", "everyday_classes"
+    )[::2]
+
+
+def test_a_fresh_process_imports_where_it_would_unpickle(stored: Any) -> None:
+    """Where a pickle would be loaded, a class is imported as a pickle would import it."""
+    assert ["member dict", "tuple Pair", "cells DataFrame"] == _read(stored[0], "allow")[::2]
+
+
+def test_classes_that_have_changed(stored: Any) -> None:
+    """A member, field or class that is gone is named."""
+    view, classes = stored
+    classes.Side = enum.Enum("Side", "SELL", module="everyday_classes")
+    with pytest.raises(UnsupportedValueError, match=r"Side has no member 'BUY'"):
+        view.get("member")
+    classes.Pair = namedtuple("Pair", "b a", module="everyday_classes")
+    with pytest.raises(UnsupportedValueError, match=r"Pair has the fields b, a here.*with a, b"):
+        view.get("tuple")
+    classes.Pair = types.SimpleNamespace
+    with pytest.raises(CorruptObjectError, match="no named tuple"):
+        view.get("tuple")
+    del classes.Side
+    with pytest.raises(UnsupportedValueError, match="'everyday_classes' has no class Side"):
+        view.get("member")
+
+
+def test_no_code_of_a_class_runs(strict: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the module's nor the class's own code is called to find a member or make a tuple."""
+
+    def fail(*args: Any) -> Any:
+        raise AssertionError("was called")
+
+    value = [Side.BUY, Point(1, 2.0)]
+    strict.put("x", value)
+    monkeypatch.setattr(sys.modules[__name__], "__getattr__", fail, raising=False)
+    monkeypatch.setattr(Point, "__new__", fail)
+    monkeypatch.setattr(Point, "_make", fail)
+    monkeypatch.setattr(Side, "_missing_", fail)
+    back = strict.get("x")
+    assert back[0] is Side.BUY
+    assert (Point, 1, 2.0) == (type(back[1]), back[1][0], back[1][1])
+
+
+class _Local:
+    class Kind(enum.Enum):
+        ONE = 1
+
+
+def test_members_of_classes_without_a_name_of_their_own(strict: Any) -> None:
+    """Classes inside others are found; those of a function, and combinations, are refused."""
+    strict.put("x", _Local.Kind.ONE)
+    assert strict.get("x") is _Local.Kind.ONE
+    inner = enum.Enum("inner", "ONE")
+    for value in (inner.ONE, Rights.READ | Rights.WRITE, [namedtuple("inner", "a")(1)]):
+        with pytest.raises(UnsafePickleError):
+            strict.put("x", value)
+
+
+# What cannot be kept --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        defaultdict(lambda: 1),
+        np.ma.array([object()]),
+        column(re.compile("a")),
+        {"x": column(re.compile("a"))},
+        pd.DataFrame({"x": pd.arrays.SparseArray([0, 1])}),
+    ],
+    ids=["a factory of one's own", "masked objects", "patterns", "patterns inside", "sparse"],
+)
+def test_others_are_refused(strict: Any, value: Any) -> None:
+    """What has no exact form without pickle is refused, and nothing is written."""
+    with pytest.raises(UnsafePickleError, match="deny"):
+        strict.put("refused", value)
+    assert not strict.exists("refused")
+
+
+def test_sparse_indices_are_checked(strict: Any) -> None:
+    """Indices that lead out of the array are neither stored nor read."""
+    bad = sp.csr_array(np.eye(3))
+    bad.indices[1] = 99
+    with pytest.raises(UnsafePickleError):
+        strict.put("x", bad)
+    from runstore.codecs._sparse import sparse_of, sparse_parts
+
+    for kind in (
+        sp.csr_array,
+        sp.csc_matrix,
+        sp.bsr_array,
+        sp.coo_array,
+        sp.lil_array,
+        sp.dok_array,
+    ):
+        name, shape, shown, data, *rest = sparse_parts(kind(np.eye(4)))  # type: ignore[misc]
+        for at, part in enumerate(rest):
+            if isinstance(part, np.ndarray):
+                forged = [*rest[:at], part + 7, *rest[at + 1 :]]
+                with pytest.raises(CorruptObjectError, match="x is damaged"):
+                    sparse_of([name, shape, shown, data, *forged], "x")
+
+
+def test_other_readers_see_plain_columns(tmp_path: Path) -> None:
+    """Dates, decimals, lists and text are what they are to polars, times with an offset in UTC."""
+    frame = pd.DataFrame(
+        {
+            "date": objects(_DAY, None),
+            "price": objects(Decimal("1.50"), _NAN),
+            "ids": objects([1, 2], []),
+            "text": objects("a", _NAN),
+            "at": pd.to_datetime(["2024-01-01T00:00:00+01:00", None]),
+            "bin": pd.cut([1, 2], 2),
+            "month": pd.period_range("2024", periods=2, freq="M"),
+        }
+    )
+    ObjectStore(tmp_path, pickle="deny").at(namespace="tests", run="r").put("x", frame)
+    read = pl.read_ipc(next(tmp_path.rglob("x.arrow")))
+    assert {
+        "date": [_DAY, None],
+        "price": [Decimal("1.50"), None],
+        "ids": [[1, 2], []],
+        "text": ["a", None],
+        "at": [dt.datetime(2023, 12, 31, 23, tzinfo=ZoneInfo("UTC")), None],
+        "bin": ["(0.999, 1.5]", "(1.5, 2.0]"],
+        "month": [648, 649],
+    } == read.select(list(frame.columns)).to_dict(as_series=False)
