@@ -2,10 +2,19 @@
 
 import pickle
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.cases._case import case
+
+
+@dataclass
+class Own:
+    """What only pickle keeps."""
+
+    a: int
+    b: str
 
 
 def _view(here: Path) -> Any:
@@ -81,3 +90,28 @@ def containers_in_calls(here: Path) -> None:
         calls(value)  # modules are loaded
         for few, many in zip(calls(value), calls(large[name]), strict=True):
             assert many < few + 1000, (name, few, many)
+
+
+@case("J13", "Columns that are pickled take no offsets, and many of them one pickle.")
+def pickled_columns(here: Path) -> None:
+    import numpy as np
+    import pandas as pd
+
+    from runstore import ObjectStore
+
+    view = ObjectStore(here / "store").at(namespace="n", run="r")
+    long = {f"c{i}": np.arange(100_000, dtype=np.longdouble) for i in range(16)}
+    objects = [pd.Series([Own(j, str(j)) for j in range(20_000)], dtype=object) for _ in range(4)]
+    cells = np.zeros((1000, 10_000))
+    cells[::10, ::7] = 1.5
+    for name, frame in {
+        "long double": pd.DataFrame(long),
+        "objects": pd.DataFrame(dict(enumerate(objects))),
+        "sparse": pd.DataFrame(cells).astype(pd.SparseDtype("float64", 0.0)),
+    }.items():
+        info = view.put(name, frame)
+        pickled = len(pickle.dumps(frame, 5))
+        assert info.size <= 1.2 * pickled, (name, info.size, pickled)
+        back = view.get(name)
+        assert frame.dtypes.equals(back.dtypes)
+        assert (frame.to_numpy() == back.to_numpy()).all()

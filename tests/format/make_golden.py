@@ -68,12 +68,16 @@ def values():
             [pd.Index(["x", "y"], dtype=text), [1, 2]], names=["k", None]
         ),
     )
-    for one in (frame, table, rich):
+    pickled = pd.DataFrame(
+        {"sets": [{i, -i} for i in range(600)], "long": np.arange(600, dtype=np.longdouble)}
+    )
+    for one in (frame, table, rich, pickled):
         one.columns = one.columns.astype(text)
     return {
         "frame": frame,
         "folder/frame.parquet": table,
         "folder/rich.parquet": rich,
+        "frame-pickled": pickled,
         "folder/series.parquet": pl.Series("s", ["b", None], dtype=pl.Enum(["a", "b"])),
         "table": pa.table({"a": [1, 2, None], "b": ["x", "y", "z"]}),
         "array": np.arange(12.0).reshape(3, 4),

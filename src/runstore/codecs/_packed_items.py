@@ -69,7 +69,9 @@ class Packer:
             UnpackableError: They are not of one type, or there is no column for them.
             SharedError: An array is in two places.
         """
-        kinds = set(map(type, items))
+        kinds = {type(items[0])} if items else set()
+        if items and operator.countOf(map(type, items), type(items[0])) < len(items):
+            kinds = set(map(type, items))
         if _NONE not in kinds:
             return self._dense(kinds, items, depth)
         present = np.fromiter(map(operator.is_not, items, repeat(None)), "?", len(items))

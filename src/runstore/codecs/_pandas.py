@@ -21,6 +21,7 @@ from runstore.codecs._pandas_index import (
     is_new,
 )
 from runstore.codecs._pandas_labels import decode_labels, encode_labels
+from runstore.codecs._pandas_pickled import MOST_PICKLED
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._plain import InexactError, from_tree, plain_tree
 from runstore.codecs._python import is_json
@@ -35,7 +36,7 @@ class PandasCodec:
     """``pandas.DataFrame``, ``Series`` and ``Index``.
 
     What the columns' coders keep exactly is an Arrow column, other columns are a
-    pickle in one cell. A frame whose labels, index, ``attrs`` or emptiness leave
+    pickle each. A frame of many of these, or whose labels, index, ``attrs`` or emptiness leave
     no room for that is left to pickle as a whole.
     """
 
@@ -55,13 +56,16 @@ class PandasCodec:
         if head is None:
             return None
         spec, index_columns, labels = head
-        columns, kinds = [], []
+        columns, kinds, pickled = [], [], 0
         for label, values in zip(labels, _arrays(value), strict=True):
             encoded = encode_column(values, pickling, label)
             if encoded is None:
                 return None  # no cell to put a pickle into
             columns.append(encoded[0])
             kinds.append(encoded[1])
+            pickled += encoded[1]["k"] == "pickle"
+            if pickled > MOST_PICKLED:
+                return None  # each would repeat what one pickle says once
         names = _unique([str(label) for label in labels])
         index_names = _unique([f"__index_level_{i}__" for i in range(len(index_columns))], names)
         spec["columns"] = _run_lengths(kinds)

@@ -29,11 +29,12 @@ from runstore.codecs._pandas_kinds import (
     encode_period,
     encode_zoned,
 )
+from runstore.codecs._pandas_pickled import pickled_column, unpickled_column
 from runstore.codecs._pandas_strings import decode_strings, encode_strings
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._types import (
     check_type,
-    is_binary,
+    is_binary_of_any_width,
     is_dictionary,
     is_duration,
     is_number,
@@ -52,7 +53,6 @@ __all__ = [
     "encode_column",
     "encode_exactly",
     "is_plain",
-    "pickle_in",
     "whole",
 ]
 
@@ -79,7 +79,7 @@ def encode_column(values: Any, pickling: Pickling, label: str) -> tuple[pa.Array
     if encoded is not None or not len(values):
         return encoded
     with pickling.at_column(label):
-        return _pickled(values, pickling), {"k": "pickle"}
+        return pickled_column(values, pickling)
 
 
 def encode_exactly(values: Any) -> tuple[pa.Array, Spec] | None:
@@ -116,7 +116,7 @@ def decode_column(opened: Opened, column: pa.ChunkedArray, spec: Spec, pickling:
     if (accepts := _ACCEPTED.get(spec["k"])) is not None:
         check_type(opened, column.type, accepts)
     if spec["k"] == "pickle":
-        return _unpickled(opened, column, pickling)
+        return unpickled_column(opened, column, spec, pickling)
     if spec["k"] == "cells":
         return decode_cells(opened, column, spec, pickling.class_named)
     return coder(opened, column, spec)
@@ -177,28 +177,6 @@ def _objects_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Array:
     data = np.empty(len(column), object)
     data[:] = column.to_pylist()
     return data
-
-
-def _pickled(values: Any, pickling: Pickling) -> pa.Array:
-    """One cell with the pickle of the whole column; the other cells are null."""
-    stream = pickling.dumps(values)
-    offsets = np.full(len(values) + 1, len(stream), "i8")
-    offsets[0] = 0
-    missing = np.arange(len(values)) > 0
-    validity = pa.py_buffer(np.packbits(~missing, bitorder="little"))
-    buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(stream)]
-    return pa.Array.from_buffers(pa.large_binary(), len(values), buffers)
-
-
-def _unpickled(opened: Opened, column: pa.ChunkedArray, pickling: Pickling) -> Any:
-    return pickling.loads(pickle_in(opened, column))
-
-
-def pickle_in(opened: Opened, column: pa.ChunkedArray) -> memoryview:
-    """View the pickle of a column, without loading it."""
-    if not len(column) or not column[0].is_valid:
-        raise CorruptObjectError(f"{opened.ref} is damaged: a pickled column is empty", opened.ref)
-    return memoryview(column[0].as_buffer())
 
 
 # Extension types -----------------------------------------------------------------------------
@@ -349,7 +327,7 @@ _ACCEPTED: dict[str, Callable[[pa.DataType], bool]] = {
     "masked": lambda kind: is_number(kind) or is_truth(kind),
     "cat": is_dictionary,
     "period": kinds.is_int64,
-    "pickle": is_binary,
+    "pickle": is_binary_of_any_width,
 }
 
 
@@ -373,5 +351,5 @@ _DECODERS: dict[str, Callable[..., Any]] = {
     "masked": _masked_back,
     "cat": _categories_back,
     "arrow": _arrow_backed_back,
-    "pickle": _unpickled,
+    "pickle": unpickled_column,
 }

@@ -167,7 +167,11 @@ def range_index(spec: Spec, ref: str) -> Any:
 def is_new(part: Any) -> bool:
     """Return whether version 1 of the codec does not know what a spec, or a part of one, says."""
     if isinstance(part, dict):
-        if part.get("k") in _SINCE_2 or not isinstance(part.get("zone"), (str, NoneType)):
+        if (
+            part.get("k") in _SINCE_2
+            or "parts" in part
+            or not isinstance(part.get("zone"), (str, NoneType))
+        ):
             return True
         told = (item for key, item in part.items() if key != "attrs")
         return any(key.startswith("$") for key in part) or any(map(is_new, told))

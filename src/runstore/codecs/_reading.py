@@ -62,9 +62,9 @@ def _blob(codec: str, opened: Opened, spec: Spec) -> memoryview | None:
     if codec in ("pickle", "bytes"):
         return blob_in(opened, 0)
     if codec == "pandas" and _kinds(spec) == [("pickle", 1)]:
-        from runstore.codecs._pandas_columns import pickle_in
+        from runstore.codecs._pandas_pickled import pickle_in
 
-        return pickle_in(opened, opened.table().column(0))
+        return pickle_in(opened, opened.table().column(0), spec["columns"][0][0])
     return None
 
 

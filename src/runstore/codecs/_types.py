@@ -12,6 +12,7 @@ from runstore.errors import CorruptObjectError
 __all__ = [
     "check_type",
     "is_binary",
+    "is_binary_of_any_width",
     "is_date",
     "is_dictionary",
     "is_duration",
@@ -50,6 +51,11 @@ def is_text(kind: pa.DataType) -> bool:
 def is_binary(kind: pa.DataType) -> bool:
     """Return whether it is bytes with offsets."""
     return bool(kinds.is_large_binary(kind) or kinds.is_binary(kind))
+
+
+def is_binary_of_any_width(kind: pa.DataType) -> bool:
+    """Return whether it is bytes, with offsets or of one width."""
+    return is_binary(kind) or is_fixed_binary(kind)
 
 
 def is_text_or_binary(kind: pa.DataType) -> bool:
