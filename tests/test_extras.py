@@ -23,7 +23,10 @@ FILES = {
     "gcs": ["src/runstore/places/_fsspec/_opening.py"],
     "azure": ["src/runstore/places/_fsspec/_opening.py"],
     "sftp": ["src/runstore/places/_fsspec/_sftp.py"],
-    "webdav": ["src/runstore/places/_fsspec/_webdav.py"],
+    "webdav": [
+        "src/runstore/places/_fsspec/_webdav.py",
+        "src/runstore/places/_fsspec/_opening.py",
+    ],
     "dask": ["src/runstore/executors/_dask*.py"],
     "ray": ["src/runstore/executors/_ray*.py"],
     "sklearn": ["src/runstore/codecs/_skops.py"],

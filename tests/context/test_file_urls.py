@@ -58,7 +58,7 @@ def test_what_is_not_this_hosts_is_refused(url, said, tmp_path, monkeypatch):
         (Path("s3://bucket/p"), r"did you mean s3://bucket/p\?"),
         ("memory:", r"did you mean memory://name\?"),
         ("file//data", r"did you mean file:///data\?"),
-        ("gs:/x", "runstore stores under a path, file://, memory:// or s3://"),
+        ("gs:/x", "did you mean gs://bucket/prefix?"),
         (" ", "blank"),
     ],
 )

@@ -80,8 +80,9 @@ def test_a_run_keeps_what_it_makes_in_a_filesystem_of_the_users():
         run = run_workflow(flow, store=store)
         assert [1, 2] == store.at(namespace="default", run=run.name).get("made")
         assert fs.find(store.url.removeprefix("memory://"))
-    with pytest.raises(InvalidRequestError, match="memory of this process"):
-        run_workflow(flow, store=store, executor_options={"mode": "processes"})
+    for store in (ObjectStore(fs=own, root="/x"), ObjectStore("dir::memory://x")):
+        with pytest.raises(InvalidRequestError, match="memory of this process"):
+            run_workflow(flow, store=store, executor_options={"mode": "processes"})
 
 
 def test_another_process_opens_the_same_filesystem(tmp_path):

@@ -1,6 +1,9 @@
 """The contract of a place, kept on servers that are reached through fsspec: `make test-places`."""
 
+import os
+import time
 import uuid
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +132,41 @@ def test_a_wrong_password_is_no_miss(webdav_server, sftp_server):
     for store in denied:
         with pytest.raises(AccessDeniedError):
             store.at(namespace="dev", run="r1").get("a", default=None)
+
+
+def test_a_lost_connection_is_made_anew(sftp_server):
+    """After a connection was lost one call says so, and the next connects again."""
+    with ObjectStore(f"{sftp_server.url}/{uuid.uuid4()}", **sftp_server.options) as store:
+        view = store.at(namespace="dev", run="r1")
+        view.put("a", 1)
+        store.backend._calls.fs.client.abort()
+        # The client may need a moment to notice.
+        tries = lambda: [time.sleep(0.1) for _ in range(1000) if view.exists("a")]  # noqa: E731
+        with pytest.raises(BackendUnavailableError):
+            tries()
+        assert 1 == view.get("a")
+
+
+@pytest.mark.parametrize("kind", ["sftp", "gcs"])
+def test_a_forked_child_connects_itself(kind, request):
+    """A child reads and writes by connections of its own, and the parent's go on."""
+    server = request.getfixturevalue(f"{kind}_server")
+    url = server.url if kind == "sftp" else f"gs://{server.new_bucket()}/p"
+    with ObjectStore(f"{url}/{uuid.uuid4()}", **server.options) as store:
+        view = store.at(namespace="dev", run="r1")
+        view.put("a", 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forks in programs with threads
+            pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                view.put("b", view.get("a") + 1)
+                status = 0
+            finally:
+                os._exit(status)
+        assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        assert [1, 2] == [view.get("a"), view.get("b")]
 
 
 def test_large_objects_stream(gcs_server, sftp_server, webdav_server):

@@ -14,9 +14,10 @@ from runstore.errors import SettingsError
 __all__ = ["absolute_url", "address_of", "check_store", "default_address", "default_namespace"]
 
 _EXAMPLES = {"s3": "bucket/prefix", "memory": "name", "file": "data/store"}
+_WHERE = dict.fromkeys(("gs", "gcs", "az", "azure", "abfs", "abfss"), "bucket/prefix")
 _KINDS = frozenset(
     {*_EXAMPLES, "s3a", "s3n", "gs", "gcs", "az", "azure", "abfs", "abfss"}
-    | {"http", "https", "ftp", "sftp", "ssh", "hdfs"}
+    | {"http", "https", "ftp", "sftp", "ssh", "hdfs", "webdav", "smb"}
 )
 
 
@@ -128,7 +129,7 @@ def _check_mistyped(text: str) -> None:
         meant = _EXAMPLES[kind] if not rest or "@" in rest or "?" in rest else rest
         way = f"did you mean {kind}://{'/' if kind == 'file' else ''}{meant}?"
     else:
-        way = "runstore stores under a path, file://, memory:// or s3://."
+        way = f"did you mean {kind}://{_WHERE.get(kind, 'host/path')}?"
     raise SettingsError(
         f"the store's address begins with {found[0]!r}, but a URL begins with '{kind}://': {way} "
         f"Write a local path that begins so as ./{found[0]}… or as an absolute path"

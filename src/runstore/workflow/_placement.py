@@ -9,6 +9,7 @@ from pathlib import Path
 from runstore.context import StoreAddress
 from runstore.errors import ExecutorUnavailableError, InvalidRequestError
 from runstore.executors import Executor
+from runstore.store import ObjectStore
 
 __all__ = ["check_placement", "check_shared"]
 
@@ -23,7 +24,7 @@ def check_shared(address: StoreAddress, engine: Executor) -> None:
     if engine.in_process:
         return
     other = "use the mode 'threads'" if engine.name == "local" else "use executor='local'"
-    if address.url.startswith("memory:"):
+    if not ObjectStore.from_address(address).backend.guarantees.shared:
         other = other if engine.name == "local" else f"{other} in threads"
         raise InvalidRequestError(
             f"the store {address.url} is in the memory of this process, where stages that run in "

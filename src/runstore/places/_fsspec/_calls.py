@@ -3,12 +3,13 @@
 import asyncio
 import inspect
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from fsspec.spec import AbstractFileSystem
 
+from runstore.places._fsspec._failures import connection_lost
 from runstore.workers import awaited
 
 __all__ = ["Calls"]
@@ -58,7 +59,8 @@ class Calls:
         fs = self.fs
         coroutine = getattr(fs, f"_{name}", None)
         if not fs.async_impl or not inspect.iscoroutinefunction(coroutine):
-            return getattr(fs, name)(*args, **kwargs)
+            with self._renewed_if_lost():
+                return getattr(fs, name)(*args, **kwargs)
         return self.run(coroutine(*args, **kwargs), size=size)
 
     def run(self, coroutine: Any, *, size: int = 0) -> Any:
@@ -70,9 +72,20 @@ class Calls:
         waiting = asyncio.wait_for(coroutine, self._timeout + size / _SLOWEST)
         future = asyncio.run_coroutine_threadsafe(waiting, self.fs.loop)
         try:
-            return awaited(future)
+            with self._renewed_if_lost():
+                return awaited(future)
         except BaseException:
             future.cancel()
+            raise
+
+    @contextmanager
+    def _renewed_if_lost(self) -> Iterator[None]:
+        """Let the next call connect anew where a connection was lost: sshfs does not by itself."""
+        try:
+            yield
+        except Exception as exc:
+            if self._owned and connection_lost(exc):
+                self._fs = None
             raise
 
     def forget(self) -> None:

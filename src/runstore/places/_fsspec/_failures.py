@@ -18,7 +18,7 @@ from runstore.errors import (
 )
 from runstore.places._errors import translated
 
-__all__ = ["may_have_happened", "status_of", "translating"]
+__all__ = ["connection_lost", "may_have_happened", "status_of", "translating"]
 
 # Names of classes, looked for among an error's bases: the libraries are not imported for this.
 _DENIED = frozenset(
@@ -34,6 +34,10 @@ _AWAY = _UNREACHED | frozenset(
     | {"ClientConnectionError", "ServerDisconnectedError", "ClientPayloadError"}
     | {"ConnectionError", "Timeout", "ServiceRequestError", "ServiceResponseError"}
     | {"EndpointConnectionError", "HTTPClientError", "BadGatewayError", "TimeoutError"}
+)
+_LOST = frozenset(
+    {"DisconnectError", "ConnectionLost", "SFTPConnectionLost", "SFTPNoConnection"}
+    | {"ChannelOpenError", "SSHException"}
 )
 _DENIED_STATUS = frozenset({401, 403, 407})
 _FULL_STATUS = frozenset({413, 507})
@@ -96,6 +100,11 @@ def may_have_happened(exc: BaseException) -> bool:
     if status_of(exc) is not None:
         return status_of(exc) in (408, 500, 502, 504)
     return isinstance(exc, (TimeoutError, ConnectionError)) or bool(_names(exc) & _AWAY)
+
+
+def connection_lost(exc: BaseException) -> bool:
+    """Return whether a connection that was open has ended."""
+    return isinstance(exc, (ConnectionError, BrokenPipeError)) or bool(_names(exc) & _LOST)
 
 
 def _names(exc: BaseException) -> set[str]:
