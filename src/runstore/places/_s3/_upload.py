@@ -145,9 +145,9 @@ class Uploader:
             )
         except BaseException as exc:  # whatever it was, also Ctrl-C: leave no parts behind
             if not isinstance(exc, IndeterminateWriteError):
-                patience = 5 if isinstance(exc, Exception) else PATIENCE / 2
+                patience = 10 if isinstance(exc, Exception) else PATIENCE / 2
                 with suppress(Failure), spared():
-                    parts.abort(name, upload, min(self._timeout / 3, patience))
+                    _abort(name, upload, parts, Deadline(min(self._timeout / 3, patience)))
             if failed:
                 return self._after(name, mark, failed)
             raise
@@ -208,3 +208,16 @@ class Uploader:
             "do so. Look, or write again",
             name,
         ) from last
+
+
+def _abort(name: str, upload: str, parts: Parts, deadline: Deadline) -> None:
+    """Remove an upload and its parts.
+
+    Twice, since S3 keeps a part that was on its way at the first time; then it says that there is
+    no such upload. https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
+
+    Raises:
+        Failure: There is nothing more to be removed, or it could not be asked in time.
+    """
+    for _ in range(2):
+        persist(lambda t: parts.abort(name, upload, t), deadline)
