@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 
 .PHONY: help demo demo-s3 test test-all test-places test-matrix test-versions test-breadth cases check format \
-	bench bench-engines bench-peers bench-full bench-tables clean
+	bench bench-aio bench-engines bench-peers bench-full bench-tables clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -75,6 +75,9 @@ bench-full: .venv/.bench ## measure everything; writes results, tables and figur
 
 bench-tables: .venv/.bench ## write tables and figures of the results that are here
 	$(BIN)/python -m benchmarks tables
+
+bench-aio: .venv/.test .venv/.bench ## how long an event loop stands still under 1,000 awaited calls
+	$(BIN)/python -m benchmarks aio $(ARGS)
 
 bench-engines: .venv/.test .venv/.bench ## runs on threads, processes, Dask and Ray, beside their own submit
 	$(BIN)/python -m benchmarks engines $(ARGS)

@@ -1,9 +1,10 @@
-"""`python -m benchmarks [run | containers | engines | tables] …`: measure, or write tables."""
+"""`python -m benchmarks [run | aio | containers | engines | tables] …`: measure, or tabulate."""
 
 import sys
 from importlib import import_module
 
 _COMMANDS = {
+    "aio": "benchmarks.aio",
     "containers": "benchmarks.containers",
     "engines": "benchmarks.engines",
     "run": "benchmarks.run",

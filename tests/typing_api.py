@@ -14,6 +14,7 @@ from runstore import (
     Workflow,
     WorkflowRun,
     WorkflowRunContext,
+    aio,
     bind,
     get_run_context,
     object_store,
@@ -57,6 +58,23 @@ def notebook() -> None:
             assert_type(processes.submit(stage, 1).result(), str)
     with use_run_context(ctx):
         stage(2)
+
+
+async def awaited() -> None:
+    """Await the verbs, of the current run and of a store."""
+    async with aio.ObjectStore("memory://x", timeout=5) as store:
+        assert_type(store, aio.ObjectStore)
+        view = store.at(namespace="dev", run="r")
+        assert_type(await view.put("a", 1), ObjectInfo)
+        assert_type(await view.get("a", as_type=pd.DataFrame, columns=["x"]), pd.DataFrame)
+        assert_type(await view.get("a", as_type=str, default=None), str | None)
+        assert_type(await view.get("a"), Any)
+        assert_type(await view.get_with_info("a", as_type=str), tuple[str, ObjectInfo])
+        assert_type(await store.runs(), list[WorkflowRun])
+    assert_type(await aio.object_store.list("a"), list[ObjectInfo])
+    assert_type(await aio.object_store.exists("a", run="other"), bool)
+    assert_type(await aio.object_store.put_many({"a": 1}), dict[str, ObjectInfo])
+    await aio.object_store.delete("a", missing_ok=True)
 
 
 @run_context(namespace="dev")

@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, Self, TypeVar
 __all__ = [
     "PATIENCE",
     "SLICE",
+    "Stoppable",
     "StoppedError",
     "Workers",
     "awaited",
@@ -149,6 +150,30 @@ def spared() -> Iterator[None]:
         yield
     finally:
         _here.stop = stop
+
+
+class Stoppable:
+    """Work of a thread that is not one of `Workers`, which another thread can tell to stop."""
+
+    def __init__(self) -> None:
+        self._stop = _Stop(None)
+
+    def stop(self) -> None:
+        """Tell it to stop; what it waits for ends, where that can end."""
+        self._stop.now()
+
+    def run(self, function: Callable[[], R]) -> R:
+        """Return what *function* gives.
+
+        Raises:
+            StoppedError: It was told to stop, and has seen it.
+        """
+        outer, _here.stop = _here.stop, self._stop
+        try:
+            self._stop.check()
+            return function()
+        finally:
+            _here.stop = outer
 
 
 class Workers:

@@ -42,7 +42,7 @@ class RunstoreFileSystem(Folders):
             store of the current run; outside a run ``RUNSTORE_URL``, else ``.runstore``. It is
             looked up here, once.
         url: The same, for callers that cannot pass *store*.
-        engine, pickle, durable, timeout: As for `runstore.ObjectStore`.
+        engine, pickle, durable, timeout, allow_torn: As for `runstore.ObjectStore`.
         default: What fsspec passes if a URL is opened: the store to take if none is named.
         options: The store's storage options. What is secret stays in this process.
 

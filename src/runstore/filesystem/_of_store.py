@@ -7,6 +7,7 @@ from typing import Any
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
+from runstore.arguments import check_flag
 from runstore.context import (
     PicklePolicy,
     StoreAddress,
@@ -38,6 +39,7 @@ class OfStore(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
         pickle: PicklePolicy | None = None,
         durable: bool | None = None,
         timeout: float | None = None,
+        allow_torn: bool | None = None,
         default: str | None = None,
         **options: Any,
     ) -> None:
@@ -45,7 +47,10 @@ class OfStore(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
             raise SettingsError("store= and url= are the same: give one of them")
         check_store(engine, pickle, durable, timeout)
         of_fsspec = {name: options.pop(name) for name in _OF_FSSPEC if name in options}
+        if allow_torn is not None:
+            check_flag("RunstoreFileSystem", "allow_torn", allow_torn, error=SettingsError)
         given = {"pickle": pickle, "durable": durable, "timeout": timeout}
+        given["allow_torn"] = allow_torn
         behaviour = {name: value for name, value in given.items() if value is not None}
         where = url if store is None else store
         if where is None and default is not None:
@@ -72,7 +77,7 @@ class OfStore(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
         """What opens the same store in another process, without secrets."""
         address = self.address
         named = {"store": address.url, "pickle": address.pickle, "timeout": address.timeout}
-        named |= {"durable": address.durable}
+        named |= {"durable": address.durable, "allow_torn": address.allow_torn}
         if address.engine is not None:
             named["engine"] = address.engine
         return named | address.options

@@ -26,7 +26,7 @@ from runstore.names import check_namespace, check_run
 from runstore.places import Backend, Guarantees
 from runstore.store._arguments import check_filesystem, check_store
 from runstore.store._info import ObjectInfo, human_size
-from runstore.store._leased import leased
+from runstore.store._leased import Permission, leased
 from runstore.store._objects import Objects
 from runstore.store._opening import (
     address_for,
@@ -47,14 +47,18 @@ from runstore.store._records import (
     write_run,
 )
 from runstore.store._runner import this_process
-from runstore.store._target import Target
-from runstore.store._verbs import Verbs
+from runstore.store._target import RAISE, Target
+from runstore.store._verbs import Compression, Reading, Verbs
 from runstore.store._verify import Verified, verified
 
 __all__ = [
+    "RAISE",
+    "Compression",
     "ObjectInfo",
     "ObjectStore",
+    "Permission",
     "Pinned",
+    "Reading",
     "StoreView",
     "Target",
     "Verbs",

@@ -2,14 +2,31 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from runstore.buffers import Buffer
-from runstore.context import Lease
 from runstore.errors import RunStoreError
 from runstore.places import Backend, Entry, Wrapper
 from runstore.store._objects import Objects
 
-__all__ = ["LeasedBackend", "leased"]
+__all__ = ["LeasedBackend", "Permission", "leased"]
+
+
+class Permission(Protocol):
+    """What lets code write, until it is taken back: as a `runstore.context.Lease`."""
+
+    def check(self) -> None:
+        """Return if it still lets code write; else raise."""
+        ...
+
+    def begin(self, write: object) -> None:
+        """Let *write* be published; until `end`, whoever takes it back waits for it. Or raise."""
+        ...
+
+    def end(self, write: object) -> None:
+        """Note that *write* has been published, or has failed."""
+        ...
+
 
 # Keys that are deleted between two checks of the lease.
 _AT_ONCE_NEAR, _AT_ONCE_FAR = 16, 1000  # one request of S3
@@ -27,7 +44,7 @@ class LeasedBackend(Wrapper):
         lease: What lets them be written.
     """
 
-    def __init__(self, backend: Backend, lease: Lease) -> None:
+    def __init__(self, backend: Backend, lease: Permission) -> None:
         super().__init__(backend)
         self._lease = lease
 
@@ -91,7 +108,7 @@ class LeasedBackend(Wrapper):
         yield from ()
 
 
-def leased(objects: Objects, lease: Lease) -> Objects:
+def leased(objects: Objects, lease: Permission) -> Objects:
     """Return *objects* so that what they write needs *lease*.
 
     Raises:

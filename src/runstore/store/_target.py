@@ -4,7 +4,6 @@ from difflib import get_close_matches
 from typing import NamedTuple, get_args
 
 from runstore.arguments import check_choice, check_text, unfit
-from runstore.context import Lease
 from runstore.errors import (
     InvalidNameError,
     InvalidRequestError,
@@ -12,7 +11,7 @@ from runstore.errors import (
     RunStoreError,
 )
 from runstore.keys import Place, Scope, key_of
-from runstore.store._leased import leased
+from runstore.store._leased import Permission, leased
 from runstore.store._objects import Objects
 
 __all__ = ["RAISE", "Target", "check_scope", "missing", "not_a_name", "place_of", "run_of"]
@@ -34,7 +33,7 @@ class Target(NamedTuple):
     run: str | None
     workflow: str | None = None
     stage: str | None = None
-    lease: Lease | None = None
+    lease: Permission | None = None
 
     def writable(self) -> Objects:
         """Return the objects, to be written to.

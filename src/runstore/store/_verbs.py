@@ -12,7 +12,7 @@ from runstore.store._bulk import BulkVerbs
 from runstore.store._info import ObjectInfo
 from runstore.store._target import RAISE, Target, missing, not_a_name, place_of, run_of
 
-__all__ = ["Verbs"]
+__all__ = ["Compression", "Reading", "Verbs"]
 
 Compression = Literal["auto", "lz4", "zstd"] | None
 
