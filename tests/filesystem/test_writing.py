@@ -1,5 +1,6 @@
 """A file that is written appears as a whole when it is closed, if `get` can read it, or never."""
 
+import dataclasses
 import gc
 import json
 import os
@@ -292,22 +293,32 @@ class Boom:
         return sys.exit, ("a pickle was loaded",)
 
 
+@dataclasses.dataclass
+class Odd:
+    """What only pickle can hold."""
+
+    number: int
+
+    def __reduce__(self):
+        return Odd, (self.number,)
+
+
 def test_pickles_are_never_loaded_and_obey_the_policy(store, monkeypatch):
     """A pickle is stored without being carried out; a policy that forbids it refuses the file."""
     fs = RunstoreFileSystem(store.url)
     fs.pipe_file("dev/r1/x.pkl", pickle.dumps(Boom()))
     view = store.at(namespace="dev", run="r1")
-    view.put("set", {1})
+    view.put("odd", Odd(1))
     for policy in ("deny", "signed"):
         monkeypatch.setenv("RUNSTORE_SIGNING_KEY", "k" * 32)
         careful = RunstoreFileSystem(store.url, pickle=policy)
-        for path in ("dev/r1/x.pkl", "dev/r1/set"):
+        for path in ("dev/r1/x.pkl", "dev/r1/odd"):
             with pytest.raises(UnsafePickleError, match=path):
                 careful.pipe_file(path, fs.cat_file(path))
     signing = ObjectStore(store.address, pickle="signed").at(namespace="dev", run="r1")
-    signing.put("set", {2})
-    careful.pipe_file("dev/r1/set", careful.cat_file("dev/r1/set"))
-    assert {2} == signing.get("set")
+    signing.put("odd", Odd(2))
+    careful.pipe_file("dev/r1/odd", careful.cat_file("dev/r1/odd"))
+    assert Odd(2) == signing.get("odd")
 
 
 def test_an_attempt_that_was_given_up_writes_nothing(store, fs):
