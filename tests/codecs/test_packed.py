@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -395,3 +396,27 @@ def test_forged_descriptions_are_refused(change: str) -> None:
     with pytest.raises(CorruptObjectError):
         codec.decode(_Written(encoded), spec, Pickling("deny", "x"))
     assert pa.types.is_struct(encoded.schema.field(0).type)
+
+
+def test_cells_of_a_frame_are_packed(tmp_path: Any) -> None:
+    """Many tuples, lists or dicts in a column are columns of their parts, whatever is missing."""
+    view = ObjectStore(tmp_path, pickle="deny").at(namespace="dev", run="r1")
+    tuples: list[Any] = [(i, f"t{i}", None) for i in range(_MANY)]
+    frame = pd.DataFrame({"n": range(_MANY)})
+    for name, cells in {
+        "tuples": tuples,
+        "missing": [None, np.nan, *tuples[2:]],
+        "lists": [[(i, "a")] * (i % 3) for i in range(_MANY)],
+        "dicts": [{"a": i, "b": [1.5, None]} for i in range(_MANY)],
+    }.items():
+        column = np.empty(_MANY, object)
+        for at, cell in enumerate(cells):
+            column[at] = cell
+        frame[name] = pd.Series(column, dtype=object)
+    info = view.put("x", frame)
+    assert not info.pickled
+    assert info.size < 1.2 * len(pickle.dumps(frame, 5)) + 8192
+    assert_same(frame, view.get("x"))
+    assert_same(frame[["dicts"]], view.get("x", columns=["dicts"]))
+    with pytest.raises(UnsupportedValueError):
+        view.get("x", as_type=pa.Table)

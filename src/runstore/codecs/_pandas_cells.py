@@ -20,6 +20,7 @@ import pyarrow.types as kinds
 from runstore.codecs._base import Opened
 from runstore.codecs._classes import Finder
 from runstore.codecs._numpy_dtypes import has_twin
+from runstore.codecs._packed_items import Packer, UnpackableError, unpacked
 from runstore.codecs._pandas_buffers import whole
 from runstore.codecs._plain import InexactError, from_tree, plain_tree
 from runstore.codecs._types import check_type
@@ -32,6 +33,7 @@ Array = np.ndarray[Any, Any]
 
 _MISSING: dict[str, Any] = {"none": None, "nan": np.nan, "na": pd.NA, "nat": pd.NaT}
 _MISSING_TYPES = {type(None): "none", type(pd.NA): "na", type(pd.NaT): "nat"}
+_MANY = 256  # cells; fewer are tagged JSON
 _MOST_AGAIN = 1 << 24  # characters written again because one object is in several cells
 
 
@@ -48,10 +50,10 @@ def encode_cells(values: Array) -> tuple[pa.Array, Spec] | None:
         else:
             types.add(object)
     present = [None if _named(cell, told) else cell for cell in cells] if told else cells
-    encoded = _typed(types, present)
+    encoded = _typed(types, present) or _packed(types, present) or _of_trees(present)
     if encoded is None:
         return None
-    column, kind = encoded
+    column, kind, items = encoded
     missing = sorted(told, key=list(_MISSING).index)
     if kind in ("bytes", "text") and missing in ([], ["none"]):
         return column, {"k": "object"}  # as it has always been
@@ -59,7 +61,7 @@ def encode_cells(values: Array) -> tuple[pa.Array, Spec] | None:
         codes = [missing.index(name) if (name := _named(cell, told)) else None for cell in cells]
         fields = [pa.field("value", column.type), pa.field("missing", pa.int8())]
         column = pa.StructArray.from_arrays([column, pa.array(codes, pa.int8())], fields=fields)
-    return column, {"k": "cells", "of": kind, "missing": missing}
+    return column, {"k": "cells", "of": kind, "missing": missing, **items}
 
 
 def decode_cells(opened: Opened, column: pa.ChunkedArray, spec: Spec, find: Finder) -> Array:
@@ -74,11 +76,14 @@ def decode_cells(opened: Opened, column: pa.ChunkedArray, spec: Spec, find: Find
     if len(missing) > 1:
         check_type(opened, chunk.type, kinds.is_struct)
         codes, chunk = chunk.field(1).to_pylist(), chunk.field(0)
-    if spec["of"] not in _DECODERS:
+    if spec["of"] == "packed":
+        cells = unpacked(opened, chunk, spec["items"])
+    elif spec["of"] in _DECODERS:
+        accepts, decoder = _DECODERS[spec["of"]]
+        check_type(opened, chunk.type, accepts)
+        cells = decoder(chunk, opened.ref, find)
+    else:
         raise CorruptObjectError(f"{opened.ref} has cells of unknown kind {spec['of']!r}")
-    accepts, decoder = _DECODERS[spec["of"]]
-    check_type(opened, chunk.type, accepts)
-    cells = decoder(chunk, opened.ref, find)
     if codes is not None:
         by_code = [_MISSING[name] for name in missing]
         cells = [
@@ -108,21 +113,39 @@ def _named(cell: Any, told: set[str]) -> str | None:
 # Cells to Arrow: what they are, and None for what is missing -------------------------------------
 
 
-def _typed(types: set[type], cells: list[Any]) -> tuple[pa.Array, str] | None:
+_Cells = tuple[pa.Array, str, Spec]
+
+
+def _typed(types: set[type], cells: list[Any]) -> _Cells | None:
     if not types:
-        return pa.nulls(len(cells), pa.large_string()), "text"
+        return pa.nulls(len(cells), pa.large_string()), "text", {}
     if len(types) == 1 and (of := _OF_TYPE.get(next(iter(types)))) is not None:
         try:
             column = of[1](cells)
         except (pa.ArrowException, UnicodeEncodeError, OverflowError):
             column = None
         if isinstance(column, pa.Array):
-            return column, of[0]
+            return column, of[0], {}
+    return None
+
+
+def _packed(types: set[type], cells: list[Any]) -> _Cells | None:
+    """A column of many tuples, lists or dicts with parts of the same types."""
+    if len(cells) < _MANY or types - {dict, list, tuple}:
+        return None
+    try:
+        column, items = Packer(arrays=False).column(cells)
+    except UnpackableError:
+        return None
+    return column, "packed", {"items": items}
+
+
+def _of_trees(cells: list[Any]) -> _Cells | None:
     try:
         column = pa.array(_trees(cells), pa.large_string())
     except (InexactError, pa.ArrowException):
         return None
-    return (column, "tree") if isinstance(column, pa.Array) else None
+    return (column, "tree", {}) if isinstance(column, pa.Array) else None
 
 
 def _trees(cells: list[Any]) -> list[str | None]:

@@ -148,7 +148,7 @@ def stored_as(codec: str, version: int, opened: Opened, spec: Spec, kind: type) 
 def _check_plain(opened: Opened, spec: Spec, kind: type, polars: bool) -> None:
     names, at = opened.schema.names, 0
     for how, count in spec.get("columns", ()):
-        if (what := _OF_PANDAS.get(how["k"])) or how.get("of") == "tree":
+        if (what := _OF_PANDAS.get(how["k"])) or how.get("of") in ("tree", "packed"):
             raise _inexact(opened.ref, kind, f"column {names[at]!r} {what or 'is of objects'}")
         if polars and how["k"] in ("cat", "labels") and how["ordered"]:
             raise _inexact(opened.ref, kind, f"column {names[at]!r} has ordered categories")
