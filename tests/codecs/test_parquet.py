@@ -98,6 +98,9 @@ PANDAS: dict[str, Callable[[], Any]] = {
     ),
     "index alone": lambda: pd.DataFrame(index=[1, 2, 3]),
     "numbers as labels": lambda: pd.DataFrame([[1, 2.5]]),
+    "labels of an aggregation": lambda: (
+        pd.DataFrame({"g": ["a", "b", "a"], "v": [1, 2, 3]}).groupby("g").agg({"v": ["sum", "max"]})
+    ),
     "attrs": _noted,
     "nullable": lambda: pd.DataFrame(
         {"a": pd.array([1, None], "Int8"), "b": pd.array(["x", None], "string")}
@@ -136,6 +139,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "sparse": (lambda: _column(pd.arrays.SparseArray([0, 1])), r"column 'x' of Sparse"),
     "complex": (lambda: _column([1j]), r"column 'x' of complex128"),
     "seconds far away": (lambda: _column(np.array([1 << 60], "M8[s]")), r"column 'x' is out of"),
+    "labels of floats": (
+        lambda: pd.DataFrame([[1]], columns=[0.5]),
+        "the column labels, which are an Index of float64",
+    ),
     "labels": (
         lambda: pd.DataFrame([[1]], columns=_DAYS[:1]),
         "the column labels, which are a Date",

@@ -25,7 +25,7 @@ from runstore.codecs._pandas_index import (
     is_name,
     is_new,
 )
-from runstore.codecs._pandas_labels import decode_labels, encode_plain_labels
+from runstore.codecs._pandas_labels import decode_labels, encode_labels, encode_plain_labels
 from runstore.codecs._parquet_columns import column_back, column_for
 from runstore.codecs._parquet_labels import (
     InexactError,
@@ -99,7 +99,7 @@ def _encode(value: Any) -> Encoded:
             raise InexactError(f"the name of the series, which is a {type_name(type(value.name))}")
         spec["name"] = value.name
     else:
-        labels = encode_plain_labels(value.columns)
+        labels = _labels_for(value.columns)
         if labels is None:
             raise InexactError(f"the column labels, which are {_index_told(value.columns)}")
         spec["labels"] = labels
@@ -126,6 +126,14 @@ def _encode(value: Any) -> Encoded:
         columns=len(columns),
         nbytes=size_of(batch),
     )
+
+
+def _labels_for(labels: Any) -> Spec | None:
+    """Return column labels as JSON, if pandas' own reader can make them of text again."""
+    if type(labels) is pd.MultiIndex and labels.nlevels > 1:
+        cells = {type(cell) for label in labels for cell in label}
+        return encode_labels(labels) if cells <= {str, int} else None
+    return encode_plain_labels(labels)
 
 
 def _columns(value: Any, labels: Any) -> tuple[list[pa.Array], list[Spec]]:
@@ -249,6 +257,7 @@ def _index_told(index: Any) -> str:
     kind = type_name(type(index)).rpartition(".")[2]
     if index.dtype == object and not isinstance(index, pd.MultiIndex):
         return f"{kind_of(index._values)} in an object {kind}"
+    article = "an" if kind[0] in "AEIOU" else "a"
     name = "" if index.name is None else f" named {index.name!r}"
     of = "" if isinstance(index, pd.MultiIndex) else f" of {index.dtype}"
-    return f"a {kind}{of}{name}"
+    return f"{article} {kind}{of}{name}"

@@ -72,7 +72,7 @@ class _ParquetFile(Streamed):
     def _sealed(self, tail: bytes) -> bytes:
         if self.guard is not None:
             length = int.from_bytes(tail[-8:-4], "little")
-            decoded = decoded_size(tail[-8 - length :], self._schema, self.guard)
+            decoded = decoded_size(tail[-8 - length :], self.guard)
             self._nbytes = max(self._nbytes, decoded)
         return super()._sealed(tail)
 
@@ -179,8 +179,7 @@ class StoredParquet:
     def _check_size(self) -> None:
         if self._guard is not None:
             told = self._file.metadata
-            size = told.num_rows, told.num_columns, self._file.schema_arrow
-            check_size(self.data, *size, self._guard, self.ref)
+            check_size(self.data, told.num_rows, told.num_columns, self._guard, self.ref)
 
     def table(self) -> pa.Table:
         """Return the columns as a table.

@@ -21,16 +21,14 @@ _OFFSET = 8  # bytes per text or list, besides what is in it
 _TEXT = 6
 
 
-def decoded_size(footer: bytes, schema: pa.Schema, guard: Guard) -> int:
+def decoded_size(footer: bytes, guard: Guard) -> int:
     """Return what `check_size` will take a file for that is just being written.
 
     Args:
         footer: Its last bytes, from where the footer begins.
-        schema: That of its columns.
         guard: Of those who will read it.
     """
-    widths = _widths(schema)
-    decoded = sum(_width(chunk, widths) * chunk.values for chunk in column_chunks(footer))
+    decoded = sum(_width(chunk) * chunk.values for chunk in column_chunks(footer))
     if guard.trusted:
         return decoded
     told = pq.read_metadata(pa.BufferReader(b"PAR1" + footer))
@@ -41,9 +39,7 @@ def decoded_size(footer: bytes, schema: pa.Schema, guard: Guard) -> int:
     return decoded
 
 
-def check_size(
-    data: Buffer, rows: int, columns: int, schema: pa.Schema, guard: Guard, ref: str
-) -> None:
+def check_size(data: Buffer, rows: int, columns: int, guard: Guard, ref: str) -> None:
     """Raise UnsupportedFormatError if *guard* does not accept what a file takes in memory.
 
     In a store that is not trusted the pages themselves are asked, too, and texts to which
@@ -52,7 +48,6 @@ def check_size(
     Args:
         data: The whole file; nothing is checked of one that is not here.
         rows, columns: How many the file says that it has.
-        schema: That of its columns.
         guard: What is accepted.
         ref: What to call it in errors.
 
@@ -63,11 +58,11 @@ def check_size(
     file = flat(data)
     if not file.nbytes or (guard.trusted and guard.allows(rows * columns * _OFFSET, file.nbytes)):
         return
-    decoded, longest, widths = 0, 0, _widths(schema)
+    decoded, longest = 0, 0
     texts: set[bytes] = set()
     try:
         for chunk in column_chunks(bytes(file[footer_start(file[-10:], file.nbytes, ref) :])):
-            decoded += _width(chunk, widths) * chunk.values
+            decoded += _width(chunk) * chunk.values
             if guard.trusted:
                 continue
             sizes = list(page_sizes(_pages(chunk, file)))
@@ -82,17 +77,8 @@ def check_size(
         guard.check_decoded(decoded + _texts(data, texts), file.nbytes, ref)
 
 
-def _widths(schema: pa.Schema) -> dict[tuple[bytes, ...], int]:
-    """Return the bytes of an item of those columns that are wider in Parquet than in Arrow."""
-    return {
-        (field.name.encode(),): field.type.bit_width // 8
-        for field in schema
-        if pa.types.is_integer(field.type) and field.type.bit_width < 32
-    }
-
-
-def _width(chunk: Chunk, widths: dict[tuple[bytes, ...], int]) -> int:
-    return widths.get(chunk.path, _WIDTHS.get(chunk.kind, _OFFSET))
+def _width(chunk: Chunk) -> int:
+    return _WIDTHS.get(chunk.kind, _OFFSET)
 
 
 def _texts(data: Buffer, columns: set[bytes]) -> int:
