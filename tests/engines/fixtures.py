@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 GROUPS = {"dask_client": "dask", "ray_cluster": "ray"}
+_LIBRARIES = {"dask": "distributed", "ray": "ray"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -19,6 +20,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for name in getattr(item, "fixturenames", ()):
             if name in GROUPS:
                 item.add_marker(pytest.mark.xdist_group(GROUPS[name]))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is in the group of an engine that is not installed, before it starts a program."""
+    for marker in item.iter_markers("xdist_group"):
+        if marker.args[0] in _LIBRARIES:
+            pytest.importorskip(_LIBRARIES[marker.args[0]])
 
 
 @pytest.fixture(scope="session")

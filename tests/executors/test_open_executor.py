@@ -71,6 +71,7 @@ def test_engines_are_asleep(name: str) -> None:
 
 def test_dashboard_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dashboard of Ray without its packages is an error with the line that installs them."""
+    pytest.importorskip("ray")
     monkeypatch.setattr("runstore.executors._ray.find_spec", {}.get)
     with pytest.raises(MissingExtraError, match=r"pip install 'ray\[default\]'"):
         open_executor("ray", {"dashboard": True})
