@@ -1,5 +1,6 @@
 """Everyday values round trip exactly in a store that denies pickle."""
 
+import dataclasses
 import datetime as dt
 import enum
 import http
@@ -21,12 +22,19 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import polars as pl
+import pydantic
 import pytest
 import pytz
 import scipy.sparse as sp
 
 from runstore import ObjectStore
-from runstore.errors import CorruptObjectError, UnsafePickleError, UnsupportedValueError
+from runstore.codecs import by_fields
+from runstore.errors import (
+    CorruptObjectError,
+    InvalidRequestError,
+    UnsafePickleError,
+    UnsupportedValueError,
+)
 from runstore.testing import assert_same
 
 _DAY = dt.date(2024, 2, 29)
@@ -41,6 +49,34 @@ class Side(enum.Enum):
 
 class Level(enum.IntEnum):
     LOW = 1
+
+
+@by_fields
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    rate: float
+    day: Any
+    parts: list[Any] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.rate < 0:
+            raise ValueError("a rate is positive")
+
+
+@by_fields
+@dataclasses.dataclass(slots=True)
+class Slots:
+    a: Any
+    b: Any = None
+
+
+@by_fields
+class Model(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="allow", arbitrary_types_allowed=True)
+    n: int = 1
+    inner: "Model | None" = None
+    frame: Any = None
+    _hidden: int = pydantic.PrivateAttr(default=7)
 
 
 class Rights(enum.Flag):
@@ -220,6 +256,14 @@ EVERYDAY: dict[str, Callable[[], Any]] = {
     "members of Enums": lambda: [Side.BUY, Side.PURCHASE, Level.LOW, http.HTTPStatus.OK],
     "a flag": lambda: {"rights": Rights.READ, "signal": signal.SIGTERM},
     "named tuples": lambda: [Point(1), Pair(np.arange(2), [Point(2, _NAN)])],
+    "dataclasses by fields": lambda: [
+        Settings(0.5, _DAY, [Side.BUY, {_NAN}]),
+        Slots(np.arange(3), Slots(pd.NaT)),
+    ],
+    "pydantic models by fields": lambda: [
+        Model(),
+        Model(n=2, inner=Model(more={1}), frame=column(_DAY, None)),
+    ],
     "an OrderedDict": lambda: OrderedDict(b=1, a=pd.Timestamp("2024")),
     "defaultdicts": lambda: [defaultdict(list, {(1, 2): [3]}), defaultdict(None, a=1)],
     "a Counter": lambda: Counter("abracadabra"),
@@ -385,6 +429,47 @@ def test_no_code_of_a_class_runs(strict: Any, monkeypatch: pytest.MonkeyPatch) -
     back = strict.get("x")
     assert back[0] is Side.BUY
     assert (Point, 1, 2.0) == (type(back[1]), back[1][0], back[1][1])
+
+
+def test_fields_are_not_checked_again(strict: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instance is made of its fields, and neither __init__ nor a validator is called."""
+    strict.put("x", [Settings(0.5, _DAY), Model(n=3)])
+    for kind in (Settings, Model):
+        for name in ("__init__", "__setattr__", "__setstate__", "model_post_init"):
+            monkeypatch.setattr(kind, name, None, raising=False)
+    settings, model = strict.get("x")
+    assert (0.5, _DAY, []) == (settings.rate, settings.day, settings.parts)
+    assert (3, {"n"}, 7) == (model.n, model.model_fields_set, model._hidden)
+
+
+def _made(name: str, fields: list[Any], **more: Any) -> Any:
+    """A frozen dataclass that says it is of this module."""
+    kind = dataclasses.make_dataclass(name, fields, frozen=True, **more)
+    kind.__module__ = __name__
+    return kind
+
+
+def test_what_is_more_than_its_fields(strict: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attributes that are no fields, unmarked subclasses and changed fields are refused."""
+    more = Settings(1.0, _DAY)
+    vars(more)["cached"] = 1
+    marked = _made("Sub", [], bases=(Settings,))
+    for value in (more, marked(1.0, _DAY)):
+        with pytest.raises(UnsafePickleError):
+            strict.put("x", value)
+    strict.put("x", Settings(1.0, _DAY))
+    monkeypatch.delattr(Settings, "__runstore_by_fields__")
+    with pytest.raises(UnsupportedValueError, match=r"Settings is not marked with .*by_fields"):
+        strict.get("x")
+    other = by_fields(_made("Settings", ["rate"]))
+    monkeypatch.setattr(sys.modules[__name__], "Settings", other)
+    with pytest.raises(
+        UnsupportedValueError, match=r"Settings has the fields rate here.*rate, day"
+    ):
+        strict.get("x")
+    for wrong in (1, int, object()):
+        with pytest.raises(InvalidRequestError, match="dataclass or pydantic model"):
+            by_fields(wrong)  # type: ignore[type-var]
 
 
 class _Local:

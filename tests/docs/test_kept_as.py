@@ -25,6 +25,7 @@ import scipy.sparse as sp
 import xarray as xr
 from sklearn.linear_model import LinearRegression
 
+from runstore.codecs import by_fields
 from runstore.errors import UnsupportedValueError
 
 API = Path(__file__).parents[2] / "docs" / "api.md"
@@ -43,6 +44,18 @@ class _Data:
 
 class _Model(pydantic.BaseModel):
     a: int
+
+
+@by_fields
+@dataclasses.dataclass
+class _Marked:
+    a: int
+    b: Any
+
+
+@by_fields
+class _MarkedModel(pydantic.BaseModel):
+    a: set[int]
 
 
 class _Color(enum.Enum):
@@ -142,6 +155,9 @@ EXAMPLES: dict[str, list[Any]] = {
     "pandas `Timestamp`, `Timedelta`, `Period`, `Interval`, `NaT`, `NA`": [
         _DAY, pd.Timedelta(1, "D"), _PERIODS[0], pd.Interval(0, 1), pd.NaT, pd.NA,
     ],
+    "dataclass or pydantic model marked with [`by_fields`](#classes-by-name)": [
+        _Marked(1, _DAY), _MarkedModel(a={1}),
+    ],
     "member of an Enum, named tuple": [_Color.RED, _Pair(1, 2)],
     (
         "`dict`, `list`, `tuple`, `set`, `frozenset`, `OrderedDict`, `defaultdict` of a built-in "
@@ -154,8 +170,8 @@ EXAMPLES: dict[str, list[Any]] = {
         {"a": np.arange(3), "b": _PATTERN}, [({_PATTERN},)],
     ],
     (
-        "dataclass, pydantic model, class or function, combination of flags, scikit-learn model, "
-        "PIL image, matplotlib figure"
+        "other dataclass or pydantic model, class or function, combination of flags, scikit-learn "
+        "model, PIL image, matplotlib figure"
     ): [_Data(1), _Model(a=1), _Data, len, re.A | re.I, LinearRegression()],
     "another library's table (`__arrow_c_stream__`)": [_Stream()],
     "anything else": [_PATTERN, ValueError(1), pa.int8()],

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from runstore.codecs._base import Codec, Encoded, Opened, Projecting, type_name
+from runstore.codecs._fields import by_fields
 from runstore.codecs._files import FileCodec, file_codec
 from runstore.codecs._pickle import PickleWarning, Pickling
 from runstore.codecs._plugins import PluginCodec, plugin_codec, plugin_for
@@ -31,6 +32,7 @@ __all__ = [
     "Pickling",
     "PluginCodec",
     "Projecting",
+    "by_fields",
     "codec_named",
     "converted",
     "decode",

@@ -17,6 +17,7 @@ import numpy as np
 
 from runstore.codecs._base import type_name
 from runstore.codecs._classes import Finder, named
+from runstore.codecs._fields import fields_of, is_by_fields, made_of_fields
 from runstore.codecs._python import is_json, is_text
 from runstore.codecs._zones import zone_of, zone_tree
 from runstore.errors import CorruptObjectError, UnsupportedValueError
@@ -197,6 +198,8 @@ READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
 
 def parts_of(value: Any) -> Tag | None:
     """Return tag and parts of a container; None if it is none of these, or would change."""
+    if is_by_fields(type(value)):
+        return fields_of(value)
     if _is_named_tuple(type(value)):
         kind = named(type(value))
         return None if kind is None else ("$namedtuple", [kind, list(value._fields), list(value)])
@@ -326,6 +329,7 @@ BUILDERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$counter": _counter_of,
     "$defaultdict": _default_of,
     "$deque": lambda parts, ref, find: deque(parts[0], parts[1]),
+    "$fields": made_of_fields,
     "$frozenset": lambda parts, ref, find: frozenset(parts),
     "$interval": _interval_of,
     "$masked": _masked_of,
@@ -349,4 +353,5 @@ def is_tagged(value: Any) -> bool:
         or _is_of_objects(value, name)
         or isinstance(value, enum.Enum)
         or _is_named_tuple(kind)
+        or is_by_fields(kind)
     )

@@ -6,6 +6,7 @@ import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, cast
 
@@ -67,6 +68,13 @@ def _same_python(expected: Any, actual: Any) -> None:
         _all_same(expected, actual)
     elif issubclass(kind, Enum):
         assert expected is actual
+    elif is_dataclass(expected) and not isinstance(expected, type):
+        for field in fields(expected):
+            assert_same(getattr(expected, field.name), getattr(actual, field.name))
+    elif hasattr(kind, "model_fields"):
+        for name in ("__dict__", "__pydantic_extra__", "__pydantic_private__"):
+            assert_same(getattr(expected, name), getattr(actual, name))
+        assert expected.model_fields_set == actual.model_fields_set
     elif kind in (Counter, defaultdict):
         assert getattr(expected, "default_factory", 0) is getattr(actual, "default_factory", 0)
         _all_same(list(expected), list(actual))
