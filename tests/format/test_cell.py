@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -63,7 +64,7 @@ def view():
     return ObjectStore("memory://cells").at(namespace="dev", run="r1")
 
 
-VALUES = {"text": "a b c", "blob": b"abc", "json": {"a": [1, 2]}, "pickle": {1, 2}}
+VALUES = {"text": "a b c", "blob": b"abc", "json": {"a": [1, 2]}, "pickle": SimpleNamespace(a=1)}
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
