@@ -224,6 +224,33 @@ def test_no_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow  # a cluster of its own
+@pytest.mark.xdist_group("dask")
+def test_a_cluster_that_is_closed_between_two_stages(tmp_path: Path) -> None:
+    """The run ends as failed with an error of ours, and its record says so."""
+    import distributed
+
+    stages = [{"name": "a", "target": dict}, {"name": "b", "target": dict, "depends_on": "a"}]
+    where = {"n_workers": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(silence_logs=logging.CRITICAL, **where) as cluster:
+
+        def close(event: RunEvent) -> None:
+            if (event.stage, event.state) == ("a", "finished"):
+                cluster.close()
+
+        with pytest.raises(StageError) as caught:
+            run_workflow(
+                workflow("w", stages),
+                run="r1",
+                store=tmp_path / "store",
+                executor="dask",
+                executor_options={"address": cluster.scheduler_address},
+                on_event=close,
+            )
+    assert isinstance(caught.value.__cause__, ExecutorUnavailableError)
+    assert "failed" == ObjectStore(tmp_path / "store").read_run("r1", namespace="default").state
+
+
 @pytest.mark.slow  # a timeout, and the time that code is given to stop
 @pytest.mark.xdist_group("dask")
 def test_a_call_that_cannot_be_stopped_does_not_hold_up_the_run(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from runstore.errors import ExecutorUnavailableError
 from runstore.executors import Executor, _ray_connection, open_executor
 from runstore.testing.executors import ExecutorTests
 
@@ -22,24 +23,34 @@ class TestRay(ExecutorTests):
 
 
 class _Interrupted:
-    """Stands for the module `ray`, whose start is interrupted when half of it is there."""
+    """Stands for the module `ray`, whose start fails when half of it is there."""
 
-    def __init__(self) -> None:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
         self.folder = ""
         self.ended = False
 
     def init(self, *, _temp_dir: str, **options: Any) -> None:
         self.folder = _temp_dir
-        raise KeyboardInterrupt
+        raise self.error
 
     def shutdown(self) -> None:
         self.ended = True
 
 
-def test_an_interrupt_while_ray_starts_ends_it() -> None:
-    """What of a cluster of one's own has been started is ended, and its folder is removed."""
-    ray = _Interrupted()
-    with pytest.raises(KeyboardInterrupt):
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (Exception("The current node timed out during startup"), ExecutorUnavailableError),
+    ],
+)
+def test_a_ray_that_does_not_start_leaves_nothing(
+    error: BaseException, raised: type[BaseException]
+) -> None:
+    """What was started of the cluster is ended, and its folder is removed; errors are ours."""
+    ray = _Interrupted(error)
+    with pytest.raises(raised):
         _ray_connection._started(ray, None, {})
     assert ray.ended
     assert ray.folder

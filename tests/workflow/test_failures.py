@@ -13,6 +13,7 @@ import pytest
 
 from runstore import ObjectStore, get_run_context
 from runstore.errors import BackendUnavailableError, StageError, StageTimeoutError, WorkflowError
+from runstore.executors import LocalExecutor
 
 
 def test_stage_error(run: Any, flow: Any, store: Path) -> None:
@@ -223,6 +224,26 @@ def test_interrupt_is_recorded(
     assert ("failed", "interrupted") == (stored.state, stored.error)
     assert ["failed", "pending"] == [stage.state for stage in stored.stages]
     assert "interrupted" == stored.stages[0].error
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_engine_that_cannot_be_ended(
+    error: type[BaseException],
+    threads: Any,
+    flow: Any,
+    store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The record says that the run has failed, also if its engine cannot be ended."""
+
+    def revoke(self: Any, leases: Any, reason: str) -> None:
+        raise error("ConnectionPool is closed")
+
+    monkeypatch.setattr(LocalExecutor, "revoke", revoke)
+    with pytest.raises(error):
+        threads(flow(a=dict), run="r1")
+    stored = ObjectStore(str(store)).read_run("r1", namespace="default")
+    assert "failed" == stored.state
 
 
 @pytest.mark.parametrize("written", [True, False])

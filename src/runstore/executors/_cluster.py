@@ -17,7 +17,11 @@ from typing import Any, ClassVar, Self
 
 from runstore import beside, by_value
 from runstore.context import Lease
-from runstore.errors import InvalidRequestError, UnsupportedValueError
+from runstore.errors import (
+    ExecutorUnavailableError,
+    InvalidRequestError,
+    UnsupportedValueError,
+)
 from runstore.executors._base import Call
 from runstore.executors._folder import beside_of, state_of
 from runstore.executors._remote import ArgRef, TaskSpec, in_brief
@@ -153,7 +157,15 @@ class ClusterExecutor(ABC):
             error.__cause__ = exc
             pending.fail(error)
             return pending
-        self._send(pending, spec, refs)
+        try:
+            self._send(pending, spec, refs)
+        except Exception as exc:  # noqa: BLE001 - of an engine that has gone away: any class
+            unavailable = ExecutorUnavailableError(
+                f"{call.label} could not be sent to {self.name} ({type(exc).__name__}: {exc}): the "
+                "cluster or the connection to it has gone away"
+            )
+            unavailable.__cause__ = exc
+            pending.fail(unavailable)
         return pending
 
     def fetch(self, held: Any) -> Any:

@@ -5,7 +5,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from functools import partial
 from typing import Any
@@ -193,13 +193,13 @@ class DaskExecutor(ClusterExecutor):
             raise unpack(exc.failure, self._modules) from None
         except KilledWorker as exc:
             raise WorkflowError(_killed("the call whose result was asked for")) from exc
-        except (OSError, CancelledError) as exc:
+        except Exception as exc:
+            if self._client.status == "running" and not isinstance(exc, (OSError, CancelledError)):
+                raise not_unpickled(exc) from exc  # the unpickling of a user's value is its code
             raise ExecutorUnavailableError(
                 f"a result could not be brought from Dask ({type(exc).__name__}: {exc}): the "
                 "scheduler went away, or all workers that had it"
             ) from exc
-        except Exception as exc:  # the unpickling of a user's value is the user's code
-            raise not_unpickled(exc) from exc
         return values
 
     def _revoke(self, pending: Sequence[Pending], *, kill: bool) -> None:
@@ -208,10 +208,10 @@ class DaskExecutor(ClusterExecutor):
         if client is None or not refs:
             return
         if not (kill and self._workers is not None):  # our own workers are about to be killed
-            with contextlib.suppress(OSError, TimeoutError):
+            with self._may_be_gone():
                 client.cancel(refs)
         if kill and self._workers is None:
-            with contextlib.suppress(OSError, TimeoutError):
+            with self._may_be_gone():
                 client.run(stop, self._owner)
 
     async def _expired(self, event: tuple[float, Mapping[str, Any]]) -> None:
@@ -229,14 +229,26 @@ class DaskExecutor(ClusterExecutor):
     def revoke(self, leases: Sequence[Lease], reason: str) -> None:
         """See `Executor.revoke`."""
         if self._client is not None and leases:
-            with contextlib.suppress(OSError, TimeoutError):  # the scheduler is gone
+            with self._may_be_gone():
                 self._client.run(revoke, [lease.key for lease in leases], reason)
+
+    @contextlib.contextmanager
+    def _may_be_gone(self) -> Iterator[None]:
+        """Suppress what Dask raises if the scheduler, or the connection to it, has gone away."""
+        client = self._client
+        try:
+            yield
+        except (OSError, TimeoutError):
+            pass
+        except Exception:  # any class, as RuntimeError and AttributeError
+            if client.status == "running" and client.scheduler is not None:
+                raise
 
     def _let_finish(self) -> None:
         """Wait for calls that were given up while they ran and can still be stopped."""
         if self._workers is not None:
             return
-        with contextlib.suppress(OSError, TimeoutError):  # the scheduler is gone
+        with self._may_be_gone():
             while any(self._client.run(running, self._owner).values()):
                 time.sleep(0.05)
 

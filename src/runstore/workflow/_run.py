@@ -193,16 +193,19 @@ def _carry_out(
         engine.close()  # first, so that nothing of the run is left when the record says it ended
         run_record.check()
     except BaseException as exc:
-        _no_more_writes(ctx, engine)
-        engine.close(kill=True)
-        if not run_record.begun and isinstance(exc, RunStoreError):
-            raise  # there is no record, or that of another run; an interrupt may have left one
-        stopped = isinstance(exc, (KeyboardInterrupt, SystemExit, TerminatedError))
-        reason = "interrupted" if stopped else reason_of(exc)
-        scheduler.interrupt(reason)
-        record = end(reason)
-        if not run_record.is_gone():
-            _write(run_record, record, exc)
+        try:
+            _no_more_writes(ctx, engine)
+            engine.close(kill=True)
+        finally:  # also after a second Ctrl-C
+            # Without a record there is none to end, or it is that of another run. But an interrupt
+            # may have come just after it was written.
+            if run_record.begun or not isinstance(exc, RunStoreError):
+                stopped = isinstance(exc, (KeyboardInterrupt, SystemExit, TerminatedError))
+                reason = "interrupted" if stopped else reason_of(exc)
+                scheduler.interrupt(reason)
+                record = end(reason)
+                if not run_record.is_gone():
+                    _write(run_record, record, exc)
         raise
     failure = scheduler.failure
     record = end(f"{_what(failure)}: {reason_of(failure.error)}" if failure else None)
