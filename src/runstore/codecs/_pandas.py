@@ -64,7 +64,7 @@ class PandasCodec:
             columns.append(encoded[0])
             kinds.append(encoded[1])
             pickled += encoded[1]["k"] == "pickle"
-            if pickled > MOST_PICKLED:
+            if pickled > MOST_PICKLED or (pickled == 1 and _is_sparse(value)):
                 return None  # each would repeat what one pickle says once
         names = _unique([str(label) for label in labels])
         index_names = _unique([f"__index_level_{i}__" for i in range(len(index_columns))], names)
@@ -125,6 +125,13 @@ class PandasCodec:
             "columns": _run_lengths([kinds[at] for at in kept]),
             "labels": encode_labels(labels.take(kept)),
         }
+
+
+def _is_sparse(value: Any) -> bool:
+    """Return whether so many columns are sparse that it need not be tried with each."""
+    if isinstance(value, pd.Series):
+        return False
+    return sum(type(dtype) is pd.SparseDtype for dtype in value.dtypes) > MOST_PICKLED
 
 
 def _encode_head(value: Any) -> tuple[Spec, list[pa.Array], list[Any]] | None:
