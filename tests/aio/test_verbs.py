@@ -243,6 +243,7 @@ def test_idle_threads_end(monkeypatch):
     asyncio.run(work())
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_goes_on_by_itself(tmp_path):
     """A process that is forked while calls are under way has threads of its own."""
     store = ObjectStore(tmp_path)

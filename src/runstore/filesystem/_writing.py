@@ -48,6 +48,7 @@ class ObjectWriter(io.BufferedIOBase):
         self.autocommit = autocommit
         self._publish: Callable[[Buffer], None] | None = publish
         self._spool = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - until it is closed
+        self._discarded = False
         self._pid = os.getpid()
         self._errors_around = _blocks_left_by_an_error()
 
@@ -69,7 +70,9 @@ class ObjectWriter(io.BufferedIOBase):
         return not self.closed
 
     def write(self, data: Buffer, /) -> int:
-        """Collect *data*."""
+        """Collect *data*; after `discard` drop it, as a text file around this flushes late."""
+        if self._discarded and not self.closed:
+            return memoryview(data).nbytes
         return int(self._open_spool().write(data))
 
     def tell(self) -> int:
@@ -119,7 +122,7 @@ class ObjectWriter(io.BufferedIOBase):
 
     def discard(self) -> None:
         """Drop what was collected; what was there stays."""
-        self._publish = None
+        self._publish, self._discarded = None, True
         self._spool.close()
 
     def close(self) -> None:
