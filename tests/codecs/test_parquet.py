@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from runstore import ObjectStore
@@ -299,6 +300,18 @@ def test_what_is_taken_can_be_read_however_small_it_is(view: Any) -> None:
             assert rows == len(view.get("x.parquet"))
             outcomes.add("read")
     assert {"refused", "read"} == outcomes
+
+
+def test_many_row_groups_are_one_table(view: Any, tmp_path: Path) -> None:
+    """Another program's file of hundreds of them, with labels that differ from one to the next."""
+    labels = pa.array([f"{n // 7}" for n in range(1000)]).dictionary_encode()
+    table = pa.table({"a": pa.array(range(1000), pa.int16()), "b": labels})
+    view.put("x.parquet", pa.table({"a": [1]}))
+    pq.write_table(table, _file(tmp_path), row_group_size=10)
+    back = view.get("x.parquet")
+    assert (1000, table.schema.names) == (back.num_rows, back.schema.names)
+    assert table.to_pydict() == back.to_pydict()
+    assert table.select(["b"]).to_pydict() == view.get("x.parquet", columns=["b"]).to_pydict()
 
 
 # geopandas ----------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from runstore.format._write import Sink, Streamed, Written
 __all__ = ["StoredParquet", "open_parquet", "parquet_file"]
 
 _ROWS = 1 << 20  # a row group; what is held in memory while writing
+_GROUPS = 32  # row groups that are decoded at a time
 
 
 class _ParquetFile(Streamed):
@@ -202,13 +203,22 @@ class StoredParquet:
 
     def _read(self) -> pa.Table:
         if self._columns is None:
-            return self._file.read()
+            return self._decode()
         everything: list[str] = self._file.schema_arrow.names
         needed = [everything[i] for i in sorted(set(self._columns))]
-        table = self._file.read(columns=needed)
+        table = self._decode(needed)
         if len(set(everything)) < len(everything) or table.column_names != needed:
-            return self._file.read().select(self._columns)
+            return self._decode().select(self._columns)
         return table.select([needed.index(everything[i]) for i in self._columns])
+
+    def _decode(self, columns: list[str] | None = None) -> pa.Table:
+        """Decode some row groups at a time: small integers are wider before they are columns."""
+        groups = self._file.num_row_groups
+        if groups <= _GROUPS:
+            return self._file.read(columns=columns)
+        starts = range(0, groups, _GROUPS)
+        some = [range(start, min(start + _GROUPS, groups)) for start in starts]
+        return pa.concat_tables([self._file.read_row_groups(part, columns) for part in some])
 
     def batch(self, index: int) -> pa.RecordBatch:
         """Return the columns as one record batch."""
