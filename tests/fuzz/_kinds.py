@@ -4,10 +4,12 @@ import io
 import os
 import pickle
 from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -133,6 +135,10 @@ def values(rows: int) -> dict[str, Any]:
         "bytes": numbers.tobytes(),
         "json": {"a": text, "b": numbers.tolist()},
         "nested": {"array": numbers, "frame": frame, "small": (1, Decimal("1.5"), b"x", {1: 2})},
+        "items": _items(300),
+        "keys": {i: (date.fromordinal(i + 1), [i] * (i % 3)) for i in range(300)},
+        "parts": {"by": {f"a{i}": np.arange(i % 5) for i in range(300)}, "n": (1.5, None) * 200},
+        "pickled2": pd.DataFrame({"a": [Bomb()] * 300, "b": np.arange(300, dtype=np.longdouble)}),
         "xarray": xr.Dataset({"a": ("x", numbers)}, {"x": at}, {"units": "m"}),
         "pickle": [Bomb(), {1, 2}],
         "frame.parquet": frame.drop(columns=["category", "numbers", "arrow", "time"]),
@@ -153,6 +159,34 @@ def values(rows: int) -> dict[str, Any]:
         "set.pkl": {frozenset({1}), 2},
         "file.csv": pd.DataFrame({"a": numbers[:20], "b": text[:20]}),
     }
+
+
+def _items(count: int) -> list[Any]:
+    """Return large containers' items of many types."""
+    at = datetime(2024, 10, 27, tzinfo=ZoneInfo("Europe/Paris"))
+    return [
+        (
+            *(
+                i,
+                -(9**30) - i,
+                i / 3,
+                i % 2 == 0,
+                complex(i),
+                Decimal(i),
+                f"t{i % 3}",
+                b"x" * (i % 4),
+            ),
+            *(
+                at + timedelta(hours=i),
+                at.replace(fold=1),
+                time(i % 24),
+                timedelta(i),
+                np.float32(i),
+            ),
+            *(np.bool_(i % 2), np.full((2, i % 3), i), {"k": None if i % 2 else [i]}),
+        )
+        for i in range(count)
+    ]
 
 
 def file_of(view: Any, name: str) -> Path:
