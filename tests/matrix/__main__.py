@@ -52,6 +52,7 @@ _RELEASES = {
     "pyarrow==23.0.0": ["tests/codecs", "tests/format"],
 }
 """Releases between the lowest and the newest at which a library changed what runstore relies on."""
+_NEEDED = {"pandas==2.3.3": ["pytz"]}
 
 
 def _with_lowest() -> None:
@@ -79,7 +80,7 @@ def _with_nothing_optional() -> None:
 
 def _with_release(requirement: str) -> None:
     """The default environment with one older release in it."""
-    path = os.pathsep.join([str(overlay(requirement)), str(ROOT)])
+    path = os.pathsep.join([str(overlay(requirement, *_NEEDED.get(requirement, []))), str(ROOT)])
     _pytest(Path(sys.executable), _RELEASES[requirement], PYTHONPATH=path)
 
 

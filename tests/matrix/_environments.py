@@ -114,14 +114,16 @@ def environment(
     return inside
 
 
-def overlay(requirement: str) -> Path:
-    """Return a folder that has nothing but one release of one package, to be put on the path."""
+def overlay(requirement: str, *more: str) -> Path:
+    """Return a folder that has nothing but one release of one package, to be put on the path.
+
+    Args:
+        requirement: The release.
+        more: What that one needs and the default environment has not.
+    """
     folder = KEPT / "release" / requirement
-    _kept(
-        folder,
-        [sys.version, requirement],
-        lambda: _pip(Path(sys.executable), "--no-deps", "--target", str(folder), requirement),
-    )
+    command = ["--no-deps", "--upgrade", "--target", str(folder), requirement, *more]
+    _kept(folder, [sys.version, requirement, *more], lambda: _pip(Path(sys.executable), *command))
     return folder
 
 
