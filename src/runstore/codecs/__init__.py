@@ -8,7 +8,7 @@ import sys
 from functools import cache
 from typing import Any
 
-from runstore.codecs._base import Codec, Encoded, Opened, Projecting, type_name
+from runstore.codecs._base import Codec, Encoded, Opened, Projecting, is_a, type_name
 from runstore.codecs._fields import by_fields
 from runstore.codecs._files import FileCodec, file_codec
 from runstore.codecs._pickle import PickleWarning, Pickling
@@ -182,6 +182,12 @@ def encode_table(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
     return codec, encoding
 
 
+_EXTENSION_ARRAY = (
+    "pandas.api.extensions.ExtensionArray",
+    "pandas.core.arrays.base.ExtensionArray",  # before pandas 3
+)
+
+
 def _codecs_for(value: Any) -> tuple[Codec, ...]:
     """Return the codecs for a type, in the order in which they are asked."""
     name = type_name(type(value))
@@ -201,8 +207,7 @@ def _codecs_for(value: Any) -> tuple[Codec, ...]:
 
     if is_tagged(value):
         return _codecs_named("nested")
-    pandas: Any = sys.modules.get("pandas")
-    if pandas is not None and isinstance(value, pandas.api.extensions.ExtensionArray):
+    if is_a(type(value), *_EXTENSION_ARRAY):
         return _codecs_named("pandas")
     return ()
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from runstore.codecs._pickle import Pickling
 
-__all__ = ["Codec", "Encoded", "Opened", "OpenedObject", "Projecting", "type_name"]
+__all__ = ["Codec", "Encoded", "Opened", "OpenedObject", "Projecting", "is_a", "type_name"]
 
 
 @dataclass(slots=True)
@@ -148,3 +148,11 @@ class Projecting(Protocol):
 def type_name(kind: type) -> str:
     """Return ``module.QualName`` of a type."""
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def is_a(kind: type, *names: str) -> bool:
+    """Return whether a type is one of these names, or a subclass of one.
+
+    By name, as the library may be half imported by another thread and lack what is asked for.
+    """
+    return any(type_name(base) in names for base in kind.__mro__)

@@ -1,11 +1,10 @@
 """Dataclasses and pydantic models that are kept by their fields, because their author says so."""
 
 import dataclasses
-import sys
 from types import MemberDescriptorType
 from typing import Any, TypeVar
 
-from runstore.codecs._base import type_name
+from runstore.codecs._base import is_a, type_name
 from runstore.codecs._classes import Finder, named
 from runstore.errors import CorruptObjectError, InvalidRequestError, UnsupportedValueError
 
@@ -111,8 +110,7 @@ def made_of_fields(parts: Any, ref: str, find: Finder) -> Any:
 
 
 def _is_model(kind: type) -> bool:
-    pydantic = sys.modules.get("pydantic")
-    return pydantic is not None and issubclass(kind, pydantic.BaseModel)
+    return is_a(kind, "pydantic.main.BaseModel")
 
 
 def _names(kind: Any) -> list[str]:

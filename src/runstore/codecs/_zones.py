@@ -1,6 +1,5 @@
 """Time zones as JSON and back: each comes back as the object of the library that it was."""
 
-import sys
 from datetime import timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -26,8 +25,7 @@ def zone_tree(zone: tzinfo | None) -> Any:
         if name and not is_json(name[0]):
             return ...
         return [_days(offset), *name]
-    pytz: Any = sys.modules.get("pytz")
-    return ... if pytz is None else _pytz_tree(zone, pytz)
+    return _pytz_tree(zone) if type(zone).__module__.partition(".")[0] == "pytz" else ...
 
 
 def zone_of(tree: Any, ref: str = "the object") -> tzinfo | None:
@@ -69,8 +67,10 @@ def _is_from_database(zone: ZoneInfo) -> bool:
         return False
 
 
-def _pytz_tree(zone: Any, pytz: Any) -> Any:
+def _pytz_tree(zone: Any) -> Any:
     """Zones of pytz are told by what they are pickled as: a name, and which of its offsets."""
+    import pytz
+
     if zone is pytz.utc:
         return {"pytz": "UTC"}
     if type(zone) is pytz._FixedOffset:

@@ -31,7 +31,7 @@ def assert_same(expected: Any, actual: Any) -> None:
 def _comparer_for(value: Any) -> Callable[[Any, Any], None]:
     for module, name, comparer in _COMPARERS:
         library = sys.modules.get(module)
-        if library is not None and isinstance(value, getattr(library, name)):
+        if library is not None and isinstance(value, getattr(library, name, ())):
             return comparer
     return _same_python
 
