@@ -38,7 +38,7 @@ from runstore.errors import (
     RunStoreError,
     StorageError,
 )
-from runstore.places import Backend, Entry, Guarantees, Opening, copy_through, delete_each
+from runstore.places import Backend, Entry, Guarantees, Opening, Tail, copy_through, delete_each
 
 
 def open_blobs(opening: Opening) -> Backend:
@@ -168,9 +168,11 @@ class BlobBackend:
         rests = (entry.key[len(prefix) :] for entry in self.list(prefix))
         return sorted({f"{rest.partition('/')[0]}/" for rest in rests if "/" in rest})
 
-    def copy(self, source: str, target: str, *, if_absent: bool = False) -> Entry:
+    def copy(
+        self, source: str, target: str, *, if_absent: bool = False, tail: Tail | None = None
+    ) -> Entry:
         """Copy through this process."""
-        return copy_through(self, source, target, if_absent)
+        return copy_through(self, source, target, if_absent, tail)
 
     def delete(self, key: str) -> None:
         """Remove an object."""

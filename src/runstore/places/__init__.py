@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from runstore.errors import SettingsError
-from runstore.places._base import Backend, Entry, copy_through, delete_each
+from runstore.places._base import Backend, Entry, Tail, copy_through, delete_each
 from runstore.places._guarantees import Guarantees
 from runstore.places._registry import (
     GivenFilesystem,
@@ -30,6 +30,7 @@ __all__ = [
     "Guarantees",
     "Opener",
     "Opening",
+    "Tail",
     "Wrapper",
     "copy_through",
     "delete_each",

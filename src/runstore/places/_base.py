@@ -1,15 +1,15 @@
 """What a place must be able to do, and what the store may expect of it."""
 
 import builtins
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
-from runstore.buffers import Buffer
+from runstore.buffers import Buffer, flat
 from runstore.errors import ObjectNotFoundError, RunStoreError
 from runstore.places._guarantees import Guarantees
 
-__all__ = ["Backend", "Entry", "copy_through", "delete_each"]
+__all__ = ["Backend", "Entry", "Tail", "copy_through", "delete_each"]
 
 
 class Entry(NamedTuple):
@@ -27,6 +27,20 @@ class Entry(NamedTuple):
     size: int
     modified: datetime
     version: str | None
+
+
+class Tail(NamedTuple):
+    """The end of a copy that differs from its source, as the footer does that names the object.
+
+    Attributes:
+        version: Of the source.
+        keep: How many bytes of the source come first.
+        buffers: What follows them.
+    """
+
+    version: str
+    keep: int
+    buffers: Sequence[Buffer]
 
 
 class Backend(Protocol):
@@ -140,11 +154,20 @@ class Backend(Protocol):
         """Return the names of the folders directly under *prefix* that hold anything, sorted."""
         ...
 
-    def copy(self, source: str, target: str, *, if_absent: bool = False) -> Entry:
+    def copy(
+        self, source: str, target: str, *, if_absent: bool = False, tail: "Tail | None" = None
+    ) -> Entry:
         """Write one version of an object under another key, byte for byte. All or nothing.
+
+        Args:
+            source: The key of the object.
+            target: The other key.
+            if_absent: Fail instead of replacing.
+            tail: What the copy ends in instead.
 
         Raises:
             ObjectNotFoundError: Nothing is at *source*.
+            PreconditionFailedError: It is not the version that *tail* is for.
             ObjectExistsError: *if_absent* and something is at *target*.
             IndeterminateWriteError, StorageError: As for `put`.
         """
@@ -208,7 +231,12 @@ def delete_each(
     return errors
 
 
-def copy_through(backend: Backend, source: str, target: str, if_absent: bool) -> Entry:
+def copy_through(
+    backend: Backend, source: str, target: str, if_absent: bool, tail: Tail | None = None
+) -> Entry:
     """Do what `Backend.copy` promises, through this process."""
-    data, _ = backend.get(source)
-    return backend.put(target, [data], if_absent=if_absent)
+    if tail is None:
+        data, _ = backend.get(source)
+        return backend.put(target, [data], if_absent=if_absent)
+    data, _ = backend.get(source, if_match=tail.version)
+    return backend.put(target, [flat(data)[: tail.keep], *tail.buffers], if_absent=if_absent)

@@ -17,7 +17,7 @@ from typing import TypeVar
 from runstore.arguments import printable
 from runstore.buffers import Buffer, map_private, pread_whole
 from runstore.errors import ObjectNotFoundError, RunStoreError, StorageError, UnreadableWarning
-from runstore.places._base import Entry, copy_through, delete_each
+from runstore.places._base import Entry, Tail, copy_through, delete_each
 from runstore.places._descriptor import Descriptor
 from runstore.places._errors import (
     check_read,
@@ -152,9 +152,11 @@ class LocalBackend:
         except PermissionError:
             return True  # for all we know; whoever looks into it is told
 
-    def copy(self, source: str, target: str, *, if_absent: bool = False) -> Entry:
+    def copy(
+        self, source: str, target: str, *, if_absent: bool = False, tail: Tail | None = None
+    ) -> Entry:
         """See `runstore.places.Backend.copy`."""
-        return copy_through(self, source, target, if_absent)
+        return copy_through(self, source, target, if_absent, tail)
 
     def delete(self, key: str) -> None:
         """See `runstore.places.Backend.delete`."""

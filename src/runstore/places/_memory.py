@@ -25,7 +25,7 @@ from runstore.buffers import (
 )
 from runstore.errors import RunStoreError, StoreClosedError
 from runstore.lifetime import ForkSafeLock
-from runstore.places._base import Entry, delete_each
+from runstore.places._base import Entry, Tail, copy_through, delete_each
 from runstore.places._descriptor import Descriptor
 from runstore.places._errors import (
     check_read,
@@ -239,8 +239,12 @@ class MemoryBackend:
         self._check_open()
         return sorted({f"{rest.partition('/')[0]}/" for rest in rests if "/" in rest})
 
-    def copy(self, source: str, target: str, *, if_absent: bool = False) -> Entry:
+    def copy(
+        self, source: str, target: str, *, if_absent: bool = False, tail: Tail | None = None
+    ) -> Entry:
         """See `runstore.places.Backend.copy`; both names have the same bytes."""
+        if tail is not None:
+            return copy_through(self, source, target, if_absent, tail)
         found = self._find(source)
         return self._keep(target, found.data, found.entry.size, if_absent, None)
 

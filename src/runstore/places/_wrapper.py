@@ -6,7 +6,7 @@ from typing import Any
 
 from runstore.buffers import Buffer
 from runstore.errors import RunStoreError
-from runstore.places._base import Backend, Entry
+from runstore.places._base import Backend, Entry, Tail
 from runstore.places._guarantees import Guarantees
 
 __all__ = ["Wrapper"]
@@ -84,9 +84,11 @@ class Wrapper:
         """See `Backend.folders`."""
         return self._backend.folders(prefix)
 
-    def copy(self, source: str, target: str, *, if_absent: bool = False) -> Entry:
+    def copy(
+        self, source: str, target: str, *, if_absent: bool = False, tail: Tail | None = None
+    ) -> Entry:
         """See `Backend.copy`."""
-        return self._backend.copy(source, target, if_absent=if_absent)
+        return self._backend.copy(source, target, if_absent=if_absent, tail=tail)
 
     def delete(self, key: str) -> None:
         """See `Backend.delete`."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from runstore.buffers import Buffer
 from runstore.errors import RunStoreError
-from runstore.places import Backend, Entry, Wrapper
+from runstore.places import Backend, Entry, Tail, Wrapper
 from runstore.store._objects import Objects
 
 __all__ = ["LeasedBackend", "Permission", "leased"]
@@ -68,12 +68,14 @@ class LeasedBackend(Wrapper):
         finally:
             self._lease.end(write)
 
-    def copy(self, source: str, target: str, *, if_absent: bool = False) -> Entry:
+    def copy(
+        self, source: str, target: str, *, if_absent: bool = False, tail: Tail | None = None
+    ) -> Entry:
         """See `runstore.places.Backend.copy`."""
         write = object()
         self._lease.begin(write)
         try:
-            return self._backend.copy(source, target, if_absent=if_absent)
+            return self._backend.copy(source, target, if_absent=if_absent, tail=tail)
         finally:
             self._lease.end(write)
 

@@ -40,6 +40,7 @@ from runstore.keys import (
 )
 from runstore.lifetime import Bounded
 from runstore.places import Backend, Entry
+from runstore.store._copying import copied_there, copies_there
 from runstore.store._decoding import check_place, guard_of, open_object, rebuilt, rebuilt_file
 from runstore.store._encoding import encoded_for
 from runstore.store._info import ObjectInfo, describe
@@ -322,6 +323,11 @@ class Objects:
                 "get() it and put() it under the new name",
                 ref,
             )
+        if extension in _CONTAINERS and self._pickle != "signed" and copies_there(self.backend):
+            end = self._footer(key_of(source), ref)
+            there = copied_there(self.backend, source, target, *end, self._guard(), if_absent)
+            if there is not None:
+                return self._described(target, *there)
         data, _ = self.backend.get(key_of(source))
         if extension not in _CONTAINERS:
             containers.check_file(extension, data, ref)

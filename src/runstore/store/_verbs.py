@@ -305,7 +305,8 @@ class Verbs(BulkVerbs):
         """Store an object a second time under another name or scope, without decoding it.
 
         ``copy("model", to_scope="namespace")`` promotes a run's model. All or
-        nothing as `put`; the copy keeps type, metadata and creation time.
+        nothing as `put`; the copy keeps type, metadata and creation time. On S3 a large
+        object is copied by the server, and only its footer is checked.
 
         Args:
             name: As it was put.
@@ -323,7 +324,7 @@ class Verbs(BulkVerbs):
             InvalidRequestError: Source and target are the same.
             ObjectNotFoundError: Nothing is stored under *name*.
             ObjectExistsError: *if_absent* and the target is taken.
-            CorruptObjectError: The source is damaged; nothing was written.
+            CorruptObjectError: What was read of the source is damaged; nothing was written.
             StorageError: The place failed; an old target is intact.
             IndeterminateWriteError: Nobody can say whether the copy was written.
         """

@@ -17,7 +17,7 @@ from runstore.errors import (
     StorageError,
     UnreadableWarning,
 )
-from runstore.places._base import Entry, copy_through
+from runstore.places._base import Entry, Tail, copy_through
 from runstore.places._errors import check_read, check_span, check_version, not_found
 from runstore.places._fsspec._calls import Calls
 from runstore.places._fsspec._dialects import Dialect, modified_at, version_in
@@ -186,10 +186,12 @@ class FsspecBackend:
                 return names
             return [name for name in names if next(self._walk(f"{prefix}{name}"), None)]
 
-    def copy(self, source: str, target: str, *, if_absent: bool = False) -> Entry:
+    def copy(
+        self, source: str, target: str, *, if_absent: bool = False, tail: Tail | None = None
+    ) -> Entry:
         """See `runstore.places.Backend.copy`."""
-        if not self._dialect.server_copy or if_absent:
-            return copy_through(self, source, target, if_absent)
+        if not self._dialect.server_copy or if_absent or tail is not None:
+            return copy_through(self, source, target, if_absent, tail)
         ref = self._ref(target)
         self._check_put(ref, if_absent, None)
         before = self._entry(source)

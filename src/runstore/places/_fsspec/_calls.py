@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from fsspec import asyn
 from fsspec.spec import AbstractFileSystem
 
 from runstore.places._fsspec._failures import connection_lost
@@ -40,6 +41,7 @@ class Calls:
     def fs(self) -> AbstractFileSystem:
         """The filesystem, made now if need be."""
         if self._fs is None or self._pid != os.getpid():
+            _forget_parents_loop()
             self._fs, self._pid = self._make(), os.getpid()
         return self._fs
 
@@ -101,3 +103,11 @@ class Calls:
         if http is not None and hasattr(http, "close"):  # webdav4 closes nothing by itself
             with suppress(RuntimeError):
                 http.close()
+
+
+def _forget_parents_loop() -> None:
+    """Let fsspec start a loop of its own in a forked child, which older releases do not."""
+    thread = asyn.iothread[0]
+    if thread is not None and not thread.is_alive():
+        asyn.iothread[0] = asyn.loop[0] = None
+        asyn.reset_lock()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from runstore.buffers import Buffer
+from runstore.buffers import Buffer, flat
 from runstore.errors import (
     InvalidNameError,
     MissingExtraError,
@@ -18,10 +18,10 @@ from runstore.errors import (
     StorageError,
     StoreClosedError,
 )
-from runstore.places._base import Entry, copy_through
+from runstore.places._base import Entry, Tail, copy_through
 from runstore.places._errors import check_read
 from runstore.places._guarantees import Guarantees
-from runstore.places._s3._causes import NOT_S3, UNREACHED, WRONG_REGION
+from runstore.places._s3._causes import NOT_S3, SOURCE_CHANGED, UNREACHED, WRONG_REGION
 from runstore.places._s3._clients import ENGINES, client_of, engine_of, forget_client
 from runstore.places._s3._conditions import HIDDEN, Probe
 from runstore.places._s3._config import S3Config
@@ -43,7 +43,7 @@ _GUARANTEES = Guarantees(
     compare_and_swap=None,
     ranges=True,
     versions="content",
-    server_copy=False,
+    server_copy=True,
     mapped=False,
     shared=True,
 )
@@ -203,9 +203,30 @@ class S3Backend:
             found = persist(lambda t: client.folders(under, t), deadline)
         return sorted(name for name in found if not name.startswith("."))
 
-    def copy(self, source: str, target: str, *, if_absent: bool = False) -> Entry:
-        """See `runstore.places.Backend.copy`."""
-        return copy_through(self, source, target, if_absent)
+    def copy(
+        self, source: str, target: str, *, if_absent: bool = False, tail: Tail | None = None
+    ) -> Entry:
+        """See `runstore.places.Backend.copy`; by the server where it is large and s3fs is there."""
+        ref, condition = self._ref(target), Condition(if_absent, None)
+        if tail is None:
+            there = self.head(source)
+            assert there.version is not None
+            tail = Tail(there.version, there.size, [])
+        with self._translated(ref, "write"):
+            opened = self._open()
+            names = self._name(source), self._name(target)
+            try:
+                version = opened.uploader.copy(*names, tail, condition)
+            except Failure as failure:
+                if failure.condition_failed and failure.code != SOURCE_CHANGED:
+                    raise _conflict(failure, condition, ref) from failure
+                if failure.code == SOURCE_CHANGED or failure.status == 404:
+                    self.read(source, 0, 1, tail.version)  # says which of the two it is
+                raise
+        if version is None:
+            return copy_through(self, source, target, if_absent, tail)
+        size = tail.keep + sum(flat(buffer).nbytes for buffer in tail.buffers)
+        return Entry(target, size, datetime.now(UTC).replace(microsecond=0), version)
 
     def delete(self, key: str) -> None:
         """See `runstore.places.Backend.delete`; S3 does not tell a miss, so it looks first."""

@@ -9,6 +9,7 @@ __all__ = [
     "PROXY_REFUSED",
     "RANGE_IGNORED",
     "REFUSED",
+    "SOURCE_CHANGED",
     "TLS_FAILED",
     "UNKNOWN_HOST",
     "UNREACHED",
@@ -51,6 +52,9 @@ FOREIGN_KEY = "ForeignKey"
 
 RANGE_IGNORED = "RangeIgnored"
 """The whole object came in answer to a request for a part, as some servers do."""
+
+SOURCE_CHANGED = "SourceChanged"
+"""What was to be copied is another version by now."""
 
 UNREACHED = frozenset(
     {REFUSED, UNKNOWN_HOST, NAME_SERVICE, UNTRUSTED, TLS_FAILED, PROXY_REFUSED, NO_CREDENTIALS}

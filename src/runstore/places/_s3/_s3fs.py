@@ -190,6 +190,32 @@ class S3fsClient:
         given = {"UploadId": upload, "PartNumber": number, "Body": b"".join(body)}
         return _tag(self._run(self._call("upload_part", Key=name, **given), timeout))
 
+    def copy(
+        self,
+        name: str,
+        upload: str,
+        number: int,
+        source: str,
+        span: Span,
+        version: str,
+        timeout: float,
+    ) -> str:
+        """See `Parts.copy`."""
+        given = {
+            "UploadId": upload,
+            "PartNumber": number,
+            "CopySource": {"Bucket": self._bucket, "Key": source},
+            "CopySourceRange": span.header,
+            "CopySourceIfMatch": version,
+        }
+        try:
+            answer = self._run(self._call("upload_part_copy", Key=name, **given), timeout)
+        except Failure as failure:
+            if failure.condition_failed:
+                raise Failure(412, causes.SOURCE_CHANGED, "the source was replaced") from failure
+            raise
+        return _tag(answer.get("CopyPartResult") or {})
+
     def complete(
         self, name: str, upload: str, tags: Sequence[str], condition: Condition, timeout: float
     ) -> str:

@@ -3,14 +3,16 @@
 import itertools
 import secrets
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from threading import BoundedSemaphore
 
 from runstore.buffers import Buffer, flat
 from runstore.errors import IndeterminateWriteError
-from runstore.places._s3._causes import NOT_S3
+from runstore.places._base import Tail
+from runstore.places._s3._causes import NOT_S3, SOURCE_CHANGED
 from runstore.places._s3._conditions import Probe
 from runstore.places._s3._retry import Deadline, persist
 from runstore.places._s3._wire import Condition, Failure, Parts, S3Client, Span
@@ -23,6 +25,10 @@ SINGLE = 8 << 20
 
 _PART = 8 << 20  # of the first parts; S3 takes 10,000 at most, so later ones are larger
 _STREAMED_PART = 8 << 20  # where the engine cuts, all are alike: up to 80 GB
+_SMALLEST_PART = 5 << 20  # but for the last
+_LARGEST_COPY = 5 << 29  # bytes of a part that the server copies; half of what S3 allows
+_SLOWEST_COPY = 20 << 20  # bytes a second
+_NO_COPY = frozenset({400, 405, 501})  # the server has no such copy
 _AT_ONCE = 4
 _LARGE_AT_ONCE = 2  # objects that go up in parts, each with some in memory
 _LARGEST_PUT = 5 << 30
@@ -98,7 +104,8 @@ class Uploader:
             not condition or self._probe.keeps_in_parts(self._client, condition, self._timeout)
         ):
             blocks.put_back(first)
-            return self._in_parts(name, blocks, condition, parts)
+            send = partial(self._send, name, blocks, parts)
+            return self._in_parts(name, send, condition, parts)
         # The condition holds for one request alone; S3 takes 5 GiB in one.
         first += blocks.take(_LARGEST_PUT)
         if blocks.size > _LARGEST_PUT:
@@ -133,12 +140,64 @@ class Uploader:
             failure.sent |= taken_all
             return self._after(name, mark, [failure])
 
-    def _in_parts(self, name: str, blocks: Blocks, condition: Condition, parts: Parts) -> str:
+    def copy(self, source: str, name: str, tail: Tail, condition: Condition) -> str | None:
+        """Write an object whose first bytes are those of another, which the server copies.
+
+        Returns:
+            Its ETag; None if it is too small for parts, or this server or client has no such copy.
+
+        Raises:
+            Failure: It was not written; `SOURCE_CHANGED` if the source is another version by now.
+            IndeterminateWriteError: Nobody can say.
+        """
+        parts = self._client.parts
+        if parts is None or tail.keep < _SMALLEST_PART:
+            return None
+        if condition and not self._probe.keeps_in_parts(self._client, condition, self._timeout):
+            return None
+        count = -(-tail.keep // _LARGEST_COPY)
+        bounds = [tail.keep * i // count for i in range(count + 1)]
+        end = [view for buffer in tail.buffers if (view := flat(buffer)).nbytes]
+
+        def one(upload: str, number: int) -> str:
+            span = Span(bounds[number - 1], bounds[number] - bounds[number - 1])
+            deadline = Deadline(self._timeout + span.length / _SLOWEST_COPY)
+            version = tail.version
+            return persist(
+                lambda t: parts.copy(name, upload, number, source, span, version, t), deadline
+            )
+
+        def send(upload: str) -> list[str]:
+            with Workers(_AT_ONCE, "runstore-s3-copy") as workers:
+                tags = workers.map(lambda number: one(upload, number), range(1, count + 1))
+            if end:
+                sent = partial(parts.send, name, upload, count + 1, end)
+                tags.append(persist(sent, Deadline(self._timeout)))
+            # Some servers ignore the condition: what is there before and after was copied.
+            look = partial(self._client.get, source, Span(0, 1), None)
+            if persist(look, Deadline(self._timeout)).version != tail.version:
+                raise Failure(412, SOURCE_CHANGED, "the source was replaced")
+            return tags
+
+        try:
+            return self._in_parts(name, send, condition, parts)
+        except Failure as failure:
+            if failure.status in _NO_COPY:
+                return None
+            raise
+
+    def _in_parts(
+        self,
+        name: str,
+        send: Callable[[str], list[str]],
+        condition: Condition,
+        parts: Parts,
+    ) -> str:
         mark = secrets.token_hex(16)
         upload = persist(lambda t: parts.create(name, mark, t), Deadline(self._timeout))
         failed: list[Failure] = []
         try:
-            tags = self._send(name, upload, blocks, parts)
+            tags = send(upload)
             deadline = Deadline(self._timeout * 0.9)
             return persist(
                 lambda t: parts.complete(name, upload, tags, condition, t), deadline, failed
@@ -152,7 +211,7 @@ class Uploader:
                 return self._after(name, mark, failed)
             raise
 
-    def _send(self, name: str, upload: str, blocks: Blocks, parts: Parts) -> list[str]:
+    def _send(self, name: str, blocks: Blocks, parts: Parts, upload: str) -> list[str]:
         """Send the parts, a few at a time; a part has its own deadline, so progress moves it."""
 
         def one(number: int, body: list[memoryview]) -> str:

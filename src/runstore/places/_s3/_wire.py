@@ -162,6 +162,19 @@ class Parts(Protocol):
         """Send one part, numbered from 1, and return its ETag."""
         ...
 
+    def copy(
+        self,
+        name: str,
+        upload: str,
+        number: int,
+        source: str,
+        span: "Span",
+        version: str,
+        timeout: float,
+    ) -> str:
+        """Make a range of one version of another object a part, and return its ETag."""
+        ...
+
     def complete(
         self, name: str, upload: str, tags: Sequence[str], condition: Condition, timeout: float
     ) -> str:
