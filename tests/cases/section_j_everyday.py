@@ -89,7 +89,7 @@ def of_polars(here: Path) -> None:
         {
             "enum": pl.DataFrame({"e": pl.Series(["b", None], dtype=pl.Enum(["a", "b"]))}),
             "categories": pl.Series("c", ["b", None, "a"], dtype=pl.Categorical),
-            "decimals": pl.DataFrame({"d": [Decimal("1.50"), None]}),
+            "decimals": pl.DataFrame({"d": [Decimal("1.5")]}, {"d": pl.Decimal(9, 1)}),
             "inside": pl.Series("l", [["a"], None, []], dtype=pl.List(pl.Enum(["a"]))),
         },
     )

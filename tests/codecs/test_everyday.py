@@ -234,7 +234,9 @@ EVERYDAY: dict[str, Callable[[], Any]] = {
     "a polars Enum": lambda: pl.DataFrame({"e": pl.Series(["b", None], dtype=pl.Enum(["a", "b"]))}),
     "a polars Categorical": lambda: pl.Series("c", ["b", None, "a"], dtype=pl.Categorical),
     "polars categories of no rows": lambda: pl.Series("c", [], dtype=pl.Enum(["a"])),
-    "a polars Decimal": lambda: pl.DataFrame({"d": [Decimal("1.50"), None]}),
+    "a polars Decimal": lambda: pl.DataFrame(
+        {"d": [Decimal("1.50"), None]}, {"d": pl.Decimal(10, 2)}
+    ),
     "an empty polars frame": pl.DataFrame,
     # Python
     "a set": lambda: {1, "a", (2, None), 2.5, b"x"},

@@ -5,6 +5,7 @@ import decimal
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from runstore import ObjectStore
@@ -67,7 +68,8 @@ class TestPolars(CodecTests):
     @classmethod
     def unreadable(cls) -> dict[str, set[str]]:
         inside = ("categories inside", "enum inside", "enum in a struct")
-        return {"pandas": {"List of List", *inside}}  # of string_view
+        old = int(pa.__version__.split(".")[0]) < 26  # which has no unsigned codes in pandas
+        return {"pandas": {"List of List", *(_everyday() if old else inside)}}  # of string_view
 
     @classmethod
     def values(cls) -> dict[str, Any]:
@@ -115,7 +117,9 @@ def _everyday() -> dict[str, Any]:
         "enum inside": pl.DataFrame({"a": [["x"]]}, schema={"a": pl.List(pl.Enum(["x", "y"]))}),
         "enum in a struct": pl.Series("a", [{"e": "x"}, None], pl.Struct({"e": pl.Enum(["x"])})),
         "decimal": pl.Series("a", [decimal.Decimal("1.50"), None], pl.Decimal(10, 2)),
-        "decimals inside": pl.Series("a", [[decimal.Decimal("1.5")], None], pl.List(pl.Decimal)),
+        "decimals inside": pl.Series(
+            "a", [[decimal.Decimal("1.5")], None], pl.List(pl.Decimal(9, 1))
+        ),
         "many": pl.DataFrame({"a": categories, "b": categories.cast(pl.Enum(["y", "x"]))}),
     }
     if half is not None:

@@ -107,7 +107,7 @@ EXAMPLES: dict[str, list[Any]] = {
     ],
     "polars frame, series, with categoricals, enums, decimals": [
         pl.DataFrame({"a": [1, None], "b": [["x"], []]}), pl.Series([1]),
-        pl.DataFrame({"a": [decimal.Decimal("1.5")]}),
+        pl.DataFrame({"a": [decimal.Decimal("1.5")]}, {"a": pl.Decimal(9, 1)}),
     ] + [
         pl.DataFrame({"a": pl.Series(["a"], dtype=kind)})
         for kind in (pl.Categorical, pl.Enum(["a"]))

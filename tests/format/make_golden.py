@@ -107,7 +107,11 @@ def values():
         },
         "everyday": {
             "set": {1, 2},
-            "pandas": [pd.Timestamp("2024-01-01", tz="UTC"), pd.NaT, pd.Period("2024", "M")],
+            "pandas": [
+                pd.Timestamp("2024-01-01", tz="UTC").as_unit("us"),
+                pd.NaT,
+                pd.Period("2024", "M"),
+            ],
             "status": HTTPStatus.OK,
             "masked": np.ma.array([1.5, 2.5], mask=[True, False]),
             "sparse": sparse.csr_array(np.eye(3)),

@@ -22,6 +22,8 @@ def test_a_golden_file_is_read_as_it_was_written(version, name):
     """Each value comes back equal from the file that version wrote."""
     if name in ("folder/series.parquet", "everyday-polars"):
         pytest.importorskip("polars", "2.1", reason="an Enum, which older ones refuse")
+    if name == "everyday-frame":
+        pytest.importorskip("pandas", "3", reason="labels of text are objects in older ones")
     view = ObjectStore(GOLDEN / version).at(namespace="golden", run=version)
     header = "." not in name or name.endswith(".parquet")
     verify = "auto" if name.endswith(".csv") else True

@@ -14,10 +14,13 @@ from runstore.referred import nbytes_of, referred_batches
 
 __all__ = ["PolarsCodec", "check_loadable", "frame_of", "reduced_polars"]
 
-_EXACT = (
+_ALIKE = (  # to every polars
     *(pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64),
     *(pl.Float32, pl.Float64, pl.Boolean, pl.String, pl.Binary, pl.Null),
-    *(pl.Date, pl.Time, pl.Datetime, pl.Duration, pl.Decimal, pl.Categorical, pl.Enum),
+    *(pl.Date, pl.Time, pl.Datetime, pl.Duration),
+)
+_EXACT = (
+    *(*_ALIKE, pl.Decimal, pl.Categorical, pl.Enum),
     *((pl.Float16,) if hasattr(pl, "Float16") else ()),  # polars 1.36 has it first
 )
 _HALF: Any = getattr(pl, "Float16", pl.Decimal)
@@ -46,9 +49,9 @@ class PolarsCodec:
             frame = frame.rechunk()  # an Arrow file has one dictionary for all chunks
             spec["dtypes"] = told
         table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
-        if told and frame_of(table.slice(0, 0)).schema != frame.schema:
-            return None
         new = any(_holds(dtype, (*_TOLD, pl.Decimal, _HALF)) for dtype in frame.dtypes)
+        if new and frame_of(table.slice(0, 0)).schema != frame.schema:
+            return None  # an older polars has decimals without a precision
         batches = table.to_batches()
         return Encoded(
             table.schema,
@@ -109,7 +112,7 @@ def reduced_polars(value: Any) -> Any:
     frame = value.to_frame("value") if series else value
     told = {name: dtype for name, dtype in frame.schema.items() if not _is_taken_alike(dtype)}
     text = [name for name, dtype in frame.schema.items() if _has_text(dtype)]
-    exact = [name for name in text if "\0" not in name and _is_exact(frame.schema[name])]
+    exact = [name for name in text if "\0" not in name and _is_plain(frame.schema[name])]
     if exact and frame.height:
         table = frame.select(exact).to_arrow(compat_level=pl.CompatLevel.newest())
         own = frame_of(pa.Table.from_batches(referred_batches(table.to_batches()), table.schema))
@@ -150,7 +153,7 @@ def _is_taken_alike(dtype: Any) -> bool:
     if inner is not None:
         return _is_taken_alike(inner)
     kind = dtype if isinstance(dtype, type) else type(dtype)
-    return issubclass(kind, (*_EXACT, pl.Categorical, pl.Decimal, pl.Object))
+    return issubclass(kind, (*_ALIKE, pl.Categorical, pl.Decimal, pl.Object))
 
 
 def _has_text(dtype: Any) -> bool:
@@ -179,6 +182,11 @@ def check_loadable(value: Any, frame: Any) -> None:
                 f"{what} with a column named {path!r}: Arrow's names have no NUL in them. Rename "
                 "the column"
             )
+
+
+def _is_plain(dtype: Any) -> bool:
+    """Return whether every polars has it back from Arrow alone."""
+    return _is_exact(dtype) and not _holds(dtype, (*_TOLD, pl.Decimal, _HALF))
 
 
 def _holds(dtype: Any, kinds: tuple[Any, ...]) -> bool:
