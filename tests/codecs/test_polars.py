@@ -188,5 +188,15 @@ def test_dtypes_that_an_older_polars_loses_come_back(deep: bool, monkeypatch: An
         assert_same(value, loaded[0] if deep else loaded)
 
 
+def test_categories_that_another_polars_reads_as_something_else() -> None:
+    """Both versions are named, and the column."""
+    suite = TestPolars()
+    encoded = suite.encode(pl.Series("a", ["x", None], pl.Enum(["y", "x"])))
+    assert encoded is not None
+    encoded.spec |= {"dtypes": {"value": "Enum(categories=['z'])"}, "polars": "9.9"}
+    with pytest.raises(UnsupportedValueError, match=r"'value' of Enum.*polars 9\.9.*polars \d"):
+        suite.read(suite.file(encoded))
+
+
 def pickle_of(value: Any) -> bytes:
     return Pickling("allow", "x").dumps(value)

@@ -47,7 +47,7 @@ class PolarsCodec:
         told = {name: str(dtype) for name, dtype in frame.schema.items() if _holds(dtype, _TOLD)}
         if told:
             frame = frame.rechunk()  # an Arrow file has one dictionary for all chunks
-            spec["dtypes"] = told
+            spec |= {"dtypes": told, "polars": pl.__version__}
         table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
         new = any(_holds(dtype, (*_TOLD, pl.Decimal, _HALF)) for dtype in frame.dtypes)
         if new and frame_of(table.slice(0, 0)).schema != frame.schema:
@@ -70,7 +70,8 @@ class PolarsCodec:
         for name, told in spec.get("dtypes", {}).items():
             if name in frame.columns and str(frame.schema[name]) != told:
                 raise UnsupportedValueError(
-                    f"{opened.ref} has column {name!r} of {told}, which polars {pl.__version__} "
+                    f"{opened.ref} has column {name!r} of {told}, written by polars "
+                    f"{spec.get('polars', 'of another version')}, which polars {pl.__version__} "
                     f"reads as {frame.schema[name]}: use the polars that wrote it, or "
                     "as_type=pyarrow.Table",
                     opened.ref,
