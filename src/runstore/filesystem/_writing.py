@@ -49,6 +49,7 @@ class ObjectWriter(io.BufferedIOBase):
         self._publish: Callable[[Buffer], None] | None = publish
         self._spool = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - until it is closed
         self._discarded = False
+        self._freed = False
         self._pid = os.getpid()
         self._errors_around = _blocks_left_by_an_error()
 
@@ -71,7 +72,7 @@ class ObjectWriter(io.BufferedIOBase):
 
     def write(self, data: Buffer, /) -> int:
         """Collect *data*; after `discard` drop it, as a text file around this flushes late."""
-        if self._discarded and not self.closed:
+        if self._freed or (self._discarded and not self.closed):
             return memoryview(data).nbytes
         return int(self._open_spool().write(data))
 
@@ -151,6 +152,7 @@ class ObjectWriter(io.BufferedIOBase):
         if getattr(self, "_publish", None) is not None and not self.closed:
             self._dealloc_warn(self)
         if not self.closed:
+            self._freed = True  # a text file around it is freed after this, and flushes then
             super().close()
 
     def _dealloc_warn(self, source: object) -> None:
