@@ -81,7 +81,7 @@ def _with_nothing_optional() -> None:
 def _with_release(requirement: str) -> None:
     """The default environment with one older release in it."""
     path = os.pathsep.join([str(overlay(requirement, *_NEEDED.get(requirement, []))), str(ROOT)])
-    _pytest(Path(sys.executable), _RELEASES[requirement], PYTHONPATH=path)
+    _pytest(Path(sys.executable), [*_RELEASES[requirement], *_OLD_WARNINGS], PYTHONPATH=path)
 
 
 def _with_extra(name: str) -> None:
