@@ -11,7 +11,7 @@ from tests.versions._describe import described, difference
 from tests.versions._values import VALUES, Absent
 
 from runstore import ObjectStore
-from runstore.errors import CorruptObjectError, RunStoreError
+from runstore.errors import CorruptObjectError, MissingExtraError, RunStoreError
 
 __all__ = ["LIBRARIES", "installed", "read", "write"]
 
@@ -68,6 +68,8 @@ def _judged(exc: RunStoreError, name: str, wrote: dict[str, str]) -> str:
     differ = [(wrote[one], here) for one, here in installed().items() if wrote[one] != here]
     bare = "." in name and not name.endswith(".parquet")
     named = any(here in text and (bare or theirs in text) for theirs, here in differ)
+    if isinstance(exc, MissingExtraError):
+        named = "pip install" in text  # what the other has is not here in any version
     wrong = isinstance(exc, CorruptObjectError) or not named
     return f"{'WRONG error' if wrong else 'told'}: {text}"
 

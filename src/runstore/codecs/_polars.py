@@ -24,7 +24,9 @@ _EXACT = (
     *((pl.Float16,) if hasattr(pl, "Float16") else ()),  # polars 1.36 has it first
 )
 _HALF: Any = getattr(pl, "Float16", pl.Decimal)
-_TOLD = (pl.Categorical, pl.Enum)  # what polars itself writes beside the Arrow type
+_LABELS = (pl.Categorical, pl.Enum)  # what polars itself writes beside the Arrow type
+# An older polars takes these for others: labels for text or categories, half floats for floats.
+_TOLD = (*_LABELS, *((pl.Float16,) if hasattr(pl, "Float16") else ()))
 
 
 class PolarsCodec:
@@ -45,8 +47,10 @@ class PolarsCodec:
             return None
         spec: dict[str, Any] = {"series": value.name} if series else {}
         told = {name: str(dtype) for name, dtype in frame.schema.items() if _holds(dtype, _TOLD)}
-        if told:
+        labels = any(_holds(dtype, _LABELS) for dtype in frame.dtypes)
+        if labels:
             frame = frame.rechunk()  # an Arrow file has one dictionary for all chunks
+        if told:
             spec |= {"dtypes": told, "polars": pl.__version__}
         table = frame.to_arrow(compat_level=pl.CompatLevel.newest())
         new = any(_holds(dtype, (*_TOLD, pl.Decimal, _HALF)) for dtype in frame.dtypes)
@@ -60,7 +64,7 @@ class PolarsCodec:
             rows=frame.height,
             columns=None if series else frame.width,
             nbytes=nbytes_of(batches),
-            cut=not told,
+            cut=not labels,
             version=2 if new or not frame.width else 1,
         )
 
