@@ -106,7 +106,7 @@ def test_an_outage_is_no_miss(moto_server):
     from tests.places.s3_ import options
 
     dead = options(moto_server) | {"endpoint_url": "http://127.0.0.1:9"}
-    fs = filesystem("runstore", store="s3://bucket/p", timeout=1, **dead)
+    fs = filesystem("runstore", store="s3://bucket/p", timeout=0.2, **dead)
     for call in (fs.exists, fs.isfile, fs.isdir, fs.info, fs.find, fs.glob, fs.ls, fs.rm):
         with pytest.raises(StorageError):
             call("dev/r1/x")
