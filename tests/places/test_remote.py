@@ -130,7 +130,7 @@ def test_a_wrong_password_is_no_miss(webdav_server, sftp_server):
         ObjectStore(sftp_server.url, password="wrong", client_keys=[], agent_path=None),
     ]
     for store in denied:
-        with pytest.raises(AccessDeniedError):
+        with store, pytest.raises(AccessDeniedError):
             store.at(namespace="dev", run="r1").get("a", default=None)
 
 

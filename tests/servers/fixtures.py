@@ -14,6 +14,10 @@ from tests.servers.server import Server
 from tests.servers.sftp import SftpServer
 from tests.servers.webdav import WebdavServer
 
+# Else gcsfs asks by gRPC, for a minute, what kind of bucket it is; the emulator has no gRPC. It
+# looks at this when it is imported, which any test may do first.
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
+
 
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[Server]:
@@ -65,8 +69,6 @@ def webdav_server() -> Iterator[WebdavServer]:
 @pytest.fixture(scope="session")
 def gcs_server() -> Iterator[GcsServer]:
     """Give a GCS emulator."""
-    # Else gcsfs asks by gRPC, for a minute, what kind of bucket it is; the emulator has no gRPC.
-    os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
     pytest.importorskip("gcsfs")
     from tests.servers.gcs import gcs
 

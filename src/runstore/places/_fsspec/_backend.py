@@ -1,6 +1,8 @@
 """A path in a filesystem of fsspec, as a backend."""
 
+import base64
 import builtins
+import hashlib
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,7 +33,6 @@ from runstore.workers import Workers, pause
 __all__ = ["FsspecBackend"]
 
 _WHOLE = 1 << 20  # bytes; a smaller object is read whole, which is consistent by itself
-_ATTEMPTS = 20  # an object that is replaced so often while it is read is given up
 _AT_ONCE = 8
 
 
@@ -109,24 +110,38 @@ class FsspecBackend:
         self, key: str, *, if_match: str | None = None, if_none_match: str | None = None
     ) -> tuple[Buffer, Entry]:
         """See `runstore.places.Backend.get`; what is read is what was there before and after."""
-        ref, before = self._ref(key), self._entry(key)
-        for _ in range(_ATTEMPTS):
-            check_read(ref, before.version, if_match, if_none_match)
+        ref, before = self._ref(key), self._info(key)
+        deadline = time.monotonic() + self._timeout
+        while time.monotonic() < deadline:
+            there = self._described(key, before)
+            check_read(ref, there.version, if_match, if_none_match)
             try:
-                data = self._cat(key, 0, None, size=before.size)
-                after = self._entry(key)
+                data = self._cat(key, 0, None, size=there.size)
+                if self._is_content(data, before):
+                    return bytearray(data), there
+                after = self._info(key)
             except ObjectNotFoundError:
-                before = self._entry(key)  # deleted, or replaced where that takes two steps
+                before = self._info(key)  # deleted, or replaced where that takes two steps
                 continue
-            if _same(before, after) and len(data) == after.size:
-                return bytearray(data), after
+            entry = self._described(key, after)
+            if _same(there, entry) and len(data) == entry.size:
+                return bytearray(data), entry
             before = after
         raise self._given_up(ref)
+
+    def _is_content(self, data: bytes, info: Mapping[str, Any]) -> bool:
+        """Return whether the digest that the place tells is that of *data*."""
+        told = info.get(self._dialect.md5)
+        if not told:
+            return False
+        found = hashlib.md5(data, usedforsecurity=False).digest()
+        return bool(told == base64.b64encode(found).decode())
 
     def tail(self, key: str, length: int) -> tuple[Buffer, Entry]:
         """See `runstore.places.Backend.tail`."""
         before = self._entry(key)
-        for _ in range(_ATTEMPTS):
+        deadline = time.monotonic() + self._timeout
+        while time.monotonic() < deadline:
             if before.size <= max(_WHOLE, length) or not self._asked.ranges:
                 data, entry = self.get(key)
                 return flat(data)[max(0, entry.size - length) :], entry
@@ -284,6 +299,9 @@ class FsspecBackend:
         Raises:
             ObjectNotFoundError: There is none.
         """
+        return self._described(key, self._info(key))
+
+    def _info(self, key: str) -> Mapping[str, Any]:
         path, ref = self._path(key), self._ref(key)
         with translating(ref, "read"):
             self._calls.forget()
@@ -297,7 +315,8 @@ class FsspecBackend:
         if info["type"] not in ("file", "link"):
             raise StorageError(f"{ref} is no file, but of the type {info['type']!r}", ref)
         self._bucket_is_there = True
-        return self._described(key, info)
+        found: Mapping[str, Any] = info
+        return found
 
     def _replaced(self, path: str, ref: str) -> Mapping[str, Any]:
         """Look again for what seems not to be there, where replacing it takes two steps.

@@ -34,6 +34,7 @@ class Dialect:
         create: Whether creating is exclusive; None if it has to be tried.
         versions: What `version` gives.
         version: The fields of a file's info that name its version.
+        md5: The field of a file's info that has the digest of its content, in base 64.
         flat: Whether it has no folders: a listing is one of all keys below a prefix.
         bucket: Whether the first part of a path has to be there before anything is written.
         streams: Whether what is written by and by is seen by nobody before it is complete.
@@ -52,6 +53,7 @@ class Dialect:
     create: bool | None = False
     versions: Versions = "time"
     version: tuple[str, ...] = ("mtime", "modified", "last_modified", "created", "size")
+    md5: str = ""
     flat: bool = False
     bucket: bool = False
     streams: bool = False
@@ -86,6 +88,7 @@ _DIALECTS: dict[tuple[str, ...], Dialect] = {
         create=True,
         versions="write",
         version=("generation",),
+        md5="md5Hash",
         flat=True,
         bucket=True,
         streams=True,
