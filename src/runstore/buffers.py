@@ -18,6 +18,7 @@ from typing_extensions import Buffer
 __all__ = [
     "MAP_FROM",
     "NO_DESCRIPTORS",
+    "READ_WHOLE",
     "Buffer",
     "allocated",
     "copied",
@@ -31,6 +32,10 @@ MAP_FROM = 128 * 1024
 
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 """The process, or the system, can open no more files."""
+
+READ_WHOLE = b"runstore.whole"
+"""Key in the metadata of an Arrow schema: the columns, as ``1,2``, all of whose bytes are read, and
+checked, whenever the object is, also those of numbers in a file that is mapped."""
 
 _HUGE = 4 << 20  # bytes of memory that are worth huge pages
 _READ_AT_ONCE = 1 << 30  # bytes per call; the kernel's limit is just under 2 GiB

@@ -313,3 +313,31 @@ def test_planted_pickles_would_run(disk, case):
     with suppress(RunStoreError):  # what it returns is no column
         disk.get(name)
     assert Path(_DIRECTORY).exists()
+
+
+def test_what_a_mapped_object_holds_as_packed_containers_is_checked(disk):
+    """A list is read whole at every get, so its numbers are checked; those of an array are not."""
+    value = {
+        "array": np.full(1 << 20, 7, "u1"),
+        "ids": list(range(70_000)),
+        "pairs": {float(i): i % 2 == 0 for i in range(5_000)},
+    }
+    disk.put("x", value)
+    path = file_of(disk, "x")
+    data = path.read_bytes()
+    places = {
+        "ids": data.index(np.arange(70_000, dtype="i4").tobytes()),
+        "pairs": data.index(np.arange(5_000, dtype="f8").tobytes()),
+    }
+    for start in places.values():
+        for at in (start, start + 20_000):
+            path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+            with pytest.raises(CorruptObjectError):
+                disk.get("x")
+    at = data.index(bytes([7]) * 1000)
+    path.write_bytes(data[:at] + bytes([6]) + data[at + 1 :])
+    assert 6 == disk.get("x")["array"][0]  # so the file was not read whole
+    with pytest.raises(CorruptObjectError):
+        disk.get("x", verify=True)
+    path.write_bytes(data)
+    assert_same(value, disk.get("x"))

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from runstore import codecs
-from runstore.buffers import flat
+from runstore.buffers import READ_WHOLE
 from runstore.codecs._arrow import survives
 from runstore.codecs._base import Codec, Encoded, Opened
 from runstore.codecs._packed import packed, unpacked_container
@@ -64,6 +64,8 @@ def encode_tree(value: Any, spec: dict[str, Any]) -> Encoded | None:
     text = json.dumps(tree, separators=(",", ":"))
     columns = [pa.array([text], pa.large_string()), *leaves.columns]
     schema = pa.schema([_TREE, *leaves.fields])
+    if leaves.read_whole:
+        schema = schema.with_metadata({READ_WHOLE: ",".join(map(str, leaves.read_whole))})
     if not survives(schema):
         return None
     return Encoded(
@@ -110,6 +112,7 @@ class _Leaves:
         self._packer = packer
         self._packed: dict[int, int] = {}  # packed containers by index, and their bytes
         self.columns: list[pa.Array] = []
+        self.read_whole: list[int] = []  # columns of packed containers
         self.fields: list[pa.Field] = []
         self.specs: list[dict[str, Any]] = []
         self.nbytes = 0
@@ -140,7 +143,10 @@ class _Leaves:
         if not self._packer.held.isdisjoint(self._seen):
             raise SharedError
         self._packed[len(self.specs)] = encoded.nbytes
-        return self._put(codecs.codec_named("packed"), encoded, path)
+        first = 1 + len(self.columns)  # the tree is the first of all
+        index = self._put(codecs.codec_named("packed"), encoded, path)
+        self.read_whole += range(first, 1 + len(self.columns))
+        return index
 
     def check_repeated(self, tree: Any) -> None:
         """Raise InexactError if packed containers stand in so many places that they fill memory."""
@@ -186,7 +192,6 @@ def _empty(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-_MAPPED = 8  # times as many bytes as packed containers take; a larger file is not read whole
 _AGAIN = 128 << 20  # bytes of packed containers that are made again, for all places together
 
 
@@ -222,6 +227,7 @@ class _Values:
         self._known: dict[int, Any] = {}
         self._made = self._once = 0
         first = 1
+        told = (batch.schema.metadata or {}).get(READ_WHOLE, b"").split(b",")
         for index, leaf in enumerate(leaves):
             columns = range(first, first + leaf["batches"])
             self._parts.append(_Part(opened, batch, columns))
@@ -230,8 +236,8 @@ class _Values:
                 self._known[index] = _decode_leaf(self._parts[index], leaf, pickling)
             else:
                 self._once += self._parts[index].nbytes
-        if self._once * _MAPPED >= len(flat(opened.data)):
-            opened.check_all()  # most of it is read
+                if not all(b"%d" % column in told for column in columns):
+                    opened.check_all()  # of other bytes than these, too
 
     def __call__(self, index: int) -> Any:
         if index in self._known:

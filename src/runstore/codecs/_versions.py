@@ -18,7 +18,7 @@ def wrote_and_here(versions: dict[str, str], named: Iterable[str] = ()) -> str:
     """
     here = {name: version_of(name) for name in versions or named or ("runstore", "python")}
     if versions == here:
-        return f"{_listed(versions)}, as are here"
+        return f"{_listed(versions)}, the same as here"
     return f"{_listed(versions) or 'unknown versions'}, and here are {_listed(here)}"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as kinds
 
+from runstore.buffers import READ_WHOLE
 from runstore.format._flatbuffer import MalformedError
 from runstore.format._messages import Batch
 
@@ -36,19 +37,22 @@ class Layout:
         self._parts = 0
         self.judged = False
         self.plain = True
-        for kind in schema.types:
-            if kind.id in _NUMBERS:
+        whole = columns_read_whole(schema)
+        for index, kind in enumerate(schema.types):
+            if index in whole:
+                self._add(kind, whole=True)
+            elif kind.id in _NUMBERS:
                 self._buffers += (0, 1)
                 self._parts += 1
             else:
                 self._add(kind)
 
-    def _add(self, kind: pa.DataType) -> None:
+    def _add(self, kind: pa.DataType, *, whole: bool = False) -> None:
         self.plain = False
         for part, buffers in _walk(kind):
             if _is_empty(part):
                 self._empty.append(self._parts)
-            self._buffers += buffers
+            self._buffers += [min(one, 0) for one in buffers] if whole else buffers
             self._parts += 1
             self.judged = self.judged or _is_judged(part)
 
@@ -75,6 +79,12 @@ class Layout:
         if batch.dictionary or self._parts != len(batch.nodes):
             return batch.rows
         return sum(int(batch.nodes[i, 0]) for i in self._empty) if self._parts else batch.rows
+
+
+def columns_read_whole(schema: pa.Schema) -> frozenset[int]:
+    """Return the columns whose numbers count as what a reader finds its way by."""
+    told = (schema.metadata or {}).get(READ_WHOLE, b"")
+    return frozenset(int(one) for one in told.split(b",") if one.isdigit())
 
 
 def _walk(kind: pa.DataType) -> Iterator[tuple[pa.DataType, list[int]]]:
