@@ -1,8 +1,10 @@
 """Which versions wrote an object and which are here: for messages about what cannot be rebuilt."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 
 from runstore._version import __version__
 
@@ -38,8 +40,26 @@ def version_of(library: str) -> str:
         module = sys.modules.get(library)
         if module is not None:
             return str(getattr(module, "__version__", "?"))
-        packages = metadata.packages_distributions().get(library)
+        packages = _packages(tuple(map(_state, sys.path))).get(library)
         return metadata.version(packages[0]) if packages else "(not installed)"
+
+
+@lru_cache(maxsize=1)
+def _packages(_path: tuple[tuple[str, int], ...]) -> Mapping[str, list[str]]:
+    """Return the packages of each module. That reads a file of each package, so it is kept.
+
+    Args:
+        _path: Where modules are looked for, and as of when: what is installed later is found.
+    """
+    return metadata.packages_distributions()
+
+
+def _state(folder: str) -> tuple[str, int]:
+    """Return *folder* and when something was last added to it or taken away."""
+    try:
+        return folder, Path(folder).stat().st_mtime_ns
+    except OSError:
+        return folder, 0
 
 
 def _listed(versions: dict[str, str]) -> str:
