@@ -29,12 +29,13 @@ test: .venv/.test ## the tests, but for those that take minutes
 test-all: .venv/.test ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m '' $(ARGS)
 
-test-places: .venv/.test ## the contract of places on servers of SFTP, WebDAV, GCS and Azure
+test-places: .venv/.test ## the contract of places on servers and filesystems that others bring
 	@if command -v npm >/dev/null; then \
 	    test -x .azurite/node_modules/.bin/azurite-blob || \
 	        npm install --silent --no-audit --no-fund --prefix .azurite azurite; \
 	else echo "node and npm are not installed: the tests of Azure are skipped" >&2; fi
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m '' $(ARGS) tests/places/test_remote.py \
+	    tests/places/test_fsspec.py tests/places/test_s3.py::TestRclone \
 	    tests/examples/test_flights_elsewhere.py
 
 test-matrix: .venv/.test ## the tests with the lowest declared versions, other Pythons, each extra

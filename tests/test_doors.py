@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -208,7 +208,9 @@ def scenes(tmp_path_factory):
     return scene
 
 
+# Half as many examples as elsewhere, for each of some fifty functions.
 @pytest.mark.parametrize("name", PUBLIC)
+@settings(max_examples=settings().max_examples // 2)
 @given(data=st.data())
 def test_wrong_arguments_get_an_error_of_ours_and_touch_nothing(name, scenes, data):
     """What does not fit its annotation is refused; only RunStoreErrors come out."""

@@ -35,6 +35,7 @@ class TestMemory(PlaceTests):
         return MemoryFileSystem().cat_file(f"{backend.url.removeprefix('test:/')}/{key}"[1:])
 
 
+@pytest.mark.slow  # `make test-places`: the same calls as those of the memory beneath
 class TestDir(PlaceTests):
     """A `dir::` URL keeps the contract of what is beneath."""
 
@@ -61,6 +62,7 @@ class TestLocal(PlaceTests):
         return Path(backend.url.removeprefix("test:/")[1:], key).read_bytes()
 
 
+@pytest.mark.slow  # `make test-places`
 class TestArrow(TestLocal):
     """A filesystem of pyarrow's, in fsspec's wrapper, keeps the contract."""
 

@@ -42,6 +42,7 @@ class TestSeaweed(S3Tests):
     exact_folders = False
 
 
+@pytest.mark.slow  # `make test-places`; test_s3_safety has what is its own
 class TestRclone(S3Tests):
     """On a server that ignores conditions, the rest of the contract is kept and they raise."""
 

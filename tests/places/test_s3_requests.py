@@ -4,12 +4,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.places.s3_ import ENGINES, environment, open_backend, open_store
+from tests.places.s3_ import ENGINES, environment, open_store
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
 
@@ -82,43 +81,6 @@ def test_one_column_is_three_requests(counted):
     down = counted.during(lambda: got.update(part=view.get("a", columns=["c7"])))
     assert Counter({("GET", "206"): 3}) == down
     assert ["c7"] == got["part"].column_names
-
-
-_LIST = """
-import resource, sys
-from runstore.places._s3 import S3Backend
-backend = S3Backend(sys.argv[1], engine=sys.argv[2])
-count = sum(1 for _ in backend.list("few/"))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-count = sum(1 for _ in backend.list("many/"))
-full = sum(1 for _ in backend.list("full/"))
-print(count, full, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-"""
-
-
-@pytest.mark.parametrize(
-    "thousands", [3, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
-)
-def test_a_listing_is_one_request_a_thousand(seaweed_server, engine, thousands, monkeypatch):
-    """Listing takes one request a thousand objects, and no memory that grows with their number.
-
-    obstore, which does not say whether a full page was the last, takes one more if it was.
-    """
-    bucket = seaweed_server.new_bucket()
-    writer = open_backend(seaweed_server, "obstore", bucket)
-    sizes = {"few": 1500, "many": thousands * 1000 - 1, "full": 2000}
-    keys = [f"{folder}/{i:05}.json" for folder, size in sizes.items() for i in range(size)]
-    with ThreadPoolExecutor(16) as pool:
-        assert len(keys) == len([*pool.map(lambda key: writer.put(key, [b"1"]), keys)])
-    for name, value in environment(seaweed_server).items():
-        monkeypatch.setenv(name, value)
-    before = seaweed_server.requests(bucket)
-    command = [sys.executable, "-c", _LIST, f"s3://{bucket}/p", engine]
-    count, full, grown = subprocess.run(command, capture_output=True, check=True).stdout.split()
-    assert (sizes["many"], sizes["full"]) == (int(count), int(full))
-    requests = 2 + thousands + (3 if engine == "obstore" else 2)
-    assert Counter({("LIST", "200"): requests}) == seaweed_server.requests(bucket) - before
-    assert int(grown) < 16 * 1024  # KiB; all 20,000 entries at once would be more
 
 
 _MEMORY = """

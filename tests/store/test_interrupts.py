@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
 
@@ -88,71 +89,78 @@ def test_reading_from_a_silent_server_ends(stalled, engine, verb):
     assert "" == notes(interrupted(lambda: _VERBS[verb](view), begun))
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("value", [1, bytes(1 << 20)], ids=["small", "1 MB"])
-def test_a_put_that_nobody_knows_of_is_said(stalled, engine, value):
+def still(asked, seconds):
+    """Check that no server is asked more while *seconds* pass; all engines share the wait."""
+    before = {engine: len(proxy.requests) for engine, proxy in asked.items()}
+    time.sleep(seconds)
+    assert before == {engine: len(proxy.requests) for engine, proxy in asked.items()}
+
+
+def test_a_put_that_nobody_knows_of_is_said(stalled):
     """If the server does not answer, the interrupt has a note with the object's URL."""
-    view, begun, proxy = stalled(engine)
-    interrupt = interrupted(lambda: view.put("a", value), begun)
-    assert "/p/dev/r1/a.arrow was interrupted while the server had it in hand" in notes(interrupt)
-    asked = len(proxy.requests)
-    time.sleep(1)
-    assert asked == len(proxy.requests)  # it is not tried again
+    asked = {}
+    for engine in ENGINES:
+        for value in (1, bytes(1 << 20)):
+            view, begun, asked[engine, type(value)] = stalled(engine)
+            interrupt = interrupted(lambda view=view, value=value: view.put("a", value), begun)
+            said = "/p/dev/r1/a.arrow was interrupted while the server had it in hand"
+            assert said in notes(interrupt), engine
+    still(asked, 1)  # it is not tried again
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_what_was_being_put_by_put_many_is_said(stalled, engine):
+def test_what_was_being_put_by_put_many_is_said(stalled):
     """The note names objects that may still appear; those not begun never are."""
-    view, begun, proxy = stalled(engine)
-    interrupt = interrupted(lambda: view.put_many({str(i): i for i in range(100)}), begun)
-    assert "were being put when that was interrupted" in notes(interrupt)
-    asked = len(proxy.requests)
-    assert asked <= 40
-    time.sleep(1)
-    assert asked == len(proxy.requests)
+    asked, values = {}, {str(i): i for i in range(100)}
+    for engine in ENGINES:
+        view, begun, asked[engine] = stalled(engine)
+        interrupt = interrupted(lambda view=view: view.put_many(values), begun)
+        assert "were being put when that was interrupted" in notes(interrupt), engine
+        assert len(asked[engine].requests) <= 40, engine
+    still(asked, 1)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_an_interrupted_upload_in_parts_never_appears(seaweed_server, engine):
+def test_an_interrupted_upload_in_parts_never_appears(seaweed_server):
     """A put of several parts is not completed after the interrupt, also by a slow server."""
-    bucket = seaweed_server.new_bucket()
-    direct = open_store(seaweed_server, engine, bucket).at(namespace="dev", run="r1")
-    direct.exists("a")
-    begun = threading.Event()
-    with FaultProxy(seaweed_server.endpoint) as proxy:
+    direct = {}
+    with ExitStack() as stack:
+        for engine in ENGINES:
+            bucket, begun = seaweed_server.new_bucket(), threading.Event()
+            direct[engine] = open_store(seaweed_server, engine, bucket).at(namespace="n", run="r")
+            direct[engine].exists("a")
+            proxy = stack.enter_context(FaultProxy(seaweed_server.endpoint))
 
-        def plan(number, method, path):
-            if method == "PUT":
-                begun.set()
-                return faults.delay(3000)
-            return None
+            def plan(number, method, path, begun=begun):
+                if method == "PUT":
+                    begun.set()
+                    return faults.delay(3000)
+                return None
 
-        proxy.plan = plan
-        server = replace(seaweed_server, endpoint=proxy.endpoint)
-        view = open_store(server, engine, bucket).at(namespace="dev", run="r1")
-        interrupted(lambda: view.put("a", bytes(LARGE)), begun)
+            proxy.plan = plan
+            server = replace(seaweed_server, endpoint=proxy.endpoint)
+            view = open_store(server, engine, bucket).at(namespace="n", run="r")
+            interrupted(lambda view=view: view.put("a", bytes(LARGE)), begun)
         time.sleep(4)
-    assert not direct.exists("a")
+    assert [] == [engine for engine, view in direct.items() if view.exists("a")]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_an_interrupt_between_two_attempts_ends_the_attempts(seaweed_server, engine):
+def test_an_interrupt_between_two_attempts_ends_the_attempts(seaweed_server):
     """A put that waits to be tried again is not tried again."""
-    bucket, begun = seaweed_server.new_bucket(), threading.Event()
-    with FaultProxy(seaweed_server.endpoint) as proxy:
+    asked = {}
+    with ExitStack() as stack:
+        for engine in ENGINES:
+            bucket, begun = seaweed_server.new_bucket(), threading.Event()
+            asked[engine] = proxy = stack.enter_context(FaultProxy(seaweed_server.endpoint))
 
-        def plan(number, method, path):
-            if number > 4:
-                begun.set()
-            return faults.status(503)
+            def plan(number, method, path, begun=begun):
+                if number > 4:
+                    begun.set()
+                return faults.status(503)
 
-        proxy.plan = plan
-        server = replace(seaweed_server, endpoint=proxy.endpoint)
-        view = open_store(server, engine, bucket, 60).at(namespace="dev", run="r1")
-        interrupted(lambda: view.put("a", 1), begun)
-        asked = len(proxy.requests)
-        time.sleep(3)
-        assert asked == len(proxy.requests)
+            proxy.plan = plan
+            server = replace(seaweed_server, endpoint=proxy.endpoint)
+            view = open_store(server, engine, bucket, 60).at(namespace="dev", run="r1")
+            interrupted(lambda view=view: view.put("a", 1), begun)
+        still(asked, 3)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
