@@ -189,6 +189,17 @@ class TestArrow(CodecTests):
         return pa.table({"a": pa.array(range(1 << 19)), "b": pa.array(["some text"] * (1 << 19))})
 
 
+def test_a_table_without_batches_is_a_part_like_any_other() -> None:
+    """Also of types of which pyarrow itself makes no empty table."""
+    union = pa.dense_union([pa.field("a", pa.int8())])
+    types = [*(array.type for array in _arrays().values()), pa.list_(pa.uuid()), pa.list_(union)]
+    schema = pa.schema([pa.field(str(i), kind) for i, kind in enumerate(types)])
+    table = pa.Table.from_batches([], schema)
+    store = ObjectStore("memory://codecs", pickle="deny").at(namespace="tests", run="arrow")
+    store.put("x", {"parts": [table]})
+    assert_same(table, store.get("x")["parts"][0])
+
+
 @pytest.mark.parametrize("name", TestArrow.inexact())
 def test_what_is_declined_is_pickled(name: str) -> None:
     """What the codec declines comes back by pickle all the same."""

@@ -188,7 +188,7 @@ class _Leaves:
 
 
 def _empty(schema: pa.Schema) -> pa.RecordBatch:
-    columns = [column.combine_chunks() for column in schema.empty_table().columns]
+    columns = [pa.nulls(0, kind) for kind in schema.types]  # `empty_table` knows not every type
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

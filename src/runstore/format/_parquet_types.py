@@ -102,7 +102,8 @@ def _changed(schema: pa.Schema, dictionaries: bool) -> list[str]:
     """Return the columns whose type comes back as another from a table without rows."""
     sink = pa.BufferOutputStream()
     written = in_milliseconds(schema)
-    pq.write_table(written.empty_table(), sink, use_compliant_nested_type=False)
+    empty = pa.Table.from_batches([], written)  # `empty_table` knows not every type
+    pq.write_table(empty, sink, use_compliant_nested_type=False)
     back = pq.read_schema(pa.BufferReader(sink.getvalue()))
     return [
         f.name

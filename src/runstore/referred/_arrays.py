@@ -208,6 +208,8 @@ def _structs(array: pa.Array, validity: pa.Buffer | None, used: Bits | None) -> 
 
 def _unions(array: pa.Array, validity: pa.Buffer | None, used: Bits | None) -> pa.Array:
     count, kind = len(array), array.type
+    if not count:  # its buffers need not be of a whole number of items
+        return pa.nulls(0, kind)
     codes = np.frombuffer(array.buffers()[1], "i1")[array.offset :][:count]
     buffers = [None, pa.py_buffer(codes)]
     everyone = np.ones(count, bool) if used is None else unpack(used, 0, count)
