@@ -196,8 +196,8 @@ def test_pandas(name: str, view: Any, tmp_path: Path) -> None:
     own = io.BytesIO()
     frame.to_parquet(own)
     expected, actual = pd.read_parquet(own), pd.read_parquet(_file(tmp_path))
-    if name == "categories with a zone" and expected.dtypes["x"] == "M8[us]":
-        expected["x"] = expected["x"].dt.tz_localize(actual["x"].dt.tz)  # old pyarrow loses it
+    if name == "categories with a zone" and expected["x"].dt.tz is None:  # old pyarrow loses it
+        expected["x"] = expected["x"].dt.tz_localize(actual["x"].dt.tz)
     assert (expected.dtypes.tolist(), expected.attrs) == (actual.dtypes.tolist(), actual.attrs)
     assert_same(expected.index, actual.index)
     assert repr(expected.to_dict("tight")) == repr(actual.to_dict("tight"))
