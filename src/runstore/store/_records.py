@@ -170,6 +170,7 @@ def _all_listed(
 
 def _listed(backend: Backend, namespace: str, key: str) -> WorkflowRun | RunStoreError | None:
     try:
+        _run_at(backend, namespace, key)  # before it is read: a client may not take the key
         data, _ = backend.get(key)
         return seen_from_here(read_record(data, backend, namespace, key))
     except ObjectNotFoundError:
@@ -186,8 +187,18 @@ def read_record(data: Buffer, backend: Backend, namespace: str, key: str) -> Wor
     Raises:
         CorruptObjectError: It is damaged, or no record: the folder of records may hold any file.
     """
-    where = f"{backend.url}/{key}"
+    name = _run_at(backend, namespace, key)
+    return parsed_record(flat(data).tobytes(), namespace, name, f"{backend.url}/{key}")
+
+
+def _run_at(backend: Backend, namespace: str, key: str) -> str:
+    """Return the name of the run whose record is at *key*.
+
+    Raises:
+        CorruptObjectError: It is no run's.
+    """
     name = scope_of(key.removeprefix(record_key(namespace, "")).removesuffix(".json"))
     if name is None or record_key(namespace, name) != key:
+        where = f"{backend.url}/{key}"
         raise CorruptObjectError(f"{where} is no run record: it has no run's name", where)
-    return parsed_record(flat(data).tobytes(), namespace, name, where)
+    return name
