@@ -1,23 +1,16 @@
 """What every test stands on: its own empty working directory and no settings."""
 
 import os
-import signal
 import uuid
 
 import pytest
 from tests.profiles import use_own_profile
+from tests.usual_signals import use_usual_signals
 
 pytest_plugins = ["tests.missing", "tests.engines.fixtures", "tests.servers.fixtures"]
 
 use_own_profile()
-# A shell starts what it puts in the background deaf to Ctrl-C, and nohup what it starts to SIGHUP.
-# Programs inherit that, and tests send both to programs of theirs.
-for _number, _usual in (
-    (signal.SIGINT, signal.default_int_handler),
-    (signal.SIGHUP, signal.SIG_DFL),
-):
-    if signal.getsignal(_number) is signal.SIG_IGN:
-        signal.signal(_number, _usual)
+use_usual_signals()
 
 
 @pytest.fixture(autouse=True)

@@ -15,12 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.cases import Case, every_case
+from tests.usual_signals import use_usual_signals
 
 _ROOT = Path(__file__).parents[2]
 
 
 def main(wanted: list[str]) -> int:
     """Run the cases whose id is wanted, or begins with a wanted letter; all if none is."""
+    use_usual_signals()
     cases = every_case()
     if wanted[:1] == ["--one"]:
         cases[int(wanted[1])].run(Path.cwd())
