@@ -18,6 +18,7 @@ import pytest
 
 from runstore import ObjectStore
 from runstore.errors import CorruptObjectError, InvalidRequestError, UnsupportedValueError
+from runstore.format._parquet import open_parquet
 from runstore.testing import assert_same
 
 _DAYS = pd.date_range("2024", periods=4, freq="D", name="day")
@@ -108,6 +109,8 @@ PANDAS: dict[str, Callable[[], Any]] = {
         pd.DataFrame({"g": ["a", "b", "a"], "v": [1, 2, 3]}).groupby("g").agg({"v": ["sum", "max"]})
     ),
     "attrs": _noted,
+    "no truth": lambda: pd.DataFrame({"a": [True], "b": [[True]]}, index=[False])[:0],
+    "no truth in a series": lambda: pd.Series([], dtype=pd.ArrowDtype(pa.bool_())),
     "nullable": lambda: pd.DataFrame(
         {"a": pd.array([1, None], "Int8"), "b": pd.array(["x", None], "string")}
     ),
@@ -115,6 +118,11 @@ PANDAS: dict[str, Callable[[], Any]] = {
     "series without a name": lambda: pd.Series([1.5, None]),
     "series of categories": lambda: pd.Series(pd.Categorical(["x"] * 4), index=_LEVELS, name=3),
 }
+
+
+def _listed(label: str) -> pl.DataFrame:
+    return pl.DataFrame({"x": [[label], [label, None]]}, schema={"x": pl.List(pl.Categorical)})
+
 
 POLARS: dict[str, Callable[[], Any]] = {
     "categories": lambda: pl.DataFrame({"x": ["z", "a", None]}, schema={"x": pl.Categorical}),
@@ -130,6 +138,16 @@ POLARS: dict[str, Callable[[], Any]] = {
         {"x": [dt.time(1)], "y": [dt.timedelta(1)], "z": [dt.date(1, 1, 1)]}
     ),
     "struct": lambda: pl.DataFrame({"x": [{"a": 1, "b": ["x"]}, None]}),
+    "chunks of lists of categories": lambda: pl.concat([_listed("a"), _listed("b")]),
+    "chunks of structs of categories": lambda: pl.concat([_listed("a"), _listed("b")]).select(
+        x=pl.struct("x")
+    ),
+    "filtered structs of text": lambda: pl.DataFrame({"x": [{"a": "a"}, {"a": "b"}]}).filter(
+        pl.Series([False, True])
+    ),
+    "cut lists of structs of bytes": lambda: pl.DataFrame({"x": [[{"a": b"a"}], [{"a": b"b"}]]})[
+        1:
+    ],
     "series": lambda: pl.Series("s", ["b", None], dtype=pl.Enum(["b", "a"])),
     "series without a name": lambda: pl.Series([1, None]),
 }
@@ -165,6 +183,10 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "wide": (
         lambda: pl.DataFrame({"x": [1 << 100]}, schema={"x": pl.Int128}),
         "column 'x' of Int128",
+    ),
+    "lists of nothing": (
+        lambda: pa.table({"c": pa.array([None, []], pa.list_(pa.int8(), 0))}),
+        "column 'c'",
     ),
     "no table": (lambda: {"x": 1}, "not a dict"),
     "array": (lambda: np.arange(3), r"not a numpy\.ndarray"),
@@ -328,6 +350,29 @@ def test_many_row_groups_are_one_table(view: Any, tmp_path: Path) -> None:
     assert (1000, table.schema.names) == (back.num_rows, back.schema.names)
     assert table.to_pydict() == back.to_pydict()
     assert table.select(["b"]).to_pydict() == view.get("x.parquet", columns=["b"]).to_pydict()
+
+
+def test_labels_in_lists_differ_from_one_row_group_to_the_next(view: Any, tmp_path: Path) -> None:
+    """In chunks of a table, in a file as earlier versions wrote it; checked and read."""
+    parts = [
+        pa.ListArray.from_arrays([0, 1, 2], pa.array([*labels]).dictionary_encode())
+        for labels in ("ab", "cd")
+    ]
+    table = pa.concat_tables([pa.table({"x": part}) for part in parts])
+    view.put("x.parquet", table)
+    assert table.combine_chunks().equals(view.get("x.parquet"))
+    with pq.ParquetWriter(_file(tmp_path), table.schema, use_compliant_nested_type=False) as file:
+        for part in parts:
+            file.write_batch(pa.record_batch({"x": part}))
+    with pytest.raises(pa.ArrowNotImplementedError):
+        pq.ParquetFile(_file(tmp_path)).read()
+    assert table.equals(view.get("x.parquet"))
+    assert ["a", "b", "c", "d"] == view.get("x.parquet", as_type=pl.DataFrame)[
+        "x"
+    ].explode().to_list()
+    opened = open_parquet(_file(tmp_path).read_bytes(), "x")
+    opened.check_readable()
+    assert table.to_pydict() == opened.batch(0).to_pydict()
 
 
 # geopandas ----------------------------------------------------------------------------------------

@@ -169,6 +169,10 @@ def encode_table(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
     """
     name = _IN_PARQUET.get(type_name(type(value)))
     if name is None:
+        if type_name(type(value)) == "pyarrow.lib.Table":
+            from runstore.codecs._arrow import with_same_labels
+
+            value = with_same_labels(value)
         codec, encoded = encode(value, pickling)
         if encoded.columns is not None and not pickling.used:
             return codec, encoded

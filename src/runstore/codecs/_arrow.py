@@ -10,7 +10,7 @@ from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError, UnsupportedValueError
 from runstore.referred import nbytes_of
 
-__all__ = ["ArrowCodec", "is_valid", "positions", "size_of", "survives"]
+__all__ = ["ArrowCodec", "is_valid", "positions", "size_of", "survives", "with_same_labels"]
 
 _KINDS: tuple[tuple[str, type], ...] = (
     ("table", pa.Table),
@@ -180,6 +180,15 @@ def _batches(kind: str, table: Any) -> list[pa.RecordBatch] | None:
             if _has_dictionary(field.type) and not _agree([b.column(i) for b in batches]):
                 return None
     return batches
+
+
+def with_same_labels(table: Any) -> Any:
+    """Return a table in one chunk if its chunks might have dictionaries of their own."""
+    different = any(
+        column.num_chunks > 1 and _has_dictionary(column.type) and not _agree(column.chunks)
+        for column in table.columns
+    )
+    return table.combine_chunks() if different else table
 
 
 def _agree(chunks: list[pa.Array]) -> bool:

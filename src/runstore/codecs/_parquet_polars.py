@@ -40,8 +40,11 @@ class ParquetPolarsCodec(PolarsCodec):
         check_loadable(value, frame)
         for column in frame:
             _check(column)
-        views = any(map(_has_labels, frame.dtypes))
-        level = pl.CompatLevel.oldest() if views else pl.CompatLevel.newest()
+        if any(map(_has_labels, frame.dtypes)):
+            frame = frame.rechunk()  # one dictionary for all chunks
+        # pyarrow writes labels, and a part of a struct, only with offsets instead of views.
+        offsets = any(_has_labels(dtype) or dtype.is_nested() for dtype in frame.dtypes)
+        level = pl.CompatLevel.oldest() if offsets else pl.CompatLevel.newest()
         table = frame.to_arrow(compat_level=level)
         batches = table.to_batches()
         return Encoded(
@@ -85,7 +88,7 @@ def _shape(dtype: Any) -> str:
 
 
 def _has_labels(dtype: Any) -> bool:
-    """Return whether there are labels in it, which pyarrow writes only with offsets."""
+    """Return whether there are labels in it."""
     if isinstance(dtype, pl.Struct):
         return any(_has_labels(field.dtype) for field in dtype.fields)
     inner = getattr(dtype, "inner", None)

@@ -170,8 +170,9 @@ class StoredParquet:
         """
         try:
             self._check_size()
-            for batch in self._file.iter_batches():
-                validate(batch, Layout(batch.schema))
+            for group in range(self._file.num_row_groups):  # their dictionaries differ
+                for batch in self._file.iter_batches(row_groups=[group]):
+                    validate(batch, Layout(batch.schema))
         except MemoryError:
             raise
         except ARROW_ERRORS as exc:
@@ -213,12 +214,18 @@ class StoredParquet:
 
     def _decode(self, columns: list[str] | None = None) -> pa.Table:
         """Decode some row groups at a time: small integers are wider before they are columns."""
+        try:
+            return self._decoded(_GROUPS, columns)
+        except pa.ArrowNotImplementedError:  # labels inside lists, each group with its own
+            return self._decoded(1, columns)
+
+    def _decoded(self, some: int, columns: list[str] | None) -> pa.Table:
         groups = self._file.num_row_groups
-        if groups <= _GROUPS:
+        if groups <= some:
             return self._file.read(columns=columns)
-        starts = range(0, groups, _GROUPS)
-        some = [range(start, min(start + _GROUPS, groups)) for start in starts]
-        return pa.concat_tables([self._file.read_row_groups(part, columns) for part in some])
+        starts = range(0, groups, some)
+        parts = [range(start, min(start + some, groups)) for start in starts]
+        return pa.concat_tables([self._file.read_row_groups(part, columns) for part in parts])
 
     def batch(self, index: int) -> pa.RecordBatch:
         """Return the columns as one record batch."""

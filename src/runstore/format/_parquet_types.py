@@ -76,6 +76,7 @@ def check_exact(schema: pa.Schema, ref: str, *, dictionaries: bool) -> None:
     """
     # Of a dictionary, Parquet keeps only the values that occur, in that order.
     changed = [] if dictionaries else [f.name for f in schema if pa.types.is_dictionary(f.type)]
+    changed += [f.name for f in schema if _has_empty_lists(f.type)]
     if not changed:
         try:
             changed = _changed(schema, dictionaries)
@@ -129,6 +130,15 @@ def _has_dictionary(kind: Any) -> bool:
     if pa.types.is_dictionary(kind):
         return True
     return any(_has_dictionary(kind.field(i).type) for i in range(kind.num_fields))
+
+
+def _has_empty_lists(kind: Any) -> bool:
+    """Return whether there are lists of a fixed length of 0 in it, which Arrow cannot read."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _has_empty_lists(kind.storage_type)
+    if pa.types.is_fixed_size_list(kind) and kind.list_size == 0:
+        return True
+    return any(_has_empty_lists(kind.field(i).type) for i in range(kind.num_fields))
 
 
 def _is_timestamp(kind: Any, unit: str) -> bool:
