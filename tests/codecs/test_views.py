@@ -272,6 +272,8 @@ DRAWN: dict[str, tuple[Callable[[slice], Any], str]] = {
     "dict": (lambda r: dict(enumerate(LONG[r])), "x.arrow"),
     "bytes": (lambda r: b"".join(FIXED[n] or b"" for n in range(*r.indices(ROWS))), "x.arrow"),
 }
+if not hasattr(np.dtypes, "StringDType"):  # before NumPy 2
+    del DRAWN["numpy strings"]
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +294,8 @@ def test_rows_are_stored_without_their_parent(name, folder, start, count):
     at = file.removesuffix(".arrow")
     view.put(at, value)
     assert _hidden((folder / "n" / "r" / file).read_bytes()) <= shown
+    if name == "arrow sparse union":  # old pyarrow takes a slice's nulls from other rows
+        value = value.take(pa.array(range(len(value)), pa.int64()))
     assert_same(value, view.get(at))
 
 
