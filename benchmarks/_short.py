@@ -27,7 +27,8 @@ SHORT = {"import": tuple(_IMPORTS), "context lookup + key": _LOOKUPS}
 def run_short(*, rounds: int, quick: bool) -> list[Result]:
     """Measure both; each sample in a fresh process, interleaved."""
     found = {(case, name): _result(case, name) for case, names in SHORT.items() for name in names}
-    for _ in range(rounds if quick else 2 * rounds + 1):
+    rounds = 1 if quick else rounds
+    for _ in range(1 if quick else 2 * rounds + 1):
         for name, code in _IMPORTS.items():
             started = time.perf_counter()
             error = _python("-c", code)[1]
