@@ -63,7 +63,7 @@ def test_stores_near_by_leave_nothing_behind(tmp_path, place, count):
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("count", [150, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [90, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_stores_and_credentials_on_s3_leave_nothing_behind(moto_server, engine, count):
     """They stay as they are with as many credentials and prefixes, closed or just dropped."""
