@@ -18,7 +18,6 @@ import pytest
 
 from runstore import ObjectStore
 from runstore.errors import CorruptObjectError, InvalidRequestError, UnsupportedValueError
-from runstore.format._parquet import open_parquet
 from runstore.testing import assert_same
 
 _DAYS = pd.date_range("2024", periods=4, freq="D", name="day")
@@ -152,6 +151,7 @@ POLARS: dict[str, Callable[[], Any]] = {
     "series without a name": lambda: pl.Series([1, None]),
 }
 
+
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "kinds": (lambda: _objects({1}, [2]), r"column 'x' of Python objects .*mixes list and set"),
     "gaps": (lambda: _objects("a", None, float("nan")), r"column 'x'.* mixes NaN and None"),
@@ -183,6 +183,24 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "wide": (
         lambda: pl.DataFrame({"x": [1 << 100]}, schema={"x": pl.Int128}),
         "column 'x' of Int128",
+    ),
+    "months": (
+        lambda: _column([1]).set_index(
+            pd.date_range("2020", periods=1, freq=pd.DateOffset(months=1))
+        ),
+        "the index, whose frequency <DateOffset: months=1> has no name",
+    ),
+    "Easter": (
+        lambda: _column([1]).set_index(pd.date_range("2020", periods=1, freq=pd.offsets.Easter())),
+        "the index, whose frequency <Easter",
+    ),
+    "name": (
+        lambda: pd.Series([1], name="\ud800"),
+        "name of the series, .* text that is not UTF-8",
+    ),
+    "name of the index": (
+        lambda: pd.DataFrame({"x": [1]}, index=pd.Index([1], name="\ud800")),
+        "name of the index, which is text that is not UTF-8",
     ),
     "lists of nothing": (
         lambda: pa.table({"c": pa.array([None, []], pa.list_(pa.int8(), 0))}),
@@ -350,29 +368,6 @@ def test_many_row_groups_are_one_table(view: Any, tmp_path: Path) -> None:
     assert (1000, table.schema.names) == (back.num_rows, back.schema.names)
     assert table.to_pydict() == back.to_pydict()
     assert table.select(["b"]).to_pydict() == view.get("x.parquet", columns=["b"]).to_pydict()
-
-
-def test_labels_in_lists_differ_from_one_row_group_to_the_next(view: Any, tmp_path: Path) -> None:
-    """In chunks of a table, in a file as earlier versions wrote it; checked and read."""
-    parts = [
-        pa.ListArray.from_arrays([0, 1, 2], pa.array([*labels]).dictionary_encode())
-        for labels in ("ab", "cd")
-    ]
-    table = pa.concat_tables([pa.table({"x": part}) for part in parts])
-    view.put("x.parquet", table)
-    assert table.combine_chunks().equals(view.get("x.parquet"))
-    with pq.ParquetWriter(_file(tmp_path), table.schema, use_compliant_nested_type=False) as file:
-        for part in parts:
-            file.write_batch(pa.record_batch({"x": part}))
-    with pytest.raises(pa.ArrowNotImplementedError):
-        pq.ParquetFile(_file(tmp_path)).read()
-    assert table.equals(view.get("x.parquet"))
-    assert ["a", "b", "c", "d"] == view.get("x.parquet", as_type=pl.DataFrame)[
-        "x"
-    ].explode().to_list()
-    opened = open_parquet(_file(tmp_path).read_bytes(), "x")
-    opened.check_readable()
-    assert table.to_pydict() == opened.batch(0).to_pydict()
 
 
 # geopandas ----------------------------------------------------------------------------------------

@@ -21,7 +21,9 @@ from runstore.codecs._parquet_labels import (
     decode_codes,
     encode_codes,
     kind_of,
+    label_array,
     labels_back,
+    of_library,
 )
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._reasons import shown
@@ -87,8 +89,11 @@ def _categories_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any
 
 def _periods(values: Any) -> tuple[pa.Array, Spec]:
     name = str(values.dtype)  # the frequency's own name is not always taken for a period's
-    if pd.api.types.pandas_dtype(name) != values.dtype:
-        raise InexactError(f"{values.dtype}, whose frequency has no name of its own")
+    nameless = f"{values.dtype}, whose frequency has no name of its own"
+    with of_library(nameless):
+        named = pd.api.types.pandas_dtype(name)
+    if named != values.dtype:
+        raise InexactError(nameless)
     return _checked(values, {"k": "period", "of": name})
 
 
@@ -119,11 +124,9 @@ def _intervals_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
 
 def _checked(values: Any, spec: Spec) -> tuple[pa.Array, Spec]:
     """Encode by pandas' own conversion, if that leads back to the same."""
-    try:
+    with of_library(f"{values.dtype}, which pandas itself cannot write"):
         column = values.__arrow_array__()
         back = _from_arrow(values.dtype, pa.chunked_array([column]))
-    except (TypeError, ValueError, NotImplementedError, pa.ArrowException) as exc:
-        raise InexactError(f"{values.dtype}, which pandas itself cannot write ({exc})") from exc
     if back.dtype != values.dtype or not back.equals(values):
         raise InexactError(f"{values.dtype}, which pandas itself reads as {back.dtype}")
     return column, spec
@@ -162,6 +165,56 @@ def _offset_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
     return values.tz_convert(dt.timezone(dt.timedelta(seconds=spec["seconds"])))
 
 
+# Labels of Arrow: of those that are no text, Parquet keeps not even that they are labels ---------
+
+
+def _arrow_labels(values: Any) -> tuple[pa.Array, Spec] | None:
+    kind = values.dtype.pyarrow_dtype
+    if not pa.types.is_dictionary(kind):
+        if any(map(_has_bare_labels, _inner(kind))):
+            raise InexactError(f"{values.dtype}, whose labels would come back as what they say")
+        return None
+    if _is_written(kind):
+        return None
+    column = whole(values.__arrow_array__())
+    if not isinstance(column, pa.Array):
+        raise InexactError(f"{values.dtype}, of which there is too much for one chunk")
+    codes = column.indices.cast(pa.int64()).fill_null(-1).to_numpy()
+    labels = pd.Index(pd.arrays.ArrowExtensionArray(column.dictionary))
+    column, spec = encode_codes(codes, labels, "its labels")
+    return column, spec | {"k": "arrow labels", "of": str(kind.index_type), "ordered": kind.ordered}
+
+
+def _arrow_labels_back(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> Any:
+    codes = decode_codes(opened, column, spec)
+    labels = label_array(opened, spec["labels"])
+    try:
+        indices = pa.array(codes, mask=codes == -1).cast(pa.type_for_alias(spec["of"]))
+        built = pa.DictionaryArray.from_arrays(indices, labels, ordered=spec["ordered"])
+    except (pa.ArrowException, ValueError, TypeError) as exc:
+        raise CorruptObjectError(f"{opened.ref} is damaged: {exc}", opened.ref) from exc
+    return pd.arrays.ArrowExtensionArray(built)
+
+
+def _is_written(kind: Any) -> bool:
+    """Return whether Parquet keeps labels of this type as labels."""
+    of = kind.value_type
+    text = pa.types.is_string(of) or pa.types.is_large_string(of)
+    return bool(text or pa.types.is_binary(of) or pa.types.is_large_binary(of))
+
+
+def _inner(kind: Any) -> list[Any]:
+    if isinstance(kind, pa.BaseExtensionType):
+        return [kind.storage_type]
+    return [kind.field(i).type for i in range(kind.num_fields)]
+
+
+def _has_bare_labels(kind: Any) -> bool:
+    if pa.types.is_dictionary(kind):
+        return not _is_written(kind)
+    return any(map(_has_bare_labels, _inner(kind)))
+
+
 # Objects -----------------------------------------------------------------------------------------
 
 _MISSING: dict[type, tuple[str, Any]] = {
@@ -191,10 +244,8 @@ def _objects(values: Any) -> tuple[pa.Array, Spec] | None:
     spec: Spec = {"k": "objects", "missing": next(iter(missing), "None")}
     if kinds == {np.ndarray}:
         spec["arrays"] = True
-    try:
+    with of_library(f"{kind_of(values)}: Arrow has no type for them"):
         column = pa.array(cells, from_pandas=False)
-    except (pa.ArrowException, OverflowError, TypeError, ValueError) as exc:
-        raise InexactError(f"{kind_of(values)}: Arrow has no type for them ({exc})") from exc
     column = whole(column)
     back = _filled(column, spec)
     for row, (cell, read) in enumerate(zip(values, back, strict=True)):
@@ -264,10 +315,12 @@ _BY_DTYPE: tuple[tuple[Any, Callable[[Any], tuple[pa.Array, Spec] | None]], ...]
     (pd.PeriodDtype, _periods),
     (pd.IntervalDtype, _intervals),
     (pd.DatetimeTZDtype, _offset),
+    (pd.ArrowDtype, _arrow_labels),
 )
 
 _DECODERS: dict[str, Callable[[Opened, pa.ChunkedArray, Spec], Any]] = {
     "labels": _categories_back,
+    "arrow labels": _arrow_labels_back,
     "period": _periods_back,
     "interval": _intervals_back,
     "offset": _offset_back,

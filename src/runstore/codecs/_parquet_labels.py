@@ -6,6 +6,8 @@ that they are labels. All of them stand in the spec, as JSON, and codes are foun
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,16 @@ from runstore.codecs._pandas_columns import dictionary_column
 from runstore.codecs._pandas_index import decode_flat_index, encode_flat_index, is_name, is_new
 from runstore.errors import CorruptObjectError
 
-__all__ = ["InexactError", "decode_codes", "encode_codes", "kind_of", "labels_back"]
+__all__ = [
+    "InexactError",
+    "decode_codes",
+    "encode_codes",
+    "kind_of",
+    "label_array",
+    "labels_back",
+    "name_told",
+    "of_library",
+]
 
 Spec = dict[str, Any]
 _MOST = 3  # kinds of objects that are named
@@ -26,6 +37,26 @@ _MOST = 3  # kinds of objects that are named
 
 class InexactError(Exception):
     """Parquet would change a part of a value; the message says what it is, and why."""
+
+
+@contextmanager
+def of_library(part: str) -> Iterator[None]:
+    """Around one call of a library: whatever it raises is said of a part, as an InexactError.
+
+    Only around such calls, so that an error of our own stays what it is.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as exc:  # whatever a library stumbles over
+        raise InexactError(f"{part} ({exc})") from exc
+
+
+def name_told(name: Any) -> str:
+    """Return why a name is not kept."""
+    kind = type_name(type(name)).removeprefix("builtins.")
+    return "which is text that is not UTF-8" if kind == "str" else f"which is a {kind}"
 
 
 def encode_codes(codes: Any, labels: Any, what: str) -> tuple[pa.DictionaryArray, Spec]:
@@ -72,7 +103,7 @@ def kind_of(values: Any) -> str:
 
 def labels_back(opened: Opened, spec: Spec) -> Any:
     """Rebuild the labels, all of them, in their order."""
-    array = _array(opened, spec["labels"])
+    array = label_array(opened, spec["labels"])
     if "dates" in spec["index"]:
         return pd.Index(array.to_pylist(), dtype=object, name=spec["index"]["name"])
     labels = decode_flat_index(opened, pa.chunked_array([array]), spec["index"])
@@ -87,7 +118,7 @@ def decode_codes(opened: Opened, column: pa.ChunkedArray, spec: Spec) -> "np.nda
     Raises:
         CorruptObjectError: A row has none of them.
     """
-    labels = _array(opened, spec["labels"])
+    labels = label_array(opened, spec["labels"])
     dtype = np.dtype(spec["codes"])
     if dtype.kind != "i":
         raise CorruptObjectError(f"{opened.ref} is damaged: codes of {dtype}", opened.ref)
@@ -139,7 +170,8 @@ def _listed(array: pa.Array) -> Spec | None:
     return None
 
 
-def _array(opened: Opened, listed: Spec) -> pa.Array:
+def label_array(opened: Opened, listed: Spec) -> pa.Array:
+    """Rebuild the labels as an Arrow array."""
     name, values = listed["type"], listed["values"]
     try:
         if name == "timestamp":

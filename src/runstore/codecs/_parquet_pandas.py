@@ -33,6 +33,8 @@ from runstore.codecs._parquet_labels import (
     encode_codes,
     kind_of,
     labels_back,
+    name_told,
+    of_library,
 )
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._python import is_json
@@ -88,6 +90,8 @@ def _encode(value: Any) -> Encoded:
     if not is_json(value.attrs):
         reason = why_no_json(value.attrs, strict=False).replace("value", "attrs", 1)
         raise InexactError(f"the attrs, which are no JSON: {reason}")
+    if series and not is_name(value.name):
+        raise InexactError(f"the name of the series, {name_told(value.name)}")
     frame = value.to_frame() if series else value
     spec: Spec = {
         "kind": "series" if series else "frame",
@@ -95,8 +99,6 @@ def _encode(value: Any) -> Encoded:
         "duplicates": value.flags.allows_duplicate_labels,
     }
     if series:
-        if not is_name(value.name):
-            raise InexactError(f"the name of the series, which is a {type_name(type(value.name))}")
         spec["name"] = value.name
     else:
         labels = _labels_for(value.columns)
@@ -162,8 +164,9 @@ def _pandas_metadata(
     if not names:  # it warns of labels that are of no type
         frame = frame.set_axis(pd.RangeIndex(0), axis=1)
     try:
-        told = pa.Schema.from_pandas(frame.iloc[:0]).metadata[b"pandas"]
-    except (ValueError, TypeError, NotImplementedError, pa.ArrowException):
+        with of_library("the frame"):
+            told = pa.Schema.from_pandas(frame.iloc[:0]).metadata[b"pandas"]
+    except InexactError:
         return None, plain
     document = json.loads(told)
     for entry in document["index_columns"]:
@@ -181,8 +184,9 @@ def _pandas_metadata(
 
 def _is_known(dtype: str) -> bool:
     try:
-        pd.api.types.pandas_dtype(dtype)
-    except TypeError:
+        with of_library(dtype):
+            pd.api.types.pandas_dtype(dtype)
+    except InexactError:
         return False
     return True
 
@@ -194,7 +198,7 @@ def _index_for(index: Any) -> tuple[list[pa.Array], Spec]:
     if type(index) is pd.MultiIndex:
         return _levels_for(index)
     if not is_name(index.name):
-        raise InexactError(f"the name of the index, which is a {type_name(type(index.name))}")
+        raise InexactError(f"the name of the index, {name_told(index.name)}")
     if type(index) is pd.RangeIndex:
         span = [index.start, index.stop, index.step]
         return [], {"k": "range", "range": span, "name": index.name}
@@ -208,8 +212,11 @@ def _index_for(index: Any) -> tuple[list[pa.Array], Spec]:
     spec: Spec = {"k": "values", "values": values, "name": index.name}
     freq = getattr(index, "freq", None)
     if freq is not None and not isinstance(index, pd.PeriodIndex):
-        if pd.tseries.frequencies.to_offset(freq.freqstr) != freq:
-            raise InexactError(f"the index, whose frequency {freq!r} has no name of its own")
+        nameless = f"the index, whose frequency {freq!r} has no name of its own"
+        with of_library(nameless):
+            named = pd.tseries.frequencies.to_offset(freq.freqstr)
+        if named != freq:
+            raise InexactError(nameless)
         spec["freq"] = freq.freqstr
     return [column], spec
 
@@ -218,7 +225,7 @@ def _levels_for(index: Any) -> tuple[list[pa.Array], Spec]:
     columns, levels = [], []
     for name, level, codes in zip(index.names, index.levels, index.codes, strict=True):
         if not is_name(name):
-            raise InexactError(f"the name of a level, which is a {type_name(type(name))}")
+            raise InexactError(f"the name of a level, {name_told(name)}")
         try:
             column, spec = encode_codes(np.asarray(codes), level, f"level {name!r}")
         except InexactError as exc:

@@ -25,6 +25,7 @@ from runstore.format._parquet_types import (
     in_milliseconds,
     in_seconds,
     restored,
+    with_names,
     with_seconds,
 )
 from runstore.format._read import ARROW_ERRORS, Verify, check_body, header_in, unreadable
@@ -120,7 +121,8 @@ _OWN.add(SECONDS)
 
 def _schema_of(file: pq.ParquetFile, ref: str) -> pa.Schema:
     try:
-        return with_seconds(file.schema_arrow, file.metadata.metadata or {})
+        entries = file.metadata.metadata or {}
+        return with_names(with_seconds(file.schema_arrow, entries), entries)
     except (ValueError, TypeError) as exc:
         raise CorruptObjectError(f"{ref} is damaged: {exc}", ref) from exc
 

@@ -4,6 +4,7 @@ Whole seconds are written as milliseconds, as every writer of Parquet does. Whic
 were stands in the file's key-values, so they are seconds again when they are read.
 """
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,15 @@ import pyarrow.parquet as pq
 from runstore.errors import UnsupportedValueError
 from runstore.format._write import WRITE_ERRORS
 
-__all__ = ["SECONDS", "check_exact", "in_milliseconds", "in_seconds", "restored", "with_seconds"]
+__all__ = [
+    "SECONDS",
+    "check_exact",
+    "in_milliseconds",
+    "in_seconds",
+    "restored",
+    "with_names",
+    "with_seconds",
+]
 
 SECONDS = b"runstore.seconds"
 """The key of the positions of columns that are seconds, as JSON."""
@@ -51,6 +60,44 @@ def with_seconds(schema: pa.Schema, entries: Mapping[bytes, bytes]) -> pa.Schema
     return schema
 
 
+def with_names(schema: pa.Schema, entries: Mapping[bytes, bytes]) -> pa.Schema:
+    """Return the schema with the names inside of maps, which Arrow's reader replaces.
+
+    Raises:
+        ValueError: The Arrow schema in the key-values is none.
+    """
+    if _ARROW not in entries or not any(map(_has_map, schema.types)):
+        return schema
+    own = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(entries[_ARROW])))
+    if own.names != schema.names:
+        return schema
+    for i, (field, told) in enumerate(zip(schema, own, strict=True)):
+        if _has_map(field.type) and field.type.equals(told.type):
+            schema = schema.set(i, field.with_type(told.type))
+    return schema
+
+
+_ARROW = b"ARROW:schema"
+
+
+def _has_map(kind: Any) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        return False
+    if pa.types.is_map(kind):
+        return True
+    return any(_has_map(kind.field(i).type) for i in range(kind.num_fields))
+
+
+class _Named:
+    """An array under a type that differs in names alone, for `pyarrow.array`."""
+
+    def __init__(self, array: Any, kind: Any) -> None:
+        self._array, self._kind = array, kind
+
+    def __arrow_c_array__(self, requested_schema: Any = None) -> tuple[Any, Any]:
+        return self._kind.__arrow_c_schema__(), self._array.__arrow_c_array__()[1]
+
+
 def restored(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return a table as it was before it was written; all else in it is of *schema* already.
 
@@ -60,6 +107,9 @@ def restored(table: pa.Table, schema: pa.Schema) -> pa.Table:
     for i, field in enumerate(schema):
         if _is_timestamp(field.type, "s"):
             table = table.set_column(i, field, table.column(i).cast(field.type))
+        elif _has_map(field.type):
+            parts = [pa.array(_Named(part, field.type)) for part in table.column(i).chunks]
+            table = table.set_column(i, field, pa.chunked_array(parts, field.type))
     return table
 
 
