@@ -31,6 +31,7 @@ from runstore.errors import (
     UnsupportedFormatError,
     UnsupportedValueError,
 )
+from runstore.format._seal import Seal
 
 LARGE = 40_000  # rows that make a file which is mapped
 
@@ -159,7 +160,7 @@ def test_a_mapped_frame_of_numbers_is_not_read(denying, monkeypatch):
 
 def test_old_files_of_text_are_read_whole(denying, monkeypatch):
     """A large file without the digest of its structure is verified as a whole, or validated."""
-    monkeypatch.setattr("runstore.format._write.StructureDigest", lambda layout: None)
+    monkeypatch.setattr("runstore.format._write.Seal", lambda key, structure: Seal(key))
     for name, value in (("t", pd.Series(_text(LARGE))), ("n", np.arange(8.0 * LARGE))):
         denying.put(name, value)
         stored = file_of(denying, name).read_bytes()
@@ -441,6 +442,35 @@ def test_what_decompresses_to_too_much_is_refused(denying, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setenv("RUNSTORE_MAX_DECODED", "100000")
             assert rows == len(denying.get(name))
+
+
+@pytest.mark.parametrize("compression", [None, "zstd"])
+def test_what_takes_no_room_is_measured_by_put_as_by_get(denying, monkeypatch, compression):
+    """Nulls, structs and runs without data: refused by put with the setting, or read."""
+    many = 5_000_000
+    nulls = pa.nulls(many)
+    numbers = pa.array(np.zeros(many, "i1"))
+    wide = pa.table({"a": numbers, **{f"n{i}": nulls for i in range(60)}})  # with large data
+    for value in (
+        nulls,
+        pa.table({"a": nulls}),
+        [nulls],
+        pl.DataFrame({"a": nulls}),
+        pd.DataFrame({"a": pd.array(nulls, pd.ArrowDtype(pa.null()))}),
+        pa.RunEndEncodedArray.from_arrays([many], [1]),
+        pa.array([[]], pa.list_(pa.int8(), 0)).take(pa.array(np.zeros(many, "i4"))),
+        *([wide] if compression is None else []),
+    ):
+        with pytest.raises(UnsupportedValueError, match=r"dev/r1/x.*RUNSTORE_MAX_DECODED"):
+            denying.put("x", value, compression=compression)
+        assert not denying.exists("x")
+    with monkeypatch.context() as patch:
+        patch.setenv("RUNSTORE_MAX_DECODED", "1000000")
+        denying.put("x", nulls, compression=compression)
+        assert many == len(denying.get("x"))
+    for value in (nulls[:1_000_000], pa.table({"a": pa.array(np.arange(many)), "n": nulls})):
+        denying.put("x", value, compression=compression)
+        assert len(value) == len(denying.get("x"))
 
 
 @pytest.mark.parametrize("limit", ["nan", "inf", "0.5", "-1", "many"])

@@ -16,7 +16,10 @@ from runstore.buffers import READ_WHOLE
 from runstore.format._flatbuffer import MalformedError
 from runstore.format._messages import Batch
 
-__all__ = ["Layout"]
+__all__ = ["ITEM", "Layout"]
+
+ITEM = 8
+"""Bytes that an item takes in memory that takes none in the file."""
 
 _VIEWS = -1  # stands for as many buffers as a message says that the views of a column point to
 

@@ -13,7 +13,7 @@ from runstore.format._cell import learn_cell, open_cell
 from runstore.format._flatbuffer import MalformedError
 from runstore.format._guard import Guard
 from runstore.format._header import FORMAT_VERSION, Header
-from runstore.format._layout import Layout
+from runstore.format._layout import ITEM, Layout
 from runstore.format._messages import (
     Footer,
     has_compression,
@@ -285,16 +285,13 @@ def _decoded(body: memoryview, footer: bytes, layout: Layout) -> int:
         batch = None if message is None else parse_batch(message)
         if batch is None or batch.body != size or start + length + size > body.nbytes:
             raise MalformedError(f"there is no batch at {start}")
-        decoded += _ITEM * layout.claimed(batch)
+        decoded += ITEM * layout.claimed(batch)
         if batch.compressed:
             data = body[start + length :]
             for at, stored in batch.buffers.tolist():
                 claimed = int.from_bytes(data[at : at + 8], "little", signed=True)
                 decoded += stored if claimed < 0 or stored < 8 else claimed
     return decoded
-
-
-_ITEM = 8  # bytes that an item takes in memory that takes none in the file
 
 
 def _check_structure(

@@ -24,10 +24,14 @@ class StructureDigest:
 
     Args:
         layout: That of the file's schema.
+
+    Attributes:
+        claimed: How many items the batches so far have that need no data; see `Layout.claimed`.
     """
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self.claimed = 0
         self._digest = xxhash.xxh3_128()
         self._message = bytearray()  # the magic, or what has come of a message
         self._wanted = _MAGIC
@@ -75,6 +79,7 @@ class StructureDigest:
         message = message_at(memoryview(self._message), 0)
         batch = None if message is None else parse_batch(message)
         if batch is not None:
+            self.claimed += self._layout.claimed(batch)
             self._segments = _segments(batch.buffers[self._layout.numbers(batch)], batch.body)
         self._message = bytearray()
         self._wanted = _PREFIX

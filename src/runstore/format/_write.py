@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,8 @@ from runstore.errors import UnsupportedValueError
 from runstore.format._cell import cell_file
 from runstore.format._guard import Guard
 from runstore.format._header import FORMAT_VERSION, Header
-from runstore.format._layout import Layout
-from runstore.format._seal import Seal
+from runstore.format._layout import ITEM, Layout
+from runstore.format._seal import Seal, footer_start
 from runstore.format._structure import StructureDigest
 from runstore.referred import referred_batches
 
@@ -155,10 +155,26 @@ class _ArrowFile(Streamed):
     ) -> None:
         # What is compressed, or small, is verified whole whenever it is read.
         mapped = not small and options.compression is None
-        seal = Seal(key, StructureDigest(Layout(schema)) if mapped else None)
-        super().__init__(schema, batches, header, seal)
+        self._schema = schema
+        super().__init__(schema, batches, header, Seal(key, self._structure if mapped else None))
+        self._mapped = mapped
         self._options = options
         self._small = small
+
+    def _digested(self, view: memoryview) -> Buffer:
+        digested = super()._digested(view)
+        if not self._mapped and self._is_measured():
+            self._structure.add(flat(digested))
+        return digested
+
+    @cached_property
+    def _structure(self) -> StructureDigest:
+        return StructureDigest(Layout(self._schema))
+
+    def _is_measured(self) -> bool:
+        """Return whether readers count what the file takes in memory besides its bytes."""
+        compressed = self._options.compression is not None
+        return self.guard is not None and (compressed or not self.guard.trusted)
 
     def _steps(self, sink: "Sink") -> Iterator[None]:
         writer = self._writer(pa.PythonFile(sink, "w"))
@@ -177,7 +193,31 @@ class _ArrowFile(Streamed):
         for batch in self._batches:
             writer.write_batch(batch)
         writer.close()
-        yield self._sealed(sink.getvalue().to_pybytes())
+        file = sink.getvalue().to_pybytes()
+        if self._is_measured():
+            end = footer_start(memoryview(file)[-10:], len(file), self._ref)
+            self._structure.add(memoryview(file)[:end])
+        yield self._sealed(file)
+
+    def _sealed(self, tail: bytes) -> bytes:
+        if self._is_measured():
+            self._check_claimed(self.size + len(tail))
+        return super()._sealed(tail)
+
+    def _check_claimed(self, stored: int) -> None:
+        """Raise UnsupportedValueError for more items without data than readers accept."""
+        claimed = ITEM * self._structure.claimed
+        decoded = claimed + (0 if self._options.compression is None else self._nbytes)
+        assert self.guard is not None
+        if claimed and not self.guard.allows(decoded, stored):
+            raise UnsupportedValueError(
+                f"cannot store {self._ref}: it has {self._structure.claimed:,} items that take no "
+                f"room in the file of {stored:,} bytes (nulls without a type, structs, or runs of "
+                "one value), and readers of this store would take that for a file made to exhaust "
+                "memory. Store them as a type of their own, e.g. int8, or set RUNSTORE_MAX_DECODED "
+                f"to more than {decoded // stored + 1} here and where it is read",
+                self._ref,
+            )
 
     def _writer(self, sink: Any) -> Any:
         return pa.ipc.new_file(sink, self._schema, options=self._options, metadata=self._footer)
