@@ -5,6 +5,8 @@ import datetime as dt
 import enum
 import http
 import ipaddress
+import itertools
+import os
 import re
 import signal
 import subprocess
@@ -558,3 +560,93 @@ def test_other_readers_see_plain_columns(tmp_path: Path) -> None:
         "bin": ["(0.999, 1.5]", "(1.5, 2.0]"],
         "month": [648, 649],
     } == read.select(list(frame.columns)).to_dict(as_series=False)
+
+
+# What only a pickle could keep ----------------------------------------------------------------
+
+
+class Ticket(int):
+    """Whole numbers of a class."""
+
+
+def _cyclic() -> Any:
+    one: list[Any] = []
+    one.append(one)
+    return one
+
+
+def _with_attrs() -> pd.Series:
+    series = pd.Series([1])
+    series.attrs = {"x": [Ticket(1)]}
+    return series
+
+
+def _of_netcdf() -> Any:
+    xr = pytest.importorskip("xarray")
+    array = xr.DataArray([1, 2], dims="a")
+    array.encoding["source"] = Ticket(1)
+    return xr.Dataset({"v": array})
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"a": {"b": [1, Ticket(2)]}}, r"value\['a'\]\['b'\]\[1\] is a .*Ticket.* from int"),
+        (["x", "\ud800"], r"value\[1\] is text with half of a surrogate pair"),
+        ({"n": 10**5000}, r"value\['n'\] is an integer of 16,610 bits"),
+        (_cyclic(), r"value\[0\] contains itself"),
+        ({(1, Ticket(2)): 1}, "a key of value is of the type tuple"),
+        ((1, [{Ticket(3)}]), r"value\[1\]\[0\]\{…\} is a .*Ticket"),
+        (np.array([1, Ticket(2)], object), r"value\[1\] is a .*Ticket"),
+        (pd.DataFrame({"c": ["x", Ticket(2)]}), r"column 'c'.*value\[1\] is a .*Ticket"),
+        ([pd.DataFrame({"c": ["x", Ticket(2)]})], r"value\[0\]\['c'\]\.iloc\[1\] is a .*Ticket"),
+        (pd.Series([1], name=_NAN), "value.name is nan"),
+        (_with_attrs(), r"value\.attrs\['x'\]\[0\] is a .*Ticket"),
+        (
+            pd.date_range("2024", "2025", freq=pd.offsets.CustomBusinessDay(weekmask="Mon Tue")),
+            "has the freq <CustomBusinessDay>",
+        ),
+        (pl.DataFrame({"z": pl.Series([1], dtype=pl.Int128)}), r"value\['z'\] is a .* of Int128"),
+        (_of_netcdf(), r"value\['v'\]\.encoding\['source'\] is a .*Ticket"),
+    ],
+)
+def test_a_refused_pickle_names_the_part_that_needs_it(strict: Any, value: Any, said: str) -> None:
+    """The way to it, its type and why."""
+    with pytest.raises(UnsafePickleError, match=said):
+        strict.put("x", value)
+
+
+@pytest.fixture
+def allowing() -> Any:
+    return ObjectStore("memory://everyday", pickle="allow").at(namespace="tests", run="r")
+
+
+def test_what_belongs_to_the_process_or_is_read_once_is_refused(allowing: Any) -> None:
+    """The environment, which holds secrets, and iterators; a counter of an object is kept."""
+    for value in (
+        os.environ,
+        iter({1: 2}),
+        iter([1]),
+        map(str, [1]),
+        zip([1], [2], strict=False),
+        filter(None, []),
+    ):
+        for held in (value, {"a": [value]}):
+            with pytest.raises(UnsupportedValueError, match=r"environment|gives its items once"):
+                allowing.put("x", held)
+    for value in (enumerate([1]), reversed([1]), itertools.chain([1]), iter({1})):
+        with pytest.raises(UnsupportedValueError, match="gives its items once"):
+            allowing.put("x", value)
+    allowing.put("x", itertools.count(3))
+    assert 3 == next(allowing.get("x"))
+
+
+def test_zeros_at_the_end_of_numpys_bytes_are_kept(allowing: Any) -> None:
+    """NumPy's own pickle loses them."""
+    value = np.bytes_(b"a\0")
+    for held in (value, [value], (1, value), {"a": value, "b": Ticket(1)}, [value] * 3000):
+        allowing.put("x", held)
+        back = allowing.get("x")
+        while type(back) in (list, tuple, dict):
+            back = back["a"] if type(back) is dict else back[-1]
+        assert (np.bytes_, b"a\0") == (type(back), bytes(back))

@@ -5,6 +5,7 @@ import datetime as dt
 import decimal
 import enum
 import ipaddress
+import os
 import re
 import threading
 import uuid
@@ -180,9 +181,12 @@ EXAMPLES: dict[str, list[Any]] = {
     ],
     (
         "a handle: open or temporary file, mapped file, `memoryview`, lock, connection, generator, "
-        "future, dask collection, lazily opened xarray, `pyarrow.dataset`, Ray reference; also "
-        "deep in a value"
-    ): [memoryview(b"a"), [memoryview(b"a")], (n for n in range(3)), threading.Lock()],
+        "iterator (`iter`, `map`, `zip`), `os.environ`, future, dask collection, lazily opened "
+        "xarray, `pyarrow.dataset`, Ray reference; also deep in a value"
+    ): [
+        iter([1]), os.environ, memoryview(b"a"), [memoryview(b"a")], (n for n in range(3)),
+        threading.Lock(),
+    ],
 }  # fmt: skip
 _ELSEWHERE = {"torch tensor (CPU, strided, no computed gradient)"}
 

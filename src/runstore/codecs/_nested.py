@@ -127,7 +127,7 @@ class _Leaves:
         if id(value) in self._packer.held:
             raise SharedError
         try:
-            codec, encoded = codecs.encode(value, Pickling("deny", "a leaf"))
+            codec, encoded = codecs.encode(value, Pickling("deny", "a leaf", explains=False))
         except UnsupportedValueError as exc:
             way = "".join(f"[{part!r}]" for part in path)
             at = f"{exc.message} (it is value{way})" if path else exc.message

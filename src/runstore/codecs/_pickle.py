@@ -50,6 +50,7 @@ class Pickling:
         is_intact: Returns whether a digest shows that the object's bytes are those that were
             written, and raises CorruptObjectError if it shows that they are not. Only called
             if something cannot be unpickled.
+        explains: Whether a refusal names the part that only a pickle could keep.
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class Pickling:
         versions: dict[str, str] | None = None,
         check_decoded: Callable[[int, int], None] | None = None,
         is_intact: Callable[[], bool] | None = None,
+        explains: bool = True,
     ) -> None:
+        self._explains = explains
         self._check_decoded = check_decoded
         self._is_intact = is_intact
         self._policy = policy
@@ -207,6 +210,11 @@ class Pickling:
             return
         kind = f" (a {type(value[0]).__module__}.{type(value[0]).__qualname__})" if value else ""
         message = f"{self._ref}{kind} {what}"
+        if value and self._policy != "warn" and self._explains:
+            from runstore.codecs._why_pickled import why_pickled
+
+            reason = why_pickled(value[0])
+            message += f", because {reason}" if reason else ""
         if self._policy == "deny":
             raise UnsafePickleError(
                 f"{message}; the store's policy is pickle='deny'. Store a table, array, text or "

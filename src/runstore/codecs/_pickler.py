@@ -94,6 +94,8 @@ def _reduce_for(kind: type) -> Reduce | None:
     """Return what reduces objects of a type, or gives None for those that pickle may reduce."""
     if issubclass(kind, pa.Array):
         return pickled_array
+    if kind is np.bytes_:
+        return _reduced_bytes
     if issubclass(kind, (np.ndarray, np.void)):
         return _reduced_array
     if hasattr(kind, "__dask_graph__"):
@@ -148,6 +150,10 @@ def _reduced_array(array: Any) -> Any:
     if isinstance(array, np.void):
         return without_gaps(np.asarray(array))[()].__reduce__()
     return without_gaps(array).__reduce_ex__(5)
+
+
+def _reduced_bytes(value: Any) -> Any:
+    return np.bytes_, (bytes(value),)  # NumPy's own pickle loses zeros at the end
 
 
 def _no_graph(value: Any) -> None:

@@ -25,6 +25,10 @@ _CONNECTION = "it is a connection, which ends with this process: store what you 
 _WEAK = "it does not keep what it refers to: store a plain set or dict"
 _LOCK = "it is of use in this process only: leave it out"
 _ONCE = "it gives its items once: store list(value)"
+_ENVIRONMENT = (
+    "it is the environment of this process, often with passwords: store the variables that are "
+    "needed, e.g. {'HOME': os.environ['HOME']}"
+)
 _MEMORY = "it shows memory of another object: store bytes(value), or numpy.asarray(value)"
 
 # By type name, like the codecs. What has a codec need not be here.
@@ -67,6 +71,7 @@ _HANDLES = {
     "sqlalchemy.engine.base.Engine": _CONNECTION,
     "sqlalchemy.engine.base.Connection": _CONNECTION,
     "sqlalchemy.orm.session.Session": _CONNECTION,
+    "os._Environ": _ENVIRONMENT,
     "builtins.generator": _ONCE,
     "builtins.coroutine": f"{_RUNNING}: await it first",
     "builtins.async_generator": _ONCE,
@@ -114,6 +119,7 @@ _HANDLES = {
     "numpy.memmap": "it maps a file: store numpy.array(value)",
     "pyspark.sql.dataframe.DataFrame": f"{_QUERY}: call .toPandas() first",
 }
+_ENDLESS = {"itertools.count", "itertools.cycle", "itertools.repeat"}  # counters of an object
 _IN_MEMORY = {"_io.BytesIO", "_io.StringIO"}
 _LAZY_ARRAYS = ("xarray.backends.",)
 
@@ -141,7 +147,14 @@ def is_handle(kind: type) -> str | None:
             return _HANDLES[name]
         if name.startswith(_LAZY_ARRAYS):
             return _LAZY
-    return None
+    return _ONCE if _is_iterator(kind) else None
+
+
+def _is_iterator(kind: type) -> bool:
+    """Return whether a type of Python's own gives the items of something else, and does end."""
+    if kind.__module__ not in ("builtins", "itertools") or type_name(kind) in _ENDLESS:
+        return False
+    return hasattr(kind, "__next__") and hasattr(kind, "__iter__")
 
 
 def graph_of(value: Any) -> str | None:

@@ -1,0 +1,158 @@
+"""Which part of a value is the reason that only a pickle could keep it, for messages."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+from runstore.codecs._base import type_name
+from runstore.codecs._python import is_json, is_text
+from runstore.codecs._reasons import shown
+from runstore.errors import RunStoreError
+
+__all__ = ["why_pickled"]
+
+_MOST_TRIED = 500  # parts that are encoded for one message
+_MOST_SEEN = 100_000  # parts that are looked at
+_DEEPEST = 64
+_KEYED = (dict, OrderedDict)
+_PLAIN_BASES = (int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
+
+
+def why_pickled(value: Any) -> str | None:
+    """Return the way to the part of *value* that no other codec keeps, and what that is.
+
+    None if there is no more to say than the type of the value.
+    """
+    return _Search().reason(value)
+
+
+class _Search:
+    def __init__(self) -> None:
+        self._tried = 0
+        self._seen = 0
+
+    def reason(self, value: Any) -> str | None:
+        path, inside = "value", [value]
+        while len(inside) <= _DEEPEST:
+            found = None
+            for step, part in _parts(value):
+                if any(part is one for one in inside):
+                    return f"{path}{step} contains itself"
+                if self._is_refused(part):
+                    found = step, part
+                    break
+            if found is None:
+                return _of_its_own(value, path)
+            path, value = path + found[0], found[1]
+            inside.append(value)
+        return f"{path[:60]}… is nested too deeply"
+
+    def _is_refused(self, part: Any) -> bool:
+        """Return whether a part by itself could only be pickled; not beyond the bounds."""
+        self._seen += 1
+        if is_json(part) or self._seen > _MOST_SEEN:
+            return False
+        if type(part) is str or type(part) is int:
+            return True
+        self._tried += 1
+        if self._tried > _MOST_TRIED:
+            return False
+        from runstore.codecs import Pickling, encode
+
+        try:
+            encode(part, Pickling("deny", "a part", explains=False))
+        except RunStoreError:
+            return True
+        return False
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """Return the parts that are seen without calling anything of a class of the user's."""
+    kind = type(value)
+    if kind in _KEYED:
+        for key, item in value.items():
+            yield f"[{shown(key)}]", item
+    elif kind in (list, tuple):
+        for at, item in enumerate(value):
+            yield f"[{at}]", item
+    elif kind in (set, frozenset):
+        for item in value:
+            yield "{…}", item
+    name = type_name(kind)
+    if name == "numpy.ndarray" and value.dtype.kind == "O":
+        for at, item in enumerate(value.flat):
+            yield f".flat[{at}]" if value.ndim != 1 else f"[{at}]", item
+    elif name.startswith("pandas."):
+        for attribute in ("attrs", "index", "columns"):
+            if attribute in _ATTRIBUTES.get(kind.__name__, ()):
+                yield f".{attribute}", getattr(value, attribute)
+        if kind.__name__ == "DataFrame":
+            for at, label in enumerate(value.columns):
+                yield f"[{shown(label)}]", value.iloc[:, at]
+        elif kind.__name__ == "Series" and value.dtype.kind == "O":
+            for at, item in enumerate(value.array):
+                yield f".iloc[{at}]", item
+    elif name.startswith("xarray.core.data"):
+        yield ".attrs", dict(value.attrs)
+        yield ".encoding", dict(value.encoding)
+        for key in value.coords:
+            yield f".coords[{shown(key)}].attrs", dict(value.coords[key].attrs)
+            yield f".coords[{shown(key)}].encoding", dict(value.coords[key].encoding)
+        if name.endswith(".Dataset"):
+            for key in value.data_vars:
+                yield f"[{shown(key)}].attrs", dict(value[key].attrs)
+                yield f"[{shown(key)}].encoding", dict(value[key].encoding)
+    elif name == "polars.dataframe.frame.DataFrame":
+        for column in value.get_columns():
+            yield f"[{shown(column.name)}]", column
+
+
+_ATTRIBUTES = {"DataFrame": ("attrs", "index", "columns"), "Series": ("attrs", "index")}
+
+
+def _of_its_own(value: Any, path: str) -> str | None:
+    kind = type(value)
+    if kind is str and not is_text(value):
+        return f"{path} is text with half of a surrogate pair"
+    if kind is int:
+        return f"{path} is an integer of {value.bit_length():,} bits"
+    if kind in _KEYED:
+        for key in value:
+            if type(key) is str and not is_text(key):
+                return f"the key {shown(key)} of {path} is text with half of a surrogate pair"
+            if _is_no_key(key):
+                return f"a key of {path} is of the type {_plain_name(type(key))}"
+    told = _plain_name(kind)
+    if name := _strange_name(value):
+        return f"{path}.name is {name}"
+    if (freq := getattr(value, "freq", None)) is not None and told.startswith("pandas."):
+        return f"{path} has the freq {freq!r}"
+    dtype = getattr(value, "dtype", None)
+    if dtype is not None and told.startswith(("polars.", "numpy.ndarray", "pandas.")):
+        return f"{path} is a {told} of {dtype}"
+    for base in _PLAIN_BASES:
+        if isinstance(value, base) and kind is not base:
+            return f"{path} is a {told}, which is derived from {base.__name__}"
+    return None if path == "value" else f"{path} is a {told}"
+
+
+def _is_no_key(key: Any) -> bool:
+    from runstore.codecs._plain import InexactError, plain_tree
+
+    try:
+        plain_tree(key)
+    except InexactError:
+        return True
+    return False
+
+
+def _strange_name(value: Any) -> str | None:
+    """Return the name of a pandas object if that is neither text nor a whole number."""
+    if not type_name(type(value)).startswith("pandas."):
+        return None
+    name = getattr(value, "name", None)
+    return None if name is None or type(name) in (str, int) else shown(name)
+
+
+def _plain_name(kind: type) -> str:
+    return type_name(kind).removeprefix("builtins.")
