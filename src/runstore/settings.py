@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -30,6 +30,9 @@ from runstore.names import check_namespace
 __all__ = ["Settings", "current_settings"]
 
 _PREFIX = "RUNSTORE_"
+
+_Policy = Literal["allow", "warn", "deny", "signed"]
+_POLICIES: tuple[str, ...] = get_args(_Policy)
 
 
 def _not_blank(text: str) -> str:
@@ -71,7 +74,7 @@ class Settings(BaseSettings):
 
     url: Annotated[str, Field(min_length=1), AfterValidator(_not_blank)] | None = None
     namespace: Annotated[str, AfterValidator(check_namespace)] = "default"
-    pickle: Literal["allow", "warn", "deny", "signed"] = "allow"
+    pickle: _Policy = "allow"
     durable: bool = False
     timeout: float = Field(default=60, gt=0, le=LONGEST_WAIT, allow_inf_nan=False)
     signing_key: SecretStr | None = None
@@ -130,12 +133,22 @@ def current_settings() -> Settings:
         for error in exc.errors():
             name = str(error["loc"][0]) if error["loc"] else "?"
             told = f"{name}: {error['msg']}"
+            if name == "pickle" and error["type"] == "literal_error":
+                told = f"pickle: it must be {_choices(error.get('input'))}"
             variable = next((v for v in variables if v.upper() == f"{_PREFIX}{name}".upper()), None)
             reasons.append(f"{told} (environment variable {variable})" if variable else told)
         raise SettingsError(
             f"runstore's settings are not understood ({'; '.join(reasons)}): look at the "
             f"{_PREFIX}* environment variables, runstore.toml and [tool.runstore] in pyproject.toml"
         ) from exc
+
+
+def _choices(given: object) -> str:
+    """Return the pickle policies, and which was perhaps meant."""
+    *most, last = map(repr, _POLICIES)
+    close = get_close_matches(given.lower() if isinstance(given, str) else "", _POLICIES, 1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"{', '.join(most)} or {last}{hint}"
 
 
 def _variables() -> set[str]:

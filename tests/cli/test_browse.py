@@ -216,3 +216,19 @@ def test_any_time_in_a_record_is_shown(cli, disk, started):
         assert 0 == ended.code, ended.err
         assert started[:10] in ended.out
     assert f"{started[:10]} {started[11:]}\n" in ended.out
+
+
+def test_a_store_in_no_folder_is_told_from_an_empty_one(cli, tmp_path):
+    """A misspelt path is not taken for a store without objects."""
+    empty = tmp_path / "a %20#?b"
+    missing = cli("ls", "--store", str(empty))
+    assert (0, True) == (missing.code, missing.err.endswith("b: there is no such folder\n"))
+    empty.mkdir()
+    assert cli("ls", "--store", str(empty)).err.endswith("%20#?b\n")
+
+
+def test_get_without_a_file_says_where_a_value_can_go(cli):
+    """To a file, to stdout, or only described."""
+    ended = cli("get", "dev/r/x")
+    assert 2 == ended.code
+    assert "-o FILE writes a file, -o - prints it, and 'runstore show REF' describes" in ended.err

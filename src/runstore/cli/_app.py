@@ -167,6 +167,13 @@ def _tell_usage(error: Exception) -> None:
     ctx = getattr(error, "ctx", None)
     if not message:  # no arguments: the help itself has been shown
         return
+    param = getattr(error, "param", None)
+    if (
+        ctx is not None
+        and ctx.command_path == "runstore get"
+        and "--output" in getattr(param, "opts", ())
+    ):
+        message += " -o FILE writes a file, -o - prints it, and 'runstore show REF' describes it."
     say_error(message)
     if ctx is not None:
         say(f"{ctx.get_usage()}\nTry '{ctx.command_path} --help'.")

@@ -22,6 +22,7 @@ from runstore.cli._output import (
 from runstore.cli._refs import Ref, parse_ref, resolved
 from runstore.cli._scopes import (
     each_readable,
+    folder_is_there,
     must_be_there,
     objects_in,
     objects_of,
@@ -211,7 +212,8 @@ def _list_namespaces(store: "ObjectStore", as_json: bool) -> None:
     if as_json:
         emit_json({"store": store.url, "namespaces": found})
     elif not found:
-        say(f"nothing is stored in {store.url}")
+        missing = "" if folder_is_there(store.url) else ": there is no such folder"
+        say(f"nothing is stored in {store.url}{missing}")
     else:
         table(
             [Column("namespace"), Column("runs", _NUMBER), Column("shared objects", _NUMBER)],

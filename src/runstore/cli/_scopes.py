@@ -1,6 +1,7 @@
 """Namespaces, runs and their objects, as the commands list them."""
 
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from runstore.cli._output import say
@@ -14,7 +15,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["each_readable", "must_be_there", "objects_in", "objects_of", "run_names", "totals"]
+__all__ = [
+    "each_readable",
+    "folder_is_there",
+    "must_be_there",
+    "objects_in",
+    "objects_of",
+    "run_names",
+    "totals",
+]
 
 
 def run_names(store: "ObjectStore", namespace: str) -> "dict[str, WorkflowRun | None]":
@@ -45,6 +54,11 @@ def each_readable(names: Iterable[str], look: Callable[[str], T]) -> Iterator[tu
         raise denied[0]
     for error in denied:
         say(f"warning: left out: {error}")
+
+
+def folder_is_there(url: str) -> bool:
+    """Return whether the folder of a store is there; True for a store that is in none."""
+    return not url.startswith("file://") or Path(url.removeprefix("file://")).is_dir()
 
 
 def must_be_there(store: "ObjectStore", at: Ref) -> None:
