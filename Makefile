@@ -36,7 +36,8 @@ test-places: .venv/.test ## the contract of places on servers and filesystems th
 	else echo "node and npm are not installed: the tests of Azure are skipped" >&2; fi
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m '' $(ARGS) tests/places/test_remote.py \
 	    tests/places/test_fsspec.py tests/places/test_s3.py::TestRclone \
-	    tests/examples/test_flights_elsewhere.py
+	    tests/examples/test_flights_elsewhere.py \
+	    tests/examples/test_flights.py::test_clusters_report_the_same_from_a_bucket
 
 test-matrix: .venv/.test ## the tests with the lowest declared versions, other Pythons, each extra
 	$(BIN)/python -m tests.matrix $(ARGS)

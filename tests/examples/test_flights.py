@@ -183,7 +183,7 @@ def run_on_a_cluster(executor, store, **more):
     ).stderr
 
 
-# By default each engine runs it once: one on disk, the other from a bucket.
+# tests/engines runs stages of every kind on both; of the flights, one engine is enough by default.
 @pytest.mark.parametrize("executor", [pytest.param("dask", marks=pytest.mark.slow), "ray"])
 def test_clusters_report_what_threads_report(executor, run, tmp_path):
     """On a Dask or Ray of its own, from the command line, the report is the same to the byte."""
@@ -194,7 +194,8 @@ def test_clusters_report_what_threads_report(executor, run, tmp_path):
     assert run.result == kept.at(namespace="default", run="r1").get("report")
 
 
-@pytest.mark.parametrize("executor", ["dask", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.slow  # `make test-places`
+@pytest.mark.parametrize("executor", ["dask", "ray"])
 def test_clusters_report_the_same_from_a_bucket(executor, run, seaweed_server, monkeypatch):
     """Stages on Dask and Ray that share a bucket of SeaweedFS give the same report."""
     url = f"s3://{seaweed_server.new_bucket()}/{executor}"
