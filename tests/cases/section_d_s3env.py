@@ -33,7 +33,7 @@ def logs(folder: Path) -> None:
 
 @case("D7", "The error for an unsupported URL does not repeat its password")
 def urls(folder: Path) -> None:
-    for url in (f"gs://user:{KEY}@b/p", f"sftp://u:{KEY}@h", f"https://h/x?token={KEY}"):
+    for url in (f"gs://user:{KEY}@b/p", f"nope://u:{KEY}@h", f"https://h/x?token={KEY}"):
         with pytest.raises(SettingsError) as caught:
             ObjectStore(url)
         assert KEY not in repr(caught.value)

@@ -5,8 +5,10 @@ import json
 import pickle
 import subprocess
 import sys
+import threading
 import uuid
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -285,6 +287,41 @@ def test_the_web_is_read_only(tmp_path):
     view = ObjectStore("http://127.0.0.1:9/x", allow_torn=True).at(namespace="dev", run="r1")
     with pytest.raises(AccessDeniedError, match="can only be read"):
         view.put("a", 1)
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """A web server that answers with the status that its path begins with."""
+
+    def do_GET(self):
+        self.send_error(int(self.path.split("/")[1]))
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+def test_an_outage_of_the_web_is_no_miss():
+    """fsspec says FileNotFoundError of whatever happens; what happened is told."""
+    with HTTPServer(("127.0.0.1", 0), _Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            for status, expected in (
+                (404, ObjectNotFoundError),
+                (403, AccessDeniedError),
+                (503, BackendUnavailableError),
+            ):
+                store = ObjectStore(f"http://127.0.0.1:{server.server_port}/{status}")
+                with store, pytest.raises(expected):
+                    store.at(namespace="dev", run="r1").get("x")
+        finally:
+            server.shutdown()
+        port = server.server_port
+    with (
+        ObjectStore(f"http://127.0.0.1:{port}/x") as store,
+        pytest.raises(BackendUnavailableError),
+    ):
+        store.at(namespace="dev", run="r1").get("x")
 
 
 def test_what_cannot_be_opened_says_why():

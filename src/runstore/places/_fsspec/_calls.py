@@ -10,7 +10,7 @@ from typing import Any
 from fsspec import asyn
 from fsspec.spec import AbstractFileSystem
 
-from runstore.places._fsspec._failures import connection_lost
+from runstore.places._fsspec._failures import connection_lost, outage_behind
 from runstore.workers import awaited
 
 __all__ = ["Calls"]
@@ -86,8 +86,11 @@ class Calls:
         try:
             yield
         except Exception as exc:
-            if self._owned and connection_lost(exc):
+            outage = outage_behind(exc)
+            if self._owned and connection_lost(outage or exc):
                 self._fs = None
+            if outage is not None:
+                raise outage from exc
             raise
 
     def forget(self) -> None:

@@ -18,7 +18,7 @@ from runstore.errors import (
 )
 from runstore.places._errors import translated
 
-__all__ = ["connection_lost", "may_have_happened", "status_of", "translating"]
+__all__ = ["connection_lost", "may_have_happened", "outage_behind", "status_of", "translating"]
 
 # Names of classes, looked for among an error's bases: the libraries are not imported for this.
 _DENIED = frozenset(
@@ -91,6 +91,19 @@ def status_of(exc: BaseException) -> int | None:
             if isinstance(found, int) and 100 <= found < 600:
                 return int(found)
     return None
+
+
+def outage_behind(exc: BaseException) -> BaseException | None:
+    """Return the outage or denial that a filesystem reports as a missing file, or None.
+
+    fsspec's HTTP does so with whatever happens while it asks for a file.
+    """
+    cause = exc.__cause__ if isinstance(exc, FileNotFoundError) else None
+    if cause is None or isinstance(cause, FileNotFoundError):
+        return None
+    known = isinstance(cause, (ConnectionError, TimeoutError, PermissionError))
+    named = bool(_names(cause) & (_AWAY | _DENIED))
+    return cause if known or named or status_of(cause) in _DENIED_STATUS | _AWAY_STATUS else None
 
 
 def may_have_happened(exc: BaseException) -> bool:
