@@ -650,3 +650,38 @@ def test_zeros_at_the_end_of_numpys_bytes_are_kept(allowing: Any) -> None:
         while type(back) in (list, tuple, dict):
             back = back["a"] if type(back) is dict else back[-1]
         assert (np.bytes_, b"a\0") == (type(back), bytes(back))
+
+
+def test_attributes_of_a_masked_array_are_refused_also_in_a_pickle(allowing: Any) -> None:
+    """NumPy's own pickle loses them; what a masked array has of its own is kept."""
+    array = np.ma.array([1, 2], mask=[0, 1])
+    for held in (array, [array, Ticket(1)]):
+        allowing.put("x", held)
+        assert_same(allowing.get("x"), held)
+    array.unit = "m"
+    for held in (array, [array], [array, Ticket(1)]):
+        with pytest.raises(UnsupportedValueError, match="it has the attribute 'unit'"):
+            allowing.put("x", held)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([0, 2], "u1").view("?"),
+        np.array([0x7FFFFFFF], "u4").view("U1"),
+        np.array([(1, 2)], [("a", "u1"), ("b", "u1")]).view([("a", "u1"), ("b", "?")]),
+    ],
+)
+def test_bits_that_are_no_value_are_refused_by_put(strict: Any, array: Any) -> None:
+    """Not taken, and called damage by get: by themselves, in containers and in files."""
+    for name, value in (("x", [array.copy() for _ in range(2000)]), ("b.npy", array)):
+        possible = [np.zeros_like(array)] * 2 if name == "x" else np.zeros_like(array)
+        strict.put(name, possible)  # such a kind of value has been read
+        with pytest.raises(UnsupportedValueError, match="that cannot be"):
+            strict.put(name, value)
+    for name, value in (("x", array), ("x", {"a": [array]}), ("x", array[::-1])):
+        with pytest.raises(UnsupportedValueError, match="that cannot be"):
+            strict.put(name, value)
+    if array.dtype.kind == "b":
+        with pytest.raises(UnsupportedValueError, match="truth values that cannot be"):
+            strict.put("x.safetensors", {"a": array})

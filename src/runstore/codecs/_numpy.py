@@ -16,9 +16,9 @@ from runstore.codecs._numpy_dtypes import (
 )
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._types import check_type, is_number, is_text
-from runstore.errors import CorruptObjectError
+from runstore.errors import CorruptObjectError, UnsupportedValueError
 
-__all__ = ["NumpyCodec", "check_items", "is_judged"]
+__all__ = ["NumpyCodec", "check_items", "check_possible", "is_judged"]
 
 
 class NumpyCodec:
@@ -39,6 +39,7 @@ class NumpyCodec:
             return _encode_text(value)
         if (descr := described(dtype)) is None:
             return None
+        check_possible(value)
         order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
         data = value.T if order == "F" else np.ascontiguousarray(value)
         if has_gaps(dtype):
@@ -137,21 +138,36 @@ def is_judged(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "bU" or any(is_judged(part[0]) for part in (dtype.fields or {}).values())
 
 
+def check_possible(array: np.ndarray[Any, Any]) -> None:
+    """Raise UnsupportedValueError if an array has items that `check_items` refuses at get."""
+    if is_judged(array.dtype) and (what := _impossible(array)):
+        raise UnsupportedValueError(
+            f"cannot store an array of {array.dtype}: it has {what} that cannot be, as if "
+            "memory of another type had been viewed: store it as numbers, e.g. value.view('u1')"
+        )
+
+
 def check_items(array: np.ndarray[Any, Any], ref: str) -> None:
     """Check what `is_judged` finds: others than 0 and 1 lead NumPy out of its memory.
 
     Raises:
         CorruptObjectError: There is a truth value that is neither, or text that is none.
     """
+    if what := _impossible(array):
+        raise CorruptObjectError(f"{ref} is damaged: it has {what} that cannot be", ref)
+
+
+def _impossible(array: np.ndarray[Any, Any]) -> str | None:
+    """Return what of an array cannot be; None if all of it can."""
     dtype = array.dtype
     for name in dtype.names or ():
-        if is_judged(dtype[name]):
-            check_items(array[name], ref)
+        if is_judged(dtype[name]) and (what := _impossible(array[name])):
+            return what
     if dtype.kind not in "bU" or not array.size:
-        return
+        return None
     kind = "u1" if dtype.kind == "b" else np.dtype("u4").newbyteorder(dtype.byteorder)
     most = 1 if dtype.kind == "b" else sys.maxunicode
     parts = array if array.flags.c_contiguous else np.ascontiguousarray(array)
     if parts.reshape(-1).view(kind).max() > most:
-        what = "truth values" if dtype.kind == "b" else "text"
-        raise CorruptObjectError(f"{ref} is damaged: it has {what} that cannot be", ref)
+        return "truth values" if dtype.kind == "b" else "text"
+    return None

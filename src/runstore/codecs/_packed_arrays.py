@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from runstore.codecs._base import Opened
-from runstore.codecs._numpy import check_items, is_judged
+from runstore.codecs._numpy import check_items, check_possible, is_judged
 from runstore.codecs._numpy_dtypes import dtype_of, has_gaps
 from runstore.codecs._packed_scalars import UnpackableError, one_dtype, raw_column, view_of
 from runstore.codecs._types import check_type, is_number
@@ -37,6 +37,7 @@ def encode_arrays(arrays: list[Array]) -> tuple[pa.Array, Spec]:
         raise UnpackableError
     shapes = list(map(operator.attrgetter("shape"), arrays))
     flat, width = np.concatenate(arrays, axis=None, dtype=dtype, casting="no"), _width(dtype)
+    check_possible(flat)
     kind = pa.from_numpy_dtype(dtype) if dtype.kind in "iuf" and width == 1 else pa.uint8()
     items = raw_column(kind, flat.view("u1") if kind == pa.uint8() and flat.size else flat)
     spec: Spec = {"k": "array", "dtype": descr}

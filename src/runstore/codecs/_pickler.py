@@ -16,6 +16,7 @@ from runstore import by_value
 from runstore.codecs._base import type_name
 from runstore.codecs._numpy_dtypes import has_gaps, without_gaps
 from runstore.codecs._refused import graph_of, is_handle
+from runstore.codecs._tags import lost_of_masked
 from runstore.referred import pickled_array
 
 __all__ = ["Dumped", "HandleError", "dump"]
@@ -94,6 +95,8 @@ def _reduce_for(kind: type) -> Reduce | None:
     """Return what reduces objects of a type, or gives None for those that pickle may reduce."""
     if issubclass(kind, pa.Array):
         return pickled_array
+    if kind is np.ma.MaskedArray:
+        return _reduced_masked
     if kind is np.bytes_:
         return _reduced_bytes
     if issubclass(kind, (np.ndarray, np.void)):
@@ -150,6 +153,13 @@ def _reduced_array(array: Any) -> Any:
     if isinstance(array, np.void):
         return without_gaps(np.asarray(array))[()].__reduce__()
     return without_gaps(array).__reduce_ex__(5)
+
+
+def _reduced_masked(array: Any) -> Any:
+    reason = lost_of_masked(array)
+    if reason is not None:
+        raise HandleError(array, reason)
+    return _reduced_array(array)
 
 
 def _reduced_bytes(value: Any) -> Any:

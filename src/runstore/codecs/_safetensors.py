@@ -15,7 +15,7 @@ import numpy as np
 from runstore import codecs
 from runstore.buffers import Buffer, flat
 from runstore.codecs._base import type_name
-from runstore.codecs._numpy import check_items, is_judged
+from runstore.codecs._numpy import check_items, check_possible, is_judged
 from runstore.codecs._numpy_dtypes import has_twin
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._python import is_json
@@ -207,6 +207,7 @@ def _numpy_parts(item: Any) -> tuple[str, list[int], Buffer] | str:
         return f"of {item.dtype.str!r}, a dtype that the format has not"
     if item.dtype.metadata:
         return f"of a dtype with metadata ({item.dtype.metadata})"
+    check_possible(item)
     data = np.ascontiguousarray(item).reshape(-1).view("u1").data if item.size else b""
     return name, list(item.shape), data
 

@@ -22,7 +22,7 @@ from runstore.codecs._python import is_json, is_text
 from runstore.codecs._zones import zone_of, zone_tree
 from runstore.errors import CorruptObjectError, UnsupportedValueError
 
-__all__ = ["BUILDERS", "READERS", "is_tagged", "parts_of", "scalar_of"]
+__all__ = ["BUILDERS", "READERS", "is_tagged", "lost_of_masked", "parts_of", "scalar_of"]
 
 Tag = tuple[str, Any]
 
@@ -266,10 +266,21 @@ def _counter_of(parts: Any, ref: str, find: Finder) -> Any:
     return counter
 
 
+_OF_MASKED = frozenset(vars(np.ma.MaskedArray([0])))
+
+
+def lost_of_masked(value: Any) -> str | None:
+    """Return why a masked array cannot be kept: NumPy's own pickle loses attributes, too."""
+    own = sorted(vars(value).keys() - _OF_MASKED)
+    return f"it has the attribute {own[0]!r}: store that beside it" if own else None
+
+
 def _masked(value: Any) -> Tag | None:
     """Data and mask; what a mask hides is part of the value."""
     if value._baseclass is not np.ndarray or value._optinfo or type(value.data) is not np.ndarray:
         return None
+    if (reason := lost_of_masked(value)) is not None:
+        raise UnsupportedValueError(f"cannot store a numpy.ma.MaskedArray: {reason}")
     mask = None if value.mask is np.ma.nomask else np.asarray(value.mask)
     fill = None if value._fill_value is None else np.asarray(value._fill_value)
     return "$masked", [value.data, mask, fill, bool(value.hardmask)]
