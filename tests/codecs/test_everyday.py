@@ -685,3 +685,38 @@ def test_bits_that_are_no_value_are_refused_by_put(strict: Any, array: Any) -> N
     if array.dtype.kind == "b":
         with pytest.raises(UnsupportedValueError, match="truth values that cannot be"):
             strict.put("x.safetensors", {"a": array})
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("i4", ">f8", "q", "l", "?", "O", "M8[3D]", "m8", "U3", "S2", "V5", "g"),
+        [("a", "i2"), ("b", "U2", (2, 3))],
+        {"names": ["a"], "formats": ["i1"], "offsets": [3], "itemsize": 8},
+    ],
+)
+def test_a_dtype_is_kept_without_pickle(strict: Any, kind: Any) -> None:
+    """By itself and in an encoding of xarray, where reading a netCDF file puts one."""
+    xr = pytest.importorskip("xarray")
+    dtype = np.dtype(kind)
+    array = xr.DataArray([1, 2], dims="a")
+    array.encoding["dtype"] = dtype
+    strict.put("x", [dtype, xr.Dataset({"v": array})])
+    back, dataset = strict.get("x")
+    for one in (back, dataset["v"].encoding["dtype"]):
+        assert (dtype, repr(dtype), dtype.char) == (one, repr(one), one.char)
+        assert dtype.isalignedstruct == one.isalignedstruct
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        np.dtype("i4", metadata={"a": 1}),
+        np.dtype(("i4", (2,))),
+        np.dtype([("a", "i1"), ("b", "i8")], align=True),
+    ],
+)
+def test_a_dtype_of_more_than_a_description_is_refused_under_deny(strict: Any, dtype: Any) -> None:
+    """What only a pickle would keep."""
+    with pytest.raises(UnsafePickleError):
+        strict.put("x", dtype)

@@ -147,11 +147,11 @@ EXAMPLES: dict[str, list[Any]] = {
         dt.time(1, tzinfo=_OFFSET), dt.timedelta(1), decimal.Decimal("1.5"), uuid.UUID(int=1), 1j,
     ],
     (
-        "`range`, `slice`, `Fraction`, `PurePosixPath`, `PureWindowsPath`, addresses and networks "
-        "of `ipaddress`"
+        "`range`, `slice`, `Fraction`, `numpy.dtype`, `PurePosixPath`, `PureWindowsPath`, "
+        "addresses and networks of `ipaddress`"
     ): [
-        range(3), slice(1), Fraction(1, 3), PurePosixPath("a"), PureWindowsPath("a"),
-        ipaddress.ip_address("::1"), ipaddress.ip_network("10.0.0.0/8"),
+        range(3), slice(1), Fraction(1, 3), np.dtype(">i4"), PurePosixPath("a"),
+        PureWindowsPath("a"), ipaddress.ip_address("::1"), ipaddress.ip_network("10.0.0.0/8"),
     ],
     "pandas `Timestamp`, `Timedelta`, `Period`, `Interval`, `NaT`, `NA`": [
         _DAY, pd.Timedelta(1, "D"), _PERIODS[0], pd.Interval(0, 1), pd.NaT, pd.NA,

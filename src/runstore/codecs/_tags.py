@@ -18,6 +18,7 @@ import numpy as np
 from runstore.codecs._base import type_name
 from runstore.codecs._classes import Finder, named
 from runstore.codecs._fields import fields_of, is_by_fields, made_of_fields
+from runstore.codecs._numpy_dtypes import described, dtype_of
 from runstore.codecs._python import is_json, is_text
 from runstore.codecs._zones import zone_of, zone_tree
 from runstore.errors import CorruptObjectError, UnsupportedValueError
@@ -48,6 +49,8 @@ def scalar_of(value: Any) -> Tag | None:
     """Return tag and content of a value that holds no others; None if it is none of these."""
     if isinstance(value, enum.Enum):
         return _member(value)
+    if isinstance(value, np.dtype):
+        return _dtype(value)
     encoder = _SCALARS.get(type_name(type(value)))
     return None if encoder is None else encoder(value)
 
@@ -73,6 +76,18 @@ def _member_of(content: Any, ref: str, find: Finder) -> Any:
             ref,
         )
     return members[name]
+
+
+def _dtype(value: np.dtype[Any]) -> Tag | None:
+    if value.subdtype:
+        return None
+    plain = value.kind == "O" and not value.metadata
+    content = "O" if plain else described(value)
+    return None if content is None else ("$dtype", content)
+
+
+def _dtype_of(content: Any) -> np.dtype[Any]:
+    return np.dtype("O") if content == "O" else dtype_of(content)
 
 
 def _range(value: range) -> Tag | None:
@@ -181,6 +196,7 @@ _SCALARS: dict[str, Callable[[Any], Tag | None]] = {
 
 READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$address": lambda c, ref, find: _ADDRESSES[c[0]](c[1]),
+    "$dtype": lambda c, ref, find: _dtype_of(c),
     "$enum": _member_of,
     "$fraction": lambda c, ref, find: Fraction(*c),
     "$missing": lambda c, ref, find: _missing(c),
@@ -362,7 +378,7 @@ def is_tagged(value: Any) -> bool:
         or name in _CONTAINERS
         or name.startswith(_SPARSE)
         or _is_of_objects(value, name)
-        or isinstance(value, enum.Enum)
+        or isinstance(value, (enum.Enum, np.dtype))
         or _is_named_tuple(kind)
         or is_by_fields(kind)
     )
