@@ -90,7 +90,7 @@ _BY_TYPE = {
     "builtins.complex": "nested",
     "builtins.dict": "packed json nested",
     "builtins.float": "json",
-    "builtins.int": "json",
+    "builtins.int": "json nested",
     "builtins.frozenset": "packed nested",
     "builtins.list": "packed json nested",
     "builtins.set": "packed nested",

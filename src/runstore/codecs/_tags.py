@@ -173,6 +173,7 @@ def _missing(content: Any) -> Any:
 
 
 _SCALARS: dict[str, Callable[[Any], Tag | None]] = {
+    "builtins.int": lambda value: ("$int", hex(value)),  # of more digits than JSON holds
     "builtins.range": _range,
     "fractions.Fraction": _fraction,
     **{f"ipaddress.{name}": _address for name in _ADDRESSES},
@@ -199,6 +200,7 @@ READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$dtype": lambda c, ref, find: _dtype_of(c),
     "$enum": _member_of,
     "$fraction": lambda c, ref, find: Fraction(*c),
+    "$int": lambda c, ref, find: int(c, 16),
     "$missing": lambda c, ref, find: _missing(c),
     "$path": lambda c, ref, find: _PATHS[c[0]](c[1]),
     "$period": lambda c, ref, find: _period_of(c),

@@ -52,7 +52,7 @@ class _Search:
         self._seen += 1
         if is_json(part) or self._seen > _MOST_SEEN:
             return False
-        if type(part) is str or type(part) is int:
+        if type(part) is str:
             return True
         self._tried += 1
         if self._tried > _MOST_TRIED:
@@ -114,8 +114,6 @@ def _of_its_own(value: Any, path: str) -> str | None:
     kind = type(value)
     if kind is str and not is_text(value):
         return f"{path} is text with half of a surrogate pair"
-    if kind is int:
-        return f"{path} is an integer of {value.bit_length():,} bits"
     if kind in _KEYED:
         for key in value:
             if type(key) is str and not is_text(key):
