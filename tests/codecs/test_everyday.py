@@ -728,3 +728,19 @@ def test_numbers_of_any_length_are_kept_without_pickle(strict: Any) -> None:
             strict.put("x", value)
             same = strict.get("x") == value
             assert same  # not compared by assert, which would print the digits
+
+
+class _Asked:
+    """An object that is not to be asked anything."""
+
+    @property
+    def freq(self) -> Any:
+        raise ValueError("asked")
+
+    dtype = freq
+
+
+def test_a_refusal_asks_nothing_of_a_class_of_the_users(strict: Any) -> None:
+    """Its attributes are code of the user's."""
+    with pytest.raises(UnsafePickleError, match=r"value\['a'\] is a .*_Asked"):
+        strict.put("x", {"a": _Asked()})

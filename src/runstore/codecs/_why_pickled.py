@@ -15,6 +15,7 @@ _MOST_TRIED = 500  # parts that are encoded for one message
 _MOST_SEEN = 100_000  # parts that are looked at
 _DEEPEST = 64
 _KEYED = (dict, OrderedDict)
+_LIBRARIES = ("numpy.ndarray", "pandas.", "polars.")
 _PLAIN_BASES = (int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
 
 
@@ -123,13 +124,13 @@ def _of_its_own(value: Any, path: str) -> str | None:
     told = _plain_name(kind)
     if name := _strange_name(value):
         return f"{path}.name is {name}"
-    if (freq := getattr(value, "freq", None)) is not None and told.startswith("pandas."):
-        return f"{path} has the freq {freq!r}"
-    dtype = getattr(value, "dtype", None)
-    if dtype is not None and told.startswith(("polars.", "numpy.ndarray", "pandas.")):
-        return f"{path} is a {told} of {dtype}"
+    if told.startswith(_LIBRARIES):  # nothing is asked of a class of the user's
+        if told.startswith("pandas.") and getattr(value, "freq", None) is not None:
+            return f"{path} has the freq {value.freq!r}"
+        if getattr(value, "dtype", None) is not None:
+            return f"{path} is a {told} of {value.dtype}"
     for base in _PLAIN_BASES:
-        if isinstance(value, base) and kind is not base:
+        if issubclass(kind, base) and kind is not base:
             return f"{path} is a {told}, which is derived from {base.__name__}"
     return None if path == "value" else f"{path} is a {told}"
 
