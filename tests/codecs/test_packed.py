@@ -420,3 +420,26 @@ def test_cells_of_a_frame_are_packed(tmp_path: Any) -> None:
     assert_same(frame[["dicts"]], view.get("x", columns=["dicts"]))
     with pytest.raises(UnsupportedValueError):
         view.get("x", as_type=pa.Table)
+
+
+@pytest.mark.parametrize("side", [1 << 50, 1 << 32])
+def test_arrays_without_items_are_no_large_lists(side: int) -> None:
+    """One with a long side is a leaf of its own; a forged one would fill memory, and is damage."""
+    from runstore.codecs._trial import _Written
+    from runstore.errors import CorruptObjectError
+
+    value = [np.zeros((i % 3, 0)) for i in range(300)]
+    codec, encoded = encode(value, Pickling("deny", "x"))
+    assert "packed" == codec.name
+    assert_same(value, codec.decode(_Written(encoded), encoded.spec, Pickling("deny", "x")))
+    sides, items = encoded.batches[0].column(0).flatten()
+    forged = sides.values.to_numpy().copy()
+    forged[:2] = side, 0 if side == 1 << 50 else side
+    column = pa.StructArray.from_arrays(
+        [pa.FixedSizeListArray.from_arrays(pa.array(forged), 2), items], ["shape", "items"]
+    )
+    encoded.batches = [pa.record_batch([column], schema=encoded.schema)]
+    with pytest.raises(CorruptObjectError):
+        codec.decode(_Written(encoded), encoded.spec, Pickling("deny", "x"))
+    codec, encoded = encode([*value, np.zeros((side, 0))], Pickling("deny", "x"))
+    assert "nested" == codec.name

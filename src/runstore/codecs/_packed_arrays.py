@@ -54,7 +54,10 @@ def encode_arrays(arrays: list[Array]) -> tuple[pa.Array, Spec]:
     column = list_column(items, counts * width)
     if len(shape) == 1:
         return column, spec
-    sides = pa.array(np.array(shapes, "i8").reshape(-1), pa.int64())
+    table = np.array(shapes, "i8").reshape(len(shapes), -1)
+    if _are_bulky(table):
+        raise UnpackableError
+    sides = pa.array(table.reshape(-1), pa.int64())
     return pa.StructArray.from_arrays(
         [pa.FixedSizeListArray.from_arrays(sides, max(len(shape), 1)), column], ["shape", "items"]
     ), spec
@@ -104,10 +107,19 @@ def arrays_back(opened: Opened, column: pa.Array, spec: Spec) -> list[Array]:
     arrays = list(map(flat.__getitem__, map(slice, bounds[:-1], bounds[1:])))
     if shapes is None:
         return arrays
-    counts = np.prod(shapes, axis=1)
-    if (shapes < 0).any() or (counts != np.diff(offsets)).any():
+    counts = np.prod(shapes, axis=1, dtype="f8")  # which does not overflow
+    if (shapes < 0).any() or (counts != np.diff(offsets)).any() or _are_bulky(shapes):
         raise _unfit(opened)
     return list(map(np.ndarray.reshape, arrays, map(tuple, shapes.tolist())))
+
+
+_SIDE = 1 << 16  # the longest side of an array without items
+
+
+def _are_bulky(shapes: Array) -> bool:
+    """Return whether an array without items would be large as a list: (2**50, 0) has 2**50 rows."""
+    empty = shapes[(shapes == 0).any(axis=1)]
+    return bool(empty.max(initial=0) > _SIDE)
 
 
 def _flat(opened: Opened, items: pa.Array, dtype: np.dtype[Any]) -> Array:
