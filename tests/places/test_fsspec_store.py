@@ -31,6 +31,7 @@ from runstore.errors import (
     StorageFullError,
 )
 from runstore.places import Guarantees, Opening, register_place
+from runstore.places._fsspec._dialects import dialect_of, version_in
 from runstore.places._memory import MemoryBackend
 
 
@@ -287,6 +288,17 @@ def test_the_web_is_read_only(tmp_path):
     view = ObjectStore("http://127.0.0.1:9/x", allow_torn=True).at(namespace="dev", run="r1")
     with pytest.raises(AccessDeniedError, match="can only be read"):
         view.put("a", 1)
+
+
+def test_a_time_names_the_same_version_however_it_is_told():
+    """A filesystem may give seconds in a listing and a date elsewhere, or zeros at the end."""
+    told = 1795850990.99978
+    dialect = dialect_of(MemoryFileSystem())
+    versions = {
+        version_in(dialect, {"created": created, "size": 3})
+        for created in (told, datetime.fromtimestamp(told, UTC))
+    }
+    assert 1 == len(versions)
 
 
 class _Answers(BaseHTTPRequestHandler):

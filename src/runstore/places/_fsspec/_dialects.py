@@ -212,4 +212,5 @@ def modified_at(info: Info) -> datetime:
 
 
 def _text(value: Any) -> str:
-    return f"{value.timestamp():.6f}" if isinstance(value, datetime) else str(value)
+    seconds = value.timestamp() if isinstance(value, datetime) else value
+    return f"{seconds:.6f}" if isinstance(seconds, float) else str(seconds)
