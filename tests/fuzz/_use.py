@@ -10,9 +10,10 @@ import xarray as xr
 
 __all__ = ["OUT_OF_RANGE", "use"]
 
-# Any bits are a number, and Python has not got all times and decimals that they stand for.
+# Any bits are a number, and Python has not got all times and decimals that they stand for. Nor has
+# it all zones that an Arrow column may name: pytz and zoneinfo say that by a KeyError.
 OUT_OF_RANGE = (
-    *(ValueError, OverflowError, ArithmeticError, TypeError, NotImplementedError),
+    *(ValueError, OverflowError, ArithmeticError, TypeError, NotImplementedError, KeyError),
     pa.ArrowException,
 )
 
