@@ -159,7 +159,7 @@ class Stoppable:
         self._stop = _Stop(None)
 
     def stop(self) -> None:
-        """Tell it to stop; what it waits for ends, where that can end."""
+        """Stop it; what it waits for ends, where that can end."""
         self._stop.now()
 
     def run(self, function: Callable[[], R]) -> R:

@@ -98,7 +98,7 @@ class Calls:
         self.fs.invalidate_cache()
 
     def close(self) -> None:
-        """Give the filesystem back, and end its connections if nobody else has it."""
+        """Release the filesystem, and end its connections if nobody else has it."""
         fs, self._fs = self._fs, None
         if fs is None or not self._owned or self._pid != os.getpid():
             return

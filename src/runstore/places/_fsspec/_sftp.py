@@ -45,7 +45,7 @@ def rename_on_sftp(calls: Calls, temporary: str, target: str) -> None:
 
 
 def link_on_sftp(calls: Calls, temporary: str, target: str) -> None:
-    """Give a file a second name, where nothing has that name."""
+    """Link a file to a second name, where nothing has that name."""
     import asyncssh
 
     async def link() -> None:

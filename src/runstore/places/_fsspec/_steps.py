@@ -25,6 +25,6 @@ def mv(calls: Calls, temporary: str, target: str) -> None:
 
 
 def link_locally(calls: Calls, temporary: str, target: str) -> None:
-    """Give a local file a second name, where nothing has that name."""
+    """Link a local file to a second name, where nothing has that name."""
     os.link(temporary, target)
     calls("rm_file", temporary)

@@ -97,7 +97,7 @@ class Answer(asyncio.Future[Any]):
         _held.add(self._mark)
 
     def cancelled(self) -> bool:
-        """Say whether it is; see `asyncio.Future.cancelled`."""
+        """Return whether it is; see `asyncio.Future.cancelled`."""
         if self._mark is not None and threading.get_ident() != self._thread:
             _here.mark, self._mark = self._mark, None
         return super().cancelled()
