@@ -1,0 +1,171 @@
+"""Runs, newest first, in pages: records are read as far as they are asked for."""
+
+import heapq
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from itertools import islice
+
+from runstore.arguments import printable
+from runstore.context import WorkflowRun
+from runstore.errors import InvalidRequestError, RunStoreError, StorageError, UnreadableWarning
+from runstore.places import Backend
+from runstore.runs._candidates import candidates, from_index, named_start
+from runstore.runs._records import liveness_of, read_with_row, start_of
+from runstore.runs._tagged import tagged_runs
+from runstore.workers import Workers
+
+__all__ = ["newest_first", "page_of_runs"]
+
+_AT_ONCE = 32  # records that are read at a time where each is a request
+_ALL_AT_ONCE = 1000
+
+
+def newest_first(
+    backend: Backend,
+    namespace: str,
+    *,
+    at_once: int = _AT_ONCE,
+    before: float | None = None,
+    whole: bool = False,
+) -> Iterator[WorkflowRun]:
+    """Yield the runs of a namespace, those that started last first; records are read in turn.
+
+    A record that cannot be read costs a warning.
+
+    Args:
+        backend: The place.
+        namespace: Whose runs.
+        at_once: How many records are read at a time, where each is a request.
+        before: Only runs that started at this time or before, in seconds since 1970.
+        whole: Whether all of them are going to be asked for.
+
+    Raises:
+        StorageError: The place failed, or refused every record.
+    """
+    left, indexed = candidates(backend, namespace, whole=whole)
+    if before is not None:
+        left = [(at, key) for at, key in left if _may_be_before(key, before)]
+    read = partial(read_with_row, backend, namespace, liveness_of(backend, namespace))
+    found: list[tuple[float, str, WorkflowRun]] = []  # a heap, of what has been read
+    denied, position, some = list[StorageError](), 0, False
+    while position < len(left) or found:
+        while found and (position >= len(left) or -found[0][0] >= left[position][0]):
+            yield heapq.heappop(found)[2]
+        if position >= len(left):
+            continue
+        keys = [key for _, key in left[position : position + at_once]]
+        position += len(keys)
+        outcomes: list[WorkflowRun | RunStoreError] = []
+        if indexed is not None:
+            known = dict(from_index(indexed, backend, namespace, keys))
+            outcomes += known.values()
+            keys = [key for key in keys if key not in known]
+        if backend.guarantees.mapped or len(keys) < 2:
+            got = [read(key) for key in keys]
+        else:
+            with Workers(len(keys), "runstore-runs") as workers:
+                got = workers.map(read, keys)
+        for one, row in filter(None, got):
+            outcomes.append(one)
+            if indexed is not None and row is not None:
+                indexed.add(row)
+        for one in outcomes:
+            if isinstance(one, WorkflowRun):
+                some = True
+                if before is None or start_of(one) <= before:
+                    heapq.heappush(found, (-start_of(one), _reversed(one.name), one))
+            else:
+                if isinstance(one, StorageError):
+                    denied.append(one)
+                _warn(one)
+    if indexed is not None:
+        indexed.save()
+    if denied and not some:
+        raise denied[0]  # none can be read: that must not look like no runs
+
+
+def page_of_runs(
+    backend: Backend,
+    namespaces: list[str],
+    wanted: Callable[[WorkflowRun], bool],
+    since: datetime | None,
+    limit: int | None,
+    page: str | None,
+    tag: str | None = None,
+) -> tuple[list[WorkflowRun], str | None]:
+    """Return some runs of namespaces, newest first, and where to go on; see `ObjectStore.runs`.
+
+    Args:
+        backend: The place.
+        namespaces: Whose runs.
+        wanted: Whether a run is asked for.
+        since: Only runs that started at this time or later.
+        limit: At most so many; None for all.
+        page: Where to go on.
+        tag: Only runs that have it.
+    """
+    start = None if page is None else _parsed(page)
+    before = None if start is None else -start[0]
+    at_once = min(_AT_ONCE, _ALL_AT_ONCE if limit is None else limit + 1)
+    each: list[Iterator[WorkflowRun]]
+    if tag is not None:
+        each = [iter(tagged_runs(backend, one, tag)) for one in namespaces]
+    else:
+        whole = limit is None and since is None
+        each = [
+            newest_first(backend, one, at_once=at_once, before=before, whole=whole)
+            for one in namespaces
+        ]
+    runs = heapq.merge(*each, key=_order)
+    first = float("-inf") if since is None else since.timestamp()
+    selected = (
+        run for run in _until(runs, first) if (start is None or _order(run) > start) and wanted(run)
+    )
+    found = list(selected if limit is None else islice(selected, limit))
+    more = limit is not None and len(found) == limit and bool(found)
+    return found, _text(found[-1]) if more else None
+
+
+def _may_be_before(key: str, before: float) -> bool:
+    """Return whether a run may have started by then, as far as can be told unread."""
+    named = named_start(key)
+    return named is None or named.timestamp() <= before
+
+
+def _until(runs: Iterator[WorkflowRun], first: float) -> Iterator[WorkflowRun]:
+    for run in runs:
+        if start_of(run) < first:
+            return
+        yield run
+
+
+def _order(run: WorkflowRun) -> tuple[float, str, str]:
+    return -start_of(run), _reversed(run.name), run.namespace
+
+
+def _reversed(name: str) -> str:
+    """Return a text by which names sort backwards."""
+    return "".join(chr(0x10FFFF - ord(letter)) for letter in name) + chr(0x10FFFF)
+
+
+def _text(run: WorkflowRun) -> str:
+    return f"{start_of(run)!r}/{run.namespace}/{run.name}"
+
+
+def _parsed(page: str) -> tuple[float, str, str]:
+    at, _, rest = page.partition("/")
+    namespace, slash, name = rest.partition("/")
+    try:
+        if slash:
+            return -float(at), _reversed(name), namespace
+    except ValueError:
+        pass
+    raise InvalidRequestError(
+        f"runs: page={page[:60]!r} is none: pass the attribute `next` of the page before"
+    )
+
+
+def _warn(error: RunStoreError) -> None:
+    warnings.warn(UnreadableWarning(printable(f"left out of the runs: {error}")), stacklevel=4)

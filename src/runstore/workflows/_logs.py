@@ -1,0 +1,170 @@
+"""What the stages of a run log: shown by the caller's logging, and kept beside the run's record."""
+
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from runstore.context import WorkflowRun
+from runstore.errors import RunStoreError
+from runstore.executors import LogLine, taking, untaken
+from runstore.keys import log_key
+
+if TYPE_CHECKING:
+    from runstore.store import ObjectStore
+
+__all__ = ["RunLogs"]
+
+_log = logging.getLogger("runstore.workflow")
+
+_MOST = 4 << 20  # characters of a stage's first lines, and of its last, that are kept
+
+
+class _Copy:
+    """The lines of one stage as text: all, or the first and the last of very many."""
+
+    def __init__(self) -> None:
+        self._first: list[str] = []
+        self._last: deque[str] = deque()
+        self._sizes = [0, 0]
+        self._left_out = 0
+        self.changed = False
+
+    def add(self, line: str) -> None:
+        self.changed = True
+        if self._sizes[0] + len(line) <= _MOST and not self._last:
+            self._first.append(line)
+            self._sizes[0] += len(line)
+            return
+        self._last.append(line)
+        self._sizes[1] += len(line)
+        while self._sizes[1] > _MOST and len(self._last) > 1:
+            self._sizes[1] -= len(self._last.popleft())
+            self._left_out += 1
+
+    def text(self) -> str:
+        left_out = [f"… {self._left_out:,} lines are left out …\n"] if self._left_out else []
+        return "".join([*self._first, *left_out, *self._last])
+
+
+class RunLogs:
+    """Shows and keeps what the stages of one run log.
+
+    Args:
+        run: The run.
+        objects: Its store.
+    """
+
+    sends = False
+    stays = False
+    console = False
+
+    def __init__(self, run: WorkflowRun, objects: "ObjectStore") -> None:
+        self.wake: Callable[[], None] = lambda: None
+        """Called from any thread when `deliver` has something to do."""
+        self._run = run
+        self._objects = objects
+        self._came: SimpleQueue[list[LogLine]] = SimpleQueue()
+        self._copies: dict[str, _Copy] = {}
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """Keep what stages log in this process, in the block."""
+        with taking(self._run.uid, self):
+            yield
+
+    def take(self, line: LogLine) -> None:
+        """Keep a line that was logged in this process, from any thread."""
+        with self._lock:
+            self._copies.setdefault(line.stage, _Copy()).add(_as_text(line))
+
+    def flush(self) -> None:
+        """Nothing waits to be sent."""
+
+    def come(self, lines: list[LogLine]) -> None:
+        """Take lines of other processes, from any thread."""
+        self._came.put(lines)
+        self.wake()
+
+    def deliver(self) -> None:
+        """Pass the lines that have come to this process's logging, and keep them."""
+        while not self._came.empty():
+            for line in self._came.get():
+                logger = logging.getLogger(line.name)
+                if line.uid == self._run.uid and logger.isEnabledFor(line.level):
+                    self.take(line)
+                    if not line.shown or logger.hasHandlers():
+                        logger.handle(_record_of(line))
+
+    def key(self, stage: str) -> str | None:
+        """Return where the copy of what a stage has logged is; None if it has logged nothing."""
+        logged = stage in self._copies
+        return log_key(self._run.namespace, self._run.name, stage) if logged else None
+
+    def save(self, stage: str | None = None) -> None:
+        """Write the copies of one stage, or of all, that have changed.
+
+        A copy that cannot be written costs a warning.
+        """
+        for name in list(self._copies) if stage is None else [stage]:
+            with self._lock:
+                copy = self._copies.get(name)
+                text = copy.text() if copy is not None and copy.changed else None
+                if copy is not None:
+                    copy.changed = False
+            if text is not None:
+                self._write(name, text)
+
+    def _write(self, stage: str, text: str) -> None:
+        from runstore.runs import write_log  # not at the top: workers do not need it
+
+        run = self._run
+        try:
+            write_log(self._objects.backend, run.namespace, run.name, stage, text)
+        except RunStoreError as exc:
+            _log.warning(
+                "run %s/%s stage %s: the copy of its logs could not be written: %s",
+                *(run.namespace, run.name, stage, exc),
+            )
+
+
+def _as_text(line: LogLine) -> str:
+    at = datetime.fromtimestamp(line.created, UTC).isoformat(timespec="milliseconds")
+    attempt = f" attempt {line.attempt}" if line.attempt > 1 else ""
+    level = logging.getLevelName(line.level)
+    text = f"{at[:-6]}Z {level:<7} {line.name} {line.label}{attempt}: {line.message}\n"
+    return text if line.error is None else f"{text}{line.error}\n"
+
+
+def _record_of(line: LogLine) -> logging.LogRecord:
+    """Return the record of a line of another process, with the fields of `RunLogFilter`."""
+    path = Path(line.path)
+    with untaken():
+        record = logging.makeLogRecord(
+            {
+                "name": line.name,
+                "levelno": line.level,
+                "levelname": logging.getLevelName(line.level),
+                "msg": line.message,
+                "args": None,
+                "created": line.created,
+                "msecs": int(line.created % 1 * 1000),
+                "pathname": line.path,
+                "filename": path.name,
+                "module": path.stem,
+                "lineno": line.line,
+                "funcName": line.function,
+                "threadName": line.thread,
+                "process": line.process,
+                "exc_text": line.error,
+            }
+        )
+    fields = {"namespace": line.namespace, "run": line.run, "stage": line.label}
+    record.__dict__.update(fields, run_uid=line.uid)
+    return record

@@ -1,0 +1,315 @@
+"""One stage of an earlier run again, here: on what it read then, and without touching that run."""
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from runstore import beside
+from runstore.arguments import check_callable, check_instance, check_text, path_text, unfit
+from runstore.context import (
+    Lease,
+    ObjectUse,
+    StageRecord,
+    StoreAddress,
+    Trace,
+    Workflow,
+    WorkflowRun,
+    WorkflowRunContext,
+    address_of,
+    bind,
+    default_namespace,
+    new_run,
+)
+from runstore.errors import (
+    InvalidNameError,
+    InvalidRequestError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+)
+from runstore.executors import traceback_text
+from runstore.keys import Place
+from runstore.workflows._load import Source
+from runstore.workflows._plan import Plan, PlannedStage, make_plan
+from runstore.workflows._progress import reason_of
+from runstore.workflows._replay_inputs import arguments_of, given_for, visible
+from runstore.workflows._replayed import Replay, compared
+from runstore.workflows._targets import run_stage
+
+if TYPE_CHECKING:
+    from runstore.store import ObjectStore
+
+__all__ = ["replay"]
+
+
+def replay(
+    run: str | WorkflowRun,
+    stage: str,
+    *,
+    item: int | None = None,
+    code: str | os.PathLike[str] | None = None,
+    function: Callable[..., Any] | None = None,
+    namespace: str | None = None,
+    store: Any = None,
+    scratch: str | os.PathLike[str] | None = None,
+) -> Replay:
+    """Run one stage of an earlier run again, in this process, and compare it with what was.
+
+    It gets the recorded input, config and results of other stages, and reads the recorded objects:
+    each must still have its digest. What it writes goes to a scratch store; nothing is written to
+    the store of the run.
+
+    Args:
+        run: The run's name, or its record.
+        stage: The name of the stage.
+        item: The index of the item, if the stage is mapped; by default the one that failed, else
+            the first.
+        code: The folder in which the stage's module is looked for; by default that of the
+            workflow's file, if it is there, else the working directory.
+        function: The stage's code itself, as for one of a script or notebook.
+        namespace: The run's namespace; by default that of the record, else the setting
+            ``RUNSTORE_NAMESPACE``, else ``default``.
+        store: The store of the run, as for `run_workflow`.
+        scratch: A folder for the scratch store; by default a new one for temporary files, which
+            is kept.
+
+    Returns:
+        What became of it; also if it failed.
+
+    Raises:
+        InvalidNameError: *run*, *stage* or *namespace* cannot be one.
+        InvalidRequestError: The record does not keep what the stage needs, or an argument is wrong.
+        InvalidWorkflowError: The stage's code cannot be imported.
+        ObjectNotFoundError: There is no such run or stage, or an object that it read is gone.
+        PreconditionFailedError: An object that it read was replaced since.
+        StorageError: The place failed.
+    """
+    from runstore.store import ObjectStore
+
+    if not isinstance(run, WorkflowRun):
+        check_text("replay", "run", run, error=InvalidNameError)
+    check_text("replay", "stage", stage, error=InvalidNameError)
+    check_text("replay", "namespace", namespace, optional=True, error=InvalidNameError)
+    check_callable("replay", "function", function, optional=True)
+    if item is not None and (type(item) is not int or item < 0):
+        raise unfit("replay", "item", "a whole number from 0, or None", item)
+    for argument, path in (("code", code), ("scratch", scratch)):
+        if path is not None:
+            check_instance("replay", argument, path, (str, os.PathLike), "a path")
+            path_text(argument, path, InvalidRequestError)
+    origin = ObjectStore.from_address(address_of(store, "replay"))
+    if not isinstance(run, WorkflowRun):
+        run = origin.read_run(run, namespace=namespace or default_namespace())
+    record = _record_of(run, stage)
+    folder = _folder(run, code)
+    modules = beside.modules_of(folder)
+    with beside.activated(modules), beside.within(modules):
+        plan = _plan(run, stage, folder, function)
+        planned = plan.stages[stage]
+        item = _item(run, planned, item)
+        args = arguments_of(run, planned, item)
+        _check_reads(origin, run, record)
+        place, keep = _scratch(origin, run, record, visible(run, plan, record), scratch)
+        return _made(run, record, planned, item, args, place, keep)
+
+
+def _record_of(run: WorkflowRun, stage: str) -> StageRecord:
+    found = next((one for one in run.stages if one.name == stage), None)
+    if found is None:
+        names = ", ".join(repr(one.name) for one in run.stages) or "none"
+        raise ObjectNotFoundError(
+            f"run {run.namespace}/{run.name} has no stage {stage!r}; its stages are {names}", stage
+        )
+    return found
+
+
+def _folder(run: WorkflowRun, code: str | os.PathLike[str] | None) -> Path:
+    if code is not None:
+        folder = Path(code)
+        if not folder.is_dir():
+            raise InvalidRequestError(f"replay: code={str(folder)!r} is no folder", str(folder))
+        return folder.absolute()
+    if run.file is not None and Path(run.file).is_absolute() and Path(run.file).parent.is_dir():
+        return Path(run.file).parent
+    return Path.cwd()
+
+
+def _plan(run: WorkflowRun, stage: str, folder: Path, function: Callable[..., Any] | None) -> Plan:
+    """Return the plan of the recorded workflow, with the code of the folder."""
+    if run.definition is None:
+        raise InvalidRequestError(
+            f"the record of run {run.namespace}/{run.name} was written by an earlier version of "
+            "runstore and does not have the workflow",
+            run.name,
+        )
+    definition = Workflow.model_validate(run.definition)
+    others = {"target": _OTHER, "retry_on": ()}  # whose code need not be there
+    own = {} if function is None else {"target": function}
+    stages = [
+        one.model_copy(update=own if one.name == stage else others)
+        for one in definition.spec.stages
+    ]
+    spec = definition.spec.model_copy(update={"stages": tuple(stages)})
+    definition = definition.model_copy(update={"spec": spec})
+    with beside.alone():
+        return make_plan(Source(definition, home=folder), run.input)
+
+
+_OTHER = "builtins:print"
+_ITEM = re.compile(r"stage '(.*?)' \(item (\d+)\): ")
+
+
+def _item(run: WorkflowRun, planned: PlannedStage, item: int | None) -> int | None:
+    name = planned.stage.name
+    if not planned.mapped:
+        if item is not None:
+            raise InvalidRequestError(f"stage {name!r} is not mapped, so it has no item {item}")
+        return None
+    if item is not None:
+        return item
+    failed = _ITEM.match(run.error or "")
+    if failed is not None and failed[1] == name:
+        return int(failed[2])
+    record = next((one for one in run.stages if one.name == name), None)
+    return min(record.failed_items, default=0) if record is not None else 0
+
+
+def _check_reads(origin: "ObjectStore", run: WorkflowRun, record: StageRecord) -> None:
+    """Raise unless the objects that the stage read are as they were."""
+    own = {use.ref for use in record.writes}
+    for use in record.reads:
+        if use.part is not None or use.ref in own:
+            continue
+        place = Place(use.namespace, use.run, use.name)
+        view = origin.at(namespace=use.namespace, run=use.run)
+        if use.digest is None:
+            if use.run not in (None, run.name):
+                view.stat(use.name, scope=place.scope)  # that run has to be there, at least
+        elif view.ref(use.name, scope=place.scope).digest != use.digest:
+            raise PreconditionFailedError(
+                f"{place} was replaced since stage {record.name!r} read it, so the stage cannot be "
+                "run on what it read then",
+                str(place),
+            )
+
+
+def _scratch(
+    origin: "ObjectStore",
+    run: WorkflowRun,
+    record: StageRecord,
+    shown: Callable[[str], bool],
+    folder: str | os.PathLike[str] | None,
+) -> tuple["ObjectStore", Callable[[ObjectUse], str]]:
+    """Return a store over that of the run, and what copies an object of the run to it."""
+    from runstore.store import ObjectStore
+    from runstore.store._overlay import Overlay, opened_over  # which only replays need
+    from runstore.store._read_then import ReadThen
+
+    where = tempfile.mkdtemp(prefix="runstore-replay-") if folder is None else os.fspath(folder)
+    upper = ObjectStore(where)
+    url = f"replay://{upper.address.url.partition('://')[2]}"
+    over = Overlay(upper.backend, origin.backend, shown, read_then=ReadThen(run, record))
+    store = opened_over(StoreAddress(url=url, pickle=origin.address.pickle), over)
+    from_origin = Overlay(upper.backend, origin.backend, lower_first=True)
+
+    def keep(use: ObjectUse) -> str:
+        source = Place(use.namespace, use.run, use.name)
+        target = Place(use.namespace, f"{run.name[:100]}-recorded", use.name)
+        from_origin.objects(origin.address).copy(source, target)
+        return str(target)
+
+    return store, keep
+
+
+def _made(
+    run: WorkflowRun,
+    record: StageRecord,
+    planned: PlannedStage,
+    item: int | None,
+    args: tuple[Any, ...],
+    place: "ObjectStore",
+    keep: Callable[[ObjectUse], str],
+) -> Replay:
+    name = planned.stage.name
+    uid = new_run(run.workflow, namespace=run.namespace).uid
+    lease = Lease(f"replay {uid}", f"the replay of stage {name!r}")
+    lease.trace = Trace()
+    ctx = WorkflowRunContext(
+        input=given_for(run, record, "input"),
+        config=given_for(run, record, "config"),
+        namespace=run.namespace,
+        executor="replay",
+        definition=Workflow.model_validate(run.definition),
+        run=run.model_copy(update={"uid": uid, "stages": (), "source": "replay"}),
+        store=place.address,
+    ).leased(lease)
+    at = ctx.at_stage(name, 1, item, lazily=True).leased(lease)
+    begun, error, result = time.monotonic(), None, None
+    try:
+        result = bind(partial(run_stage, planned.function, planned.keywords), at)(*args)
+    except Exception as exc:  # noqa: BLE001 - the stage's own error is what is looked for
+        error = exc
+    finally:
+        lease.revoke("its replay has ended")
+    note = lease.noted()
+    before = [use for use in record.writes if item is None or use.item == item]
+    return Replay(
+        run=run,
+        stage=name,
+        item=item,
+        state="finished" if error is None else "failed",
+        result=result,
+        error=None if error is None else reason_of(error),
+        traceback=None if error is None else traceback_text(error),
+        before=_result_before(record, item),
+        error_before=_error_before(run, record, item),
+        written=compared(before, [] if note is None else list(note.writes)),
+        seconds=time.monotonic() - begun,
+        store=place,
+        folder=place.address.url.partition("://")[2],
+        state_before=_state_before(run, record, item),
+        _keep=keep,
+    )
+
+
+def _result_before(record: StageRecord, item: int | None) -> Any:
+    if item is None:
+        return record.result
+    if record.state != "finished":
+        return record.item_results.get(item)
+    at = item - sum(1 for index in record.failed_items if index < item)
+    kept = isinstance(record.result, list) and at < len(record.result)
+    return record.result[at] if kept and item not in record.failed_items else None
+
+
+_State = Literal["pending", "running", "finished", "failed", "skipped"]
+
+
+def _state_before(run: WorkflowRun, record: StageRecord, item: int | None) -> _State:
+    """Return how a stage or item ended; an item of which nothing is recorded did not run."""
+    if item is None or record.state in ("pending", "skipped"):
+        return record.state
+    if item in record.failed_items or _error_before(run, record, item) is not None:
+        return "failed"
+    if record.state == "finished" or item in record.item_results:
+        return "finished"
+    return "running" if _may_have_begun(record, item) else "pending"
+
+
+def _may_have_begun(record: StageRecord, item: int) -> bool:
+    """Return whether an item may have run, of a stage that has not finished."""
+    wrote = any(use.item == item for use in record.writes)
+    return wrote or len(record.item_results) + len(record.failed_items) < record.attempts
+
+
+def _error_before(run: WorkflowRun, record: StageRecord, item: int | None) -> str | None:
+    if item is None:
+        return record.error
+    failed = _ITEM.match(run.error or "")
+    if failed is not None and failed[1] == record.name:
+        return record.error if int(failed[2]) == item else None
+    return record.failed_items.get(item)

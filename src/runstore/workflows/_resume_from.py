@@ -1,0 +1,71 @@
+"""The earlier run that a run goes on with, and what that one was given."""
+
+from typing import Any, Literal
+
+from runstore.context import StoreAddress, Workflow, WorkflowRun, is_kept
+from runstore.errors import InvalidRequestError, RunActiveError
+
+__all__ = ["earlier_run", "given_before", "is_whole"]
+
+
+def earlier_run(
+    address: StoreAddress, namespace: str, name: str, definition: Workflow
+) -> WorkflowRun:
+    """Return the record of the run that a new run of a workflow goes on with.
+
+    Raises:
+        InvalidNameError: *name* cannot be one.
+        ObjectNotFoundError: There is no such run.
+        CorruptObjectError: Its record cannot be read.
+        RunActiveError: It still runs.
+        InvalidRequestError: It is one of another workflow.
+        StorageError: The place failed.
+    """
+    from runstore.store import ObjectStore  # not at the top: workers do not need it
+
+    found = ObjectStore.from_address(address).read_run(name, namespace=namespace)
+    ref = f"{namespace}/{name}"
+    if found.state in ("running", "pending"):
+        raise RunActiveError(
+            f"run {ref!r} cannot be resumed: its record says that it is {found.state}. Wait until "
+            "it has ended, or stop it",
+            ref,
+        )
+    if found.workflow != definition.metadata.name:
+        raise InvalidRequestError(
+            f"run {ref!r} is one of workflow {found.workflow!r}, so workflow "
+            f"{definition.metadata.name!r} cannot go on with it",
+            ref,
+        )
+    return found
+
+
+def given_before(run: WorkflowRun, kind: Literal["input", "config"]) -> dict[str, Any]:
+    """Return the input or config that a run was given.
+
+    Raises:
+        InvalidRequestError: The record does not keep all of it.
+    """
+    values: dict[str, Any] | None = getattr(run, kind)
+    ref = f"{run.namespace}/{run.name}"
+    if values is None:
+        raise InvalidRequestError(
+            f"the record of run {ref!r} does not say which {kind} it was given: give {kind}=", ref
+        )
+    for key, value in values.items():
+        if not is_whole(value):
+            raise InvalidRequestError(
+                f"the record of run {ref!r} does not keep {key!r} of its {kind}, which is no plain "
+                f"data: give {kind}=",
+                ref,
+            )
+    return dict(values)
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether a value of a record is what was given, and stands in for nothing."""
+    if not is_kept(value):
+        return False
+    if isinstance(value, dict):
+        return all(map(is_whole, value.values()))
+    return all(map(is_whole, value)) if isinstance(value, list) else True
