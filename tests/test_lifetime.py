@@ -18,6 +18,7 @@ from runstore.lifetime import (
     at_fork,
     forget_at_fork,
     load_module,
+    unique_id,
 )
 
 
@@ -45,6 +46,7 @@ def in_child(check):
     return ended == (pid, 0)
 
 
+@pytest.mark.extended
 def test_users_of_a_key_share_one_value_until_the_last_lets_go():
     """Equal keys give the same object; it ends with its last reference, and is made anew then."""
     shared, made = Shared(), []
@@ -90,6 +92,7 @@ def test_threads_that_ask_at_once_get_one_value():
     assert 1 == len({id(value) for value in got})
 
 
+@pytest.mark.extended
 def test_a_child_has_none_of_its_parents_values_and_frees_none():
     """In a forked child a Shared is empty; what it held is kept alive, unseen."""
     shared, freed = Shared(), []
@@ -219,3 +222,36 @@ def test_no_fork_comes_into_the_import_of_a_module_of_ours(tmp_path, monkeypatch
         assert in_child(lambda: load_module("slowly_loaded"))
     finally:
         loader.join()
+
+
+def test_ids_are_given_once():
+    """Threads get different ids, all of hexadecimal digits."""
+    got = []
+    threads = [
+        threading.Thread(target=lambda: got.extend([unique_id() for _ in range(2000)]))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 8000 == len(set(got))
+    assert {24} == set(map(len, got))
+    assert set("".join(got)) <= set("0123456789abcdef")
+
+
+def test_a_forked_child_repeats_no_id():
+    """Parent and child go on with different ids, and so do two children."""
+    unique_id()
+    reading, writing = os.pipe()
+
+    def tell():
+        os.write(writing, f"{unique_id()}\n".encode())
+        return True
+
+    assert in_child(tell)
+    assert in_child(tell)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        ids = [*told.read().split(), unique_id()]
+    assert 3 == len({one[:16] for one in ids})

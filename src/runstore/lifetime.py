@@ -6,10 +6,11 @@ number. There is one hook for forks: a child finds no lock held by a thread that
 exist there, and opens its own clients.
 """
 
+import itertools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
@@ -23,6 +24,7 @@ __all__ = [
     "at_fork",
     "forget_at_fork",
     "load_module",
+    "unique_id",
 ]
 
 K = TypeVar("K", bound=Hashable)
@@ -81,7 +83,7 @@ _LONGEST_LOAD = 10.0  # seconds that a fork waits for another thread's import
 
 
 def load_module(name: str) -> ModuleType:
-    """Import a module of runstore when it is first needed; forks wait until it is loaded.
+    """Import a module when it is first needed; forks wait until it is loaded.
 
     Else a child could find the lock of the import held by a thread that does not exist there,
     and wait for it for ever.
@@ -107,6 +109,27 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(
     before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
 )
+
+
+class _Ids:
+    """The ids of this process: a random prefix and a number. A forked child has another prefix."""
+
+    def __init__(self) -> None:
+        self.forget()
+        forget_at_fork(self)
+
+    def forget(self) -> None:
+        prefix = os.urandom(8).hex()
+        # One step in C, so that no two threads get the same one.
+        self.following: Iterator[str] = map(f"{prefix}%08x".__mod__, itertools.count())
+
+
+_ids = _Ids()
+
+
+def unique_id() -> str:
+    """Return 24 or more hexadecimal digits that nobody gets again, in any process."""
+    return next(_ids.following)
 
 
 class ForkSafeLock:

@@ -6,14 +6,18 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
-from runstore.arguments import check_text, path_text, unfit
+from runstore.arguments import check_text, path_text, printable, unfit
 from runstore.context._models import StoreAddress
 from runstore.errors import SettingsError
+from runstore.secret_names import is_secret
+from runstore.settings import current_settings
 
 __all__ = ["absolute_url", "address_of", "check_store", "default_address", "default_namespace"]
 
 _EXAMPLES = {"s3": "bucket/prefix", "memory": "name", "file": "data/store"}
+_WITH_QUERY = frozenset({"s3", "gs", "gcs", "abfs", "abfss", "az"})  # elsewhere ? is of a path
 _WHERE = dict.fromkeys(("gs", "gcs", "az", "azure", "abfs", "abfss"), "bucket/prefix")
 _KINDS = frozenset(
     {*_EXAMPLES, "s3a", "s3n", "gs", "gcs", "az", "azure", "abfs", "abfss"}
@@ -23,8 +27,6 @@ _KINDS = frozenset(
 
 def default_namespace() -> str:
     """Return the namespace of runs that name none."""
-    from runstore.settings import current_settings  # pydantic-settings is slow to import
-
     return current_settings().namespace
 
 
@@ -34,15 +36,48 @@ def default_address(url: str | None = None) -> StoreAddress:
     Raises:
         SettingsError: The settings are not understood.
     """
-    from runstore.settings import current_settings
-
     settings = current_settings()
-    return StoreAddress(
-        url=absolute_url(url or settings.url or ".runstore"),
+    where, options = split_query(absolute_url(url or settings.url or ".runstore"))
+    return StoreAddress.model_construct(  # all of it has been checked
+        url=where,
+        options=settings.storage_options.get(where.partition("://")[0], {}) | options,
         pickle=settings.pickle,
         durable=settings.durable,
         timeout=settings.timeout,
     )
+
+
+def split_query(url: str) -> tuple[str, dict[str, Any]]:
+    """Return a URL without its query, and the storage options that the query gives.
+
+    So a bucket on a server of one's own is one word of a command line:
+    ``s3://bucket/prefix?endpoint_url=http://host:9000&region_name=eu-west-1``. ``true`` and
+    ``false`` are truth values, all else is text. Paths and keys of other places may have a ``?``.
+
+    Raises:
+        SettingsError: It gives something secret, or an option twice, or is no query.
+    """
+    where, mark, query = url.partition("?")
+    if not mark or where.partition("://")[0] not in _WITH_QUERY:
+        return url, {}
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+    except ValueError as exc:
+        raise SettingsError(
+            f"the query of {where} is not understood: write ?name=value&name=value"
+        ) from exc
+    options: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in options:
+            raise SettingsError(f"the query of {where} gives {printable(name)} twice")
+        if is_secret(name, value):
+            raise SettingsError(
+                f"the query of {where} gives {printable(name)}, which is secret and would show "
+                "wherever the URL is written down: set it in the environment, or give it as an "
+                "argument in the code"
+            )
+        options[name] = {"true": True, "false": False}.get(value.lower(), value)
+    return where.rstrip("/"), options
 
 
 def address_of(store: Any, call: str = "address_of") -> StoreAddress:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runstore.context._models import Config, Workflow
+from runstore.context._definitions import Config, Workflow
 from runstore.errors import InvalidWorkflowError
 
 __all__ = ["merge_configs", "selects"]
@@ -49,6 +49,8 @@ def selects(config: Config, workflow: Workflow) -> bool:
     selector = config.spec.selector
     if selector is None:
         return True
+    if selector.kind not in (None, workflow.kind):
+        return False
     if selector.type == "name":
         if not isinstance(selector.value, str):
             raise InvalidWorkflowError(

@@ -9,21 +9,24 @@ from typing import Any, TypeVar
 
 from runstore.arguments import check_instance, check_keys, check_nested, check_text, unfit
 from runstore.context._address import address_of, check_store, default_namespace
+from runstore.context._definitions import Metadata, Stage, Workflow, WorkflowSpec
 from runstore.context._entering import entering
 from runstore.context._entries import Entry, current_entry, enter, leave_last
-from runstore.context._models import (
-    Metadata,
-    Stage,
-    Workflow,
-    WorkflowRun,
-    WorkflowRunContext,
-    WorkflowSpec,
-)
+from runstore.context._models import WorkflowRunContext
+from runstore.context._records import WorkflowRun
 from runstore.context._runs import new_run
+from runstore.context.resolvers import resolved
 from runstore.errors import InvalidNameError, NoRunContextError
 from runstore.names import check_namespace, check_run
 
-__all__ = ["find_run_context", "get_run_context", "run_context", "use_run_context"]
+__all__ = [
+    "find_run_context",
+    "get_run_context",
+    "peek_run_context",
+    "peeked_run_context",
+    "run_context",
+    "use_run_context",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,12 +34,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 def get_run_context() -> WorkflowRunContext:
     """Return the context of the run this code is part of.
 
-    Outside a run this raises; no run is made up.
+    Where none was entered, that is the run of the orchestrator whose task, step or op this code
+    is; see docs/integrations.md. Outside a run this raises; no run is made up.
 
     Raises:
         NoRunContextError: No run has been entered here; the message says how to.
     """
-    ctx = find_run_context()
+    entry = current_entry()
+    ctx = resolved() if entry is None else entry.own()
     if ctx is None:
         raise NoRunContextError(_way_in())
     return ctx
@@ -45,7 +50,25 @@ def get_run_context() -> WorkflowRunContext:
 def find_run_context() -> WorkflowRunContext | None:
     """Return the context of the run this code is part of, or None outside one."""
     entry = current_entry()
-    return None if entry is None else entry.ctx
+    return resolved(others=False) if entry is None else entry.own()
+
+
+def peek_run_context() -> WorkflowRunContext | None:
+    """Return the current context for code that looks at neither input nor config.
+
+    These may be those of other calls, too: they are copied when a stage asks for them.
+    """
+    entry = current_entry()
+    return resolved(others=False) if entry is None else entry.ctx
+
+
+def peeked_run_context() -> WorkflowRunContext:
+    """Return what `peek_run_context` does, or raise NoRunContextError."""
+    entry = current_entry()
+    ctx = resolved() if entry is None else entry.ctx
+    if ctx is None:
+        raise NoRunContextError(_way_in())
+    return ctx
 
 
 def _way_in() -> str:
@@ -89,7 +112,7 @@ class _Using(AbstractContextManager[WorkflowRunContext]):
         self._ctx = ctx
 
     def __enter__(self) -> WorkflowRunContext:
-        return enter(Entry(self._ctx, self, sys._getframe(1))).ctx
+        return enter(Entry(self._ctx, self, sys._getframe(1))).own()
 
     def __exit__(
         self,
@@ -180,7 +203,10 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
         return entering(function, self._new)
 
     def _new(self) -> WorkflowRunContext:
-        outer = find_run_context()
+        entry = current_entry()
+        outer = None if entry is None else entry.ctx
+        if outer is None and (self._namespace is None or self._store is None):
+            outer = find_run_context()
         namespace = self._namespace
         if namespace is None:
             namespace = outer.namespace if outer else default_namespace()
@@ -193,7 +219,7 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
             address = outer.store
         else:
             address = address_of(self._store)
-        ctx = WorkflowRunContext(
+        ctx = WorkflowRunContext.of_checked(
             input=self._input,
             namespace=namespace,
             definition=self._workflow,
@@ -210,5 +236,9 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
 def _definition(workflow: str | Workflow) -> Workflow:
     if isinstance(workflow, Workflow):
         return workflow.by_name()
-    stage = Stage(name="interactive", target="builtins:print")
-    return Workflow(metadata=Metadata(name=workflow), spec=WorkflowSpec(stages=(stage,)))
+    # Of values that need no check: the models would be built for that.
+    stage = Stage.model_construct(name="interactive", target="builtins:print")
+    return Workflow.model_construct(
+        metadata=Metadata.model_construct(name=workflow),
+        spec=WorkflowSpec.model_construct(stages=(stage,)),
+    )

@@ -15,9 +15,18 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from runstore.context._models import WorkflowRunContext
-from runstore.lifetime import at_fork
+from runstore.lifetime import ForkSafeLock, at_fork
 
-__all__ = ["Entry", "Inside", "Outside", "current_entry", "enter", "leave", "leave_last"]
+__all__ = [
+    "Entry",
+    "Inside",
+    "Outside",
+    "current_entry",
+    "enter",
+    "entered_runs",
+    "leave",
+    "leave_last",
+]
 
 
 class Entry:
@@ -30,16 +39,26 @@ class Entry:
         frame: The code that has the ``with``.
     """
 
-    __slots__ = ("at", "ctx", "generator", "owner", "place")
+    __slots__ = ("at", "ctx", "generator", "memo", "owner", "place")
 
     def __init__(
         self, ctx: WorkflowRunContext, owner: object = None, frame: FrameType | None = None
     ) -> None:
         self.ctx = ctx
+        self.memo: Any = None
+        """A cache of `runstore.object_store`: what its verbs work on."""
         self.owner = owner
         self.at = id(frame)
         self.generator = frame if frame is not None and _is_iterated(frame) else None
         self.place = _place() if self.generator is not None else None
+
+    def own(self) -> WorkflowRunContext:
+        """Return the context with input and config that are its own, the same at every call."""
+        if self.ctx.lent:
+            with _owning.held:
+                if self.ctx.lent:
+                    self.ctx = self.ctx.owned()
+        return self.ctx
 
     @property
     def hidden(self) -> bool:
@@ -52,6 +71,7 @@ class Entry:
         )
 
 
+_owning = ForkSafeLock()
 _entries: ContextVar[tuple[Entry, ...]] = ContextVar("runstore_run_context", default=())
 
 # A forked process would go on in the run of the moment of the fork, and a reused pool
@@ -67,6 +87,11 @@ def current_entry() -> Entry | None:
     if (last := entries[-1]).generator is None:
         return last
     return next((entry for entry in reversed(entries) if not entry.hidden), None)
+
+
+def entered_runs() -> frozenset[tuple[str, str]]:
+    """Return namespace and name of every run that this code is in, the outer ones included."""
+    return frozenset((entry.ctx.namespace, entry.ctx.run.name) for entry in _entries.get())
 
 
 def enter(entry: Entry) -> Entry:

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from runstore.context._trace import Note, Trace
 from runstore.errors import StaleRunError
 from runstore.lifetime import WeakValues, forget_at_fork
 from runstore.signs import Sign, Watch, process_space
@@ -40,7 +41,7 @@ class Lease:
 
     __slots__ = (
         *("__weakref__", "_above", "_home", "_reason", "_sign", "_sign_at", "_watch", "_writes"),
-        *("key", "label", "parent", "probe", "told"),
+        *("key", "label", "note", "parent", "probe", "told", "trace"),
     )
 
     def __init__(self, key: str, label: str, parent: "Lease | None" = None) -> None:
@@ -52,6 +53,10 @@ class Lease:
         """Called before each write where nobody revokes it: returns a reason to refuse, or None."""
         self.told = False
         """Whether code in this process revokes it in time, so that no sign has to be read."""
+        self.trace: Trace | None = None
+        """Of an attempt: collects what it reads and writes in this process."""
+        self.note: Note | None = None
+        """Of an attempt that has run in another process: what was collected there."""
         self._home = _known.home
         self._reason: str | None = None
         self._writes: set[object] = set()  # those that are being published
@@ -77,6 +82,12 @@ class Lease:
         except OSError as exc:  # no descriptor is left, say
             return f"the file that says whether its run goes on cannot be read ({exc})"
         return "its run has ended, or it was given up there" if given_up else None
+
+    def noted(self) -> Note | None:
+        """Return what its attempt has read and written; None if that is nothing."""
+        if self.note is not None or self.trace is None:
+            return self.note
+        return self.trace.note()
 
     @property
     def watches(self) -> bool:

@@ -2,7 +2,7 @@
 
 import logging
 
-from runstore.context._current import find_run_context
+from runstore.context._current import peek_run_context
 
 __all__ = ["RunLogFilter"]
 
@@ -20,7 +20,9 @@ class RunLogFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the fields."""
-        ctx = find_run_context()
+        if hasattr(record, "run_uid"):
+            return True  # of a stage in another process, which said so
+        ctx = peek_run_context()
         record.namespace = "-" if ctx is None else ctx.namespace
         record.run = "-" if ctx is None else ctx.run.name
         record.stage = "-"

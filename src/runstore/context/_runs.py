@@ -5,7 +5,7 @@ import secrets
 import uuid
 from datetime import UTC, datetime
 
-from runstore.context._models import WorkflowRun
+from runstore.context._records import WorkflowRun
 from runstore.names import check_namespace, check_run
 
 __all__ = ["new_run", "new_run_name", "now"]
@@ -41,7 +41,7 @@ def new_run(
     if name is not None:
         check_run(name)
     started = now()
-    return WorkflowRun(
+    return WorkflowRun.model_construct(  # all of it has been checked
         uid=str(uuid.uuid4()),
         name=name if name is not None else new_run_name(workflow, started),
         namespace=namespace,

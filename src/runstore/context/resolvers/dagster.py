@@ -1,0 +1,46 @@
+"""Dagster: ops and assets, in a job, in a materialization, in any executor."""
+
+import sys
+from typing import Any
+
+from runstore.context.resolvers._found import Found, Here, run_name
+
+__all__ = ["MODULE", "here"]
+
+MODULE = "dagster"
+_COMPUTE = "dagster._core.execution.context.compute"
+_UNNAMED = ("__ephemeral_asset_job__", "__ASSET_JOB")  # what runs assets that belong to no job
+
+
+def here() -> Here | None:
+    """Return the step in which this code is."""
+    compute: Any = sys.modules.get(_COMPUTE)
+    context = None if compute is None else compute.current_execution_context.get()
+    if context is None:
+        return None
+    context = getattr(context, "op_execution_context", context)
+    step = context.get_step_execution_context()
+    key = (context.run_id, step.step.key, step.previous_attempt_count)
+    return Here(key, lambda: _found(context))
+
+
+def _found(context: Any) -> Found:
+    run, step = context.run, context.get_step_execution_context()
+    job, stage = run.job_name, str(context.op_handle)
+    if job.startswith(_UNNAMED):
+        selected = sorted(key.to_user_string() for key in run.asset_selection or ())
+        job = selected[0] if len(selected) == 1 else "assets"
+    return Found(
+        workflow=job,
+        run=run_name(job, run.run_id),
+        uid=run.run_id,
+        stage=stage,
+        attempt=step.previous_attempt_count + 1,
+        map_index=_index(context.get_mapping_key()),
+        input=run.run_config or {},
+    )
+
+
+def _index(key: str | None) -> int | None:
+    """Return a mapping key as an index where it is a number; Dagster's keys are text."""
+    return int(key) if key is not None and key.isdigit() else None

@@ -1,0 +1,78 @@
+"""Which storage options may travel with a store's address, and which stay in the process.
+
+The names are told here for all places together; a place may add some of its own.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["is_secret", "is_secret_setting", "split_secrets"]
+
+# What is once secret by name for some protocol counts as secret for all.
+_SECRET = re.compile(
+    r"pass(word|phrase|wd|code)?$|secret|token|credential|(account|access|api|private|shared)_?key"
+    r"|^key$|^sas|_sas|connection_string|^auth|_auth$|authorization|cookie|headers?$|client_cert"
+    r"|certificate|^cert$|pkey|client_keys|customer_?key",
+    re.IGNORECASE,
+)
+# Of values of a workflow only text counts, and only names that can hardly mean anything else: a
+# config has max_tokens, tokenizer and key columns.
+_SECRET_SETTING = re.compile(
+    r"(^|[^a-z])(pass(word|phrase|wd|code)|pwd|secrets?|tokens?|credentials?|authorization|cookies?"
+    r"|(account|access|api|auth|client|encryption|master|private|secret|shared|signing)[^a-z]*keys?"
+    r"|connection[^a-z]*string|sas)$",
+    re.IGNORECASE,
+)
+_CREDENTIALS = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+_WORDS = frozenset({"anon", "cloud", "google_default", "browser", "cache"})  # tokens of gcsfs
+_PATHS = re.compile(r"token|client_keys|cert|credential", re.IGNORECASE)
+
+
+def split_secrets(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options that may be seen and written down, and those that may not.
+
+    An option that JSON cannot hold stays in the process, too.
+    """
+    secret = {name: value for name, value in options.items() if is_secret(name, value)}
+    return {name: value for name, value in options.items() if name not in secret}, secret
+
+
+def is_secret(name: str, value: Any) -> bool:
+    """Return whether an option must not leave the process."""
+    if value is None or isinstance(value, bool):
+        return False
+    if isinstance(value, Mapping):
+        return any(is_secret(str(inner), one) for inner, one in value.items())
+    if _SECRET.search(name):
+        return not (isinstance(value, str) and value in _WORDS) and not _is_path(name, value)
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return True
+    return isinstance(value, str) and re.search(r"://[^/@]*:[^/@]*@", value) is not None
+
+
+def is_secret_setting(name: str, value: object) -> bool:
+    """Return whether a value of a workflow's config or input must not be written down.
+
+    It is a text whose name says so (``api_key``, ``dbPassword``, ``hf_token``), or that has a
+    password in a URL.
+    """
+    if not isinstance(value, str) or not value:
+        return False
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return _SECRET_SETTING.search(words) is not None or _CREDENTIALS.search(value) is not None
+
+
+def _is_path(name: str, value: Any) -> bool:
+    """Return whether it is the name of a file, or several, that every host has its own of."""
+    if not _PATHS.search(name):
+        return False
+    names = value if isinstance(value, (list, tuple)) else [value]
+    return bool(names) and all(
+        isinstance(one, str) and one.startswith(("/", "~")) and Path(one).expanduser().is_file()
+        for one in names
+    )
