@@ -117,7 +117,7 @@ def test_plain_filesystems_get_the_fast_paths(tmp_path, monkeypatch):
     as_s3 = ObjectStore(fs=s3fs.S3FileSystem(**same), root="bucket/p")
     assert "S3Backend" in repr(as_s3)
     assert "very-secret" not in repr(as_s3.address)
-    own = s3fs.S3FileSystem(s3_additional_kwargs={"ACL": "private"}, **same)
+    own = s3fs.S3FileSystem(s3_additional_kwargs={"CacheControl": "no-cache"}, **same)
     assert "FsspecBackend" in repr(ObjectStore(fs=own, root="bucket/p"))
 
 

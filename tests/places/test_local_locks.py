@@ -139,6 +139,7 @@ def test_a_child_that_is_forked_within_a_put_leaves_it_alone(backend, unwound):
     assert b"one two" == content(backend)
 
 
+@pytest.mark.extended
 def test_forked_children_and_their_parent_all_get_to_write(backend, children):
     """40 children, forked while plain and conditional puts are under way, put once and stay."""
     done = threading.Event()

@@ -145,10 +145,11 @@ def test_a_backend_that_was_opened_by_borrowing_alone_keeps_its_objects():
 
 def test_an_interrupt_while_an_object_is_kept_leaves_no_descriptor():
     """Ctrl-C at any step of making an anonymous file leaves none open."""
-    gc.collect()  # what other tests have left
+    gc.collect()  # what other tests have left; threads of theirs may still close some
     descriptors, kept, step = len(open_files(ANONYMOUS)), [], 1
     while interrupt(step, lambda: kept.append(_kept([b"x" * MAP_FROM]))):
         kept.clear()
-        assert (step, descriptors) == (step, len(open_files(ANONYMOUS)))
-        step += 1
+        now = len(open_files(ANONYMOUS))
+        assert now <= descriptors, step
+        descriptors, step = now, step + 1
     assert step > 50

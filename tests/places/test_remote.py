@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.places.test_fsspec import FsspecTests
 
 from runstore import ObjectStore
 from runstore.errors import (
@@ -26,7 +27,7 @@ pytestmark = [
 ]
 
 
-class TestSftp(PlaceTests):
+class TestSftp(FsspecTests):
     """An SFTP server keeps the contract."""
 
     repeats = 2
@@ -42,7 +43,7 @@ class TestSftp(PlaceTests):
         return Path("/" + backend.url.split("/", 3)[3], key).read_bytes()
 
 
-class TestWebdav(PlaceTests):
+class TestWebdav(FsspecTests):
     """A WebDAV server keeps the contract."""
 
     repeats = 2
@@ -75,15 +76,42 @@ class TestGcs(PlaceTests):
         return self.server.read(self.bucket, f"some/prefix/{key}")
 
 
+def google_account(endpoint):
+    """Give options for a server that wants no login."""
+    account = {"type": "service_account", "gcs_base_url": endpoint, "disable_oauth": True}
+    return {"token": account | {"client_email": "", "private_key": "", "private_key_id": ""}}
+
+
+class TestGoogle(TestGcs):
+    """Google's XML API in front of the emulator keeps the contract through obstore."""
+
+    @pytest.fixture
+    def backend(self, gcs_server, gcs_xml):
+        self.server, self.bucket = gcs_server, gcs_server.new_bucket()
+        url = f"gs://{self.bucket}/some/prefix"
+        backend = open_backend(url, options=google_account(gcs_xml), engine="obstore")
+        yield backend
+        backend.close()
+
+
 class TestAzure(TestGcs):
-    """Azurite keeps the contract."""
+    """Azurite keeps the contract, conditions included, through obstore."""
+
+    engine = "obstore"
 
     @pytest.fixture
     def backend(self, azure_server):
         self.server, self.bucket = azure_server, azure_server.new_bucket()
-        backend = open_backend(f"abfs://{self.bucket}/some/prefix", options=azure_server.options)
+        url = f"abfs://{self.bucket}/some/prefix"
+        backend = open_backend(url, options=azure_server.options, engine=self.engine)
         yield backend
         backend.close()
+
+
+class TestAdlfs(TestAzure):
+    """Azurite keeps the contract through adlfs, as far as that goes."""
+
+    engine = "adlfs"
 
 
 @pytest.mark.parametrize("kind", ["gcs", "azure"])

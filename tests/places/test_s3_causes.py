@@ -12,7 +12,8 @@ from tests.places.s3_ import ENGINES
 from tests.servers.recorder import Recorder
 
 from runstore import errors
-from runstore.places._s3 import S3Backend, _retry
+from runstore.places._cloud import _retry
+from runstore.places._s3 import S3Backend
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
 
@@ -80,6 +81,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
+@pytest.mark.extended
 def test_nothing_listens(engine):
     """A refused connection is said after seconds, and nothing was written."""
     backend = opened(engine, f"http://127.0.0.1:{free_port()}")
@@ -99,6 +101,7 @@ def silent_port():
         yield listener.getsockname()[1]
 
 
+@pytest.mark.extended
 def test_a_host_that_takes_no_connection(engine, silent_port):
     """Where no connection comes about until the timeout, nothing was written, and that is said."""
     given = {**KEYS, "endpoint_url": f"http://127.0.0.1:{silent_port}"}
@@ -107,6 +110,7 @@ def test_a_host_that_takes_no_connection(engine, silent_port):
         backend.put("a.json", [b"x"])
 
 
+@pytest.mark.extended
 def test_a_large_put_to_nowhere(engine):
     """A large put that never reached a server says so, and not that it may have been written."""
     backend = opened(engine, f"http://127.0.0.1:{free_port()}")
@@ -244,6 +248,7 @@ STRANGERS = {
 }
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("stranger", STRANGERS)
 def test_what_is_not_s3_is_an_error_for_every_verb(engine, server, stranger, monkeypatch):
     """A login page, an empty answer or another program is never an empty listing or a miss."""

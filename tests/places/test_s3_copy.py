@@ -10,6 +10,7 @@ from runstore.places import Tail
 LARGE = np.random.default_rng(1).random(3 << 20)  # 24 MiB
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_large_copy_is_six_requests(seaweed_server, engine):
     """Two looks at the source and four requests of an upload, of whatever size."""
@@ -35,6 +36,7 @@ def test_a_large_copy_is_six_requests(seaweed_server, engine):
     assert np.array_equal(LARGE, view.get("a"))
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_copy_is_of_one_version(s3_server, engine):
     """A source that was replaced, or deleted, meanwhile is not mixed into a copy."""

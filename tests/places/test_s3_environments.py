@@ -169,6 +169,40 @@ WAYS = {
         region="eu-west-1",
         env={**KEYS, **AWS, "AWS_DEFAULT_REGION": "eu-west-1"},
     ),
+    "an access point has a host of its own, in the region of its name": Way(
+        "https://point-123456789012.s3-accesspoint.eu-west-2.amazonaws.com/p/x",
+        region="eu-west-2",
+        env={**KEYS, **AWS, "AWS_REGION": "eu-west-1"},
+        bucket="arn:aws:s3:eu-west-2:123456789012:accesspoint/point",
+    ),
+    "an access point of another partition, with FIPS": Way(
+        "https://point-123456789012.s3-accesspoint-fips.us-gov-west-1.amazonaws.com/p/x",
+        region="us-gov-west-1",
+        env={**KEYS, **AWS, "AWS_USE_FIPS_ENDPOINT": "true"},
+        bucket="arn:aws-us-gov:s3:us-gov-west-1:123456789012:accesspoint:point",
+    ),
+    "encryption by KMS with a bucket key, a storage class and tags": Way(
+        "{a}/bucket/p/x",
+        env=KEYS,
+        options={
+            "endpoint_url": "{a}",
+            "s3_additional_kwargs": {
+                "ServerSideEncryption": "aws:kms",
+                "SSEKMSKeyId": "key-1",
+                "BucketKeyEnabled": True,
+                "StorageClass": "STANDARD_IA",
+                "Tagging": "team=data+science&stage=d%C3%A9v",
+            },
+        },
+    ),
+    "encryption by a key of the customer": Way(
+        "{a}/bucket/p/x",
+        env=KEYS,
+        options={
+            "endpoint_url": "{a}",
+            "sse_customer_key": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+        },
+    ),
     "a bucket with dots stands in the path, as no certificate would hold": Way(
         "https://s3.us-east-1.amazonaws.com/my.own.bucket/p/x",
         env={**KEYS, **AWS},
@@ -364,4 +398,7 @@ _OWN = frozenset(  # what clients say of themselves, and what signing makes of i
 
 
 def _essence(request):
-    return {name: value for name, value in request.headers.items() if name not in _OWN}
+    found = {name: value for name, value in request.headers.items() if name not in _OWN}
+    if "x-amz-tagging" in found:  # the order of tags says nothing
+        found["x-amz-tagging"] = "&".join(sorted(found["x-amz-tagging"].split("&")))
+    return found

@@ -11,7 +11,7 @@ _BEGIN = """
 import _thread, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from runstore import ObjectStore
-from runstore.places._s3 import _loop
+from runstore.places._cloud import _loop
 from runstore.errors import StorageError
 view = ObjectStore(sys.argv[1], engine="obstore").at(namespace="dev", run="r")
 view.exists("a")
@@ -65,6 +65,7 @@ with ThreadPoolExecutor(4) as pool:
 }
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("end", _ENDS)
 @pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])

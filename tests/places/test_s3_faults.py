@@ -20,7 +20,7 @@ from runstore.errors import (
     PreconditionFailedError,
     StorageError,
 )
-from runstore.places._s3._retry import Deadline
+from runstore.places._cloud._retry import Deadline
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
 
@@ -75,6 +75,7 @@ ONCE = {
 }
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("fault", ONCE)
 def test_one_fault_is_not_noticed(backend, proxy, fault):
     """Whatever happens once to put, get, stat, list and delete, the verb succeeds."""
@@ -91,6 +92,7 @@ def test_one_fault_is_not_noticed(backend, proxy, fault):
     assert [] == list(backend.list(""))
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("rounds", [6, pytest.param(25, marks=pytest.mark.slow)])
 def test_random_faults(backend, direct, proxy, rounds):
     """Each outcome is the value or a typed error, and an old object is never hurt."""
@@ -124,6 +126,7 @@ def test_random_faults(backend, direct, proxy, rounds):
     assert expected == content(direct, "a.json")
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("large", [False, True])
 def test_a_lost_answer_is_no_conflict(backend, direct, proxy, large):
     """A conditional put that was carried out and not acknowledged succeeds when made again."""
@@ -155,6 +158,7 @@ def test_a_real_conflict_after_a_fault_is_one(backend, direct, proxy):
     assert b"theirs" == content(direct, "a.json")
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("fault", ["500", "503", "reset", "stall"])
 def test_an_outage_ends_at_the_deadline_and_is_no_miss(impatient, direct, proxy, fault):
     """While the server is away every verb raises within the timeout, and nothing is touched."""
@@ -202,6 +206,7 @@ def test_a_missing_bucket_is_told_on_put(moto_server, engine):
         open_backend(moto_server, engine, "no-such-bucket").put("a.json", [b"x"])
 
 
+@pytest.mark.extended
 def test_a_failed_large_put_leaves_nothing(backend, direct, proxy, seaweed_server):
     """When parts cannot be sent, the old object stays and no upload is left behind."""
     direct.put("a.json", [b"old"])

@@ -6,8 +6,8 @@ import pytest
 from tests.places.s3_ import ENGINES, open_store
 
 from runstore.errors import StorageError
-from runstore.places._s3 import _retry
-from runstore.places._s3._obstore import ObstoreClient
+from runstore.places._cloud import _retry
+from runstore.places._s3._obstore import S3ObstoreClient
 
 FOREIGN = [
     "p/n/r//x.arrow",
@@ -32,6 +32,7 @@ def _put(moto_server, store, key):
     moto_server.client().put_object(Bucket=bucket, Key=key, Body=b"")
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("key", FOREIGN)
 def test_a_foreign_key_ends_no_listing(moto_server, store, key):
     """What is ours is listed, counted and deleted on each engine."""
@@ -53,7 +54,7 @@ def test_without_s3fs_the_error_names_the_key(moto_server, key, monkeypatch):
     """It says what to install, and comes at once."""
     store = open_store(moto_server, "obstore")
     _put(moto_server, store, key)
-    monkeypatch.setattr(ObstoreClient, "parts", None)
+    monkeypatch.setattr(S3ObstoreClient, "parts", None)
     monkeypatch.setattr(_retry, "pause", lambda seconds: pytest.fail("it waited"))
     with pytest.raises(
         StorageError, match=r"obstore cannot list a key .*p/.*runstore\[s3\]"

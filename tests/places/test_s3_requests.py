@@ -4,8 +4,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from tests.places.s3_ import ENGINES, environment, open_store
@@ -45,6 +47,7 @@ def test_each_verb_makes_one_request(counted):
     assert 2 == counted.during(lambda: view.delete("a")).total()
 
 
+@pytest.mark.extended
 def test_eight_mib_are_one_request(counted):
     """An object of nearly 8 MiB is one request up and one down."""
     value = np.zeros((8 << 20) - 10_000, "u1")
@@ -52,34 +55,93 @@ def test_eight_mib_are_one_request(counted):
     assert Counter({("GET", "206"): 1}) == counted.during(lambda: counted.view.get("a"))
 
 
+@pytest.mark.extended
 def test_many_are_one_request_each(counted):
-    """put_many and get_many make one request an item, delete_many one look each and one removal."""
+    """put_many and get_many make one request an item; delete_many one look each, and two for all.
+
+    The two are the removal, and a listing that shows whether any of them is made of parts. obstore
+    confirms an empty listing, by two more.
+    """
     values, view = {f"n{i}": i for i in range(30)}, counted.view
     assert Counter({("PUT", "200"): 30}) == counted.during(lambda: view.put_many(values))
     assert Counter({("GET", "206"): 30}) == counted.during(lambda: view.get_many(values))
     removal = counted.during(lambda: view.delete_many(values))
     assert 30 == removal["GET", "206"]
-    assert 31 == removal.total()
+    assert removal.total() in (32, 34)
     view.put_many(values)
-    assert 1 == counted.during(lambda: view.delete_many(values, missing_ok=True)).total()
+    left = counted.during(lambda: view.delete_many(values, missing_ok=True)).total()
+    assert left in (2, 4)
 
 
+@pytest.mark.extended
+def test_few_of_many_are_one_page(counted):
+    """list() of a prefix asks for what begins so, and iter() for as many pages as are read."""
+    view = counted.view
+    view.put_many({f"x{n:04}": n for n in range(1100)} | {f"y{n}": n for n in range(20)})
+    assert Counter({("LIST", "200"): 1}) == counted.during(lambda: view.list("y"))
+    assert Counter({("LIST", "200"): 1}) == counted.during(lambda: view.list("x10"))
+    assert 100 == len(view.list("x10"))
+    assert Counter({("LIST", "200"): 1}) == counted.during(lambda: next(view.iter()))
+    assert 2 == counted.during(lambda: list(view.iter())).total()
+    assert view.list() == list(view.iter())
+
+
+@pytest.mark.extended
+def test_namespaces_are_one_listing(counted):
+    """The names of 500 namespaces come in one page, and those of runs, too."""
+    with ThreadPoolExecutor(16) as pool:
+        for _ in pool.map(
+            lambda n: counted.store.at(namespace=f"n{n:03}", run="r").put("x", n), range(500)
+        ):
+            pass
+    got = {}
+    assert counted.during(lambda: got.update(found=counted.store.namespaces())).total() <= 2
+    assert 500 == len(got["found"])
+
+
+@pytest.mark.extended
+def test_parts_are_one_request_each(counted):
+    """A part is a PUT; sealing what put returned is a listing and a PUT, reading the seal one more.
+
+    obstore confirms a listing that shows nothing, by two requests.
+    """
+    view, frame = counted.view, pd.DataFrame({"a": [1]})
+    infos = []
+    up = counted.during(lambda: infos.extend(view.put("x", frame, part=n) for n in range(5)))
+    assert Counter({("PUT", "200"): 5}) == up
+    expected = Counter({("LIST", "200"): 1, ("PUT", "200"): 1})
+    assert expected == counted.during(lambda: view.seal("x", infos))
+    assert Counter({("GET", "206"): 6}) == counted.during(lambda: view.get("x"))
+    assert Counter({("GET", "206"): 2}) == counted.during(lambda: view.get("x", part=3))
+    assert Counter({("GET", "206"): 1}) == counted.during(lambda: view.parts("x"))
+    assert Counter({("LIST", "200"): 1}) == counted.during(lambda: view.pending("x", range(9)))
+    removed = counted.during(lambda: view.delete("x"))
+    assert Counter({("GET", "206"): 1, ("LIST", "200"): 1}) == removed - Counter(
+        {key: count for key, count in removed.items() if key[0] == "DELETE"}
+    )
+    assert removed.total() <= 4
+
+
+@pytest.mark.extended
 def test_a_large_object_is_its_parts(counted):
-    """A large put begins, sends its parts and completes; a get reads ranges; nothing else."""
+    """A large put begins, sends its parts and completes; a get is its beginning and the rest."""
     value = np.arange(5 << 20, dtype="i8")  # 40 MiB
     up = counted.during(lambda: counted.view.put("a", value)).total()
     assert 7 <= up <= 8  # 5 parts of 8 MiB and a little, begun and completed
     down = counted.during(lambda: counted.view.get("a"))
-    assert Counter({("GET", "206"): 4}) == down
+    assert 2 <= down["GET", "206"] == down.total() <= 4  # more where one stream is slow
 
 
-def test_one_column_is_three_requests(counted):
-    """One column of a table of 40 MiB: its footer, its message and the column, not the rest."""
-    view = counted.view
-    view.put("a", pa.table({f"c{i}": np.arange(5 << 16, dtype="f8") for i in range(16)}))
+@pytest.mark.extended
+@pytest.mark.parametrize("batches", [1, 100, 1000])
+def test_one_column_is_two_requests(counted, batches):
+    """One column of a table of 40 MiB, whatever its batches: its footer and the column."""
+    view, rows = counted.view, (5 << 16) // batches
+    part = pa.table({f"c{i}": np.arange(rows, dtype="f8") for i in range(16)})
+    view.put("a", pa.concat_tables([part] * batches))
     got = {}
     down = counted.during(lambda: got.update(part=view.get("a", columns=["c7"])))
-    assert Counter({("GET", "206"): 3}) == down
+    assert Counter({("GET", "206"): 2}) == down
     assert ["c7"] == got["part"].column_names
 
 
@@ -97,6 +159,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
 """
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     "size", [256, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(300)])]
 )

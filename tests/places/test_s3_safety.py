@@ -77,6 +77,7 @@ def started(monkeypatch):
         process.stdout.close()
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(400)  # processes that start on a busy machine
 @pytest.mark.parametrize(
     ("server", "rounds"),
@@ -100,6 +101,7 @@ def test_one_of_eight_processes_creates(request, engine, started, server, rounds
         assert ["lost"] * 7 + ["won"] == sorted(outcomes)
 
 
+@pytest.mark.extended
 def test_a_server_that_ignores_conditions_is_found_out(rclone_server, engine):
     """There if_absent and if_match raise before anything is written; plain puts work."""
     backend = open_backend(rclone_server, engine)
@@ -111,6 +113,7 @@ def test_a_server_that_ignores_conditions_is_found_out(rclone_server, engine):
     assert ["a.json"] == [entry.key for entry in backend.list("")]
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(400)  # processes that start on a busy machine
 @pytest.mark.parametrize(
     "kills", [5, pytest.param(50, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
@@ -142,6 +145,7 @@ def test_a_killed_put_leaves_a_whole_value(seaweed_server, engine, started, kill
     assert swept > 0
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(400)  # processes that start on a busy machine
 @pytest.mark.parametrize(
     "gets", [15, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
@@ -159,6 +163,7 @@ def test_a_reader_of_what_is_overwritten_gets_whole_values(seaweed_server, engin
     assert writer.poll() is None
 
 
+@pytest.mark.extended
 def test_an_interrupted_put_does_not_land_later(seaweed_server, engine):
     """After Ctrl-C in a put, what is there then is what is there later, or the interrupt says."""
     answered = []  # the server did in time, and nothing may follow

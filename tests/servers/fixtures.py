@@ -77,6 +77,16 @@ def gcs_server() -> Iterator[GcsServer]:
 
 
 @pytest.fixture(scope="session")
+def gcs_xml(gcs_server: GcsServer) -> Iterator[str]:
+    """Give the address of the emulator's XML API."""
+    pytest.importorskip("obstore")
+    from tests.servers.gcs_xml import xml_front
+
+    with xml_front(gcs_server.endpoint) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
 def azure_server() -> Iterator[AzureServer]:
     """Give Azurite, where `make test-places` has installed it."""
     pytest.importorskip("adlfs")

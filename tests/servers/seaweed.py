@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from tests.servers.process import free_ports, program, scratch, serving
 from tests.servers.server import KEY, SECRET, Server
 
+READER = "reader-key"  # of a user who may not write; the secret is the same
 _ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
 
 
@@ -19,7 +20,13 @@ def seaweed() -> Iterator[Server]:
     with scratch() as directory, free_ports(9) as ports:
         (directory / "data").mkdir()
         identity = {"accessKey": KEY, "secretKey": SECRET}
-        config = {"identities": [{"name": "t", "credentials": [identity], "actions": _ACTIONS}]}
+        reader = identity | {"accessKey": READER}
+        config = {
+            "identities": [
+                {"name": "t", "credentials": [identity], "actions": _ACTIONS},
+                {"name": "reader", "credentials": [reader], "actions": ["Read", "List"]},
+            ]
+        }
         (directory / "s3.json").write_text(json.dumps(config))
         log, endpoint = directory / "seaweed.log", f"http://127.0.0.1:{ports[0]}"
         server = Server(endpoint, "seaweed", log, metrics=f"http://127.0.0.1:{ports[1]}/metrics")

@@ -54,6 +54,16 @@ class Server:
         poll(still, seconds=60, every=0.03)
         return counts[-1]
 
+    def sent(self, bucket: str) -> int:
+        """Return how many bytes of a bucket's objects the server has sent; SeaweedFS's figure."""
+        assert self.metrics is not None
+        with urllib.request.urlopen(self.metrics, timeout=60) as answer:
+            lines = answer.read().decode().splitlines()
+        name, of = "SeaweedFS_s3_bucket_traffic_sent_bytes_total", f'"{bucket}"'
+        return sum(
+            int(float(one.split()[-1])) for one in lines if one.startswith(name) and of in one
+        )
+
     def _counts(self, bucket: str) -> Counter[tuple[str, str]]:
         if self.metrics is None:
             raise TypeError(f"{self.kind} does not count its requests: put a FaultProxy before it")

@@ -50,6 +50,7 @@ def ask(proxy, path, method="GET", body=None, timeout=60, **headers):
         connection.close()
 
 
+@pytest.mark.extended
 def test_64_mib_pass_in_parallel(moto_server, proxy):
     """Large bodies stream through, several at a time."""
     bucket, body = moto_server.new_bucket(), BODY * 256

@@ -5,8 +5,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from runstore.errors import SettingsError
-from runstore.places._base import Backend, Entry, Tail, copy_through, delete_each
+from runstore.places._base import (
+    Backend,
+    Entry,
+    Tail,
+    copy_through,
+    delete_each,
+    glimpse,
+    is_hidden,
+    list_allowed,
+    list_with_parts,
+    prune,
+)
 from runstore.places._guarantees import Guarantees
+from runstore.places._leftovers import Leftover, leftovers
 from runstore.places._registry import (
     GivenFilesystem,
     Opener,
@@ -17,8 +29,8 @@ from runstore.places._registry import (
     register_place,
     shown_url,
 )
-from runstore.places._secrets import split_secrets
 from runstore.places._wrapper import Wrapper
+from runstore.secret_names import split_secrets
 
 if TYPE_CHECKING:
     from runstore.places._fsspec import Described
@@ -28,6 +40,7 @@ __all__ = [
     "Entry",
     "GivenFilesystem",
     "Guarantees",
+    "Leftover",
     "Opener",
     "Opening",
     "Tail",
@@ -35,7 +48,14 @@ __all__ = [
     "copy_through",
     "delete_each",
     "describe_filesystem",
+    "glimpse",
+    "is_hidden",
+    "leftovers",
+    "list_allowed",
+    "list_with_parts",
+    "merge_options",
     "open_backend",
+    "prune",
     "register_place",
     "split_options",
     "split_url",
@@ -62,7 +82,7 @@ def open_backend(
         engine: ``obstore`` or ``s3fs``; for S3.
         timeout: Seconds without an answer, retries included; for remote places.
         allow_torn: Whether readers may see half of a write, where a place cannot do better.
-        borrowed: Whether nobody will close it; for memory, see `MemoryBackend`.
+        borrowed: Whether the caller will not close it; for memory, see `MemoryBackend`.
         filesystem: A filesystem of the user's, which is used whatever the URL says.
 
     Raises:
@@ -98,6 +118,17 @@ def split_options(url: str, options: Mapping[str, Any]) -> tuple[dict[str, Any],
     public, secret = split_secrets(options)
     secret |= {name: public.pop(name) for name in named & public.keys()}
     return public, secret
+
+
+def merge_options(
+    url: str, weaker: Mapping[str, Any], stronger: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Merge options; where both set the same, in any spelling, *stronger* wins."""
+    if url.partition("://")[0] == "s3":
+        from runstore.places import _s3
+
+        return _s3.merge_options(weaker, stronger)
+    return {**weaker, **stronger}
 
 
 def split_url(url: str) -> tuple[str, dict[str, Any]]:

@@ -1,15 +1,29 @@
 """What a place must be able to do, and what the store may expect of it."""
 
 import builtins
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from runstore.buffers import Buffer, flat
-from runstore.errors import ObjectNotFoundError, RunStoreError
+from runstore.errors import AccessDeniedError, ObjectNotFoundError, RunStoreError
+from runstore.keys import PARTS
 from runstore.places._guarantees import Guarantees
 
-__all__ = ["Backend", "Entry", "Tail", "copy_through", "delete_each"]
+__all__ = [
+    "Backend",
+    "Entry",
+    "Tail",
+    "copy_through",
+    "delete_each",
+    "glimpse",
+    "is_hidden",
+    "is_hidden_but_parts",
+    "list_allowed",
+    "list_with_parts",
+    "prune",
+]
 
 
 class Entry(NamedTuple):
@@ -143,21 +157,30 @@ class Backend(Protocol):
         """Return the objects whose key begins with *prefix*, in the place's own order.
 
         That is sorted by key in memory, on disk and on AWS, and by the parts of
-        the key on some other S3 servers. *prefix* is empty or ends with ``/``.
-        Temporary and hidden files are not shown, nor, with an `UnreadableWarning`,
-        what is no file or has a name that is not UTF-8. What is put or deleted
+        the key on some other S3 servers. *prefix* may be any beginning of keys, also one that
+        ends within a part: ``a/b`` has ``a/b.arrow`` and ``a/bc/d.arrow``. What does not begin
+        so costs as little as the place allows.
+        Temporary files are not shown, nor what is in a hidden folder unless *prefix*
+        leads into it, nor, with an `UnreadableWarning`, what is no file or has a name
+        that is not UTF-8. What is put or deleted
         meanwhile may or may not be seen.
         """
         ...
 
     def folders(self, prefix: str) -> builtins.list[str]:
-        """Return the names of the folders directly under *prefix* that hold anything, sorted."""
+        """Return the names of the folders directly under *prefix* that hold anything, sorted.
+
+        Parts of objects count, though their folder is hidden.
+        """
         ...
 
     def copy(
         self, source: str, target: str, *, if_absent: bool = False, tail: "Tail | None" = None
     ) -> Entry:
         """Write one version of an object under another key, byte for byte. All or nothing.
+
+        A place that moves no bytes of the source even where the copy ends differently says so
+        by an attribute ``copies_with_tail = True``.
 
         Args:
             source: The key of the object.
@@ -215,6 +238,17 @@ class Backend(Protocol):
         ...
 
 
+def is_hidden(key: str, prefix: str) -> bool:
+    """Return whether *key* is hidden, or in a hidden folder, to who looks below *prefix*."""
+    below = key[prefix.rfind("/") + 1 :]
+    return below.startswith(".") or "/." in below
+
+
+def is_hidden_but_parts(key: str, prefix: str) -> bool:
+    """Return whether *key* is hidden, and no part of an object either."""
+    return is_hidden(key.replace(f"/{PARTS}/", "/", 1), prefix)
+
+
 def delete_each(
     backend: Backend, keys: Iterable[str], missing_ok: bool
 ) -> dict[str, RunStoreError]:
@@ -240,3 +274,123 @@ def copy_through(
         return backend.put(target, [data], if_absent=if_absent)
     data, _ = backend.get(source, if_match=tail.version)
     return backend.put(target, [flat(data)[: tail.keep], *tail.buffers], if_absent=if_absent)
+
+
+def glimpse(backend: Backend, prefix: str, most: int) -> builtins.list[str]:
+    """Return the keys of some objects below a folder, at a cost that does not grow with it.
+
+    For messages to people: which objects they are is not said, and nothing is raised for what
+    cannot be read. Places in which a look is cheap have a method of this name.
+
+    Args:
+        backend: The place.
+        prefix: The folder, with a slash.
+        most: How many keys at most, and how many folders are looked into.
+    """
+    look = getattr(backend, "glimpse", None)
+    if look is not None:
+        found: builtins.list[str] = look(prefix, most)
+        return found
+    return [entry.key for entry in itertools.islice(backend.list(prefix), most)]
+
+
+def list_with_parts(backend: Backend, prefix: str) -> Iterator[Entry]:
+    """Yield what `Backend.list` does and the parts of objects, in no order.
+
+    Places that meet parts on the way have a method of this name; others are asked once more for
+    each scope.
+
+    Args:
+        backend: The place.
+        prefix: The folder of a namespace or of a scope, with a slash; empty for the store.
+
+    Raises:
+        StorageError: The place failed.
+    """
+    look = getattr(backend, "list_with_parts", None)
+    if look is not None:
+        yield from look(prefix)
+    else:
+        yield from by_lists(backend, prefix)
+
+
+def by_lists(backend: Backend, prefix: str) -> Iterator[Entry]:
+    """Do what `list_with_parts` does by `Backend.list` and `Backend.folders` alone."""
+    yield from backend.list(prefix)
+    scopes = [prefix]
+    for _ in range(2 - prefix.count("/")):
+        scopes = [f"{above}{folder}" for above in scopes for folder in backend.folders(above)]
+    for scope in scopes:
+        yield from backend.list(f"{scope}{PARTS}/")
+
+
+Denied = Callable[[str, AccessDeniedError], None]
+"""Is told the folder, with a slash, that may not be listed, and the error."""
+
+
+def list_allowed(
+    backend: Backend, prefix: str, denied: Denied, *, parts: bool = False
+) -> Iterator[Entry]:
+    """Yield what `Backend.list` does, and go on beside a folder that may not be listed.
+
+    Places that meet such folders on the way have a method of this name; others are asked again for
+    each folder beside it, and what lies in none of these may be missed: that is told, too.
+
+    Args:
+        backend: The place.
+        prefix: Of the keys.
+        denied: Is told of each such folder.
+        parts: Whether to list as `list_with_parts` does; *prefix* is a folder then.
+
+    Raises:
+        StorageError: The place failed.
+    """
+    look = getattr(backend, "list_allowed", None)
+    if look is not None:
+        yield from look(prefix, denied, parts=parts)
+    else:
+        yield from allowed_by_lists(backend, prefix, denied, parts=parts)
+
+
+def allowed_by_lists(
+    backend: Backend, prefix: str, denied: Denied, *, parts: bool = False
+) -> Iterator[Entry]:
+    """Do what `list_allowed` does by `list_with_parts`, `Backend.list` and `Backend.folders`."""
+    seen = set[str]()
+    try:
+        for entry in list_with_parts(backend, prefix) if parts else backend.list(prefix):
+            seen.add(entry.key)
+            yield entry
+    except AccessDeniedError as exc:
+        error = exc
+    else:
+        return
+    folder = prefix[: prefix.rfind("/") + 1]
+    try:
+        below = [f"{folder}{name}" for name in backend.folders(folder)]
+    except AccessDeniedError:
+        below = []
+    depth = folder.count("/")
+    if parts and depth == _SCOPE and below:
+        below.append(f"{folder}{PARTS}/")
+    for one in below:
+        if one.startswith(prefix):
+            for entry in allowed_by_lists(backend, one, denied, parts=parts):
+                if entry.key not in seen:
+                    yield entry
+    if not below or depth >= _SCOPE:  # objects may lie directly in it
+        denied(folder, error)
+
+
+_SCOPE = 2  # slashes in the folder of a scope
+
+
+def prune(backend: Backend, prefix: str) -> None:
+    """Remove the empty folders at and below *prefix*, and above it, where folders are things.
+
+    What cannot be removed stays, without an error. A writer that is about to use such a folder
+    makes it again. Places that have folders have a method of this name.
+    """
+    remove = getattr(backend, "prune", None)
+    if remove is not None:
+        remove(prefix)

@@ -6,7 +6,7 @@ from typing import Any
 
 from runstore.lifetime import at_fork
 
-__all__ = ["Descriptor"]
+__all__ = ["Descriptor", "close_at"]
 
 
 class Descriptor:
@@ -52,12 +52,17 @@ class Descriptor:
     def close(self) -> None:
         """Close it; nothing if it is closed. What the system says to it is not of interest."""
         if self._fds:
-            try:  # noqa: SIM105 - on the path of every read and write
-                any(map(os.close, map(self._fds.pop, (0,))))
-            except OSError:
-                pass
+            close_at(self._fds)
         if not self._inherited:
             _not_inherited.discard(self)
+
+
+def close_at(fds: list[int]) -> None:
+    """Close the only descriptor in *fds*, as `Descriptor.close` does."""
+    try:  # noqa: SIM105 - on the path of every read
+        any(map(os.close, map(fds.pop, (0,))))
+    except OSError:
+        pass
 
 
 # Those that are open in this process, as many as there are writes under way.

@@ -1,4 +1,4 @@
-"""The one place where errors of the operating system and of clients become ours."""
+"""Turn errors of the operating system into errors of runstore; nothing else does."""
 
 import errno
 import stat

@@ -11,7 +11,7 @@ Versions = Literal["write", "content", "time", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guarantees:
-    """What a place promises. A promise that is not made here is refused, never kept by chance.
+    """What a place promises. A promise that is not made here is refused.
 
     Where None stands, the place has not been asked yet: `Backend.probe` asks it.
 
@@ -40,7 +40,7 @@ class Guarantees:
     shared: bool
 
     def __str__(self) -> str:
-        """As a person reads it: what is promised, and nothing of what is not or not known yet."""
+        """For people: only what is promised, not what is refused or unknown."""
         said = []
         if self.atomic_put is not None:
             said.append("torn puts" if self.atomic_put == "no" else f"{self.atomic_put} puts")

@@ -8,39 +8,40 @@ puts hold a lock meanwhile: see `_local_lock`.
 import builtins
 import os
 import stat
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TypeVar
 
-from runstore.arguments import printable
-from runstore.buffers import Buffer, map_private, pread_whole
-from runstore.errors import ObjectNotFoundError, RunStoreError, StorageError, UnreadableWarning
-from runstore.places._base import Entry, Tail, copy_through, delete_each
-from runstore.places._descriptor import Descriptor
+from runstore.buffers import Buffer, at_hand, map_private, pread_whole
+from runstore.errors import ObjectNotFoundError, RunStoreError, StorageError
+from runstore.places._base import Entry, Tail, delete_each
+from runstore.places._descriptor import Descriptor, close_at
 from runstore.places._errors import (
     check_read,
     check_span,
     check_version,
     irregular,
-    kind_of,
-    translated,
 )
 from runstore.places._guarantees import Guarantees
+from runstore.places._leftovers import Leftover
+from runstore.places._local_gate import GATES
 from runstore.places._local_lock import KeyLock
-from runstore.places._local_sweep import sweep
+from runstore.places._local_small import put_small
+from runstore.places._local_sweep import leftovers, sweep, sweep_small
+from runstore.places._local_tree import LocalTree, entry_of
 from runstore.places._local_write import TEMPORARY, LocalWrite, sync_folder, version_of
 
 __all__ = ["LocalBackend"]
 
 # Opening a named pipe would wait for a writer; a terminal must not become the process's own.
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+_UPDATE_FROM = 8 << 20  # bytes; below, writing all takes less than comparing
 
 T = TypeVar("T")
 
 
-class LocalBackend:
+class LocalBackend(LocalTree):
     """Objects as files under one folder, which is made with the first put.
 
     Args:
@@ -54,15 +55,15 @@ class LocalBackend:
         compare_and_swap=True,
         ranges=True,
         versions="write",
-        server_copy=False,
+        server_copy=True,
         mapped=True,
         shared=True,
     )
+    copies_with_tail = True
 
     def __init__(self, path: str, *, durable: bool = False) -> None:
-        self._root = path.rstrip("/") or "/"
+        super().__init__(path)
         self._durable = durable
-        self.url = f"file://{self._root}"
 
     def __repr__(self) -> str:
         return f"LocalBackend({self._root!r})"
@@ -80,8 +81,18 @@ class LocalBackend:
         if_match: str | None = None,
     ) -> Entry:
         """See `runstore.places.Backend.put`."""
+        small = None if if_absent or if_match is not None or self._durable else at_hand(buffers)
+        if small is not None:
+            try:
+                found = put_small(self._root, key, small)
+            except OSError:
+                with self._translated(key, "write", missing=StorageError):
+                    raise
+            if found is not None:
+                return entry_of(key, found)
         doing = self._translated(key, "write", missing=StorageError)
-        write = LocalWrite(self._root, key, self._ref(key), self._durable)
+        opens = small is not None
+        write = LocalWrite(self._root, key, self._ref(key), self._durable, opens=opens)
         try:
             try:
                 with doing:
@@ -96,25 +107,83 @@ class LocalBackend:
                 write.end()
         finally:
             write.end()
-        return _entry(key, found)
+        return entry_of(key, found)
+
+    def update(
+        self, key: str, buffers: Iterable[Buffer], old: Entry, *, if_match: str | None = None
+    ) -> Entry | None:
+        """Write an object over an earlier version; what is equal keeps its blocks on the disk.
+
+        Only a file system that shares blocks between files can do that (btrfs, XFS, some others).
+        What is shared is whatever is there when this begins: it is compared byte by byte.
+
+        Args:
+            key: The object.
+            buffers: All of the new one.
+            old: The version that is there.
+            if_match: As for `put`.
+
+        Returns:
+            As for `put`; None if that cannot be done here, then *buffers* are untouched.
+
+        Raises:
+            ObjectNotFoundError: None is there any more.
+            PreconditionFailedError, IndeterminateWriteError, StorageError: As for `put`.
+        """
+        if old.size <= _UPDATE_FROM:
+            return None
+        doing = self._translated(key, "write", missing=StorageError)
+        write = LocalWrite(self._root, key, self._ref(key), self._durable)
+        try:
+            try:
+                with doing:
+                    shared = self._read(key, lambda fd, at: write.begin_with(fd, at.st_size))
+                if not shared:
+                    return None
+                for buffer in buffers:  # what this raises is not the disk's
+                    with doing:
+                        write.add_changes(buffer)
+                with doing:
+                    write.cut()
+                    found = write.finish()
+                    write.publish(False, if_match)
+            finally:
+                write.end()
+        finally:
+            write.end()
+        return entry_of(key, found)
 
     def get(
         self, key: str, *, if_match: str | None = None, if_none_match: str | None = None
     ) -> tuple[Buffer, Entry]:
         """See `runstore.places.Backend.get`."""
-
-        def whole(fd: int, found: os.stat_result) -> tuple[Buffer, Entry]:
-            check_read(self._ref(key), version_of(found), if_match, if_none_match)
-            return map_private(fd, found.st_size), _entry(key, found)
-
-        return self._read(key, whole)
+        path, fds = f"{self._root}/{key}", builtins.list[int]()
+        try:
+            try:
+                # Opened and kept in one step, and so forgotten and closed: see `Descriptor`.
+                fds.extend(map(os.open, (path,), (_READ,)))
+                found = os.fstat(fds[0])
+                if not stat.S_ISREG(found.st_mode):
+                    raise irregular(self._ref(key), found.st_mode)
+                if if_match is not None or if_none_match is not None:
+                    check_read(self._ref(key), version_of(found), if_match, if_none_match)
+                return map_private(fds[0], found.st_size), entry_of(key, found)
+            finally:
+                if fds:
+                    close_at(fds)
+        except OSError:
+            with self._translated(key, "read"):
+                raise
+        finally:
+            if fds:
+                close_at(fds)
 
     def tail(self, key: str, length: int) -> tuple[Buffer, Entry]:
         """See `runstore.places.Backend.tail`."""
 
         def last(fd: int, found: os.stat_result) -> tuple[Buffer, Entry]:
             start = max(0, found.st_size - length)
-            return pread_whole(fd, found.st_size - start, start), _entry(key, found)
+            return pread_whole(fd, found.st_size - start, start), entry_of(key, found)
 
         return self._read(key, last)
 
@@ -130,33 +199,44 @@ class LocalBackend:
 
     def head(self, key: str) -> Entry:
         """See `runstore.places.Backend.head`."""
-        return _entry(key, self._stat(key, "read"))
-
-    def list(self, prefix: str) -> Iterator[Entry]:
-        """See `runstore.places.Backend.list`."""
-        with self._translated(prefix, "list"):
-            yield from self._walk(prefix)
-
-    def folders(self, prefix: str) -> builtins.list[str]:
-        """See `runstore.places.Backend.folders`."""
-        with self._translated(prefix, "list"):
-            return [
-                name
-                for name, is_folder in self._scan(prefix)
-                if is_folder and self._holds_anything(f"{prefix}{name}")
-            ]
-
-    def _holds_anything(self, prefix: str) -> bool:
-        try:
-            return next(self._walk(prefix), None) is not None
-        except PermissionError:
-            return True  # for all we know; whoever looks into it is told
+        return entry_of(key, self._stat(key, "read"))
 
     def copy(
         self, source: str, target: str, *, if_absent: bool = False, tail: Tail | None = None
     ) -> Entry:
-        """See `runstore.places.Backend.copy`."""
-        return copy_through(self, source, target, if_absent, tail)
+        """See `runstore.places.Backend.copy`; the kernel copies, or the two files share blocks."""
+        doing = self._translated(target, "write", missing=StorageError)
+        write = LocalWrite(self._root, target, self._ref(target), self._durable)
+
+        def begin(fd: int, found: os.stat_result) -> None:
+            version = version_of(found)
+            if tail is not None:
+                check_version(self._ref(source), version, tail.version)
+            keep = found.st_size if tail is None else tail.keep
+            with doing:
+                write.begin()
+                try:
+                    write.add_range(fd, keep)
+                except EOFError:
+                    raise StorageError(
+                        f"{self._ref(source)} has no {keep} bytes to copy", self._ref(source)
+                    ) from None
+            # Other programs may change a file in place, and the copy would be of two versions.
+            check_version(self._ref(source), version_of(os.fstat(fd)), version)
+
+        try:
+            try:
+                self._read(source, begin)
+                with doing:
+                    for buffer in () if tail is None else tail.buffers:
+                        write.add(buffer)
+                    made = write.finish()
+                    write.publish(if_absent, None)
+            finally:
+                write.end()
+        finally:
+            write.end()
+        return entry_of(target, made)
 
     def delete(self, key: str) -> None:
         """See `runstore.places.Backend.delete`."""
@@ -182,23 +262,19 @@ class LocalBackend:
 
     def sweep(self, older_than: float) -> int:
         """See `runstore.places.Backend.sweep`."""
-        with suppress(ObjectNotFoundError), self._translated(TEMPORARY, "sweep"):
-            return sweep(self._path(TEMPORARY), older_than)
-        return 0  # nothing has been put yet
+        swept = 0
+        for folder, remove in ((TEMPORARY, sweep), (GATES, sweep_small)):
+            with suppress(ObjectNotFoundError), self._translated(folder, "sweep"):
+                swept += remove(self._path(folder), older_than)
+        return swept  # 0 if nothing has been put yet
+
+    def leftovers(self, older_than: float) -> builtins.list[Leftover]:
+        """See `runstore.places._leftovers.leftovers`."""
+        with self._translated(TEMPORARY, "list"):
+            return leftovers(self._root, TEMPORARY, GATES, older_than)
 
     def close(self) -> None:
         """See `runstore.places.Backend.close`; nothing is held between calls."""
-
-    def _path(self, key: str) -> str:
-        return f"{self._root}/{key}"
-
-    def _ref(self, key: str) -> str:
-        return f"{self.url}/{key}"
-
-    def _translated(
-        self, key: str, doing: str, *, missing: type[RunStoreError] = ObjectNotFoundError
-    ) -> translated:
-        return _Translated(self._root, self._ref(key), doing, missing)
 
     def _read(self, key: str, use: Callable[[int, os.stat_result], T]) -> T:
         """Open an object and return what *use* makes of its descriptor."""
@@ -222,133 +298,3 @@ class LocalBackend:
         if not stat.S_ISREG(found.st_mode):
             raise irregular(self._ref(key), found.st_mode)
         return found
-
-    def _scan(self, prefix: str) -> builtins.list[tuple[str, bool]]:
-        """Return the names directly under *prefix*, folders with a slash, in the order of keys."""
-        try:
-            with os.scandir(self._path(prefix)) as found:
-                names = [
-                    (f"{e.name}/", True) if self._is_folder(prefix, e) else (e.name, False)
-                    for e in found
-                    if not e.name.startswith(".") and _is_text(e)
-                ]
-        except (FileNotFoundError, NotADirectoryError) as exc:
-            if (fault := _fault_of_root(self._root)) is not None:
-                raise StorageError(f"cannot list {self._ref(prefix)}: {fault}", self.url) from exc
-            self._warn_of_no_folder(prefix)
-            return []  # nothing put there yet, or removed while we walk
-        return sorted(names)
-
-    def _warn_of_no_folder(self, prefix: str) -> None:
-        """Warn of what stands where a folder on the way to *prefix* should be, if anything does."""
-        path = self._root
-        for part in prefix.rstrip("/").split("/"):
-            path = f"{path}/{part}"
-            try:
-                mode = os.lstat(path).st_mode
-            except FileNotFoundError:
-                return
-            if stat.S_ISLNK(mode):
-                with suppress(FileNotFoundError):  # it may lead to nothing
-                    mode = os.stat(path).st_mode
-            if not stat.S_ISDIR(mode):
-                _warn(f"{path} is {kind_of(mode)}, not a folder: nothing is listed there")
-                return
-
-    def _is_folder(self, prefix: str, entry: "os.DirEntry[str]") -> bool:
-        """Return whether *entry* is a folder to look into; links to one above it are not."""
-        try:
-            if not entry.is_dir():
-                return False
-            if not entry.is_symlink():
-                return True
-            inside, above = entry.stat(), prefix
-            while not os.path.samestat(inside, os.stat(self._path(above))):
-                if not above:
-                    return True
-                above = above[: above.rstrip("/").rfind("/") + 1]
-        except OSError:
-            return False  # _walk() looks closer
-        return False
-
-    def _walk(self, prefix: str) -> Iterator[Entry]:
-        for name, is_folder in self._scan(prefix):
-            if is_folder:
-                yield from self._walk(prefix + name)
-                continue
-            path = self._path(prefix + name)
-            try:
-                found = os.stat(path)
-            except FileNotFoundError:
-                continue  # deleted while we walk
-            except OSError as exc:
-                if not os.path.islink(path):
-                    raise
-                _warn_left_out(path, f"a symbolic link that cannot be followed ({exc.strerror})")
-                continue
-            if stat.S_ISREG(found.st_mode):
-                yield _entry(prefix + name, found)
-            elif not stat.S_ISDIR(found.st_mode):
-                _warn_left_out(path, kind_of(found.st_mode))
-            elif os.path.islink(path):
-                _warn_left_out(path, "a symbolic link to a folder that it lies in")
-
-
-class _Translated(translated):
-    """Says also when the trouble is the root of the store."""
-
-    __slots__ = ("_root",)
-
-    def __init__(self, root: str, ref: str, doing: str, missing: type[RunStoreError]) -> None:
-        super().__init__(ref, doing, missing=missing)
-        self._root = root
-
-    def _ours(self, exc: OSError) -> RunStoreError:
-        if isinstance(exc, (FileNotFoundError, NotADirectoryError, FileExistsError)):
-            fault = _fault_of_root(self._root)
-            if fault is not None:
-                return StorageError(f"cannot {self._doing} {self._ref}: {fault}", self._ref)
-        return super()._ours(exc)
-
-
-def _fault_of_root(root: str) -> str | None:
-    """Return what is wrong with the root of a store, if it is there and no folder."""
-    path = root
-    while path != "/":
-        try:
-            if os.path.isdir(path):
-                return None
-            mode = os.lstat(path).st_mode
-        except (FileNotFoundError, NotADirectoryError):
-            path = os.path.dirname(path)
-            continue
-        what = "a symbolic link to nothing" if stat.S_ISLNK(mode) else kind_of(mode)
-        return f"{path} is {what}, not a folder. Check the address of the store"
-    return None
-
-
-def _is_text(entry: "os.DirEntry[str]") -> bool:
-    """Return whether a file's name is text; warn if not, as no key can have such a name."""
-    if entry.name.isascii():
-        return True
-    try:
-        entry.name.encode()
-    except UnicodeEncodeError:
-        path = os.fsencode(entry.path).decode(errors="backslashreplace")
-        _warn(f"{path} has a name that is not UTF-8: it is left out")
-        return False
-    return True
-
-
-def _warn_left_out(path: str, what: str) -> None:
-    _warn(f"{path} is {what}, not an object: it is left out")
-
-
-def _warn(message: str) -> None:
-    message = printable(f"{message}. Move it out of the store")
-    warnings.warn(UnreadableWarning(message), stacklevel=3)
-
-
-def _entry(key: str, found: os.stat_result) -> Entry:
-    modified = datetime.fromtimestamp(found.st_mtime, UTC)
-    return Entry(key, found.st_size, modified, version_of(found))

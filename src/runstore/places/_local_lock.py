@@ -2,7 +2,7 @@
 
 A put with ``if_match`` looks at the version and then replaces the object. Nothing may be
 written in between, so it takes the lock of the key alone; plain puts and deletes share it.
-They hold it for their rename only.
+They hold it for their rename only. Puts of small objects take no lock: the gate is closed to them.
 
 The locks are files of their own and not the folders of the objects: NFS lets a process
 lock only what it has open for writing, which a folder cannot be.
@@ -12,17 +12,17 @@ import errno
 import fcntl
 import os
 import time
-import zlib
+from contextlib import suppress
 
 from runstore.errors import BackendUnavailableError
 from runstore.places._descriptor import Descriptor
+from runstore.places._local_gate import close_gate, gate_of, open_gate, slot_of
 
 __all__ = ["LOCKS", "KeyLock", "lock_file"]
 
 LOCKS = ".runstore-locks"
 """The folder of the lock files."""
 
-_FILES = 16  # keys that share a file wait for each other, for the time of a rename
 _PATIENCE = 60.0  # seconds; nobody holds a lock for longer than a rename takes
 _PAUSES = 0.0005, 0.02  # seconds between two tries, the first and the longest
 
@@ -54,17 +54,20 @@ class KeyLock:
         key: The key of the object.
     """
 
-    __slots__ = ("_file", "_path")
+    __slots__ = ("_closed", "_file", "_gate", "_path")
 
     def __init__(self, root: str, key: str) -> None:
-        self._path = f"{root}/{LOCKS}/{zlib.crc32(key.encode()) % _FILES:x}"
+        self._path = f"{root}/{LOCKS}/{slot_of(key):x}"
         self._file = Descriptor(inherited=False)
+        self._gate = gate_of(root, key)
+        self._closed = False
 
-    def take(self, *, alone: bool) -> str | None:
+    def take(self, *, alone: bool, opens: bool = False) -> str | None:
         """Wait for the lock and take it.
 
         Args:
-            alone: Share it with nobody.
+            alone: Share it with nobody, and let no small put of these keys through.
+            opens: Make the gate for small puts, if it is not there.
 
         Returns:
             None; or, if there is no lock to be had, why that is and what would help.
@@ -86,6 +89,11 @@ class KeyLock:
         taken = lock_file(fd, how)
         if taken is False:
             self._wait(fd, how)
+        if opens:
+            with suppress(OSError):  # without a gate, small puts take the lock
+                open_gate(self._gate)
+        elif alone and taken is not None:
+            self._closed = close_gate(self._gate)
         return why if taken is None else None
 
     def _wait(self, fd: int, how: int) -> None:
@@ -106,6 +114,10 @@ class KeyLock:
         """Release the lock; do nothing if it is not held."""
         fd = self._file.number
         if fd is not None:
+            if self._closed:
+                with suppress(OSError):  # a small put makes it, too
+                    open_gate(self._gate)
+                self._closed = False
             # Closing alone would leave it to a child that was forked without Python's knowledge.
             try:  # noqa: SIM105 - on the path of every put
                 fcntl.flock(fd, fcntl.LOCK_UN)

@@ -2,14 +2,16 @@
 
 import fcntl
 import os
-import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from runstore.buffers import Buffer, flat
 from runstore.errors import IndeterminateWriteError, StorageError
+from runstore.lifetime import unique_id
 from runstore.places._descriptor import Descriptor
 from runstore.places._errors import check_version, exists_already
+from runstore.places._kernel_copy import copy_start, shares_blocks
 from runstore.places._local_lock import KeyLock, lock_file
 
 __all__ = ["TEMPORARY", "LocalWrite", "sync_folder", "version_of"]
@@ -17,11 +19,15 @@ __all__ = ["TEMPORARY", "LocalWrite", "sync_folder", "version_of"]
 TEMPORARY = ".runstore-tmp"
 """The folder of temporary files, of the same tree, so that a rename stays on one disk."""
 
+_OWN_FOLDER = ".runstore"  # of the default store, which is made in the user's working directory
+
+_TRIES = 20  # to place an object in a folder that others remove meanwhile
 _WRITE_AT_MOST = 1 << 30  # bytes per call; the kernel's limit is just under 2 GiB
+_COMPARED = 128 << 10  # bytes that are compared, and written if they differ; whole blocks
 
 
 class LocalWrite:
-    """One object that is being written. Call `end` whatever happens, in two nested ``finally``.
+    """One object that is being written. Call `end` in any case, in two nested ``finally``.
 
     The temporary file is locked while it is written, so a sweeper sees that its writer lives.
 
@@ -30,10 +36,14 @@ class LocalWrite:
         key: The key of the object.
         ref: What to call it in errors.
         durable: Wait for the disk.
+        opens: Make the gate for small objects, where it is missing.
     """
 
-    def __init__(self, root: str, key: str, ref: str, durable: bool) -> None:
+    def __init__(
+        self, root: str, key: str, ref: str, durable: bool, *, opens: bool = False
+    ) -> None:
         self._root = root
+        self._opens = opens
         self._target = f"{root}/{key}"
         self._ref = ref
         self._durable = durable
@@ -52,7 +62,7 @@ class LocalWrite:
         """
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
         while True:
-            self._path = f"{self._root}/{TEMPORARY}/{secrets.token_hex(16)}"
+            self._path = f"{self._root}/{TEMPORARY}/{unique_id()}"
             try:
                 fd = self._file.open(self._path, flags)
             except FileNotFoundError:
@@ -72,6 +82,66 @@ class LocalWrite:
         fd, view = self._open_fd(), flat(buffer)
         while view.nbytes:
             view = view[os.write(fd, view[:_WRITE_AT_MOST]) :]
+
+    def add_range(self, source: int, length: int) -> None:
+        """Write the first *length* bytes of the open file *source*, before anything else.
+
+        They do not pass through this process: see `_kernel_copy`.
+
+        Raises:
+            OSError: The disk is full, or fails.
+            EOFError: The file is shorter.
+        """
+        copy_start(source, self._open_fd(), length)
+
+    def begin_with(self, source: int, length: int) -> bool:
+        """Begin as `begin` does, with a file that shares the blocks of *source*, also open.
+
+        Returns:
+            False if this disk shares none; nothing is begun then.
+
+        Raises:
+            OSError: The disk is full, or fails.
+            EOFError: *source* has fewer bytes than *length*.
+        """
+        self.begin()
+        fd = self._open_fd()
+        if shares_blocks(source, fd, length):
+            os.lseek(fd, 0, os.SEEK_SET)
+            return True
+        return False
+
+    def add_changes(self, buffer: Buffer) -> None:
+        """Write what differs from the bytes that are at this position, and go on after it.
+
+        What is equal keeps the blocks that it shares with another file.
+
+        Raises:
+            OSError: The disk is full, or fails.
+        """
+        fd, view = self._open_fd(), flat(buffer)
+        at = os.lseek(fd, 0, os.SEEK_CUR)
+        while view.nbytes:
+            piece = view[: _COMPARED - at % _COMPARED]
+            if os.pread(fd, piece.nbytes, at) != piece.tobytes():
+                self._write_at(fd, piece, at)
+            at += piece.nbytes
+            view = view[piece.nbytes :]
+        os.lseek(fd, at, os.SEEK_SET)
+
+    def _write_at(self, fd: int, view: memoryview, at: int) -> None:
+        while view.nbytes:
+            count = os.pwrite(fd, view, at)
+            at, view = at + count, view[count:]
+
+    def cut(self) -> None:
+        """Let the file end at this position.
+
+        Raises:
+            OSError: The disk fails.
+        """
+        fd = self._open_fd()
+        os.ftruncate(fd, os.lseek(fd, 0, os.SEEK_CUR))
 
     def finish(self) -> os.stat_result:
         """Hand everything to the disk and describe the file. Nothing is written after this.
@@ -138,15 +208,29 @@ class LocalWrite:
     def _put_in_place(self, if_absent: bool) -> None:
         place = self._link if if_absent else self._rename
         if not if_absent:  # creating needs no lock: nothing is there that could be compared
-            self._lock.take(alone=False)
+            self._lock.take(alone=False, opens=self._opens)
         try:
             place()
         except FileNotFoundError:
             if self._is_there():
                 self._path = None  # an NFS client that lost an answer has asked twice
                 return
-            self._make_folder(self._target)
-            place()
+            self._place_in_new_folder(place)
+
+    def _place_in_new_folder(self, place: Callable[[], None]) -> None:
+        """Make the folder of the object and place it there.
+
+        Who deletes a run removes folders that are empty, as a new one is until then.
+        """
+        for left in reversed(range(_TRIES)):
+            try:
+                self._make_folder(self._target)
+                place()
+            except (FileNotFoundError, FileExistsError):
+                if not left:
+                    raise
+            else:
+                return
 
     def _rename(self) -> None:
         assert self._path is not None
@@ -167,6 +251,8 @@ class LocalWrite:
         while not os.path.isdir(there) and there != "/":
             there = os.path.dirname(there)
         os.makedirs(folder, exist_ok=True)
+        if len(there) < len(self._root) and os.path.basename(self._root) == _OWN_FOLDER:
+            _ignore(self._root)
         if self._was_there is None or len(there) < len(self._was_there):
             self._was_there = there
 
@@ -245,3 +331,13 @@ def _version_at(path: str) -> str | None:
             file.close()
     finally:
         file.close()
+
+
+def _ignore(root: str) -> None:
+    """Let Git pass over the folder *root*, which was made just now."""
+    with suppress(OSError):  # the store works without
+        fd = os.open(f"{root}/.gitignore", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        try:
+            os.write(fd, b"# What runstore keeps here is data.\n*\n")
+        finally:
+            os.close(fd)

@@ -11,21 +11,28 @@ import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from runstore.buffers import (
     MAP_FROM,
     NO_DESCRIPTORS,
     Buffer,
+    at_hand,
     flat,
     map_private,
     pread_whole,
 )
 from runstore.errors import RunStoreError, StoreClosedError
 from runstore.lifetime import ForkSafeLock
-from runstore.places._base import Entry, Tail, copy_through, delete_each
+from runstore.places._base import (
+    Entry,
+    Tail,
+    copy_through,
+    delete_each,
+    is_hidden,
+    is_hidden_but_parts,
+)
 from runstore.places._descriptor import Descriptor
 from runstore.places._errors import (
     check_read,
@@ -64,8 +71,7 @@ class _AnonymousFile:
 _files: "weakref.WeakSet[_AnonymousFile]" = weakref.WeakSet()
 
 
-@dataclass(frozen=True, slots=True)
-class _Object:
+class _Object(NamedTuple):
     data: bytes | _AnonymousFile
     entry: Entry
 
@@ -167,8 +173,10 @@ class MemoryBackend:
         if_match: str | None = None,
     ) -> Entry:
         """See `runstore.places.Backend.put`."""
-        with translated(self._ref(key), "write"):
-            data = _kept(buffers)
+        data: bytes | _AnonymousFile | None = at_hand(buffers)
+        if data is None:
+            with translated(self._ref(key), "write"):
+                data = _kept(buffers)
         size = data.size if isinstance(data, _AnonymousFile) else len(data)
         return self._keep(key, data, size, if_absent, if_match)
 
@@ -198,7 +206,8 @@ class MemoryBackend:
     ) -> tuple[Buffer, Entry]:
         """See `runstore.places.Backend.get`."""
         found = self._find(key)
-        check_read(self._ref(key), found.entry.version, if_match, if_none_match)
+        if if_match is not None or if_none_match is not None:
+            check_read(self._ref(key), found.entry.version, if_match, if_none_match)
         if isinstance(found.data, _AnonymousFile):
             with translated(self._ref(key), "read"):
                 return map_private(found.data.fd, found.data.size), found.entry
@@ -227,17 +236,33 @@ class MemoryBackend:
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """See `runstore.places.Backend.list`."""
+        found = self._below(prefix)
+        shown = (entry for entry in found if not is_hidden(entry.key, prefix))
+        yield from sorted(shown, key=lambda entry: entry.key)
+
+    def list_with_parts(self, prefix: str) -> Iterator[Entry]:
+        """See `runstore.places._base.list_with_parts`."""
+        yield from (e for e in self._below(prefix) if not is_hidden_but_parts(e.key, prefix))
+
+    def _below(self, prefix: str) -> builtins.list[Entry]:
         with self._space.lock.held:
             found = [o.entry for key, o in self._space.objects.items() if key.startswith(prefix)]
         self._check_open()
-        yield from sorted(found, key=lambda entry: entry.key)
+        return found
+
+    def glimpse(self, prefix: str, most: int) -> builtins.list[str]:
+        """See `runstore.places._base.glimpse`."""
+        with self._space.lock.held:
+            seen = itertools.islice(self._space.objects, 10 * most)
+            return builtins.list(itertools.islice((k for k in seen if k.startswith(prefix)), most))
 
     def folders(self, prefix: str) -> builtins.list[str]:
         """See `runstore.places.Backend.folders`."""
         with self._space.lock.held:
             rests = [key[len(prefix) :] for key in self._space.objects if key.startswith(prefix)]
         self._check_open()
-        return sorted({f"{rest.partition('/')[0]}/" for rest in rests if "/" in rest})
+        found = {f"{rest.partition('/')[0]}/" for rest in rests if "/" in rest}
+        return sorted(name for name in found if not name.startswith("."))
 
     def copy(
         self, source: str, target: str, *, if_absent: bool = False, tail: Tail | None = None

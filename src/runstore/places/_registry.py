@@ -9,16 +9,21 @@ Installed packages are looked through once, when a scheme is met that runstore d
 What runstore knows cannot be replaced.
 """
 
+import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from runstore.errors import MissingExtraError, SettingsError
+from runstore.lifetime import load_module
 from runstore.places._base import Backend
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from runstore.places._cloud._services import ServiceBackend
 
 __all__ = [
     "EXTRAS",
@@ -57,7 +62,7 @@ class Opening:
         timeout: Seconds without an answer, retries included; for remote places.
         durable: Wait for the disk on every put.
         allow_torn: Whether readers may see half of a write, where a place cannot do better.
-        borrowed: Whether nobody will close it.
+        borrowed: Whether the caller will not close it.
         filesystem: A filesystem of the user's, which is used whatever the URL says.
     """
 
@@ -80,6 +85,8 @@ class Opening:
         if not self.options:
             return
         known = ("allow_torn", "cache", "durable", "engine", "pickle", "root", "timeout")
+        from difflib import get_close_matches  # seldom needed
+
         close = [one for name in self.options for one in get_close_matches(name, known, 1)]
         hint = f"; did you mean {' and '.join(map(repr, close))}?" if close else ""
         raise SettingsError(
@@ -109,7 +116,7 @@ class Opener(Protocol):
 
 
 def opener_of(scheme: str) -> Opener | None:
-    """Return what opens the places of *scheme*; None if nobody does.
+    """Return what opens the places of *scheme*; None if nothing does.
 
     Raises:
         MissingExtraError: A package says so and cannot be imported.
@@ -141,7 +148,7 @@ def open_with(opening: Opening) -> Backend:
     """Open a place by its scheme.
 
     Raises:
-        SettingsError, MissingExtraError: See `Opener`; or nobody knows the scheme.
+        SettingsError, MissingExtraError: See `Opener`; or the scheme is unknown.
     """
     opener = opener_of(opening.scheme) if opening.filesystem is None else None
     return opener(opening) if opener is not None else _open_by_fsspec(opening)
@@ -216,7 +223,74 @@ def _open_local(opening: Opening) -> Backend:
     return LocalBackend(path, durable=opening.durable)
 
 
-_OURS: dict[str, Opener] = {"file": _open_local, "memory": _open_memory, "s3": _open_s3}
+def _open_google(opening: Opening) -> Backend:
+    if not _by_obstore(opening, "gcsfs"):
+        return _open_by_fsspec(replace(opening, engine=None))
+    from runstore.places import _google
+
+    if opening.engine is None and not _google.is_understood(opening):
+        return _open_by_fsspec(opening)
+    return _forkable(_google.open_google(opening), opening)
+
+
+def _open_azure(opening: Opening) -> Backend:
+    if not _by_obstore(opening, "adlfs"):
+        return _open_by_fsspec(replace(opening, engine=None))
+    from runstore.places import _azure
+
+    if opening.engine is None and not _azure.is_understood(opening):
+        return _open_by_fsspec(opening)
+    return _forkable(_azure.open_azure(opening), opening)
+
+
+def _by_obstore(opening: Opening, other: str) -> bool:
+    """Return whether obstore is asked for, or may be used.
+
+    Raises:
+        SettingsError: There is no such engine.
+        MissingExtraError: It is asked for and is not installed.
+    """
+    if opening.engine not in (None, "obstore", other):
+        shown = shown_url(opening.url)
+        raise SettingsError(
+            f"engine={opening.engine!r} is not one of obstore, {other}, which {shown} takes", shown
+        )
+    found = find_spec("obstore") is not None
+    if opening.engine == "obstore":
+        if not found:
+            raise MissingExtraError("engine='obstore' needs obstore: pip install obstore")
+        return True
+    return opening.engine is None and found and not _has_settings_of_fsspec(opening.scheme)
+
+
+def _has_settings_of_fsspec(scheme: str) -> bool:
+    """Return whether fsspec is configured for *scheme* or another name of it, or may be."""
+    names = _NAMES.get(scheme, (scheme,))
+    begins = tuple(f"FSSPEC_{name.upper()}" for name in names)
+    if any(variable.startswith(begins) for variable in os.environ):
+        return find_spec("fsspec") is not None
+    home = os.environ.get("FSSPEC_CONFIG_DIR") or os.path.expanduser("~/.config/fsspec")  # noqa: PTH111
+    return os.path.isdir(home) and find_spec("fsspec") is not None  # noqa: PTH112
+
+
+def _forkable(backend: "ServiceBackend", opening: Opening) -> Backend:
+    from runstore.places._cloud._services import ObstorePlace
+
+    return ObstorePlace(backend, lambda: _open_by_fsspec(replace(opening, engine=None)))
+
+
+_NAMES = {
+    **dict.fromkeys(("gs", "gcs"), ("gs", "gcs")),
+    **dict.fromkeys(("abfs", "abfss", "az"), ("abfs", "abfss", "az")),
+}
+
+_OURS: dict[str, Opener] = {
+    "file": _open_local,
+    "memory": _open_memory,
+    "s3": _open_s3,
+    **dict.fromkeys(("gs", "gcs"), _open_google),
+    **dict.fromkeys(("abfs", "abfss", "az"), _open_azure),
+}
 
 _registered: dict[str, Opener] = {}  # by `register_place`; nothing that would have to be closed
 
@@ -238,5 +312,6 @@ def _plugin(scheme: str) -> Opener | None:
 
 
 @cache
-def _entries() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group="runstore.places")}
+def _entries() -> "dict[str, EntryPoint]":
+    found = load_module("importlib.metadata").entry_points(group="runstore.places")
+    return {entry.name: entry for entry in found}

@@ -1,4 +1,4 @@
-"""A place around a place: for what logs, delays, caches, counts or forbids."""
+"""A backend that hands calls on to another: for logs, delays, caches, counts, faults."""
 
 import builtins
 from collections.abc import Iterable, Iterator
@@ -6,8 +6,18 @@ from typing import Any
 
 from runstore.buffers import Buffer
 from runstore.errors import RunStoreError
-from runstore.places._base import Backend, Entry, Tail
+from runstore.places._base import (
+    Backend,
+    Denied,
+    Entry,
+    Tail,
+    allowed_by_lists,
+    by_lists,
+    list_allowed,
+    list_with_parts,
+)
 from runstore.places._guarantees import Guarantees
+from runstore.places._leftovers import Leftover, leftovers
 
 __all__ = ["Wrapper"]
 
@@ -58,6 +68,15 @@ class Wrapper:
         """See `Backend.put`."""
         return self._backend.put(key, buffers, if_absent=if_absent, if_match=if_match)
 
+    def update(
+        self, key: str, buffers: Iterable[Buffer], old: Entry, *, if_match: str | None = None
+    ) -> Entry | None:
+        """Return None: what is put with ``delta=True`` passes through ``put`` as a whole.
+
+        A subclass may hand it on to a backend that has it, as that of S3 has.
+        """
+        return None
+
     def get(
         self, key: str, *, if_match: str | None = None, if_none_match: str | None = None
     ) -> tuple[Buffer, Entry]:
@@ -79,6 +98,24 @@ class Wrapper:
     def list(self, prefix: str) -> Iterator[Entry]:
         """See `Backend.list`."""
         return self._backend.list(prefix)
+
+    def list_with_parts(self, prefix: str) -> Iterator[Entry]:
+        """List the parts of objects, too; by `list` and `folders` where those are changed."""
+        ours = type(self)
+        if ours.list is Wrapper.list and ours.folders is Wrapper.folders:
+            return list_with_parts(self._backend, prefix)
+        return by_lists(self, prefix)
+
+    def list_allowed(self, prefix: str, denied: Denied, *, parts: bool = False) -> Iterator[Entry]:
+        """Go on beside folders that may not be listed; by `list` and `folders` if changed."""
+        ours = type(self)
+        if ours.list is Wrapper.list and ours.folders is Wrapper.folders:
+            return list_allowed(self._backend, prefix, denied, parts=parts)
+        return allowed_by_lists(self, prefix, denied, parts=parts)
+
+    def leftovers(self, older_than: float) -> builtins.list[Leftover]:
+        """Return what `sweep` would remove, as far as the place can list it."""
+        return leftovers(self._backend, older_than)
 
     def folders(self, prefix: str) -> builtins.list[str]:
         """See `Backend.folders`."""

@@ -14,20 +14,23 @@ from runstore.errors import (
     AccessDeniedError,
     BackendUnavailableError,
     BucketNotFoundError,
+    InvalidRequestError,
     ObjectNotFoundError,
     RunStoreError,
     StorageError,
     UnreadableWarning,
 )
-from runstore.places._base import Entry, Tail, copy_through
+from runstore.keys import PARTS
+from runstore.places._base import Entry, Tail, copy_through, is_hidden, is_hidden_but_parts
 from runstore.places._errors import check_read, check_span, check_version, not_found
 from runstore.places._fsspec._calls import Calls
 from runstore.places._fsspec._dialects import Dialect, modified_at, version_in
 from runstore.places._fsspec._failures import status_of, translating
 from runstore.places._fsspec._probe import probe
-from runstore.places._fsspec._webdav import replacing
+from runstore.places._fsspec._steps import replacing
 from runstore.places._fsspec._writing import TEMPORARY, Writing
 from runstore.places._guarantees import Guarantees
+from runstore.places._leftovers import Leftover
 from runstore.workers import Workers, pause
 
 __all__ = ["FsspecBackend"]
@@ -176,21 +179,36 @@ class FsspecBackend:
         ref = self._ref(prefix)
         with translating(ref, "list"):
             self._calls.forget()
+            folder, slash, begin = prefix.rpartition("/")
             if not self._dialect.flat:
-                yield from self._walk(prefix)
+                yield from self._walk(folder + slash, begin=begin)
                 return
-            try:
-                found = self._calls("find", self._path(prefix), detail=True)
-            except FileNotFoundError:
-                self._check_bucket(ref)
-                return
-            if not found:
-                self._check_bucket(ref)
-            entries = (self._described(self._key(info["name"]), info) for info in found.values())
-            for entry in sorted(entries, key=lambda entry: entry.key):
+            keys = self._found(folder + slash)
+            for key in sorted(keys):
                 # A file of the prefix's own name is no object below it.
-                if entry.key.startswith(prefix) and not f"/{entry.key}".count("/."):
-                    yield entry
+                if key.startswith(prefix) and not is_hidden(key, prefix):
+                    yield self._described(key, keys[key])
+
+    def list_with_parts(self, prefix: str) -> Iterator[Entry]:
+        """See `runstore.places._base.list_with_parts`."""
+        with translating(self._ref(prefix), "list"):
+            self._calls.forget()
+            if not self._dialect.flat:
+                yield from self._walk(prefix, True)
+                return
+            for key, info in self._found(prefix).items():
+                if key.startswith(prefix) and not is_hidden_but_parts(key, prefix):
+                    yield self._described(key, info)
+
+    def _found(self, folder: str) -> dict[str, Mapping[str, Any]]:
+        """Return everything below a folder, by key."""
+        try:
+            found = self._calls("find", self._path(folder), detail=True)
+        except FileNotFoundError:
+            found = {}
+        if not found:
+            self._check_bucket(self._ref(folder))
+        return {self._key(info["name"]): info for info in found.values()}
 
     def folders(self, prefix: str) -> builtins.list[str]:
         """See `runstore.places.Backend.folders`."""
@@ -199,7 +217,7 @@ class FsspecBackend:
             names = [name for name, info in self._scan(prefix) if info["type"] == "directory"]
             if self._dialect.flat and self._dialect.bucket:
                 return names
-            return [name for name in names if next(self._walk(f"{prefix}{name}"), None)]
+            return [name for name in names if next(self._walk(f"{prefix}{name}", True), None)]
 
     def copy(
         self, source: str, target: str, *, if_absent: bool = False, tail: Tail | None = None
@@ -220,7 +238,7 @@ class FsspecBackend:
         self._entry(key)
         self._check_writable(ref)
         with translating(ref, "delete"):
-            self._calls("rm_file", self._path(key))
+            self._calls.remove(self._path(key))
 
     def delete_many(
         self, keys: Iterable[str], *, missing_ok: bool = False
@@ -251,11 +269,35 @@ class FsspecBackend:
             for info in self._ls(self._path(TEMPORARY)):
                 if info["type"] != "directory" and modified_at(info).timestamp() <= latest:
                     try:
-                        self._calls("rm_file", self._stripped(info["name"]))
+                        self._calls.remove(self._stripped(info["name"]))
                     except FileNotFoundError:
                         continue  # its writer was living, and is done
                     swept += 1
         return swept
+
+    def leftovers(self, older_than: float) -> builtins.list[Leftover]:
+        """See `runstore.places._leftovers.leftovers`."""
+        latest = time.time() - older_than
+        with translating(self.url, "list leftovers of"):
+            self._calls.forget()
+            return [
+                Leftover(f"{TEMPORARY}/{self._name(info)}", "temporary", info["size"] or 0, at)
+                for info in self._ls(self._path(TEMPORARY))
+                if info["type"] != "directory" and (at := modified_at(info)).timestamp() <= latest
+            ]
+
+    def reader_options(self, reader: str) -> dict[str, Any]:
+        """Return the options with which another library reads this place by fsspec.
+
+        Raises:
+            InvalidRequestError: *reader* has options of its own, which are not known here.
+        """
+        if reader not in ("pandas", "duckdb"):
+            raise InvalidRequestError(
+                f"storage_options: what {reader} needs for {self.url} is not known here: read by "
+                "fsspec, with storage_options('pandas'), or runstore://"
+            )
+        return dict(self._calls.fs.storage_options)
 
     def close(self) -> None:
         """See `runstore.places.Backend.close`; a filesystem of the user's stays open."""
@@ -357,10 +399,12 @@ class FsspecBackend:
             size = size if end is None else end - start
             return self._dialect.cat(self._calls, self._path(key), start, end, size)
 
-    def _walk(self, prefix: str) -> Iterator[Entry]:
-        for name, info in self._scan(prefix):
+    def _walk(self, prefix: str, parts: bool = False, begin: str = "") -> Iterator[Entry]:
+        for name, info in self._scan(prefix, parts):
+            if not name.startswith(begin):
+                continue
             if info["type"] == "directory":
-                yield from self._walk(prefix + name)
+                yield from self._walk(prefix + name, parts)
             elif info["type"] in ("file", "link"):
                 yield self._described(prefix + name, info)
             else:
@@ -369,12 +413,14 @@ class FsspecBackend:
                 )
                 warnings.warn(UnreadableWarning(printable(what)), stacklevel=3)
 
-    def _scan(self, prefix: str) -> builtins.list[tuple[str, Mapping[str, Any]]]:
+    def _scan(
+        self, prefix: str, parts: bool = False
+    ) -> builtins.list[tuple[str, Mapping[str, Any]]]:
         """Return what is directly under *prefix*, folders with a slash, in the order of keys."""
         found = builtins.list[tuple[str, Mapping[str, Any]]]()
         for info in self._ls(self._path(prefix)):
             name = self._name(info)
-            if name and not name.startswith("."):
+            if name and (not name.startswith(".") or (parts and name == PARTS)):
                 found.append((f"{name}/" if info["type"] == "directory" else name, info))
         return sorted(found, key=lambda one: one[0])
 

@@ -25,7 +25,7 @@ class Calls:
         make: Returns the filesystem; called at the first use, and again after a fork.
         timeout: Seconds for one call, for filesystems that are asynchronous underneath; others
             have timeouts of their own.
-        owned: Whether the filesystem is nobody else's, and is closed with the store.
+        owned: Whether only this store uses the filesystem, so that it is closed with the store.
     """
 
     def __init__(
@@ -65,6 +65,17 @@ class Calls:
                 return getattr(fs, name)(*args, **kwargs)
         return self.run(coroutine(*args, **kwargs), size=size)
 
+    def remove(self, path: str) -> None:
+        """Remove one file.
+
+        Raises:
+            Exception: Whatever the filesystem raises.
+        """
+        try:
+            self("rm_file", path)
+        except NotImplementedError:  # adlfs before 2025
+            self("rm", path)
+
     def run(self, coroutine: Any, *, size: int = 0) -> Any:
         """Run a coroutine on the filesystem's own loop. An interrupt ends it, too.
 
@@ -94,11 +105,11 @@ class Calls:
             raise
 
     def forget(self) -> None:
-        """Let the next look see what is there now, and not what a cache has kept."""
+        """Drop the listings that the filesystem has cached."""
         self.fs.invalidate_cache()
 
     def close(self) -> None:
-        """Release the filesystem, and end its connections if nobody else has it."""
+        """Release the filesystem, and close its connections if only this store uses it."""
         fs, self._fs = self._fs, None
         if fs is None or not self._owned or self._pid != os.getpid():
             return

@@ -13,7 +13,8 @@ from fsspec.spec import AbstractFileSystem
 
 from runstore.places._fsspec._calls import Calls
 from runstore.places._fsspec._sftp import cat_on_sftp, link_on_sftp, rename_on_sftp
-from runstore.places._fsspec._steps import cat, link_locally, mv
+from runstore.places._fsspec._smb import link_on_smb, rename_on_smb
+from runstore.places._fsspec._steps import cat, link_locally, mv, mv_after_delete
 from runstore.places._fsspec._webdav import cat_on_webdav, move_on_webdav
 from runstore.places._guarantees import AtomicPut, Guarantees, Versions
 
@@ -37,7 +38,7 @@ class Dialect:
         md5: The field of a file's info that has the digest of its content, in base 64.
         flat: Whether it has no folders: a listing is one of all keys below a prefix.
         bucket: Whether the first part of a path has to be there before anything is written.
-        streams: Whether what is written by and by is seen by nobody before it is complete.
+        streams: Whether a file that is written in pieces is invisible until it is complete.
         ranges: Whether part of a file is read without the rest.
         server_copy: Whether it copies whole files by itself, exactly.
         shared: Whether other processes see the same files.
@@ -147,6 +148,21 @@ _DIALECTS: dict[tuple[str, ...], Dialect] = {
         rename=move_on_webdav,
         gap=True,
     ),
+    ("hdfs", "arrow_hdfs"): Dialect(
+        name="hdfs:// (pyarrow), untested",
+        atomic_put="rename",
+        version=("mtime", "size"),
+        rename=mv_after_delete,
+        gap=True,
+    ),
+    ("smb",): Dialect(
+        name="smb:// (smbprotocol), untested",
+        atomic_put="rename",
+        create=None,
+        version=("mtime", "size"),
+        rename=rename_on_smb,
+        link=link_on_smb,
+    ),
     ("http", "https"): Dialect(
         name="http://, https://",
         atomic_put="no",
@@ -163,7 +179,7 @@ _DIALECTS: dict[tuple[str, ...], Dialect] = {
     ),
 }
 
-UNKNOWN = Dialect(name="hdfs://, smb:// and any other, once they were tried", atomic_put=None)
+UNKNOWN = Dialect(name="any other, once it was tried", atomic_put=None)
 
 
 def dialect_of(fs: AbstractFileSystem | type[AbstractFileSystem]) -> Dialect:
@@ -190,7 +206,9 @@ def version_in(dialect: Dialect, info: Info) -> str | None:
     if not found:
         return None
     if dialect.versions in ("write", "content"):
-        return str(found[0])
+        # Some releases give an ETag without its quotes; obstore's have them.
+        tag = dialect.version[0].lower() == "etag"
+        return '"{}"'.format(str(found[0]).strip('"')) if tag else str(found[0])
     return "-".join(map(_text, found))
 
 

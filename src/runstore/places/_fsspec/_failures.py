@@ -1,4 +1,4 @@
-"""What filesystems raise, as errors of ours: by type and status, never by a message's words.
+"""Turn what filesystems raise into errors of runstore, by type and status, never by words.
 
 A missing file is a miss if the filesystem says FileNotFoundError, and in no other way. What is
 not known is a StorageError with the cause: it is neither a miss nor damage.

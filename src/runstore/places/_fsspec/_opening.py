@@ -24,7 +24,7 @@ from runstore.places._fsspec._backend import FsspecBackend
 from runstore.places._fsspec._calls import Calls
 from runstore.places._fsspec._dialects import Dialect, dialect_of
 from runstore.places._registry import EXTRAS, Opening, missing_extra, open_with, shown_url
-from runstore.places._secrets import is_secret
+from runstore.secret_names import is_secret
 
 __all__ = ["Described", "describe", "open_place"]
 

@@ -44,7 +44,7 @@ def probe(calls: Calls, dialect: Dialect, folder: str) -> Guarantees:
     finally:
         for path in (old, new):
             with suppress(Exception):  # a leftover is hidden and tiny
-                calls("rm_file", path)
+                calls.remove(path)
     return known
 
 
@@ -59,7 +59,7 @@ def _creates(calls: Calls, dialect: Dialect, new: str, old: str) -> bool:
             dialect.link(calls, new, free)
         except Exception:  # noqa: BLE001 - whatever it says, it cannot
             return False
-        calls("rm_file", free)
+        calls.remove(free)
         return True
     except Exception:  # noqa: BLE001 - likewise
         return False

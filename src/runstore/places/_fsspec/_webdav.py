@@ -1,24 +1,33 @@
 """WebDAV: moving on the server, and the moment in which it has deleted and not yet moved."""
 
-import hashlib
+import time
 
 from runstore.places._fsspec._calls import Calls
 from runstore.places._fsspec._failures import status_of
-from runstore.places._fsspec._steps import cat
+from runstore.places._fsspec._steps import cat, replacing
 
-__all__ = ["cat_on_webdav", "move_on_webdav", "replacing"]
+__all__ = ["cat_on_webdav", "move_on_webdav"]
 
 _ATTEMPTS = 5
+_PAUSE = 0.05  # seconds
 
 
 def cat_on_webdav(calls: Calls, path: str, start: int, end: int | None, size: int) -> bytes:
-    """Read a file or a range of it; what webdav4 says of a missing one is no FileNotFoundError."""
-    try:
-        return cat(calls, path, start, end, size)
-    except Exception as exc:
-        if status_of(exc) == 404:
-            raise FileNotFoundError(path) from exc
-        raise
+    """Read a file or a range of it; what webdav4 says of a missing one is no FileNotFoundError.
+
+    A server that deletes a file in the middle of the reading answers with an error of its own.
+    """
+    for left in range(_ATTEMPTS, -1, -1):
+        try:
+            return cat(calls, path, start, end, size)
+        except Exception as exc:
+            status = status_of(exc) or 0
+            if status == 404:
+                raise FileNotFoundError(path) from exc
+            if status < 500 or not left:
+                raise
+            time.sleep(_PAUSE)
+    raise AssertionError(path)
 
 
 def move_on_webdav(calls: Calls, temporary: str, target: str) -> None:
@@ -47,8 +56,3 @@ def move_on_webdav(calls: Calls, temporary: str, target: str) -> None:
                 raise
         else:
             return
-
-
-def replacing(target: str) -> str:
-    """Return how the hidden file begins that is about to take the place of *target*."""
-    return f"replacing-{hashlib.sha256(target.encode()).hexdigest()[:32]}-"

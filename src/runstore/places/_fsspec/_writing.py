@@ -1,4 +1,4 @@
-"""One object up: natively, by a hidden file that is renamed, or torn where the user allows it."""
+"""Write one object: natively, by renaming a hidden file, or torn where the user allows it."""
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
@@ -84,7 +84,7 @@ class Writing:
                 self._calls("pipe_file", path, data, size=len(data), **mode)
 
     def _streamed(self, path: str, views: Iterator[memoryview], ref: str, if_absent: bool) -> None:
-        """Write piece by piece what nobody sees before it is closed."""
+        """Write in pieces a file that is invisible until it is closed."""
         doing = translating(ref, "write", missing=StorageError)
         with doing:
             file = self._calls.fs.open(path, "xb" if if_absent else "wb", block_size=_PIECE)
@@ -140,7 +140,7 @@ class Writing:
                 if file is not None:
                     _discard(file)
                 with suppress(Exception):  # the sweeper gets it
-                    self._calls("rm_file", temporary)
+                    self._calls.remove(temporary)
         return info
 
     def _make_folder(self, path: str) -> None:

@@ -1,14 +1,11 @@
-"""Objects in a bucket: one contract, two engines.
+"""Objects in a bucket of S3: one contract, two engines; most of it is in `runstore.places._cloud`.
 
-What a store does
-    _backend     the contract of `runstore.places.Backend`, on a client
-    _upload      upload one object, by a single PUT or in parts, and recover when an answer is lost
-    _download    read one object, by one request or by ranges of one version
-    _conditions  whether the server keeps the conditions it is given
-    _retry       retry until the store's timeout, or less where waiting does not help
+    _backend     a bucket, or a prefix of one, and its unfinished uploads
 
 How the bucket is reached, decided once for both engines
     _options     storage options, checked at the door
+    _written     what is said of each object that is written: access, class, tags, encryption
+    _access_point  access points in the place of a bucket
     _config      options, environment and profile as one configuration
     _profile     the AWS configuration file
     _aws         the host names of AWS
@@ -17,19 +14,13 @@ How the bucket is reached, decided once for both engines
     _environment what a client may take from outside, so that a change is seen
     _clients     which client is used, and shared
 
-What goes wrong
-    _causes      our own codes, beside those of S3
-    _errors      a failure as one of our errors
-    _botocore_failures, _obstore_failures  what the libraries raise, as a failure
-    _logs        keep credentials out of the log of botocore
-
 The engines
-    _wire        what a client is: one call, one request
-    _s3fs, _session, _loop  a client on aiobotocore, which s3fs brings; its event loop
-    _obstore, _obstore_settings, _attended  a client on obstore; calls that hear Ctrl-C
+    _s3fs, _session  a client on aiobotocore, which s3fs brings
+    _botocore_failures  what that raises, as a failure
+    _obstore, _obstore_settings  a client on obstore
 """
 
 from runstore.places._s3._backend import S3Backend
-from runstore.places._s3._options import split_options
+from runstore.places._s3._options import merge_options, split_options
 
-__all__ = ["S3Backend", "split_options"]
+__all__ = ["S3Backend", "merge_options", "split_options"]

@@ -34,8 +34,10 @@ def checked_region(region: str) -> str:
     return "us-east-1" if region == _GLOBAL else region
 
 
-def aws_endpoint(region: str, *, fips: bool, dual_stack: bool, secure: bool) -> str:
-    """Return the URL of AWS S3 in *region*.
+def aws_endpoint(
+    region: str, *, fips: bool, dual_stack: bool, secure: bool, service: str = "s3"
+) -> str:
+    """Return the URL of AWS S3 in *region*, or that of its access points.
 
     Raises:
         SettingsError: FIPS endpoints are asked for, and this partition has none.
@@ -46,8 +48,8 @@ def aws_endpoint(region: str, *, fips: bool, dual_stack: bool, secure: bool) -> 
             f"AWS has no FIPS endpoint in {region}: unset AWS_USE_FIPS_ENDPOINT, or give another "
             "region or endpoint_url"
         )
-    service = ("s3-fips" if fips else "s3") + (".dualstack" if dual_stack else "")
-    return f"{'https' if secure else 'http'}://{service}.{region}.{domain}"
+    host = service + ("-fips" if fips else "") + (".dualstack" if dual_stack else "")
+    return f"{'https' if secure else 'http'}://{host}.{region}.{domain}"
 
 
 def is_host_label(bucket: str) -> bool:

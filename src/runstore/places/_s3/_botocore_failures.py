@@ -1,11 +1,11 @@
-"""What botocore, aiobotocore and aiohttp raise, as `Failure`: by type, as they have enough."""
+"""Turn what botocore, aiobotocore and aiohttp raise into a `Failure`, by type."""
 
 import socket
 import ssl
 from typing import Any
 
-from runstore.places._s3 import _causes as causes
-from runstore.places._s3._wire import Failure
+from runstore.places._cloud import _causes as causes
+from runstore.places._cloud._wire import Failure
 
 __all__ = ["STRANGER", "answered", "as_failure", "refused_item"]
 

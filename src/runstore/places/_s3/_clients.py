@@ -8,9 +8,9 @@ from importlib.util import find_spec
 
 from runstore.errors import MissingExtraError, SettingsError
 from runstore.lifetime import Shared
+from runstore.places._cloud._wire import CloudClient
 from runstore.places._s3._config import S3Config
 from runstore.places._s3._environment import Environment
-from runstore.places._s3._wire import S3Client
 
 __all__ = ["ENGINES", "client_of", "engine_of", "forget_client"]
 
@@ -40,8 +40,8 @@ def engine_of(forced: str | None) -> str:
 
 def client_of(
     engine: str, forced: bool, config: S3Config, timeout: float, given: Environment
-) -> S3Client:
-    """Return a client, perhaps one that others use, too; it ends when nobody holds it.
+) -> CloudClient:
+    """Return a client, perhaps a shared one; it is closed with its last reference.
 
     Args:
         engine: ``obstore`` or ``s3fs``.
@@ -51,21 +51,21 @@ def client_of(
         given: As it was before *config* was made.
     """
     if engine == "obstore":
-        from runstore.places._s3._obstore import ObstoreClient, is_usable
+        from runstore.places._s3._obstore import S3ObstoreClient, is_usable
 
         if is_usable(config) or forced or find_spec("s3fs") is None:
             return _clients.get(
-                (engine, config, timeout, given), lambda: ObstoreClient(config, timeout)
+                (engine, config, timeout, given), lambda: S3ObstoreClient(config, timeout)
             )
     from runstore.places._s3._s3fs import S3fsClient
 
     return _clients.get(("s3fs", config, timeout, given), lambda: S3fsClient(config, timeout))
 
 
-def forget_client(client: S3Client) -> None:
-    """Let nobody else share *client*, which found no credentials: the next may find some."""
+def forget_client(client: CloudClient) -> None:
+    """Stop sharing *client*, which found no credentials: the next client may find some."""
     _clients.drop(client)
     client.retire()
 
 
-_clients: Shared[tuple[str, S3Config, float, Environment], S3Client] = Shared()
+_clients: Shared[tuple[str, S3Config, float, Environment], CloudClient] = Shared()

@@ -1,4 +1,4 @@
-"""Options, environment and profile, decided once: the one thing that both engines are built from.
+"""One configuration, from options, environment and profile, for both engines.
 
 An engine is given all of it explicitly, so that what it would read from the environment by itself
 has no say.
@@ -12,11 +12,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runstore.errors import SettingsError
+from runstore.places._s3._access_point import AccessPoint
 from runstore.places._s3._aws import aws_endpoint, checked_region, is_host_label
 from runstore.places._s3._credentials import Credentials
 from runstore.places._s3._network import proxy_for, trusted_certificates
 from runstore.places._s3._options import check_endpoint, flattened
 from runstore.places._s3._profile import named_profile, profile_settings
+from runstore.places._s3._written import Written
 
 __all__ = ["S3Config"]
 
@@ -35,7 +37,7 @@ class S3Config:
         verify: False trusts any certificate, True those the system trusts; a path is a file of
             those to trust.
         proxy: The URL of the proxy; None for none.
-        encryption: ``ServerSideEncryption`` and ``SSEKMSKeyId`` of what is written.
+        written: What is said of each object that is written.
     """
 
     bucket: str
@@ -46,7 +48,7 @@ class S3Config:
     requester_pays: bool
     verify: bool | str
     proxy: str | None = field(repr=False)
-    encryption: tuple[tuple[str, str], ...]
+    written: Written = field(default_factory=Written)
 
     @property
     def base(self) -> str:
@@ -54,7 +56,9 @@ class S3Config:
         if self.path_style:
             return self.endpoint
         parts = urlsplit(self.endpoint)
-        return parts._replace(netloc=f"{self.bucket}.{parts.netloc}").geturl()
+        point = AccessPoint.named(self.bucket)
+        label = self.bucket if point is None else point.label
+        return parts._replace(netloc=f"{label}.{parts.netloc}").geturl()
 
     @classmethod
     def resolve(cls, bucket: str, options: Mapping[str, Any]) -> "S3Config":
@@ -71,8 +75,10 @@ class S3Config:
         # A profile that only the environment names matters only where something is taken from it.
         needed = "profile" in given or (signed and "key" not in given)
         settings = _settings(given, profile, needed)
+        point = AccessPoint.named(bucket)
         region = checked_region(
-            given.get("region")
+            (point.region if point is not None else None)
+            or given.get("region")
             or os.environ.get("AWS_REGION")
             or os.environ.get("AWS_DEFAULT_REGION")
             or settings.get("region")
@@ -90,10 +96,18 @@ class S3Config:
             dual_stack=_is_on("AWS_USE_DUALSTACK_ENDPOINT", settings, "use_dualstack_endpoint")
             or settings.get("s3.use_dualstack_endpoint", "").lower() == "true",
             secure=given.get("use_ssl", True),
+            service="s3" if point is None else "s3-accesspoint",
         )
         style = given.get("addressing_style") or settings.get("s3.addressing_style", "auto")
-        path_style = _is_path_style(style, bucket, endpoint, own=found is not None)
+        if point is not None and style == "path":
+            raise SettingsError(
+                f"the access point {point.name} has a host of its own: omit addressing_style='path'"
+            )
+        path_style = point is None and _is_path_style(
+            style, bucket, endpoint, own=found is not None
+        )
         host = str(urlsplit(endpoint).hostname)
+        label = bucket if point is None else point.label
         return cls(
             bucket=bucket,
             endpoint=endpoint,
@@ -103,8 +117,8 @@ class S3Config:
             requester_pays=given.get("requester_pays", False),
             verify=not endpoint.startswith("https:")
             or trusted_certificates(given.get("verify"), settings),
-            proxy=proxy_for(endpoint, host if path_style else f"{bucket}.{host}"),
-            encryption=tuple(sorted(given.get("encryption", {}).items())),
+            proxy=proxy_for(endpoint, host if path_style else f"{label}.{host}"),
+            written=given["written"],
         )
 
 

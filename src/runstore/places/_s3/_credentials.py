@@ -10,9 +10,9 @@ import threading
 from typing import Any, NamedTuple
 
 from runstore.errors import MissingExtraError
-from runstore.places._s3._causes import NO_CREDENTIALS
-from runstore.places._s3._logs import hushed
-from runstore.places._s3._wire import Failure
+from runstore.places._cloud._causes import NO_CREDENTIALS
+from runstore.places._cloud._logs import hushed
+from runstore.places._cloud._wire import Failure
 
 __all__ = ["Credentials", "Keys"]
 
@@ -63,7 +63,7 @@ class Credentials:
         self._shown = self._given
 
     def __eq__(self, other: object) -> bool:
-        """Whether both look in the same way; clients are shared by that."""
+        """Whether both are looked up in the same way. Clients are shared by that."""
         return isinstance(other, Credentials) and self._way == other._way
 
     def __hash__(self) -> int:
@@ -97,6 +97,22 @@ class Credentials:
         keys = self.at_hand() or self._looked_up()
         self._shown = keys or self._shown
         return keys
+
+    def source(self) -> str:
+        """Return in words where the next request's keys come from.
+
+        Raises:
+            Failure, MissingExtraError: As for `current`.
+        """
+        if self._given is not None:
+            return "the options of the store"
+        if self.at_hand() is not None:
+            return "AWS_ACCESS_KEY_ID in the environment"
+        if self.current() is None or self._found is None:
+            return "what obstore finds by itself: botocore is not installed"
+        named = self._profile or os.environ.get("AWS_PROFILE")
+        way = str(getattr(self._found[1], "method", "botocore"))
+        return f"the profile {named!r} ({way})" if named else way
 
     def forget(self) -> None:
         """Look again next time: a server refused what was found, which may have been replaced."""

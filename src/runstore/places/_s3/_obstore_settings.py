@@ -1,4 +1,4 @@
-"""A configuration as obstore's own settings, so that its environment has no say.
+"""Turn a configuration into settings of obstore, so that its environment is not used.
 
 obstore builds each store from all ``AWS_*`` variables it knows and then from what it is given. So
 it is given everything; the few variables that cannot be overruled are found out.
@@ -32,29 +32,33 @@ def settings(config: S3Config, timeout: float, *, bulk: bool) -> dict[str, Any]:
         "unsigned_payload": False,
         "disable_tagging": False,
         "conditional_put": "etag",
-        "copy_if_not_exists": "multipart",  # which we do not use, and any word would do
+        "copy_if_not_exists": "multipart",  # runstore does not use it; obstore wants some value
         "client_options": _client(config, timeout),
     }
-    for name, value in config.encryption:
-        given["server_side_encryption" if name == "ServerSideEncryption" else "sse_kms_key_id"] = (
-            value
-        )
-    return given
+    written = config.written
+    found = {
+        "server_side_encryption": "sse-c" if written.customer_key else written.encryption,
+        "sse_kms_key_id": written.kms_key,
+        "sse_bucket_key_enabled": written.bucket_key,
+        "sse_customer_key_base64": written.customer_key,
+    }
+    return given | {name: value for name, value in found.items() if value is not None}
 
 
 def unruly(config: S3Config) -> str | None:
     """Return a variable of the environment that obstore would obey; None if there is none.
 
-    There is no value that undoes these.
+    No setting overrides these variables.
     """
     there = {name.upper(): name for name in os.environ if name.upper().startswith("AWS_")}
-    encryption = dict(config.encryption)
+    written = config.written
     suspects = ["AWS_CHECKSUM_ALGORITHM"]
-    if "ServerSideEncryption" not in encryption:
+    if written.encryption is None and written.customer_key is None:
         suspects.append("AWS_SERVER_SIDE_ENCRYPTION")
     else:
-        suspects.append("AWS_SSE_BUCKET_KEY_ENABLED")
-        if "SSEKMSKeyId" not in encryption:
+        if written.bucket_key is None:
+            suspects.append("AWS_SSE_BUCKET_KEY_ENABLED")
+        if written.kms_key is None:
             suspects.append("AWS_SSE_KMS_KEY_ID")
     return next((there[name] for name in suspects if name in there), None)
 

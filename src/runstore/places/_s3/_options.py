@@ -4,6 +4,7 @@ What is secret stays in the process that was given it: only options on the list 
 travel in a store's address.
 """
 
+import builtins
 import os
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -11,11 +12,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runstore.errors import SettingsError
+from runstore.places._s3._access_point import AccessPoint
 from runstore.places._s3._network import is_host
+from runstore.places._s3._written import CUSTOMER_KEY, NAMES, Written, customer_key
 
-__all__ = ["check_endpoint", "check_timeout", "flattened", "split_options", "split_url"]
+__all__ = [
+    "check_endpoint",
+    "check_timeout",
+    "flattened",
+    "merge_options",
+    "split_options",
+    "split_url",
+]
 
-_SECRET = frozenset({"key", "secret", "token", "username", "password"})
+_SECRET = frozenset({"key", "secret", "token", "username", "password", "sse_customer_key"})
 _PUBLIC = frozenset(
     {"endpoint_url", "profile", "anon", "use_ssl", "requester_pays", "client_kwargs"}
     | {"config_kwargs", "s3_additional_kwargs"}
@@ -32,7 +42,11 @@ _CLIENT_PUBLIC = {
     "use_ssl": "use_ssl",
     "verify": "verify",
 }
-_ENCRYPTION = frozenset({"ServerSideEncryption", "SSEKMSKeyId"})
+_PLAIN = frozenset({"region", "region_name", "verify", "addressing_style"}) | (
+    NAMES - {CUSTOMER_KEY}
+)
+"""Options that may stand alone, too, as in the query of a URL: there are no dicts there."""
+
 _STYLES = ("auto", "path", "virtual")
 _SWITCHES = frozenset({"anon", "use_ssl", "requester_pays"})
 _LONGEST = 7 * 24 * 3600  # seconds; the engines cannot count to infinity
@@ -41,11 +55,13 @@ _LONGEST = 7 * 24 * 3600  # seconds; the engines cannot count to infinity
 def split_url(url: str) -> tuple[str, str]:
     """Return bucket and prefix of ``s3://bucket/prefix``; the prefix ends with a slash or is empty.
 
+    The bucket may be the ARN of an access point.
+
     Raises:
         SettingsError: It has credentials in it, no bucket, or a prefix that cannot be one.
     """
     rest = url.partition("://")[2]
-    bucket, _, prefix = rest.partition("/")
+    bucket, _, prefix = AccessPoint.split(rest) or rest.partition("/")
     if "@" in bucket:
         raise SettingsError(
             "the store's URL has credentials in it, which would show wherever it is written down: "
@@ -53,6 +69,7 @@ def split_url(url: str) -> tuple[str, str]:
             "the environment"
         )
     plain = all(c.isascii() and (c.isalnum() or c in "-._") for c in bucket)
+    plain |= AccessPoint.named(bucket) is not None
     if not bucket or not plain or not bucket[0].isalnum():  # '..' would be another path
         raise SettingsError(f"{url!r} names no bucket: write s3://bucket/prefix", url)
     prefix = prefix.strip("/")
@@ -74,7 +91,7 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
         SettingsError: An option is not understood; the message has no values.
     """
     flattened(options)
-    public = {name: value for name, value in options.items() if name in _PUBLIC}
+    public = {name: value for name, value in options.items() if name in _PUBLIC | _PLAIN}
     secret = {name: value for name, value in options.items() if name in _SECRET}
     client = dict(public.get("client_kwargs") or {})
     if client:
@@ -84,7 +101,53 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
         if isinstance(client.get("verify"), os.PathLike):
             client["verify"] = os.fspath(client["verify"])
         public["client_kwargs"] = client
+    written = dict(public.get("s3_additional_kwargs") or {})
+    if CUSTOMER_KEY in written:
+        secret["sse_customer_key"] = written.pop(CUSTOMER_KEY)
+        public["s3_additional_kwargs"] = written
     return public, secret
+
+
+def merge_options(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both together; what *stronger* says in one spelling is taken out of *weaker*."""
+    said = {
+        _canonical(inner)
+        for name, value in stronger.items()
+        for inner in (_inner(value) if isinstance(value, Mapping) else (name,))
+    }
+    return _blocks(_without(weaker, said), stronger)
+
+
+def _inner(block: Mapping[str, Any]) -> builtins.list[str]:
+    """Return the names in a dict of options, and in dicts in it."""
+    return [
+        name
+        for outer, value in block.items()
+        for name in (_inner(value) if isinstance(value, Mapping) else (outer,))
+    ]
+
+
+def _without(options: Mapping[str, Any], said: set[str]) -> dict[str, Any]:
+    return {
+        name: _without(value, said) if isinstance(value, Mapping) else value
+        for name, value in options.items()
+        if isinstance(value, Mapping) or _canonical(name) not in said
+    }
+
+
+def _blocks(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return both, with dicts of one name made one."""
+    both = dict(one)
+    for name, value in other.items():
+        old = both.get(name)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            value = _blocks(old, value)
+        both[name] = value
+    return both
+
+
+def _canonical(name: str) -> str:
+    return (_CLIENT_PUBLIC | _CLIENT_SECRET | _ALIASES).get(name, name)
 
 
 def flattened(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +159,7 @@ def flattened(options: Mapping[str, Any]) -> dict[str, Any]:
         SettingsError: An option is not understood; the message has no values of secret ones.
     """
     flat: dict[str, Any] = {}
-    for name, value in options.items():
+    for name, value in _in_blocks(options).items():
         if value is None:
             continue
         if name == "client_kwargs":
@@ -106,9 +169,16 @@ def flattened(options: Mapping[str, Any]) -> dict[str, Any]:
             s3 = _block(_block(value, name, {"s3"}).get("s3", {}), f"{name}.s3", _ADDRESSING)
             flat |= s3
         elif name == "s3_additional_kwargs":
-            flat["encryption"] = dict(_block(value, name, _ENCRYPTION))
-            for inner, given in flat["encryption"].items():
-                _text(given, f"{name}.{inner}")
+            written = dict(_block(value, name, NAMES))
+            if CUSTOMER_KEY in written:
+                key = customer_key(written.pop(CUSTOMER_KEY), f"{name}.{CUSTOMER_KEY}")
+                _set(flat, "sse_customer_key", f"{name}.{CUSTOMER_KEY}", key)
+            for inner, given in written.items():
+                if inner != "BucketKeyEnabled":
+                    _text(given, f"{name}.{inner}")
+            flat["s3_additional_kwargs"] = written
+        elif name == "sse_customer_key":
+            _set(flat, name, name, customer_key(value, name))
         else:
             known = _ALIASES.get(name, name)
             _set(flat, known if known in _PUBLIC | _SECRET else None, name, value)
@@ -122,9 +192,28 @@ def flattened(options: Mapping[str, Any]) -> dict[str, Any]:
             "the storage option token was given alone: a session token is only valid with the key "
             "and the secret it was issued with; give all three, or none of them"
         )
+    given, key = flat.pop("s3_additional_kwargs", {}), flat.pop("sse_customer_key", None)
+    flat["written"] = Written.checked(given, key)
     if "endpoint_url" in flat:
         flat["endpoint_url"] = check_endpoint(flat["endpoint_url"], "endpoint_url")
     return flat
+
+
+def _in_blocks(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return *options* with those that stand alone where botocore has them."""
+    alone = {name: options[name] for name in _PLAIN & options.keys() if options[name] is not None}
+    if not alone:
+        return options
+    found = {name: value for name, value in options.items() if name not in alone}
+    for name, value in alone.items():
+        if name in NAMES:
+            block = {"s3_additional_kwargs": {name: value}}
+        elif name == "addressing_style":
+            block = {"config_kwargs": {"s3": {name: value}}}
+        else:
+            block = {"client_kwargs": {"region_name" if name == "region" else name: value}}
+        found = _blocks(found, block)
+    return found
 
 
 def check_endpoint(endpoint: str, source: str) -> str:

@@ -1,14 +1,15 @@
 """A client on aiobotocore, which s3fs brings: one botocore call per request.
 
 The requests run on an event loop of our own. The filesystem of s3fs itself, with its retries,
-caches and translations of errors, is left out; ours are above.
+caches and translations of errors, is not used: `runstore.places._cloud` has them.
 """
 
 import asyncio
 import builtins
 import os
+import time
 import weakref
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +18,10 @@ from typing import Any, TypeVar
 from runstore.buffers import Buffer
 from runstore.errors import MissingExtraError
 from runstore.lifetime import Shared, load_module
-from runstore.places._s3 import _causes as causes
+from runstore.places._cloud import _causes as causes
+from runstore.places._cloud._arriving import Direct
+from runstore.places._cloud._loop import EventLoop
+from runstore.places._cloud._wire import MARK, Condition, Failure, Got, Item, Span, Upload, quoted
 from runstore.places._s3._botocore_failures import (
     STRANGER,
     answered,
@@ -25,9 +29,8 @@ from runstore.places._s3._botocore_failures import (
     refused_item,
 )
 from runstore.places._s3._config import S3Config
+from runstore.places._s3._direct import S3Direct
 from runstore.places._s3._environment import Environment
-from runstore.places._s3._loop import EventLoop
-from runstore.places._s3._wire import MARK, Condition, Failure, Got, Item, Span, Upload, quoted
 
 __all__ = ["S3fsClient"]
 
@@ -38,9 +41,9 @@ _LOGIN = frozenset({"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "Signa
 
 
 class _Connection:
-    """What every store of one configuration shares: botocore's client and its connections.
+    """A client of botocore and its connections, shared by all stores of one configuration.
 
-    They are closed when nobody holds it any more.
+    They are closed with the last reference to it.
     """
 
     def __init__(self, config: S3Config, timeout: float) -> None:
@@ -93,14 +96,16 @@ class S3fsClient:
     def __init__(self, config: S3Config, timeout: float) -> None:
         self._bucket, self._host = config.bucket, config.base.partition("://")[2]
         self._credentials = config.credentials
-        self._encryption = dict(config.encryption)
+        self._written, self._customers = config.written.of_botocore, config.written.customers
+        self._customers_source = config.written.customers_source
         self._payer = {"RequestPayer": "requester"} if config.requester_pays else {}
+        self.direct: Direct | None = S3Direct(config)
         key = config, timeout, Environment()
         self._connection = _connections.get(key, lambda: _Connection(config, timeout))
 
     @property
     def parts(self) -> "S3fsClient":
-        """See `S3Client.parts`."""
+        """See `CloudClient.parts`."""
         return self
 
     def put(
@@ -111,12 +116,12 @@ class S3fsClient:
         condition: Condition,
         timeout: float,
     ) -> str:
-        """See `S3Client.put`."""
-        given = {"Body": b"".join(body), "Metadata": {MARK: mark}, **self._encryption}
+        """See `CloudClient.put`."""
+        given = {"Body": b"".join(body), "Metadata": {MARK: mark}, **self._written}
         return _tag(self._write("put_object", timeout, Key=name, **given, **_conditions(condition)))
 
     def stream(
-        self, name: str, blocks: Iterator[memoryview], size: int, mark: str, timeout: float
+        self, name: str, blocks: Iterable[Buffer], size: int, mark: str, timeout: float
     ) -> str:
         """Not used: ``parts`` does it."""
         raise NotImplementedError
@@ -129,16 +134,17 @@ class S3fsClient:
         timeout: float,
         into: memoryview | None = None,
     ) -> Got:
-        """See `S3Client.get`."""
+        """See `CloudClient.get`."""
         given = {"Range": span.header} if span is not None else {}
+        given |= self._customers
         if if_match is not None:
             given["IfMatch"] = if_match
-        return self._run(self._read(name, given, into), timeout)
+        return self._run(partial(self._read, name, given, into), timeout)
 
     def pages(
         self, prefix: str, after: str | None, timeout: float
     ) -> Iterator[builtins.list[Item]]:
-        """See `S3Client.pages`."""
+        """See `CloudClient.pages`."""
         given = {"Prefix": prefix} | ({"StartAfter": after} if after is not None else {})
         for page in self._listed("list_objects_v2", given, timeout):
             yield [
@@ -147,20 +153,20 @@ class S3fsClient:
             ]
 
     def folders(self, prefix: str, timeout: float) -> builtins.list[str]:
-        """See `S3Client.folders`."""
+        """See `CloudClient.folders`."""
         pages = self._listed("list_objects_v2", {"Prefix": prefix, "Delimiter": "/"}, timeout)
         found = [common["Prefix"] for page in pages for common in page.get("CommonPrefixes", ())]
         return [name[len(prefix) :] for name in found]
 
     def delete(self, name: str, timeout: float) -> None:
-        """See `S3Client.delete`."""
-        self._run(self._call("delete_object", Key=name), timeout)
+        """See `CloudClient.delete`."""
+        self._run(partial(self._call, "delete_object", Key=name), timeout)
 
     def delete_batch(self, names: Sequence[str], timeout: float) -> dict[str, Failure]:
-        """See `S3Client.delete_batch`."""
+        """See `CloudClient.delete_batch`."""
         # Not quiet: what is not in the answer was not removed.
         wanted = {"Objects": [{"Key": name} for name in names], "Quiet": False}
-        answer = self._run(self._call("delete_objects", Delete=wanted), timeout)
+        answer = self._run(partial(self._call, "delete_objects", Delete=wanted), timeout)
         errors = {error.get("Key", ""): error for error in answer.get("Errors", ())}
         removed = {item.get("Key", "") for item in answer.get("Deleted", ())}
         if not errors and not removed:
@@ -172,13 +178,15 @@ class S3fsClient:
         }
 
     def retire(self) -> None:
-        """See `S3Client.retire`."""
+        """See `CloudClient.retire`."""
         _connections.drop(self._connection)
 
     def create(self, name: str, mark: str, timeout: float) -> str:
         """See `Parts.create`."""
-        given = {"Metadata": {MARK: mark}, **self._encryption}
-        answer = self._run(self._call("create_multipart_upload", Key=name, **given), timeout)
+        given = {"Metadata": {MARK: mark}, **self._written}
+        answer = self._run(
+            partial(self._call, "create_multipart_upload", Key=name, **given), timeout
+        )
         if not answer.get("UploadId"):
             raise Failure(0, causes.NOT_S3, f"{self._host}: an answer without an upload's id")
         return str(answer["UploadId"])
@@ -188,7 +196,8 @@ class S3fsClient:
     ) -> str:
         """See `Parts.send`."""
         given = {"UploadId": upload, "PartNumber": number, "Body": b"".join(body)}
-        return _tag(self._run(self._call("upload_part", Key=name, **given), timeout))
+        given |= self._customers
+        return _tag(self._run(partial(self._call, "upload_part", Key=name, **given), timeout))
 
     def copy(
         self,
@@ -207,9 +216,11 @@ class S3fsClient:
             "CopySource": {"Bucket": self._bucket, "Key": source},
             "CopySourceRange": span.header,
             "CopySourceIfMatch": version,
+            **self._customers,
+            **self._customers_source,
         }
         try:
-            answer = self._run(self._call("upload_part_copy", Key=name, **given), timeout)
+            answer = self._run(partial(self._call, "upload_part_copy", Key=name, **given), timeout)
         except Failure as failure:
             if failure.condition_failed:
                 raise Failure(412, causes.SOURCE_CHANGED, "the source was replaced") from failure
@@ -222,11 +233,12 @@ class S3fsClient:
         """See `Parts.complete`."""
         parts = [{"PartNumber": number, "ETag": tag} for number, tag in enumerate(tags, 1)]
         given = {"UploadId": upload, "MultipartUpload": {"Parts": parts}, **_conditions(condition)}
+        given |= self._customers
         return _tag(self._write("complete_multipart_upload", timeout, Key=name, **given))
 
     def abort(self, name: str, upload: str, timeout: float) -> None:
         """See `Parts.abort`."""
-        self._run(self._call("abort_multipart_upload", Key=name, UploadId=upload), timeout)
+        self._run(partial(self._call, "abort_multipart_upload", Key=name, UploadId=upload), timeout)
 
     def begun(self, prefix: str, timeout: float) -> Iterator[Upload]:
         """See `Parts.begun`."""
@@ -234,17 +246,29 @@ class S3fsClient:
             for upload in page.get("Uploads", ()):
                 yield Upload(upload["Key"], upload["UploadId"], _utc(upload["Initiated"]))
 
+    def written(self, upload: Upload, timeout: float) -> datetime:
+        """See `Parts.written`."""
+        given: dict[str, Any] = {"Key": upload.name, "UploadId": upload.id}
+        newest, until = upload.begun, time.monotonic() + timeout
+        while True:
+            left = until - time.monotonic()
+            page = self._run(partial(self._call, "list_parts", **given), left)
+            newest = max([newest, *(_utc(part["LastModified"]) for part in page.get("Parts", ()))])
+            if not page.get("IsTruncated"):
+                return newest
+            given["PartNumberMarker"] = page["NextPartNumberMarker"]
+
     def region(self, timeout: float) -> str:
         """See `Parts.region`."""
         try:
-            self._run(self._call("head_bucket"), timeout)
+            self._run(partial(self._call, "head_bucket"), timeout)
         except Failure as failure:
             return failure.reason if failure.code == causes.WRONG_REGION else ""
         return ""
 
     def _listed(self, method: str, given: dict[str, str], timeout: float) -> Iterator[Any]:
         while True:
-            page = self._run(self._call(method, **given), timeout)
+            page = self._run(partial(self._call, method, **given), timeout)
             if not {"IsTruncated", "Name", "Bucket"} & page.keys():
                 raise Failure(0, causes.NOT_S3, f"{self._host}: an answer that is no list")
             yield page
@@ -308,11 +332,13 @@ class S3fsClient:
         """Call what makes an object visible."""
         ref, loop = f"s3://{self._bucket}/{given['Key']}", self._connection.loop
         with _Noted(self._host) as noted:
-            return loop.write(noted.during(self._call(method, **given)), timeout, ref)
+            return loop.write(
+                partial(noted.during, partial(self._call, method, **given)), timeout, ref
+            )
 
-    def _run(self, work: Coroutine[Any, Any, T], timeout: float) -> T:
+    def _run(self, work: Callable[[], Coroutine[Any, Any, T]], timeout: float) -> T:
         with _Noted(self._host) as noted:
-            return self._connection.loop.run(noted.during(work), timeout)
+            return self._connection.loop.run(partial(noted.during, work), timeout)
 
 
 class _Noted:
@@ -322,12 +348,12 @@ class _Noted:
         self._host = host
         self._seen: list[bool] = []
 
-    async def during(self, work: Coroutine[Any, Any, T]) -> T:
+    async def during(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         from runstore.places._s3._session import WATCHES, connected
 
         connected.set(self._seen)
         self._seen += [] if WATCHES else [True]
-        return await work
+        return await work()
 
     def __enter__(self) -> "_Noted":
         return self

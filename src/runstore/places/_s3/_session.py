@@ -128,7 +128,7 @@ def _stay_in_region(context: dict[str, Any], **_: Any) -> None:
 def _look_into_success(
     response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
 ) -> None:
-    """Find out the error that has the status of a success, and the answer that no S3 gives."""
+    """Detect errors with the status of a success, and answers that are not S3's."""
     body = response_dict.get("body")
     if response_dict.get("status_code") != 200 or not isinstance(body, bytes) or not body.strip():
         return
@@ -143,7 +143,7 @@ connected: ContextVar[list[bool]] = ContextVar("connected")
 
 
 class _Watched(AIOHTTPSession):  # type: ignore[misc]
-    """The usual session, which notes when a request has a connection to be sent by."""
+    """A session that notes when a request has got a connection."""
 
     def _create_connector(self, *given: Any) -> Any:
         made = super()._create_connector(*given)
@@ -182,7 +182,7 @@ WATCHES = hasattr(AIOHTTPSession, "_create_connector") and "http_session_cls" in
 
 
 class _Provider(AioCredentials):  # type: ignore[misc]
-    """Our credentials as botocore's, and in the place of its search for some."""
+    """Gives botocore the credentials of the store, instead of its own search."""
 
     def __init__(self, credentials: Credentials) -> None:
         super().__init__("", "")  # not used

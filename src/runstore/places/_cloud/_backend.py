@@ -1,0 +1,468 @@
+"""A backend on a bucket, or on a prefix of one, of any object store."""
+
+import builtins
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import ClassVar, NamedTuple, Protocol
+
+from runstore.buffers import Buffer, flat
+from runstore.errors import (
+    InvalidNameError,
+    ObjectExistsError,
+    PreconditionFailedError,
+    RunStoreError,
+    StorageError,
+    StoreClosedError,
+)
+from runstore.keys import PARTS
+from runstore.places._base import Entry, Tail, copy_through, is_hidden, is_hidden_but_parts
+from runstore.places._cloud._causes import NOT_S3, SOURCE_CHANGED, UNREACHED
+from runstore.places._cloud._conditions import HIDDEN, Probe
+from runstore.places._cloud._download import download, part, ranged
+from runstore.places._cloud._errors import as_error, translated
+from runstore.places._cloud._loop import wait_for_leaving
+from runstore.places._cloud._retry import Deadline, persist
+from runstore.places._cloud._upload import SINGLE, Uploader
+from runstore.places._cloud._wire import CloudClient, Condition, Failure, Got, Item, Span
+from runstore.places._errors import check_read
+from runstore.places._guarantees import Guarantees
+from runstore.places._leftovers import Leftover
+from runstore.workers import Workers
+
+__all__ = ["CloudBackend", "Opened"]
+
+_BATCH = 1000
+_AT_ONCE = 16
+_NO_BATCH = frozenset({400, 404, 405, 411, 501})  # what servers without batch delete answer
+
+
+class Surroundings(Protocol):
+    """What a client may take from outside of its options."""
+
+    def is_current(self) -> bool:
+        """Return whether nothing has changed since."""
+        ...
+
+
+class Opened(NamedTuple):
+    """What a backend works with, until its process forks or its environment changes."""
+
+    pid: int
+    environment: Surroundings
+    client: CloudClient
+    uploader: Uploader
+    probe: Probe
+    sorted_by_key: bool
+
+
+class CloudBackend(ABC):
+    """Objects under a prefix of a bucket; what a kind of store adds is how its client is opened.
+
+    Nothing is opened before the first use, and a forked process opens its own.
+
+    Args:
+        url: The bucket and the prefix.
+        prefix: The prefix of every key; it ends with a slash or is empty.
+        timeout: Seconds without an answer, retries included.
+    """
+
+    promised: ClassVar[Guarantees]
+    """What is promised before the server was asked."""
+
+    longest_name: ClassVar[int] = 1024
+    """Bytes of a whole key."""
+
+    hides_misses: ClassVar[bool] = False
+    """Whether a condition on what is not there fails like one on another version."""
+
+    def __init__(self, url: str, prefix: str, timeout: float) -> None:
+        self.url = url.rstrip("/")
+        self._prefix = prefix
+        self._timeout = timeout
+        self._mine: Opened | None = None
+        self._closed = False
+
+    @abstractmethod
+    def _opened_now(self) -> Opened:
+        """Open a client and what is used with it.
+
+        Raises:
+            SettingsError: An option or the environment is not understood.
+        """
+
+    def _forget(self, client: CloudClient) -> None:  # noqa: B027 - most share none
+        """Stop sharing *client*, which found no credentials."""
+
+    def _complete(self, failure: Failure) -> None:  # noqa: B027 - most know all at once
+        """Complete *failure*, as by the region of the bucket."""
+
+    @property
+    def guarantees(self) -> Guarantees:
+        """See `runstore.places.Backend.guarantees`; some servers ignore conditions."""
+        mine = self._mine
+        return self.promised if mine is None else mine.probe.complete(self.promised)
+
+    @property
+    def sorted_by_key(self) -> bool:
+        """Whether listings are sorted by the key, and not by its parts as some servers do it."""
+        return self._open().sorted_by_key
+
+    def probe(self) -> Guarantees:
+        """See `runstore.places.Backend.probe`; six small requests at most."""
+        with self._translated(self.url, "write to"):
+            opened = self._open()
+            for condition in (Condition(True, None), Condition(False, "any")):
+                opened.probe.keeps(opened.client, condition, self._timeout)
+        return self.guarantees
+
+    def put(
+        self,
+        key: str,
+        buffers: Iterable[Buffer],
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> Entry:
+        """See `runstore.places.Backend.put`."""
+        name, ref = self._name(key), self._ref(key)
+        condition = Condition(if_absent, if_match)
+        with self._translated(ref, "write"):
+            opened = self._open()
+            client, uploader, probe = opened.client, opened.uploader, opened.probe
+            if condition and not probe.keeps(client, condition, self._timeout):
+                raise StorageError(
+                    f"{ref} was not written: the server ignores conditional writes, so "
+                    "if_absent and if_match cannot be kept there. Put without them, or use a "
+                    "server that has them",
+                    ref,
+                )
+            try:
+                version, size = uploader.put(name, buffers, condition)
+            except Failure as failure:
+                raise _conflict(failure, condition, ref) from failure
+        return Entry(key, size, datetime.now(UTC).replace(microsecond=0), version)
+
+    def update(
+        self, key: str, buffers: Iterable[Buffer], old: Entry, *, if_match: str | None = None
+    ) -> Entry | None:
+        """Write an object over an earlier version; the server copies what is the same.
+
+        Args:
+            key: The object.
+            buffers: All of the new one.
+            old: The version that is there.
+            if_match: As for `put`.
+
+        Returns:
+            As for `put`; None if that cannot be done here, then *buffers* are untouched.
+
+        Raises:
+            PreconditionFailedError: Another version is there.
+            ObjectNotFoundError: None is there any more.
+            IndeterminateWriteError, StorageError: As for `put`.
+        """
+        ref, condition = self._ref(key), Condition(False, if_match)
+        if old.version is None or old.size <= SINGLE:
+            return None
+        with self._translated(ref, "write"):
+            opened = self._open()
+            if condition and not opened.probe.keeps(opened.client, condition, self._timeout):
+                return None  # put() says why
+            try:
+                done = opened.uploader.update(self._name(key), buffers, old, condition)
+            except Failure as failure:
+                if condition and failure.condition_failed and failure.code != SOURCE_CHANGED:
+                    raise _conflict(failure, condition, ref) from failure
+                if failure.code == SOURCE_CHANGED or failure.status in (404, 412):
+                    self.read(key, 0, 1, old.version)  # says which of the two it is
+                raise
+        if done is None:
+            return None
+        return Entry(key, done[1], datetime.now(UTC).replace(microsecond=0), done[0])
+
+    def get(
+        self, key: str, *, if_match: str | None = None, if_none_match: str | None = None
+    ) -> tuple[Buffer, Entry]:
+        """See `runstore.places.Backend.get`."""
+        ref = self._ref(key)
+        if if_none_match is not None:
+            check_read(ref, self.head(key).version, if_match, if_none_match)
+        with self._translated(ref, "read"):
+            got = download(self._open().client, self._name(key), self._timeout)
+        check_read(ref, got.version, if_match, if_none_match)
+        return got.data, _entry(key, got)
+
+    def tail(self, key: str, length: int) -> tuple[Buffer, Entry]:
+        """See `runstore.places.Backend.tail`."""
+        with self._translated(self._ref(key), "read"):
+            client, deadline = self._open().client, Deadline(self._timeout)
+            got = ranged(client, self._name(key), Span(None, length), deadline)
+        return got.data, _entry(key, got)
+
+    def read(self, key: str, start: int, length: int, version: str) -> Buffer:
+        """See `runstore.places.Backend.read`."""
+        ref, span = self._ref(key), Span(start, length)
+        if length == 0:
+            return b""
+        with self._translated(ref, "read"):
+            client, name = self._open().client, self._name(key)
+            try:
+                return part(client, name, span, version, self._timeout)
+            except Failure as failure:
+                if failure.condition_failed:
+                    if self.hides_misses:
+                        self.head(key)
+                    raise _conflict(failure, Condition(False, version), ref) from failure
+                raise
+
+    def head(self, key: str) -> Entry:
+        """See `runstore.places.Backend.head`.
+
+        It reads one byte: the answer to a HEAD has no body, and so does not tell a
+        missing object from a missing bucket.
+        """
+        with self._translated(self._ref(key), "read"):
+            client, deadline = self._open().client, Deadline(self._timeout)
+            return _entry(key, ranged(client, self._name(key), Span(0, 1), deadline))
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """See `runstore.places.Backend.list`; a thousand objects a request, none kept."""
+        with self._translated(self._ref(prefix), "list"):
+            for item in self._items(self._prefix + prefix):
+                key = item.name[len(self._prefix) :]
+                if not is_hidden(key, prefix) and not key.endswith("/"):
+                    yield Entry(key, item.size, item.modified, item.version)
+
+    def list_with_parts(self, prefix: str) -> Iterator[Entry]:
+        """See `runstore.places._base.list_with_parts`."""
+        with self._translated(self._ref(prefix), "list"):
+            for item in self._items(self._prefix + prefix, parts=True):
+                key = item.name[len(self._prefix) :]
+                if not is_hidden_but_parts(key, prefix) and not key.endswith("/"):
+                    yield Entry(key, item.size, item.modified, item.version)
+
+    def folders(self, prefix: str) -> builtins.list[str]:
+        """See `runstore.places.Backend.folders`."""
+        under = self._prefix + prefix
+        with self._translated(self._ref(prefix), "list"):
+            client, deadline = self._open().client, Deadline(self._timeout)
+            found = persist(lambda t: client.folders(under, t), deadline)
+        return sorted(name for name in found if not name.startswith("."))
+
+    def copy(
+        self, source: str, target: str, *, if_absent: bool = False, tail: Tail | None = None
+    ) -> Entry:
+        """See `runstore.places.Backend.copy`; by the server where it is large and s3fs is there."""
+        ref, condition = self._ref(target), Condition(if_absent, None)
+        if tail is None:
+            there = self.head(source)
+            assert there.version is not None
+            tail = Tail(there.version, there.size, [])
+        with self._translated(ref, "write"):
+            opened = self._open()
+            names = self._name(source), self._name(target)
+            try:
+                version = opened.uploader.copy(*names, tail, condition)
+            except Failure as failure:
+                if failure.condition_failed and failure.code != SOURCE_CHANGED:
+                    raise _conflict(failure, condition, ref) from failure
+                if failure.code == SOURCE_CHANGED or failure.status == 404:
+                    self.read(source, 0, 1, tail.version)  # says which of the two it is
+                raise
+        if version is None:
+            return copy_through(self, source, target, if_absent, tail)
+        size = tail.keep + sum(flat(buffer).nbytes for buffer in tail.buffers)
+        return Entry(target, size, datetime.now(UTC).replace(microsecond=0), version)
+
+    def delete(self, key: str) -> None:
+        """See `runstore.places.Backend.delete`; S3 does not tell a miss, so it looks first."""
+        self.head(key)
+        with self._translated(self._ref(key), "delete"):
+            client, name = self._open().client, self._name(key)
+            _delete(client, name, self._timeout)
+
+    def delete_many(
+        self, keys: Iterable[str], *, missing_ok: bool = False
+    ) -> dict[str, RunStoreError]:
+        """See `runstore.places.Backend.delete_many`; a thousand a request, looks not counted."""
+        wanted, errors = builtins.list(dict.fromkeys(keys)), dict[str, RunStoreError]()
+        with Workers(_AT_ONCE, "runstore-s3-delete") as workers:
+            if not missing_ok:
+                found = workers.map(self._look, wanted)
+                errors = {key: exc for key, exc in zip(wanted, found, strict=True) if exc}
+                wanted = [key for key in wanted if key not in errors]
+            for start in range(0, len(wanted), _BATCH):
+                batch = wanted[start : start + _BATCH]
+                left = self._delete_batch(batch)
+                for key, exc in zip(left, workers.map(self._remove, left), strict=True):
+                    if exc:
+                        errors[key] = exc
+        return errors
+
+    def sweep(self, older_than: float) -> int:
+        """See `runstore.places.Backend.sweep`: removes what was left of asking the server."""
+        latest, swept = time.time() - older_than, 0
+        with self._translated(self.url, "sweep"):
+            client = self._open().client
+            for item in self._items(self._prefix + HIDDEN):
+                if item.modified.timestamp() <= latest:
+                    _delete(client, item.name, self._timeout)
+                    swept += 1
+        return swept
+
+    def leftovers(self, older_than: float) -> builtins.list[Leftover]:
+        """See `runstore.places._leftovers.leftovers`."""
+        latest, cut = time.time() - older_than, len(self._prefix)
+        with self._translated(self.url, "list leftovers of"):
+            return [
+                Leftover(item.name[cut:], "probe", item.size, item.modified)
+                for item in self._items(self._prefix + HIDDEN)
+                if item.modified.timestamp() <= latest
+            ]
+
+    def _items(self, prefix: str, *, parts: bool = False) -> Iterator[Item]:
+        """List everything under *prefix*; after a failure go on behind the last item.
+
+        Pages of nothing but parts are passed over unless *parts* are wanted.
+        """
+        client, after = self._open().client, None
+        deadline = Deadline(self._timeout)
+        pages = client.pages(prefix, after, deadline.request)
+        while True:
+
+            def step(timeout: float) -> builtins.list[Item] | None:
+                nonlocal pages
+                try:
+                    return next(pages, None)
+                except Failure:
+                    pages = client.pages(prefix, after, timeout)  # noqa: B023 - used at once
+                    raise
+
+            page = persist(step, Deadline(self._timeout))
+            if page is None:
+                return
+            yield from page
+            if page:
+                after = page[-1].name
+                if (
+                    len(page) >= _BATCH
+                    and not parts
+                    and (behind := _behind_parts(after, prefix)) is not None
+                ):
+                    after = behind
+                    pages = client.pages(prefix, after, deadline.request)
+
+    def _delete_batch(self, batch: Sequence[str]) -> builtins.list[str]:
+        """Remove a batch in one request; return the keys that have to be removed one by one."""
+        names = {self._name(key): key for key in batch}
+        client = self._open().client
+        try:
+            refused = persist(
+                lambda t: client.delete_batch(builtins.list(names), t), Deadline(self._timeout)
+            )
+        except Failure as failure:
+            lost = failure.code in UNREACHED or (failure.code, failure.status) == (NOT_S3, 0)
+            if not lost and (failure.status in _NO_BATCH or failure.status in (0, 403)):
+                return builtins.list(batch)
+            self._complete(failure)
+            raise as_error(failure, self.url, "delete from") from failure
+        return [names[name] for name in refused if name in names]
+
+    def _look(self, key: str) -> RunStoreError | None:
+        try:
+            self.head(key)
+        except RunStoreError as exc:
+            return exc
+        return None
+
+    def _remove(self, key: str) -> RunStoreError | None:
+        client, name = self._open().client, self._name(key)
+        try:
+            _delete(client, name, self._timeout)
+        except Failure as failure:
+            return as_error(failure, self._ref(key), "delete")
+        return None
+
+    @contextmanager
+    def _translated(self, ref: str, doing: str) -> Iterator[None]:
+        with translated(ref, doing):
+            try:
+                yield
+            except Failure as failure:
+                self._complete(failure)
+                mine = self._mine
+                if failure.code == "NoCredentials" and mine is not None:
+                    self._mine = None  # the next call looks for them again
+                    self._forget(mine.client)
+                raise
+
+    def _open(self) -> Opened:
+        mine = self._mine
+        if mine is None or mine.pid != os.getpid() or not mine.environment.is_current():
+            if self._closed:
+                raise StoreClosedError(f"{self.url} was closed: open another store", self.url)
+            # No lock, which a request could hold: two threads may both come here.
+            mine = self._mine = self._opened_now()
+        return mine
+
+    def _name(self, key: str) -> str:
+        name = self._prefix + key
+        if len(name) > self.longest_name:
+            raise InvalidNameError(
+                f"{self._ref(key)[:80]}… is longer than the {self.longest_name:,} bytes allowed "
+                "for prefix, namespace, run and name together",
+                key,
+            )
+        return name
+
+    def _ref(self, key: str) -> str:
+        return f"{self.url}/{key}"
+
+    def close(self) -> None:
+        """See `runstore.places.Backend.close`; a client that others use stays open."""
+        self._closed, self._mine = True, None
+        wait_for_leaving()
+
+
+def _delete(client: CloudClient, name: str, timeout: float) -> None:
+    """Remove an object; Google and Azure tell if somebody else has done so just before."""
+    try:
+        persist(lambda t: client.delete(name, t), Deadline(timeout))
+    except Failure as failure:
+        if not failure.no_such_key:
+            raise
+
+
+def _conflict(failure: Failure, condition: Condition, ref: str) -> Exception:
+    """Return the error of a condition that did not hold; any other failure as it is."""
+    if condition.if_absent and failure.condition_failed:
+        return ObjectExistsError(
+            f"{ref} exists already: choose another name, or put without if_absent to replace it",
+            ref,
+        )
+    if condition.if_match is not None and (failure.condition_failed or failure.no_such_key):
+        return PreconditionFailedError(
+            f"{ref} is not the version {condition.if_match!r} any more. Read it again and decide "
+            "anew",
+            ref,
+        )
+    if failure.no_such_key:  # a put does not fail for a missing key, so this is something else
+        return StorageError(f"cannot write {ref}: {failure.reason}", ref)
+    return failure
+
+
+def _behind_parts(name: str, prefix: str) -> str | None:
+    """Return a name behind all parts of a scope, to go on from; None if *name* is no part.
+
+    A listing above the folder of parts shows none of them, so their pages need not be read.
+    """
+    found = f"/{name[len(prefix) :]}".find(f"/{PARTS}/")
+    return None if found < 0 else f"{name[: len(prefix) + found]}{PARTS}/~"
+
+
+def _entry(key: str, got: Got) -> Entry:
+    return Entry(key, got.size, got.modified, got.version)
