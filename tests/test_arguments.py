@@ -3,9 +3,9 @@
 import pytest
 
 from runstore import ObjectStore, run_workflow
-from runstore.arguments import printable, shown
+from runstore.arguments import in_shell, printable, shown
 from runstore.errors import InvalidWorkflowError, SettingsError
-from runstore.workflow import load_config
+from runstore.workflows import load_config
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,10 @@ def test_what_gives_no_path_is_told(call, kind):
     with pytest.raises(kind, match=r"the NoPath gives no path \(OSError") as caught:
         call()
     assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_word_of_a_shell_is_quoted_where_it_has_to_be():
+    """A plain name stays as it is; what begins as an option follows ``--``."""
+    assert "dev/r-1.a" == in_shell("dev/r-1.a")
+    assert "'a;b'" == in_shell("a;b")
+    assert "-- --debug/r" == in_shell("--debug/r")

@@ -22,7 +22,13 @@ from runstore.keys import (
 PARTS = st.one_of(
     st.text(st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="/"), min_size=1),
     st.sampled_from(
-        ["a", "b", "a.arrow", "a.parquet", "a.json", "%41", "%7F", ".a", "_shared", "A"]
+        ["a", "b", "a.arrow", "a.ARROW", "a.parquet", "a.json", "a.html", "a.v2", "a.b.arrow"]
+    ),
+    st.sampled_from(
+        ["%41", "%7F", ".a", ".a.b", "a.", "a. b", "a.é", "_shared", "A", "a.v2.arrow"]
+    ),
+    st.tuples(st.integers(60, 250), st.sampled_from([".v2", ".arrow", ".html", ""])).map(
+        lambda part: "x" * part[0] + part[1]
     ),
     st.text("ab.%~_-/é ", min_size=1).map(lambda text: text.replace("/", "")).filter(bool),
     st.integers(60, 250).map(lambda n: "x" * n),
@@ -59,7 +65,13 @@ PLACES = st.builds(Place, SCOPES, st.none() | SCOPES, NAMES)
 @example(Place("n", "r", "a"), Place("n", "r", "a.arrow"))
 @example(Place("n", "r", "a"), Place("n", "r", "a.arrow/b"))
 @example(Place("n", "r", "a.json"), Place("n", "r", "a.json/b"))
+@example(Place("n", "r", "a.v2"), Place("n", "r", "a.v2.arrow"))
+@example(Place("n", "r", "a.v2"), Place("n", "r", "a.v2/b"))
+@example(Place("n", "r", "a.html"), Place("n", "r", "a.html/b.html"))
+@example(Place("n", "r", "a"), Place("n", "r", "a.ARROW"))
 @example(Place("n", "r", "x" * 300), Place("n", "r", "x" * 301))
+@example(Place("n", "r", "x" * 300 + ".v2"), Place("n", "r", "x" * 300 + ".v3"))
+@example(Place("n", "r", "x" * 300 + ".v2"), Place("n", "r", "x" * 300))
 @example(Place("n", "r", "%41"), Place("n", "r", "A"))
 @example(Place("prod", "r", "a"), Place("prod-2", "r", "a"))
 @example(Place("n", "x", "a"), Place("n", None, "a"))
@@ -86,7 +98,7 @@ def test_a_key_stays_in_its_scope_and_alphabet(place):
         r"(?:[A-Za-z0-9_.-]|%[0-9A-F]{2})+(?:/(?:[A-Za-z0-9_.-]|%[0-9A-F]{2})+)+", key
     )
     parts = key.split("/")
-    assert not [part for part in parts if part.startswith(".") or len(part) > 215]
+    assert not [part for part in parts if part.startswith(".") or len(part) > 217]
     assert len(key) <= 1024 - 60
 
 
@@ -128,8 +140,19 @@ def test_a_scope_comes_back_from_its_folder(scope):
         ("train/features", "train/features.arrow"),
         ("features.parquet", "features.parquet"),
         ("a.PARQUET", "a.PARQUET"),
-        ("report.html", "report.html.arrow"),
+        ("report.html", "report.html"),
+        ("model.v2", "model.v2"),
+        ("a.tar.gz", "a.tar.gz"),
         ("a.arrow", "a.arrow.arrow"),
+        ("a.Arrow", "a.Arrow.arrow"),
+        ("a.b.arrow", "a.b.arrow.arrow"),
+        ("a.", "a..arrow"),
+        ("a. b", "a.%20b.arrow"),
+        ("a.é", "a.%C3%A9.arrow"),
+        ("x.json/y", "x%2Ejson/y.arrow"),
+        ("é b.v-2", "%C3%A9%20b.v-2"),
+        ("a." + "b" * 17, "a." + "b" * 17 + ".arrow"),
+        ("2026-01-01T00:00:00.25+00:00", "2026-01-01T00%3A00%3A00.25%2B00%3A00.arrow"),
         ("v1.2/x", "v1%2E2/x.arrow"),
         (".env", "%2Eenv.arrow"),
         (".json", "%2Ejson.arrow"),
@@ -149,6 +172,23 @@ def test_every_format_keeps_its_extension(extension):
     """A name that ends in a format's extension is stored under exactly that name."""
     assert f"n/r/x.{extension}" == key_of(Place("n", "r", f"x.{extension}"))
     assert extension == extension_of(f"a/x.{extension}")
+
+
+@given(st.text("ab.%~_-é ", min_size=1, max_size=20), st.text("abAB01_-", min_size=1, max_size=16))
+def test_a_name_with_an_extension_is_its_own_key(stem, extension):
+    """Whatever the extension is, but for ``.arrow``: nothing is appended to it."""
+    name = unicodedata.normalize("NFC", f"{stem}.{extension}")
+    key = key_of(Place("n", "r", name))
+    assert extension.lower() == extension_of(name)
+    assert key.endswith(f".{extension}")
+    assert key.count(".arrow") == name.count(".arrow")
+
+
+def test_a_key_asks_for_no_installed_package(monkeypatch):
+    """The key of a name is found without a look at what is installed."""
+    monkeypatch.setattr("importlib.metadata.entry_points", None)
+    key_of.cache_clear()
+    assert "n/r/x.geojson" == key_of(Place("n", "r", "x.geojson"))
 
 
 def test_records_stand_beside_the_runs():

@@ -9,23 +9,30 @@ import builtins
 import os
 import sys
 from collections.abc import Collection, Iterable, Mapping
-from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstore.errors import InvalidRequestError, RunStoreError
 
+if TYPE_CHECKING:
+    from datetime import timedelta
+
 __all__ = [
+    "LONGEST_AGE",
     "LONGEST_WAIT",
+    "check_age",
     "check_callable",
     "check_choice",
+    "check_count",
     "check_flag",
     "check_instance",
     "check_keys",
     "check_nested",
     "check_seconds",
     "check_text",
+    "in_shell",
     "path_text",
     "printable",
+    "seconds_in",
     "shown",
     "texts",
     "unfit",
@@ -34,6 +41,10 @@ __all__ = [
 LONGEST_WAIT = 7 * 86_400.0
 """The longest timeout, in seconds: a week. Clocks of the system fail far beyond it."""
 
+LONGEST_AGE = 100 * 365 * 86_400.0
+"""The highest age, in seconds: file systems and Python know no older times."""
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 _LONGEST_SHOWN = 40  # characters of a value in a message
 _LARGEST_SHOWN = 10**20
 _DEEPEST = 100  # levels of dicts and lists
@@ -78,6 +89,17 @@ def printable(text: str, *, lines: bool = False) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def in_shell(text: str) -> str:
+    """Return *text* as the last word of a shell's line, for lines that a person may copy.
+
+    Args:
+        text: Any text, of whoever wrote it. One that begins as an option is told from one by `--`.
+    """
+    import shlex  # which `import runstore` does without
+
+    return f"{'-- ' if text.startswith('-') else ''}{shlex.quote(text)}"
+
+
 def unfit(
     call: str,
     argument: str,
@@ -100,6 +122,9 @@ def unfit(
         by_type: Name the type of *value* even if it is short: the type is what is wrong.
     """
     given = _named(type(value)) if by_type else shown(value)
+    of_run = argument in ("run", "to_run") or (argument == "name" and call.endswith("_run"))
+    if not hint and of_run and type(value).__name__ == "WorkflowRun":
+        hint = "pass run.name"
     told = f"{call}: {argument} must be {expected}, not {given}"
     return error(f"{told}; {hint}" if hint else told)
 
@@ -118,6 +143,18 @@ def check_text(
         return
     expected = "a str or None" if optional else "a str"
     raise unfit(call, argument, expected, value, hint, error, by_type=True)
+
+
+def check_count(
+    call: str,
+    argument: str,
+    value: object,
+    *,
+    error: type[RunStoreError] = InvalidRequestError,
+) -> None:
+    """Raise *error* unless *value* is a whole number of 1 or more."""
+    if type(value) is not int or not 1 <= value < 1 << 62:
+        raise unfit(call, argument, "a whole number from 1", value, error=error)
 
 
 def check_flag(
@@ -142,6 +179,8 @@ def check_choice(
         if value is choice or (text is not None and text == choice):
             return
     *most, last = map(repr, choices)
+    from difflib import get_close_matches  # seldom needed
+
     close = get_close_matches((text or "").lower(), [c for c in choices if isinstance(c, str)], 1)
     hint = f"did you mean {close[0]!r}?" if close else ""
     raise unfit(call, argument, f"{', '.join(most)} or {last}", value, hint, error)
@@ -162,6 +201,40 @@ def check_seconds(
         return
     least = "from 0" if zero else "above 0"
     raise unfit(call, argument, f"a number of seconds {least} up to {most:,.0f}", value, "", error)
+
+
+def seconds_in(age: "str | timedelta") -> float:
+    """Return the seconds of a `timedelta`, or of a text like ``90m``, ``12h``, ``30d``, ``8w``.
+
+    Raises:
+        ValueError: It is no such text.
+    """
+    if not isinstance(age, str):
+        return age.total_seconds()
+    number, unit = age[:-1].strip(), _UNITS.get(age[-1:])
+    if unit is None or not number.isascii() or not number.replace(".", "", 1).isdigit():
+        raise ValueError(f"{age[:40]!a} is no age: write seconds, or as in 90m, 12h, 30d or 8w")
+    return float(number) * unit
+
+
+def check_age(call: str, argument: str, value: object) -> float | None:
+    """Return *value* in seconds: None, a number, a `timedelta`, or text as of `seconds_in`.
+
+    Raises:
+        InvalidRequestError: It is none of these, or not from 0 to 100 years.
+    """
+    if value is None:
+        return None
+    from datetime import timedelta
+
+    if isinstance(value, (str, timedelta)):
+        try:
+            value = seconds_in(value)
+        except ValueError as exc:
+            raise InvalidRequestError(f"{call}: {argument}: {exc}") from exc
+    check_seconds(call, argument, value, zero=True, most=LONGEST_AGE)
+    assert isinstance(value, (int, float))
+    return float(value)
 
 
 def path_text(argument: str, value: "str | os.PathLike[str]", error: type[RunStoreError]) -> Any:

@@ -3,6 +3,7 @@
     RunStoreError
     ├── NoRunContextError          outside a run
     ├── StaleRunError              the run has ended, or its attempt was given up: no more writes
+    │   └── RunCancelledError      somebody asked the run to stop
     ├── RunActiveError             the run still goes on, so it is not deleted
     ├── InvalidNameError           a name, run or namespace that cannot be a key   (ValueError)
     ├── InvalidRequestError        arguments that contradict each other            (ValueError)
@@ -35,6 +36,7 @@ Warnings have a tree of their own:
 
     RunStoreWarning
     ├── UnreadableWarning          a listing left out what cannot be read
+    ├── UnusedConfigWarning        a config was given that does not select the workflow
     └── AmbiguousYamlWarning       YAML readers do not agree what a word means
 
 Every class can be rebuilt from its positional arguments, so errors survive the
@@ -45,7 +47,7 @@ way back from a worker process. The message names the object and the way out;
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "AccessDeniedError",
@@ -67,6 +69,7 @@ __all__ = [
     "ObjectNotFoundError",
     "PreconditionFailedError",
     "RunActiveError",
+    "RunCancelledError",
     "RunStoreError",
     "RunStoreWarning",
     "SettingsError",
@@ -80,6 +83,7 @@ __all__ = [
     "UnsafePickleError",
     "UnsupportedFormatError",
     "UnsupportedValueError",
+    "UnusedConfigWarning",
     "WorkflowError",
 ]
 
@@ -90,7 +94,12 @@ class RunStoreError(Exception):
     Args:
         message: What happened, to which object, and what to do.
         ref: The object, run or file concerned, or None.
+
+    Attributes:
+        cure: The end of the message, which says what to do, where that is known separately.
     """
+
+    cure: str = ""
 
     def __init__(self, message: str, ref: str | None = None) -> None:
         super().__init__(message, ref)  # positional, so pickle can rebuild it
@@ -107,6 +116,10 @@ class NoRunContextError(RunStoreError):
 
 class StaleRunError(RunStoreError):
     """This context may no longer write: its run has ended, or its attempt was given up."""
+
+
+class RunCancelledError(StaleRunError):
+    """Somebody asked the run to stop, and it has; its record says ``failed: cancelled``."""
 
 
 class RunActiveError(RunStoreError):
@@ -130,7 +143,25 @@ class SettingsError(RunStoreError):
 
 
 class ObjectNotFoundError(RunStoreError, KeyError):
-    """Nothing is stored under the name in this scope. Never raised for an outage."""
+    """Nothing is stored under the name in this scope. Never raised for an outage.
+
+    What is stored there instead is looked up when the error is shown, or sent to another
+    process. So a miss that the program handles costs no listing.
+    """
+
+    look: "Callable[[], str] | None" = None
+    """Returns what the message ends in; called once, when it is needed."""
+
+    def __str__(self) -> str:
+        look, self.look = self.look, None
+        if look is not None:
+            self.message += look()
+        return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        message = str(self)  # before its state is taken
+        state = {name: value for name, value in vars(self).items() if name != "look"}
+        return type(self), (message, self.ref), state
 
 
 class ObjectExistsError(RunStoreError):
@@ -272,6 +303,10 @@ class RunStoreWarning(UserWarning):
 
 class UnreadableWarning(RunStoreWarning):
     """A listing goes on without something that cannot be read; the message names it."""
+
+
+class UnusedConfigWarning(RunStoreWarning):
+    """A Config was given to a run, and its selector does not select the workflow."""
 
 
 class AmbiguousYamlWarning(RunStoreWarning):

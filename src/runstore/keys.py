@@ -1,8 +1,17 @@
 """Where an object stands: (namespace, scope, name) to key, and back.
 
-    <namespace>/<run>/<name>.arrow        an object of a run
-    <namespace>/_shared/<name>.arrow      scope="namespace"
+    <namespace>/<run>/<name>[.arrow]      an object of a run
+    <namespace>/<run>/.parts/<key of the name>/<part>.<write id>.arrow
+    <namespace>/_shared/<name>[.arrow]    scope="namespace"
     <namespace>/_runs/<run>.json          a run record
+    <namespace>/_marks/<run>/…            pins, tags and notes; see `runstore.runs`
+    <namespace>/_logs/<run>/<stage>.log   what a stage of a run has logged
+    <namespace>/_reads/<run>/…            which other runs a run reads
+    <namespace>/_index/…                  what records of ended runs say; can be removed at any time
+
+A name with an extension (``x.parquet``, ``report.html``, ``model.v2``) is its own key. A name
+without one gets ``.arrow``, and so does a name that ends in ``.arrow`` itself. A key depends on
+the name alone: not on the value, and not on what is installed.
 
 The mapping is injective and prefix-disjoint: two names never share a key, no
 name reaches another run or namespace, and no object's key is a folder of
@@ -10,8 +19,9 @@ another's. It holds because
 
 * every character outside ``[A-Za-z0-9_.-]`` is percent-encoded, and so is a
   leading dot, so nothing of ours is hidden and nothing hidden is ours;
-* a name keeps a format's extension (``x.parquet``) or gets ``.arrow``, so the
-  last part of a key always has a dot, and dots in the parts before it are
+* no key of a name with an extension ends in ``.arrow``, and every other key does,
+  with the whole name before it;
+* the last part of a key always has a dot, and dots in the parts before it are
   encoded, so a folder never has one;
 * runs and namespaces do not begin with ``_``, which the store keeps for itself;
 * a part too long for a file name is cut and gets ``%7F`` and a hash; DEL is not
@@ -21,27 +31,34 @@ another's. It holds because
 
 import hashlib
 import re
-from functools import cache, lru_cache
-from importlib.metadata import entry_points
+from functools import lru_cache
 from typing import Literal, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from runstore.errors import InvalidNameError
 from runstore.names import check_name, check_namespace, check_run
+from runstore.parts import PartKey, part_file
 
 __all__ = [
     "ARROW",
     "FORMATS",
+    "LOGS",
+    "PARTS",
     "RECORDS",
     "SHARED",
+    "AnyPlace",
+    "PartPlace",
     "Place",
     "Scope",
+    "extension_at",
     "extension_of",
     "folder_of",
     "is_shortened",
+    "key_beginning",
     "key_of",
+    "log_key",
     "name_of",
-    "plugin_formats",
+    "parts_folder",
     "record_key",
     "scope_folder",
     "scope_of",
@@ -51,19 +68,24 @@ Scope = Literal["run", "namespace"]
 
 SHARED = "_shared"
 RECORDS = "_runs"
+LOGS = "_logs"
+LATEST = "_latest"
+ALIVE = "_alive"
+READS = "_reads"
+PARTS = ".parts"
+"""The folder, in that of a scope, of the parts of objects. It is hidden: no name can lie there."""
+
 ARROW = "arrow"
 
 FORMATS = frozenset({"parquet", "json", "csv", "npy", "pkl", "safetensors", "skops"})
-"""Extensions that are formats of their own; a name that ends in one is stored in it.
-
-All are reserved from the first version on, also those without a codec yet: a
-name must not change its key when a codec is added.
-"""
+"""Extensions that are formats of their own; a name that ends in one is stored in it."""
 
 _LONGEST_PART = 200  # file systems allow 255 bytes; temporary names and sidecars of others fit too
 _LONGEST_KEY = 640  # of a name, encoded; with namespace and run it stays below S3's 1,024 bytes
+_LONGEST_FOLDER = 400  # of an object's name in the folder of parts
 _LONGEST_SCOPE = 160  # of a namespace or run, encoded
 _CUT = "%7F"
+_LONGEST_HEAD = 160  # of a part, encoded, whether it is cut or not; see `_fitting`
 
 
 class Place(NamedTuple):
@@ -88,14 +110,70 @@ class Place(NamedTuple):
         return f"{self.namespace}/{self.run or SHARED}/{self.name}"
 
 
+class PartPlace(NamedTuple):
+    """The full name of one write of a part of an object. It stands for a place in most calls.
+
+    Attributes:
+        namespace, run, name: Of the object.
+        part: The key of the part.
+        write_id: Of the write: files of parts are never replaced.
+        extension: ``arrow``; ``file`` for a file without a header of ours.
+    """
+
+    namespace: str
+    run: str | None
+    name: str
+    part: PartKey
+    write_id: str
+    extension: str = ARROW
+
+    @property
+    def whole(self) -> Place:
+        """The place of the object."""
+        return Place(self.namespace, self.run, self.name)
+
+    @property
+    def scope(self) -> Scope:
+        """``run`` or ``namespace``."""
+        return "namespace" if self.run is None else "run"
+
+    def at(self, place: Place) -> "PartPlace":
+        """Return the same part of a copy of the object at *place*."""
+        return PartPlace(*place, *self[3:])
+
+    def __str__(self) -> str:
+        return f"part {self.part!r} of {self.whole}"
+
+
+AnyPlace = Place | PartPlace
+"""What has a key: an object, or one write of a part of one."""
+
+
 @lru_cache(maxsize=4096)
-def key_of(place: Place) -> str:
+def key_of(place: AnyPlace) -> str:
     """Return the key of *place* under the store's root.
 
     Raises:
         InvalidNameError: The name, run or namespace cannot be one.
     """
+    if isinstance(place, PartPlace):
+        return parts_folder(place.whole) + part_file(place.part, place.write_id, place.extension)
     return scope_folder(place.namespace, place.run) + _name_key(place.name)
+
+
+@lru_cache(maxsize=256)
+def parts_folder(place: Place) -> str:
+    """Return the folder, with a trailing slash, of the parts of the object at *place*.
+
+    It is named like the object's own key, so no two objects share one and none lies in another's.
+
+    Raises:
+        InvalidNameError: The name, run or namespace cannot be one.
+    """
+    name = _name_key(place.name)
+    if len(name) > _LONGEST_FOLDER:  # else the key of a part might be too long for S3
+        name = f"{_CUT}{hashlib.sha256(name.encode()).hexdigest()[:32]}.{ARROW}"
+    return f"{scope_folder(place.namespace, place.run)}{PARTS}/{name}/"
 
 
 @lru_cache(maxsize=1024)
@@ -123,6 +201,25 @@ def folder_of(prefix: str) -> str:
     )
 
 
+def key_beginning(prefix: str) -> str:
+    """Return what the keys of all names that begin with *prefix* have in common, in their scope.
+
+    It may be shorter than *prefix*, so other names may have it, too.
+
+    Raises:
+        InvalidNameError: The part of *prefix* up to its last slash is no name.
+    """
+    folder = folder_of(prefix)
+    # A dot is encoded in a folder and not in the last part, and nobody knows which of the two this
+    # part will be. A part that is too long keeps its beginning only.
+    part = prefix.rpartition("/")[2].partition(".")[0]
+    try:
+        begin = quote_from_bytes(part.encode(), safe="").replace("~", "%7E")[:_LONGEST_HEAD]
+    except UnicodeEncodeError:
+        return folder  # no name has this text
+    return folder + (begin[: begin.rindex("%")] if "%" in begin[-2:] else begin)
+
+
 def record_key(namespace: str, run: str) -> str:
     """Return the key of a run's record; with ``run=""`` the folder of all records.
 
@@ -133,30 +230,74 @@ def record_key(namespace: str, run: str) -> str:
     return folder + f"{_scope_part(check_run(run))}.json" if run else folder
 
 
+def log_key(namespace: str, run: str, stage: str) -> str:
+    """Return the key of what a stage has logged; with ``stage=""`` the folder of the run's logs.
+
+    Raises:
+        InvalidNameError: *namespace* or *run* cannot be one.
+    """
+    folder = f"{_scope_part(check_namespace(namespace))}/{LOGS}/{_scope_part(check_run(run))}/"
+    named = stage.encode(errors="backslashreplace").decode()
+    return f"{folder}{_folder_part(named)}.log" if stage else folder
+
+
+def reads_key(
+    namespace: str, run: str | None = None, other: str | None = None, other_run: str | None = None
+) -> str:
+    """Return the key of what says that a run reads another one; without that the folder.
+
+    Raises:
+        InvalidNameError: A namespace or run cannot be one.
+    """
+    key = f"{_scope_part(check_namespace(namespace))}/{READS}/"
+    if run is None:
+        return key
+    key += f"{_scope_part(check_run(run))}/"
+    if other is None or other_run is None:
+        return key
+    return f"{key}{_scope_part(check_namespace(other))}/{_scope_part(check_run(other_run))}.json"
+
+
+def alive_key(namespace: str, run: str | None) -> str:
+    """Return the key of what says that a run goes on; of all with ``""``, of nobody with None.
+
+    Raises:
+        InvalidNameError: *namespace* or *run* cannot be one.
+    """
+    folder = f"{_scope_part(check_namespace(namespace))}/{ALIVE}/"
+    if not run:
+        return folder if run == "" else f"{folder}_now.json"  # no run begins with "_"
+    return f"{folder}{_scope_part(check_run(run))}.json"
+
+
+def latest_key(namespace: str, workflow: str) -> str:
+    """Return the key of what names the newest finished run of a workflow, which may be any text.
+
+    Raises:
+        InvalidNameError: *namespace* cannot be one.
+    """
+    text = workflow.encode(errors="backslashreplace").decode()
+    return (
+        f"{_scope_part(check_namespace(namespace))}/{LATEST}/{_fitting(_encoded(text), text)}.json"
+    )
+
+
 def extension_of(name: str) -> str:
-    """Return the format a name is stored in: its extension if that is known, else ``arrow``.
+    """Return the extension of a name in lower case; ``arrow`` if it has none.
 
-    Known are ours and those of installed plug-ins.
+    An extension is 1 to 16 ASCII letters, digits, ``_`` and ``-`` behind the last dot of the name,
+    with something before the dot.
     """
-    stem, _, extension = name.rpartition("/")[2].rpartition(".")
-    extension = extension.lower()
-    if not stem or not extension:
-        return ARROW
-    return extension if extension in FORMATS or extension in plugin_formats() else ARROW
+    match = _EXTENSION.search(name)
+    return ARROW if match is None else match[1].lower()
 
 
-@cache
-def plugin_formats() -> frozenset[str]:
-    """Return the extensions for which installed packages bring a format.
-
-    Only what the packages say of themselves is read, once, when a name has an
-    extension that is none of ours; nothing of theirs is imported.
-    """
-    names = {entry.name for entry in entry_points(group="runstore.formats")}
-    return frozenset(name for name in names if _EXTENSION.fullmatch(name) and name != ARROW)
+def extension_at(place: AnyPlace) -> str:
+    """Return the extension of the name at *place*, and of a part that of its file."""
+    return place.extension if isinstance(place, PartPlace) else extension_of(place.name)
 
 
-_EXTENSION = re.compile("[a-z0-9_]{1,16}")
+_EXTENSION = re.compile(r"[^/]\.([A-Za-z0-9_-]{1,16})\Z")
 
 
 def name_of(key: str) -> str | None:
@@ -166,13 +307,7 @@ def name_of(key: str) -> str | None:
     """
     if len(key) <= _LONGEST_PART and _PLAIN.fullmatch(key):
         return key[: -len(".arrow")]
-    extension = extension_of(key)
-    if extension == ARROW:
-        if not key.endswith(".arrow"):
-            return None
-        encoded = key.removesuffix(".arrow")
-    else:
-        encoded = key
+    encoded = key.removesuffix(".arrow")
     try:
         name = unquote_to_bytes(encoded).decode()
         return name if _name_key(name) == key else None
@@ -227,7 +362,7 @@ def _name_key(name: str) -> str:
             f"{_LONGEST_KEY} are allowed",
             name,
         )
-    if extension not in _KEEPS_ITS_NAME and is_shortened(key):
+    if extension in _WITHOUT_HEADER and is_shortened(key):
         raise InvalidNameError(
             f"object name {name[:40]!r}… has a part too long for a file name, and a "
             f".{extension} file has no room to keep the full name: shorten it, or store it "
@@ -237,7 +372,7 @@ def _name_key(name: str) -> str:
     return key
 
 
-_KEEPS_ITS_NAME = frozenset({ARROW, "parquet"})
+_WITHOUT_HEADER = FORMATS - {"parquet"}
 
 
 def _folder_part(folder: str) -> str:

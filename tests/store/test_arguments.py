@@ -10,6 +10,7 @@ import pytest
 from tests.store.test_damage import file_of
 
 from runstore import ObjectStore
+from runstore.context import new_run
 from runstore.errors import (
     BulkError,
     CorruptObjectError,
@@ -60,7 +61,7 @@ class CannotBeReduced:
         (lambda v: v.put("x", 1, pickle="Deny"), r"not 'Deny'; did you mean 'deny'\?"),
         (lambda v: v.put("x", 1, scope=FRAME), "put: scope must be 'run' or 'namespace', not"),
         (lambda v: v.get(["a"]), "get: name must be a str, not list"),
-        (lambda v: v.get("x", run=3), "get: run must be a str or None, not int"),
+        (lambda v: v.get("x", run=3), r"get: run must be the name of a run, -1 for .*, not 3"),
         (lambda v: v.get("x", run=""), "run is empty"),
         (lambda v: v.get("x", scope="namespace", namespace=""), "namespace is empty"),
         (
@@ -274,3 +275,17 @@ def test_an_error_of_many_without_a_text_is_said_by_its_type(view):
     """Running out of memory says nothing about itself."""
     with pytest.raises(BulkError, match=r"\(own: MemoryError\)"):
         view.put_many({"own": Raises(MemoryError())})
+
+
+def test_a_record_in_the_place_of_its_name_is_told(store):
+    """Who has a run at hand is told to give its name."""
+    run = new_run("w", namespace="ns", name="a")
+    view = store.at(namespace="ns", run="b")
+    for ask in (
+        lambda: store.at(namespace="ns", run=run),
+        lambda: view.get("x", run=run),
+        lambda: store.read_run(run, namespace="ns"),
+        lambda: store.pin(run),
+    ):
+        with pytest.raises((InvalidNameError, InvalidRequestError), match="WorkflowRun; pass run"):
+            ask()

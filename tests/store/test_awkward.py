@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 from sklearn.preprocessing import FunctionTransformer
 
-from runstore import ObjectStore
-from runstore import format as containers
+from runstore import ObjectStore, containers
+from runstore.containers import Header
 from runstore.errors import (
     CorruptObjectError,
     InvalidRequestError,
@@ -21,7 +21,6 @@ from runstore.errors import (
     UnsafePickleError,
     UnsupportedValueError,
 )
-from runstore.format import Header
 
 _DEEP = 100_000  # levels; Python gives up at about 1,000
 
@@ -118,7 +117,7 @@ def test_headers_that_nest(disk):
 
 def _resealed(stored, text):
     """Put brackets in the place of *text* in the footer, whose digest fits again."""
-    from runstore.format._seal import reseal
+    from runstore.containers._seal import reseal
 
     start = containers.footer_start(stored[-10:], len(stored), "x")
     deep = brackets(len(text) // 2).encode()
@@ -144,6 +143,7 @@ def test_values_that_nest(disk, name):
     assert [1] == disk.get(name)
 
 
+@pytest.mark.extended
 def test_parts_that_nest(disk, strict):
     """The same holds for cells of frames, for metadata, and for models."""
     deep = nested(_DEEP)
@@ -174,6 +174,7 @@ _REPEATING = {
 }
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("kind", _REPEATING)
 def test_values_that_repeat(disk, strict, kind):
     """A value with 2**60 parts that are few is pickled, which writes each once; or refused."""

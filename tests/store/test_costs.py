@@ -1,11 +1,17 @@
 """What put and get may cost, in counts: bytes, calls, allocations. Times are for benchmarks."""
 
 import fcntl
+import gc
+import itertools
 import os
+import shutil
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 from types import BuiltinFunctionType
 
 import numpy as np
@@ -13,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from runstore import ObjectStore
+from runstore import ObjectStore, object_store, run_context
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -54,12 +60,14 @@ def _io():
 
 @contextmanager
 def calls_counted():
-    """Give how often each function of the operating system was called meanwhile."""
-    counted = Counter()
+    """Give how often each function of the operating system was called meanwhile, by this thread."""
+    counted, thread = Counter(), get_ident()
+    gc.collect()  # what other tests have left is not closed in between
 
     def counting(module, name, function):
         def call(*args, **kwargs):
-            counted[name] += 1
+            if get_ident() == thread:
+                counted[name] += 1
             return function(*args, **kwargs)
 
         patch.setattr(module, name, call)
@@ -103,7 +111,7 @@ def test_a_put_writes_each_byte_once(local, make):
     with io_counted() as io:
         info = local.put("x", value)
     assert nbytes <= info.size <= nbytes + 16 * KIB
-    assert info.size <= io["wchar"] <= info.size + 4 * KIB
+    assert info.size <= io["wchar"] <= info.size + 16 * KIB
     assert io["rchar"] <= 64 * KIB
 
 
@@ -114,24 +122,86 @@ def test_a_get_of_a_large_object_reads_only_what_describes_it(local):
     with io_counted() as io:
         got = local.get("x")
     assert io["rchar"] <= 64 * KIB
-    assert 0 == io["wchar"]
+    assert io["wchar"] <= KIB  # other threads of the process wake each other by a few bytes
     assert MIB // 2 == len(got)
 
 
-def test_a_small_object_takes_few_calls_to_the_system(local):
-    """A put is 14, of which a bare write and rename has four; a get is open, size, read and close.
-
-    They are: open, lock, see whether it is still there; write, hand to the disk (2), set the
-    time, describe; open the key's lock, take it, rename, give it back (2); close.
-    """
-    value = b"x" * KIB
-    local.put("x", value)  # makes the file of its lock
+@pytest.mark.parametrize("value", [b"x" * KIB, "x" * KIB, {"a": [1, None, "x" * KIB]}, 7])
+def test_a_small_object_takes_few_calls_to_the_system(local, value):
+    """A put is open, write, set the time, size, close, rename; a get open, size, read, close."""
+    local.put("x", value)  # makes the folder that it is written in
+    local.get("x")
     with calls_counted() as put:
         local.put("x", value)
     with calls_counted() as get:
-        local.get("x")
-    assert put.total() <= 14, put
+        assert value == local.get("x")
+    assert put.total() <= 6, put
     assert get.total() <= 4, get
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="counts with strace")
+def test_the_kernel_counts_as_few_calls(tmp_path):
+    """Of 200 puts, and of 200 gets, strace sees six and four calls each, and few beside."""
+    log = tmp_path / "calls"
+    command = ["strace", "-f", "-qq", "-o", log, sys.executable, "-c", _PUTS_AND_GETS]
+    subprocess.run([*command, tmp_path / "store"], check=True)
+    lines = log.read_text().splitlines()
+    marks = [at for at, line in enumerate(lines) if "mark-" in line]
+    assert 3 == len(marks)
+    puts, gets = (end - start - 1 for start, end in itertools.pairwise(marks))
+    assert puts <= 6 * 200 + 40  # memory that is asked for now and then
+    assert gets <= 4 * 200 + 40
+
+
+_PUTS_AND_GETS = """
+import os, sys
+from runstore import object_store, run_context
+with run_context(namespace="dev", store=sys.argv[1]):
+    for _ in range(3):
+        object_store.put("x", b"x" * 1024)
+        object_store.get("x")
+    os.access("mark-1", 0)
+    for _ in range(200):
+        object_store.put("x", b"x" * 1024)
+    os.access("mark-2", 0)
+    for _ in range(200):
+        object_store.get("x")
+    os.access("mark-3", 0)
+"""
+
+
+@contextmanager
+def python_calls():
+    """Give how many functions in Python were called meanwhile."""
+    counted = Counter()
+
+    def count(frame, event, _arg):
+        if event == "call":
+            counted[frame.f_code.co_qualname] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        yield counted
+    finally:
+        sys.setprofile(before)
+    counted -= Counter({one: 1 for one in counted if one.endswith("__exit__")})
+
+
+@pytest.mark.parametrize("place", ["memory://costs", "local"])
+def test_a_small_object_takes_few_calls_of_python(tmp_path, place):
+    """What a bare loop over the calls of the system has not: 30 functions in Python at most."""
+    url = str(tmp_path / "store") if place == "local" else place
+    with run_context(namespace="dev", store=url):
+        for _ in range(3):
+            object_store.put("x", b"x" * KIB)
+            object_store.get("x")
+        with python_calls() as put:
+            object_store.put("x", b"x" * KIB)
+        with python_calls() as get:
+            object_store.get("x")
+    assert put.total() <= 30, put
+    assert get.total() <= 30, get
 
 
 def test_a_small_object_takes_little_beside_its_bytes(local):

@@ -19,12 +19,11 @@ import pytest
 import xarray as xr
 from sklearn.preprocessing import StandardScaler
 
-from runstore import ObjectStore
-from runstore import format as containers
+from runstore import ObjectStore, containers
 from runstore.codecs import Pickling
 from runstore.codecs._cells import BLOB, blob_batch
+from runstore.containers import Header
 from runstore.errors import CorruptObjectError, RunStoreError
-from runstore.format import Header
 from runstore.testing import assert_same
 
 # Damage ----------------------------------------------------------------------------------------
@@ -57,8 +56,6 @@ VALUES = {
     "pandas.parquet": _FRAME,
     "arrow.parquet": pa.table({"a": _NUMBERS[:64], "b": _TEXT}),
     "polars.parquet": pl.DataFrame({"a": _NUMBERS[:64], "b": _TEXT}),
-    "object.json": {"numbers": _NUMBERS.tolist()},
-    "number.json": 10**1000,
     "array.npy": _NUMBERS,
     "columns.npy": np.asfortranarray(_NUMBERS.reshape(8, 16)),
     "set.pkl": {frozenset({text}) for text in _TEXT},
@@ -67,7 +64,7 @@ VALUES = {
 
 # How many bytes, at most, are nothing but the place of a digest: without it, it is a file as
 # another program writes it. Only that of a .skops stands at the end.
-_CARRY_NOTHING = {"json": 129, "npy": 257, "pkl": 60, "skops": 60}
+_CARRY_NOTHING = {"npy": 257, "pkl": 60, "skops": 60}
 
 
 def _model():
@@ -123,6 +120,7 @@ def same(expected, actual):
         assert_same(expected, actual)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("name", [*VALUES, "model.skops"])
 def test_every_flipped_byte_is_found(disk, loaded, name):
     """Whatever byte of an object is damaged, it is found, before anything is unpickled."""
@@ -155,6 +153,7 @@ def test_every_truncation_is_found(disk, loaded, name):
     assert unseen <= (_CARRY_NOTHING["skops"] if name.endswith(".skops") else 0)
 
 
+@pytest.mark.extended
 def test_csv_runs_nothing(disk):
     """A .csv has no digest: damage is either no CSV or another table, and nothing else."""
     size = disk.put("x.csv", _FRAME).size
@@ -319,14 +318,14 @@ def test_what_a_mapped_object_holds_as_packed_containers_is_checked(disk):
     """A list is read whole at every get, so its numbers are checked; those of an array are not."""
     value = {
         "array": np.full(1 << 20, 7, "u1"),
-        "ids": list(range(70_000)),
+        "ids": list(range(1 << 20, (1 << 20) + 70_000)),
         "pairs": {float(i): i % 2 == 0 for i in range(5_000)},
     }
     disk.put("x", value)
     path = file_of(disk, "x")
     data = path.read_bytes()
     places = {
-        "ids": data.index(np.arange(70_000, dtype="i4").tobytes()),
+        "ids": data.index(np.arange(1 << 20, (1 << 20) + 70_000, dtype="i4").tobytes()),
         "pairs": data.index(np.arange(5_000, dtype="f8").tobytes()),
     }
     for start in places.values():

@@ -21,8 +21,8 @@ from tests.fuzz._kinds import CANARY, LookAlike
 from tests.fuzz._mutate import resealed
 from tests.store.test_damage import file_of, header, sealed
 
-from runstore import ObjectStore
-from runstore import format as containers
+from runstore import ObjectStore, containers
+from runstore.containers._seal import Seal
 from runstore.errors import (
     CorruptObjectError,
     RunStoreError,
@@ -31,7 +31,6 @@ from runstore.errors import (
     UnsupportedFormatError,
     UnsupportedValueError,
 )
-from runstore.format._seal import Seal
 
 LARGE = 40_000  # rows that make a file which is mapped
 
@@ -153,14 +152,14 @@ def test_a_mapped_frame_of_numbers_is_not_read(denying, monkeypatch):
             return self._digest.hexdigest()
 
     denying.put("x", pd.DataFrame(np.zeros((1 << 17, 16))))
-    monkeypatch.setattr("runstore.format._structure.xxhash.xxh3_128", Counted)
+    monkeypatch.setattr("runstore.containers._structure.xxhash.xxh3_128", Counted)
     assert (1 << 17, 16) == denying.get("x").shape
     assert 0 < sum(taken) < 32 * 1024
 
 
 def test_old_files_of_text_are_read_whole(denying, monkeypatch):
     """A large file without the digest of its structure is verified as a whole, or validated."""
-    monkeypatch.setattr("runstore.format._write.Seal", lambda key, structure: Seal(key))
+    monkeypatch.setattr("runstore.containers._write.Seal", lambda key, structure: Seal(key))
     for name, value in (("t", pd.Series(_text(LARGE))), ("n", np.arange(8.0 * LARGE))):
         denying.put(name, value)
         stored = file_of(denying, name).read_bytes()

@@ -94,6 +94,7 @@ def test_forty_children_of_writers_near_by_put(tmp_path, place):
     assert _all(40, found=place == "local") == _forked(url, 40)
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("engine", ["s3fs", None])
 @pytest.mark.parametrize("children", [12, pytest.param(40, marks=pytest.mark.slow)])
@@ -104,6 +105,7 @@ def test_children_of_writers_on_s3_put(seaweed_server, engine, children):
     assert _all(children) == _forked(url, children, given)
 
 
+@pytest.mark.extended
 def test_a_child_that_ends_by_itself_leaves_its_parents_connections_alone(seaweed_server):
     """A child that frees what it inherited, as at exit, does not make the parent deaf."""
     script = """

@@ -96,6 +96,7 @@ def still(asked, seconds):
     assert before == {engine: len(proxy.requests) for engine, proxy in asked.items()}
 
 
+@pytest.mark.extended
 def test_a_put_that_nobody_knows_of_is_said(stalled):
     """If the server does not answer, the interrupt has a note with the object's URL."""
     asked = {}
@@ -108,6 +109,7 @@ def test_a_put_that_nobody_knows_of_is_said(stalled):
     still(asked, 1)  # it is not tried again
 
 
+@pytest.mark.extended
 def test_what_was_being_put_by_put_many_is_said(stalled):
     """The note names objects that may still appear; those not begun never are."""
     asked, values = {}, {str(i): i for i in range(100)}
@@ -119,6 +121,7 @@ def test_what_was_being_put_by_put_many_is_said(stalled):
     still(asked, 1)
 
 
+@pytest.mark.extended
 def test_an_interrupted_upload_in_parts_never_appears(seaweed_server):
     """A put of several parts is not completed after the interrupt, also by a slow server."""
     direct = {}
@@ -143,6 +146,7 @@ def test_an_interrupted_upload_in_parts_never_appears(seaweed_server):
     assert [] == [engine for engine, view in direct.items() if view.exists("a")]
 
 
+@pytest.mark.extended
 def test_an_interrupt_between_two_attempts_ends_the_attempts(seaweed_server):
     """A put that waits to be tried again is not tried again."""
     asked = {}
@@ -163,6 +167,7 @@ def test_an_interrupt_between_two_attempts_ends_the_attempts(seaweed_server):
         still(asked, 3)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_store_goes_on_after_an_interrupt(seaweed_server, engine):
     """The same store works at once when the server does again, and leaves no thread behind."""
@@ -212,6 +217,7 @@ print("ready", flush=True)
 """
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("verb", ["view.get_many(list('abcdef'))", "view.put('a', 1)"])
 def test_a_program_ends_when_it_is_interrupted(tmp_path, engine, verb):
@@ -239,6 +245,7 @@ def replace_environment(endpoint):
     return os.environ | own
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_program_that_looks_for_credentials_ends_too(tmp_path, engine):
     """A metadata service that says nothing holds up neither the verb nor the program's end."""

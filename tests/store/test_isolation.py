@@ -6,9 +6,12 @@ import sys
 import threading
 from itertools import chain
 
+import pytest
+
 from runstore import ObjectStore, object_store, run_context
 
 
+@pytest.mark.extended
 def test_a_thousand_interleaved_tasks_do_not_cross(store):
     """1,000 asyncio tasks in two contexts: each reads what its own run wrote."""
 
@@ -90,6 +93,7 @@ for i in range(25):
 """
 
 
+@pytest.mark.extended
 def test_processes_that_race_to_create_have_one_winner(tmp_path):
     """Eight processes put 25 names with if_absent: each name has exactly one winner."""
     import time

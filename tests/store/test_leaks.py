@@ -53,6 +53,7 @@ def _assert_flat(before, after):
         assert last <= first * 1.1 + 2, kind
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("count", [300, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("place", ["memory", "local"])
@@ -62,6 +63,7 @@ def test_stores_near_by_leave_nothing_behind(tmp_path, place, count):
     _assert_flat(*_held(url, count, {}))
 
 
+@pytest.mark.extended
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("count", [90, pytest.param(1000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("engine", ENGINES)

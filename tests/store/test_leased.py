@@ -102,6 +102,7 @@ def test_every_method_that_writes_asks():
         for name, value in vars(Backend).items()
         if callable(value) and not name.startswith("_")
     }
-    assert methods - READS - HOUSEKEEPING == {
+    only_some_have = {"update"}
+    assert (methods - READS - HOUSEKEEPING) | only_some_have == {
         name for name in vars(LeasedBackend) if not name.startswith("_")
     }

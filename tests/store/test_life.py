@@ -191,6 +191,7 @@ def test_another_process_takes_its_own_credentials(tmp_path):
     assert b"s3://b/p\n" == ended.stdout
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("engine", ENGINES)
 def test_stores_of_one_configuration_share_a_client(tmp_path, engine):
     """Sixty prefixes of a bucket are reached by one client, which ends with its last user."""
@@ -250,6 +251,7 @@ def test_a_first_failure_to_find_credentials_is_not_final(tmp_path, monkeypatch,
     assert ["FILE"] == [request.key for request in server.requests]
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("engine", ENGINES)
 def test_close_gives_back_sockets_and_threads(seaweed_server, engine):
     """After close() no connection to the server is open."""

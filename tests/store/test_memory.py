@@ -57,6 +57,7 @@ def filled(tmp_path_factory):
     return store
 
 
+@pytest.mark.extended
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads Linux's /proc")
 @pytest.mark.xdist_group("memory")  # once, not once for each worker
 @pytest.mark.parametrize("size", [1, 256])
@@ -66,6 +67,7 @@ def test_get_costs_the_same_memory_at_every_size(filled, kind, size):
     assert resident(filled, f"{kind}{size}") <= 16 * MIB
 
 
+@pytest.mark.extended
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads Linux's /proc")
 def test_only_flags_are_unpacked(tmp_path):
     """Of a frame of every kind, only booleans, masks and missing categories take memory."""
@@ -97,6 +99,7 @@ def test_only_flags_are_unpacked(tmp_path):
     pd.testing.assert_frame_equal(frame, view.get("x"))
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("rows", [1, 100_000])
 def test_frames_can_be_written_to(view, rows):
     """Cells can be set and missing values filled; the stored frame stays as it was."""

@@ -10,8 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from runstore import ObjectStore
-from runstore import format as containers
+from runstore import ObjectStore, containers
 from runstore.codecs import PickleWarning
 from runstore.context import StoreAddress
 from runstore.errors import (
@@ -245,6 +244,7 @@ def _files(view, pattern):
     return sorted(Path(urlsplit(view.store.url).path).rglob(pattern))
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("pattern", ["model.arrow", "table.arrow"])
 def test_every_byte_is_signed(signed, pattern):
     """Whoever changes any byte, and makes the digests fit again, still has no signature."""

@@ -279,6 +279,7 @@ print(store.at(namespace="dev", run="r").get("a"))
 """
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("engine", ENGINES)
 def test_another_process_uses_its_environment(seaweed_server, engine, monkeypatch):
     """A store that was pickled opens elsewhere with the credentials of that environment."""

@@ -267,7 +267,7 @@ def test_a_library_may_be_installed_under_another_name(view, monkeypatch):
         return real(name)
 
     monkeypatch.setattr(metadata, "version", version)
-    monkeypatch.setattr("runstore.store._objects._version_cache", Bounded(10))
+    monkeypatch.setattr("runstore.store._encoding._version_cache", Bounded(10))
     info = view.put("x", pl.DataFrame({"a": [1]}))
     assert (pl.__version__, pa.__version__) == (info.versions["polars"], info.versions["pyarrow"])
 
@@ -423,7 +423,9 @@ def test_another_programs_files_are_read_as_tables(tmp_path):
     (tmp_path / "dev" / "r1" / "notes.txt").write_text("x")
     assert table.equals(view.get("foreign"))
     assert table.equals(view.get("foreign.parquet"))
-    assert ["foreign", "foreign.parquet", "x"] == [i.name for i in view.list(details=True)]
+    listed = [info.name for info in view.list(details=True)]
+    assert ["foreign", "foreign.parquet", "notes.txt", "x"] == listed
+    assert "x" == view.get("notes.txt")
     assert view.stat("foreign").codec is None
     with pytest.raises(CorruptObjectError, match="no digest"):
         view.get("foreign", verify=True)

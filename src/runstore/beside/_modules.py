@@ -235,7 +235,7 @@ def _ordinary_of(folder: Path, *, below: bool = False) -> dict[str, ModuleType]:
     """Return the modules that ordinary imports have loaded from *folder*, or also *below* it."""
     tops = {
         name: module
-        for name, module in list(sys.modules.items())
+        for name, module in sys.modules.copy().items()
         if "." not in name
         and name not in _KEPT
         and isinstance(module, ModuleType)
@@ -246,7 +246,7 @@ def _ordinary_of(folder: Path, *, below: bool = False) -> dict[str, ModuleType]:
         return tops
     return tops | {
         name: module
-        for name, module in list(sys.modules.items())
+        for name, module in sys.modules.copy().items()
         if name.partition(".")[0] in tops and isinstance(getattr(module, "__file__", None), str)
     }
 

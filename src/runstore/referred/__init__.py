@@ -7,6 +7,16 @@ them here. What fits is shared, not copied.
 
 from runstore.referred._arrays import referred_array
 from runstore.referred._batches import pickled_array, referred_batches
+from runstore.referred._empty import empty_batch
+from runstore.referred._joined import Joined, joined
 from runstore.referred._size import nbytes_of
 
-__all__ = ["nbytes_of", "pickled_array", "referred_array", "referred_batches"]
+__all__ = [
+    "Joined",
+    "empty_batch",
+    "joined",
+    "nbytes_of",
+    "pickled_array",
+    "referred_array",
+    "referred_batches",
+]

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.types as kinds
 
+from runstore.lifetime import load_module
 from runstore.referred._bits import (
     Bits,
     exact_bits,
@@ -18,10 +18,11 @@ from runstore.referred._bits import (
     unused_pieces,
     used_in,
 )
+from runstore.referred._empty import empty_array
 from runstore.referred._ranges import merged
 from runstore.referred._views import referred_views
 
-__all__ = ["referred_array"]
+__all__ = ["WIDTHS", "offsets_of", "referred_array"]
 
 
 def referred_array(array: pa.Array, used: Bits | None = None) -> pa.Array:
@@ -36,7 +37,7 @@ def referred_array(array: pa.Array, used: Bits | None = None) -> pa.Array:
         used: The slots that count; the others become blank.
     """
     kind = array.type
-    width = _WIDTHS.get(kind.id)
+    width = WIDTHS.get(kind.id)
     if width and used is None and not array.null_count and _fits(array, width):
         return array  # nearly all columns, at once
     if isinstance(kind, pa.BaseExtensionType):
@@ -111,7 +112,7 @@ def _has_data(items: Any, times: bool) -> bool:
     return bool(((items != 0) & (items != _NAT)).any() if times else items.any())
 
 
-def _offsets(array: pa.Array) -> Any:
+def offsets_of(array: pa.Array) -> Any:
     """Return the offsets of a list or of text, one more than there are slots."""
     wide = (kinds.is_large_list, kinds.is_large_string, kinds.is_large_binary)
     item = "i8" if any(is_wide(array.type) for is_wide in wide) else "i4"
@@ -132,12 +133,12 @@ def _rebased(array: pa.Array, offsets: Any) -> pa.Buffer:
 
 def _text(array: pa.Array, validity: pa.Buffer | None, used: Bits | None) -> pa.Array:
     """Text and bytes with offsets."""
-    offsets, count = _offsets(array), len(array)
+    offsets, count = offsets_of(array), len(array)
     if used is not None and _has_text(offsets, used, count):
         whole = [pa.py_buffer(used), *array.buffers()[1:]]
         if array.offset:
             whole[1] = pa.py_buffer(offsets)
-        filled = pc.fill_null(
+        filled = load_module("pyarrow.compute").fill_null(
             pa.Array.from_buffers(array.type, count, whole), pa.scalar(b"").cast(array.type)
         )
         again = pa.Array.from_buffers(array.type, count, [validity, *filled.buffers()[1:]])
@@ -164,7 +165,7 @@ def _has_text(offsets: Any, used: Bits, count: int) -> bool:
 
 
 def _lists(array: pa.Array, validity: pa.Buffer | None, used: Bits | None) -> pa.Array:
-    offsets = _offsets(array)
+    offsets = offsets_of(array)
     first, last = int(offsets[0]), int(offsets[-1])
     whole = _child(array)
     items = whole if not first and last == len(whole) else whole.slice(first, last - first)
@@ -209,7 +210,7 @@ def _structs(array: pa.Array, validity: pa.Buffer | None, used: Bits | None) -> 
 def _unions(array: pa.Array, validity: pa.Buffer | None, used: Bits | None) -> pa.Array:
     count, kind = len(array), array.type
     if not count:  # its buffers need not be of a whole number of items
-        return pa.nulls(0, kind)
+        return empty_array(kind)
     codes = np.frombuffer(array.buffers()[1], "i1")[array.offset :][:count]
     buffers = [None, pa.py_buffer(codes)]
     everyone = np.ones(count, bool) if used is None else unpack(used, 0, count)
@@ -287,7 +288,7 @@ def _run_ends(array: pa.Array, used: Bits | None) -> pa.Array:
     )
 
 
-_WIDTHS = {
+WIDTHS = {
     kind.id: kind.bit_width // 8
     for kind in (
         *(pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.timestamp("s"), pa.duration("s")),

@@ -1,33 +1,51 @@
 """The object store: its verbs, and the description of what it keeps."""
 
 import os
-from contextvars import Context
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from runstore.arguments import check_flag, check_instance, check_seconds, check_text, shown
+from runstore.arguments import check_instance, check_seconds, check_text, shown
 from runstore.context import (
-    Lease,
     PicklePolicy,
     StoreAddress,
-    WorkflowRun,
-    find_run_context,
 )
-from runstore.context import get_run_context as _current_run
+from runstore.context import peeked_run_context as _current_run
 from runstore.errors import (
     InvalidNameError,
-    ObjectNotFoundError,
     SettingsError,
     StoreClosedError,
 )
 from runstore.keys import scope_of
 from runstore.names import check_namespace, check_run
 from runstore.places import Backend, Guarantees
+from runstore.runs._marks import Marks
+from runstore.store._across import every_object, objects_and_parts, with_parts
+from runstore.store._addresses import Method, Reader
 from runstore.store._arguments import check_filesystem, check_store
+from runstore.store._file_reader import pieces
+from runstore.store._file_writer import FileWriter
+from runstore.store._files import FileMode
+from runstore.store._findings import (
+    Audit,
+    Change,
+    ColumnDiff,
+    Finding,
+    ObjectChange,
+    ObjectDiff,
+    RunDiff,
+    RunUsage,
+    TableDiff,
+    Verified,
+)
+from runstore.store._gc import GcPlan, GcReport, Orphans, PlannedRun
 from runstore.store._info import ObjectInfo, human_size
-from runstore.store._leased import Permission, leased
+from runstore.store._inspecting import InspectingStore
+from runstore.store._keeping import KeepingVerbs, current_lease
+from runstore.store._leased import Permission
+from runstore.store._lineage import Lineage, LineageEdge, LineageObject, LineageStage
+from runstore.store._local_files import written_file
 from runstore.store._objects import Objects
+from runstore.store._one_file import check_one_file
 from runstore.store._opening import (
     address_for,
     address_of_filesystem,
@@ -37,43 +55,75 @@ from runstore.store._opening import (
     remember,
     unremember,
 )
-from runstore.store._raw import Pinned, pinned, put_bytes
-from runstore.store._records import (
-    ask_to_delete,
-    delete_record,
-    delete_unnamed,
-    list_runs,
-    read_run,
-    write_run,
-)
-from runstore.store._runner import this_process
+from runstore.store._raw import Pinned, Progress, pinned, put_bytes
+from runstore.store._refs import ObjectRef
+from runstore.store._run_verbs import RunVerbs
+from runstore.store._shown import Mapped, ObjectList, RunList, ShownStore
+from runstore.store._store_url import StoreUrl, UrlOfStore
+from runstore.store._sweeping import PARTS_AGE, sweep_parts
 from runstore.store._target import RAISE, Target
+from runstore.store._traced import traced
+from runstore.store._trees import Symlinks
 from runstore.store._verbs import Compression, Reading, Verbs
-from runstore.store._verify import Verified, verified
+from runstore.store._writer import Writer
 
 __all__ = [
     "RAISE",
+    "Audit",
+    "Change",
+    "ColumnDiff",
     "Compression",
+    "FileMode",
+    "FileWriter",
+    "Finding",
+    "GcPlan",
+    "GcReport",
+    "Lineage",
+    "LineageEdge",
+    "LineageObject",
+    "LineageStage",
+    "Marks",
+    "Method",
+    "ObjectChange",
+    "ObjectDiff",
     "ObjectInfo",
+    "ObjectList",
+    "ObjectRef",
     "ObjectStore",
+    "Orphans",
     "Permission",
     "Pinned",
+    "PlannedRun",
+    "Progress",
+    "Reader",
     "Reading",
+    "RunDiff",
+    "RunList",
+    "RunUsage",
+    "StoreUrl",
     "StoreView",
+    "Symlinks",
+    "TableDiff",
     "Target",
+    "UrlOfStore",
     "Verbs",
     "Verified",
+    "Writer",
     "address_for",
+    "check_one_file",
     "check_store",
+    "every_object",
     "human_size",
+    "objects_and_parts",
+    "pieces",
     "pinned",
     "put_bytes",
-    "this_process",
-    "verified",
+    "with_parts",
+    "written_file",
 ]
 
 
-class ObjectStore(Verbs):
+class ObjectStore(ShownStore, InspectingStore, KeepingVerbs, RunVerbs, Verbs):
     """A place where objects are kept. Its verbs work in the current run.
 
     Nothing is opened or created before the first use. A store is a context manager: it is
@@ -174,6 +224,7 @@ class ObjectStore(Verbs):
         """
         now, self._now = self._now, None
         if now is not None:
+            now.is_open = False
             unremember(self.address)
             if self._brought_credentials:
                 drop_credentials(self.address)
@@ -194,13 +245,13 @@ class ObjectStore(Verbs):
     @property
     def _objects(self) -> Objects:
         if self._now is None:
-            raise StoreClosedError(f"the store {self.url} was closed: open another", self.url)
+            raise StoreClosedError(
+                f"the store {self.address.url} was closed: open another", self.address.url
+            )
         return self._now
 
-    @property
-    def url(self) -> str:
-        """Where this store is, absolute."""
-        return self.address.url
+    url: StoreUrl = UrlOfStore(Verbs.url, StoreUrl)  # type: ignore[assignment]
+    """Where this store is, absolute; ``url(name)`` is the verb."""
 
     @property
     def backend(self) -> Backend:
@@ -220,7 +271,10 @@ class ObjectStore(Verbs):
         ctx = _current_run()
         stage = ctx.stage.name if ctx.stage is not None else None
         run = ctx.run
-        return Target(self._objects, ctx.namespace, run.name, run.workflow, stage, ctx.lease)
+        lease, objects = ctx.lease, self._objects
+        if lease is not None and lease.trace is not None:
+            objects = traced(objects, lease)
+        return Target(objects, ctx.namespace, run.name, run.workflow, stage, lease, self.address)
 
     def at(self, *, namespace: str | None = None, run: str | None = None) -> "StoreView":
         """Return the verbs on one scope, without a run context: for notebooks and dashboards.
@@ -252,119 +306,44 @@ class ObjectStore(Verbs):
         check_text("runs_with_objects", "namespace", namespace, error=InvalidNameError)
         return _scopes(self.backend.folders(f"{_folder(namespace)}/"))
 
-    def write_run(self, run: WorkflowRun, *, new: bool = False) -> None:
-        """Write a run's record, all or nothing.
+    def sweep(self, older_than: float | None = None) -> int:
+        """Remove what interrupted writes left, and return how many files there were.
 
-        A result that would come back from JSON as another value, or is larger than 64 KiB,
-        is replaced by its type and the reason. Tuples are kept as lists.
-
-        Args:
-            run: The record.
-            new: Fail if there is one of that name.
-
-        Raises:
-            ObjectExistsError: *new* and there is one.
-            StaleRunError: The run of this code has ended, or its attempt was given up.
-            StorageError: The place failed.
-        """
-        check_instance("write_run", "run", run, WorkflowRun, "a WorkflowRun")
-        check_flag("write_run", "new", new)
-        lease = _current_lease()
-        objects = self._objects if lease is None else leased(self._objects, lease)
-        write_run(objects.backend, run, new=new)
-
-    def read_run(self, name: str, *, namespace: str) -> WorkflowRun:
-        """Return the record of a run.
-
-        Raises:
-            ObjectNotFoundError: There is none.
-            CorruptObjectError: It cannot be read.
-            StorageError: The place failed.
-        """
-        check_text("read_run", "name", name, error=InvalidNameError)
-        check_text("read_run", "namespace", namespace, error=InvalidNameError)
-        return read_run(self.backend, check_run(name), namespace)
-
-    def delete_run(self, name: str, *, namespace: str, force: bool = False) -> None:
-        """Remove every object of a run, then its record.
-
-        Not all or nothing: if it stops half-way the record is still there, and so is
-        what was not reached; call it again. Other runs and what the namespace's runs
-        share stay as they are.
+        That is temporary files, and parts of objects that no seal names. On a disk, no put that is
+        under way is harmed, whatever its age and host. On a disk without file locks no temporary
+        file of a large object is removed, with an `UnreadableWarning`.
 
         Args:
-            name: The run.
-            namespace: Where it is.
-            force: Also a run that goes on. If this process executes it, it can write
-                nothing from now on. Another process finds out when its next stage ends:
-                the run fails there and its record is not written again, but what its
-                stages put until then stays: delete the run once more.
-
-        Raises:
-            RunActiveError: Its record says that it is running, without *force*.
-            StaleRunError: The run of this code has ended, or its attempt was given up.
-            ObjectNotFoundError: There is neither an object nor a record of it.
-            BulkError: Some objects could not be removed; the record is kept.
-            StorageError: The place failed.
-        """
-        check_text("delete_run", "name", name, error=InvalidNameError)
-        check_text("delete_run", "namespace", namespace, error=InvalidNameError)
-        check_flag("delete_run", "force", force)
-        if (lease := _current_lease()) is not None:
-            lease.check()  # code of a given-up attempt deletes no runs either
-        view = Context().run(partial(self.at, namespace=namespace, run=name))
-        ask_to_delete(self.backend, name, namespace, force=force)
-        names = [info.name for info in view.list()]
-        Context().run(view.delete_many, names, missing_ok=True)  # it may be the run of this code
-        found = len(names) + delete_unnamed(self.backend, namespace, name)
-        if not delete_record(self.backend, name, namespace) and not found:
-            raise ObjectNotFoundError(
-                f"no run {name!r} in namespace {namespace!r} ({self.url})", f"{namespace}/{name}"
-            )
-
-    def runs(self, namespace: str | None = None) -> list[WorkflowRun]:
-        """Return the records of every run, newest first.
-
-        A record that cannot be read, and a file that is no record, is left out with an
-        `runstore.errors.UnreadableWarning` that names it.
-
-        Args:
-            namespace: Only of this one.
-
-        Raises:
-            StorageError: The place failed, or refused every record.
-        """
-        check_text("runs", "namespace", namespace, optional=True, error=InvalidNameError)
-        return list_runs(self.backend, namespace)
-
-    def sweep(self, older_than: float = 3600) -> int:
-        """Remove the temporary files of interrupted puts, and return how many there were.
-
-        On a disk, a file that a living process is writing is never removed, whatever its age
-        and host. On a disk without file locks nothing is removed, with an `UnreadableWarning`.
-
-        Args:
-            older_than: Seconds since anything was written to it.
+            older_than: Seconds since anything was written to it; of parts, since the last part of
+                the object was put and since the object was sealed. By default an hour for
+                temporary files, and 7 days for parts: a loop that has stopped may go on later,
+                and who reads an object goes on with the seal that it has read.
 
         Raises:
             StorageError: The place failed.
         """
-        check_seconds("sweep", "older_than", older_than, zero=True, most=_OLDEST)
-        return self.backend.sweep(older_than)
+        if older_than is not None:
+            check_seconds("sweep", "older_than", older_than, zero=True, most=_OLDEST)
+        swept = self.backend.sweep(3600 if older_than is None else older_than)
+        age, objects = PARTS_AGE if older_than is None else older_than, self._objects
+        for namespace in self.namespaces():
+            for run in (*self.runs_with_objects(namespace), None):
+                swept += sweep_parts(objects, namespace, run, age)
+        return swept
 
     def __repr__(self) -> str:
         if self._now is None:
-            return f"ObjectStore({self.url!r}, closed)"
+            return f"ObjectStore({self.address.url!r}, closed)"
         engine = getattr(self.backend, "engine", None)
         via = f" via {engine}" if engine else ""
         kind, facts = type(self.backend).__name__, self.backend.guarantees
-        return f"ObjectStore({self.url!r}, {kind}{via}: {facts})"
+        return f"ObjectStore({self.address.url!r}, {kind}{via}: {facts})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ObjectStore.from_address, (self.address,)
 
 
-class StoreView(Verbs):
+class StoreView(Mapped, Verbs):
     """The verbs of a store on one namespace and run; what `ObjectStore.at` returns.
 
     A view that a stage has made can write as long as the stage's attempt can, also in a thread
@@ -378,13 +357,19 @@ class StoreView(Verbs):
         self.store = store
         self.namespace = namespace
         self.run = run
-        self._lease = _current_lease()
+        self._lease = current_lease()
+        self._last: Target | None = None  # a cache
 
     def _target(self) -> Target:
         # Code of a given-up attempt cannot write by any view, and code outside of any run cannot
         # write by a view that such an attempt has left.
-        lease = _current_lease() or self._lease
-        return Target(self.store._objects, self.namespace, self.run, lease=lease)
+        lease = current_lease() or self._lease
+        objects, last = traced(self.store._objects, lease), self._last
+        if last is None or last.objects is not objects or last.lease is not lease:
+            address = self.store.address
+            last = Target(objects, self.namespace, self.run, lease=lease, address=address)
+            self._last = last
+        return last
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = None if self._lease is None else {"_lease": self._lease}
@@ -392,11 +377,6 @@ class StoreView(Verbs):
 
     def __repr__(self) -> str:
         return f"{self.store!r}.at(namespace={self.namespace!r}, run={self.run!r})"
-
-
-def _current_lease() -> Lease | None:
-    ctx = find_run_context()
-    return None if ctx is None else ctx.lease
 
 
 _OLDEST = 100 * 365 * 86_400.0  # seconds; file systems and Python know no older times

@@ -1,7 +1,7 @@
 """Checks of the verbs' arguments except names and scopes, before anything is touched."""
 
 from collections.abc import Iterable, Mapping, Set
-from typing import Any, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 from runstore.arguments import (
     check_choice,
@@ -13,19 +13,38 @@ from runstore.arguments import (
 )
 from runstore.context import PicklePolicy
 from runstore.errors import SettingsError
+from runstore.keys import Scope
+from runstore.parts import PartKey
+from runstore.store._info import ObjectInfo
 from runstore.store._target import not_a_name
 
 __all__ = [
+    "Reading",
     "check_filesystem",
     "check_get",
     "check_policy",
     "check_put",
     "check_store",
+    "check_table_type",
     "column_list",
 ]
 
 _COMPRESSIONS = ("auto", "lz4", "zstd", None)
 _POLICIES = (*get_args(PicklePolicy), None)
+
+
+class Reading(TypedDict, total=False):
+    """What `Verbs.get` takes besides; see there."""
+
+    scope: Scope
+    run: str | int | None
+    workflow: str | None
+    namespace: str | None
+    columns: list[Any] | None
+    filters: Any
+    part: PartKey | ObjectInfo | None
+    pickle: PicklePolicy | None
+    verify: Literal["auto"] | bool
 
 
 def check_put(
@@ -67,6 +86,20 @@ def check_get(call: str, as_type: object, pickle: object, verify: object) -> Non
         check_policy(call, pickle)
     if type(verify) is not str or verify != "auto":
         check_choice(call, "verify", verify, ("auto", True, False))
+
+
+_TABLE_LIBRARIES = ("pandas", "geopandas", "polars", "pyarrow", "numpy")
+
+
+def check_table_type(call: str, as_type: object) -> None:
+    """Raise InvalidRequestError if *as_type* is a class that is surely no table in memory."""
+    if not isinstance(as_type, type) or as_type is object:
+        return
+    libraries = {kind.__module__.partition(".")[0] for kind in as_type.__mro__}
+    if as_type.__name__ == "LazyFrame" or libraries.isdisjoint(_TABLE_LIBRARIES):
+        meant = "a class of tables, as pandas.DataFrame, polars.DataFrame or pyarrow.RecordBatch"
+        lazy = "scan(name) gives rows as they are needed" if "polars" in libraries else ""
+        raise unfit(call, "as_type", meant, as_type, lazy)
 
 
 def check_policy(call: str, pickle: object) -> None:

@@ -1,21 +1,29 @@
 """The verbs for several objects at once."""
 
 import builtins
+import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from runstore.arguments import check_flag, check_keys, texts
+from runstore.codecs import small_kinds
 from runstore.errors import BulkError, InvalidNameError, ObjectNotFoundError, UnsupportedValueError
 from runstore.keys import Place, Scope, key_of
+from runstore.steps import Report, reporting
 from runstore.store._info import ObjectInfo
+from runstore.store._small import put_small
 from runstore.store._target import RAISE, Target, check_scope, missing, place_of
-from runstore.workers import StoppedError, Workers, awaited
+from runstore.workers import StoppedError, Workers, awaited, check_stopped
 
 __all__ = ["BulkVerbs"]
 
 # Items of a *_many call under way at a time: on a disk the cores decide, far away the latency.
 _AT_ONCE_NEAR, _AT_ONCE_FAR = 8, 32
+_WORTH_THREADS = 0.002  # seconds that an item takes; a small one takes a twentieth of it
+_AFTER_SLOW_ONES = 64  # items that are done in threads
+_DOING = {"put": "storing", "get": "reading", "delete": "deleting"}
 _PAST = {"put": "stored", "get": "read", "delete": "deleted"}
 
 
@@ -49,9 +57,14 @@ class BulkVerbs(ABC):
         objects = target.writable()
 
         def one(name: str) -> ObjectInfo:
+            value = values[name]
+            if type(value) in small_kinds and type(name) is str and if_absent is False:
+                stored = put_small(target, name, value, scope)
+                if stored is not None:
+                    return stored
             return objects.put(
                 place_of("put_many", target, name, scope, None, None),
-                values[name],
+                value,
                 if_absent=if_absent,
                 workflow=target.workflow,
                 stage=target.stage,
@@ -156,14 +169,27 @@ def _each(
         del under_way[name]
         return result
 
-    try:
-        with Workers(min(at_once, max(1, len(names))), f"runstore-{verb}") as workers:
-            futures = {name: workers.submit(begun, name) for name in names}
+    report = reporting(f"{_DOING[verb]} {len(names):,} objects", len(names))
+
+    def in_threads(some: Sequence[str]) -> None:
+        with Workers(min(at_once, max(1, len(some))), f"runstore-{verb}") as workers:
+            futures = {name: workers.submit(begun, name) for name in some}
             for name, future in futures.items():
                 try:
                     results[name] = awaited(future)
                 except Exception as exc:  # noqa: BLE001 - kept as the outcome of this item alone
                     errors[name] = exc
+                report.add()
+
+    try:
+        if at_once == _AT_ONCE_FAR:
+            in_threads(names)
+        elif names and threading.current_thread() is threading.main_thread():
+            # Signals come to this thread, and code of a value that waits would not hear them.
+            with Workers(1, f"runstore-{verb}") as worker:
+                awaited(worker.submit(_by_turns, names, begun, in_threads, results, errors, report))
+        else:
+            _by_turns(names, begun, in_threads, results, errors, report)
     except BaseException as interrupt:
         if verb == "put" and (unknown := builtins.list(under_way)):
             more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
@@ -172,9 +198,40 @@ def _each(
                 "interrupted: they may still appear. Look before you put them again."
             )
         raise
+    finally:
+        report.end()
     if errors:
         raise _bulk(verb, names, errors, results)
     return results
+
+
+def _by_turns(
+    names: Sequence[str],
+    begun: Callable[[str], Any],
+    in_threads: Callable[[Sequence[str]], None],
+    results: dict[str, Any],
+    errors: dict[str, Exception],
+    report: Report,
+) -> None:
+    """Do quick items in this thread, and those that follow two slow ones in several.
+
+    Small objects of a disk or of memory are Python's work: threads would take turns at it, and
+    the turns cost more than they bring.
+    """
+    position = slow = 0
+    while position < len(names):
+        check_stopped()
+        name, begin = names[position], time.perf_counter()
+        position += 1
+        try:
+            results[name] = begun(name)
+        except Exception as exc:  # noqa: BLE001 - kept as the outcome of this item alone
+            errors[name] = exc
+        report.add()
+        slow = slow + 1 if time.perf_counter() - begin > _WORTH_THREADS else 0
+        if slow >= 2:  # one alone may have waited for the system
+            in_threads(names[position : position + _AFTER_SLOW_ONES])
+            position, slow = position + _AFTER_SLOW_ONES, 1
 
 
 def _bulk(

@@ -1,35 +1,62 @@
 """A copy that moves no more than a footer: the place copies the body by itself."""
 
-from runstore import format as containers
-from runstore.errors import PreconditionFailedError
-from runstore.format import Guard
-from runstore.keys import Place, key_of
+from runstore import containers
+from runstore.codecs import SEALED, raw_type
+from runstore.containers import Guard
+from runstore.errors import InvalidRequestError, PreconditionFailedError
+from runstore.keys import FORMATS, AnyPlace, extension_at, key_of
 from runstore.places import Backend, Entry, Tail
 from runstore.store._decoding import check_place
+from runstore.store._encoding import check_whole_name
 
-__all__ = ["copied_there", "copies_there"]
+__all__ = ["check_extensions", "copied_there", "copies_there"]
 
-_WORTH_COPYING = 8 << 20  # bytes; a smaller object is one request each way
+_WORTH_COPYING = 8 << 20  # bytes; a smaller one is read and checked, and one request each way
+
+
+def check_extensions(source: AnyPlace, target: AnyPlace, *, plain: bool = False) -> None:
+    """Check that a copy could be read under its name.
+
+    Args:
+        source, target: The places.
+        plain: Whether the source is known to be a file without a header of ours.
+
+    Raises:
+        InvalidRequestError: The extensions stand for different formats.
+        InvalidNameError: The target's name is too long for a plain file.
+    """
+    one, other = extension_at(source), extension_at(target)
+    if one != other and (plain or any(_says_format(extension) for extension in (one, other))):
+        raise InvalidRequestError(
+            f"copy {source} to {target.name!r}: the extensions stand for different formats; "
+            "get() it and put() it under the new name",
+            str(source),
+        )
+    if plain:
+        check_whole_name(target)
+
+
+def _says_format(extension: str) -> bool:
+    return extension in FORMATS or raw_type(extension) is not None
 
 
 def copies_there(backend: Backend) -> bool:
-    """Return whether the place can copy most of an object without moving it."""
-    facts = backend.guarantees
-    return facts.server_copy and facts.versions == "content" and not facts.mapped
+    """Return whether the place copies most of an object without moving it, with another footer."""
+    return backend.guarantees.server_copy and getattr(backend, "copies_with_tail", False)
 
 
 def copied_there(
     backend: Backend,
-    source: Place,
-    target: Place,
+    source: AnyPlace,
+    target: AnyPlace,
     footer: bytes,
     entry: Entry,
     guard: Guard,
     if_absent: bool,
 ) -> tuple[Entry, bytes] | None:
-    """Copy a large object on the server, with a footer that names its new place.
+    """Copy a large object by the place itself, with a footer that names its new place.
 
-    The body is the server's copy of one version, and its digest goes along unchecked.
+    The body is the place's copy of one version, and its digest goes along unchecked.
 
     Args:
         backend: Where both are.
@@ -41,7 +68,8 @@ def copied_there(
 
     Returns:
         The copy and its footer; None if all of the source has to be read: it is small, of another
-        program, or signed, it was replaced meanwhile, or the new name does not fit its footer.
+        program, signed, or a seal, it was replaced meanwhile, or the new name does not fit its
+        footer.
 
     Raises:
         CorruptObjectError: The footer is damaged.
@@ -50,7 +78,7 @@ def copied_there(
     if entry.size <= _WORTH_COPYING or entry.version is None:
         return None
     read = containers.read_footer(footer, str(source), guard)
-    if read is None or read[2]:
+    if read is None or read[2] or read[0].codec == SEALED:
         return None
     check_place(read[0], source)
     changed = containers.readdressed(footer, read[0], read[0].at(target))

@@ -5,10 +5,10 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from runstore import codecs
-from runstore import format as containers
+from runstore import codecs, containers
 from runstore.buffers import Buffer
-from runstore.codecs import Pickling, file_codec, wrote_and_here
+from runstore.codecs import Pickling, SomeRows, file_codec, wrote_and_here
+from runstore.containers import Guard, Header, Stored, Verify
 from runstore.context import PicklePolicy
 from runstore.errors import (
     CorruptObjectError,
@@ -16,13 +16,21 @@ from runstore.errors import (
     SettingsError,
     UnsupportedFormatError,
 )
-from runstore.format import Guard, Header, Stored, Verify
-from runstore.keys import Place
+from runstore.keys import AnyPlace, Place
 
 if TYPE_CHECKING:
-    from runstore.format import StoredParquet
+    from runstore.containers import StoredParquet
 
-__all__ = ["check_place", "guard_of", "open_object", "rebuilt", "rebuilt_file"]
+__all__ = [
+    "NOT_SMALL",
+    "check_place",
+    "guard_of",
+    "learn_small",
+    "open_object",
+    "rebuilt",
+    "rebuilt_file",
+    "small_value",
+]
 
 
 def guard_of(policy: PicklePolicy, signed: bool = False) -> Guard:
@@ -63,15 +71,43 @@ def open_object(
     *,
     mapped: bool = False,
 ) -> "Stored | StoredParquet":
-    """Open the bytes of an Arrow or Parquet file; see `runstore.format`."""
+    """Open the bytes of an Arrow or Parquet file; see `runstore.containers`."""
     if extension == "parquet":
         return containers.open_parquet(data, ref, verify=verify, guard=guard)
     return containers.open_arrow(data, ref, verify=verify, mapped=mapped, guard=guard)
 
 
+NOT_SMALL: Any = object()
+"""What `small_value` returns for what has to be decoded in the usual way."""
+
+
+def small_value(data: Buffer, place: Place) -> Any:
+    """Rebuild a small text, bytes or JSON document of which one like it was rebuilt before.
+
+    Its header, place and digests are checked as for any other.
+    """
+    found = containers.open_small(data, place)
+    if found is None:
+        return NOT_SMALL
+    header, cell = found
+    try:
+        return codecs.value_in(header.codec, header.spec, cell)
+    except (ValueError, KeyError, RecursionError):
+        return NOT_SMALL  # where it gets its error
+
+
+def learn_small(opened: "Stored | StoredParquet", place: Place) -> None:
+    """Take in how a small object looks, so that the next one like it needs few steps."""
+    header = opened.header
+    if opened.cell is None or header is None:
+        return
+    if codecs.is_small_kind(header.codec, header.codec_version):
+        containers.learn_small(opened.data, place, header)
+
+
 def rebuilt(
-    opened: "Stored | StoredParquet",
-    place: Place,
+    opened: "Stored | StoredParquet | SomeRows",
+    place: AnyPlace,
     policy: PicklePolicy,
     signed: bool,
     columns: list[Any] | None,
@@ -108,7 +144,7 @@ def rebuilt(
 
 def rebuilt_file(
     data: Buffer,
-    place: Place,
+    place: AnyPlace,
     extension: str,
     policy: PicklePolicy,
     columns: list[Any] | None,
@@ -135,15 +171,16 @@ def rebuilt_file(
 
 
 def _decoded(
-    opened: "Stored | StoredParquet",
+    opened: "Stored | StoredParquet | SomeRows",
     policy: PicklePolicy,
     signed: bool,
     columns: list[Any] | None,
     as_type: type | None,
 ) -> Any:
-    header, ref = opened.header, opened.ref
+    header: Header | None = opened.header
+    ref, versions = opened.ref, dict[str, str]()
     if header is None:  # another program's file
-        name, version, spec, versions = "arrow", 1, {"kind": "table"}, {}
+        name, version, spec = "arrow", 1, {"kind": "table"}
     else:
         name, version, spec = header.codec, header.codec_version, header.spec
         versions = header.versions
@@ -167,7 +204,7 @@ def _decoded(
     return codecs.decode(codec, opened, spec, pickling, columns, as_type)
 
 
-def _not_rebuilt(place: Place, header: Header | None, exc: Exception) -> UnsupportedFormatError:
+def _not_rebuilt(place: AnyPlace, header: Header | None, exc: Exception) -> UnsupportedFormatError:
     """Return the error for an object that cannot be rebuilt although its bytes are right."""
     versions = header.versions if header is not None else {}
     intact = "Its bytes are the ones that were written" if header else "It looks undamaged"
@@ -180,7 +217,7 @@ def _not_rebuilt(place: Place, header: Header | None, exc: Exception) -> Unsuppo
     )
 
 
-def check_place(header: Header, place: Place) -> None:
+def check_place(header: Header, place: AnyPlace) -> None:
     """Raise CorruptObjectError unless the object was stored for this place."""
     if header.place != place:
         raise CorruptObjectError(

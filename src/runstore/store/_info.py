@@ -1,21 +1,23 @@
 """The description of a stored object."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from runstore.arguments import printable
-from runstore.keys import Place, Scope
+from runstore.codecs import raw_type
+from runstore.displays import brief, pairs
+from runstore.keys import AnyPlace, PartPlace, Place, Scope, extension_at
+from runstore.parts import PartKey
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from runstore.format import Header
+    from runstore.containers import Header
     from runstore.places import Entry
 
-__all__ = ["ObjectInfo", "human_size"]
+__all__ = ["ObjectInfo", "describe", "describe_file", "described_later", "human_size"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,15 @@ class ObjectInfo:
         scope: ``run`` or ``namespace``.
         namespace: Where it stands.
         run: The run it belongs to; None in the namespace scope.
-        size: Stored bytes.
+        size: Stored bytes; of an object of parts, of all of them, where it was read.
         created_at: When it was put, UTC.
         version: Changes with every put; for ``if_match``.
-        format: ``arrow``, or the name's extension.
+        format: ``arrow``, or the name's extension. An object with an extension of no known
+            format is an Arrow file or a plain one; a plain ``list()`` does not look, and says
+            the extension.
         workflow, stage: Who put it, where known.
-        python_type: ``module.QualName`` of the value.
+        python_type: ``module.QualName`` of the value that comes back; of a plain file known only
+            where it is text or bytes. A figure that was saved as ``x.png`` comes back as bytes.
         codec: Which codec keeps it.
         pickled: Whether loading it unpickles anything.
         signed: Whether it has a signature; only a ``get`` under the policy ``signed``
@@ -46,6 +51,9 @@ class ObjectInfo:
         digest: Of the stored data; equal data have equal digests.
         versions: The libraries it was written with.
         metadata: The user's own.
+        part: Of a part of an object its key; else None.
+        write_id: Of a part: which write of it this is.
+        parts: Of an object of parts how many it has; else None.
     """
 
     name: str
@@ -68,9 +76,30 @@ class ObjectInfo:
     digest: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
+    part: PartKey | None = None
+    write_id: str | None = None
+    parts: int | None = None
+    _layout: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _read_schema: "Callable[[], pa.Schema | None] | None" = field(
         default=None, repr=False, compare=False
     )
+    _later: "Callable[[], ObjectInfo] | None" = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    if not TYPE_CHECKING:  # or every name would be taken for an attribute
+
+        def __getattr__(self, name):
+            """Fill in what `described_later` has left open, at the first look."""
+            make = None if name == "_later" else self._later
+            if make is None and name in _NAMES:  # another thread has filled it in just now
+                return object.__getattribute__(self, name)
+            if make is None or name not in _NAMES:
+                raise AttributeError(f"'ObjectInfo' object has no attribute {name!r}")
+            made = make()
+            for each in _NAMES:
+                object.__setattr__(self, each, getattr(made, each))
+            return getattr(self, name)
 
     @property
     def place(self) -> Place:
@@ -87,19 +116,29 @@ class ObjectInfo:
         """
         return self._read_schema() if self._read_schema is not None else None
 
+    @property
+    def part_place(self) -> PartPlace | None:
+        """Of a part the full name of this write of it; else None."""
+        if self.part is None or self.write_id is None:
+            return None
+        return PartPlace(*self.place, self.part, self.write_id)
+
     def __repr__(self) -> str:
         kind = self.python_type or self.format
         shape = "" if self.rows is None else f" {self.rows:,} rows"
         if self.columns is not None:
             shape += f" × {self.columns:,} columns"
+        part = "" if self.part is None else f" part {self.part!r}"
+        if self.parts is not None:
+            shape += f" in {self.parts:,} parts"
         return printable(  # the type is what a file says of itself
-            f"<ObjectInfo {self.name!r} {kind}{shape}, {human_size(self.size)}, "
+            f"<ObjectInfo {self.name!r}{part} {kind}{shape}, {human_size(self.size)}, "
             f"{self.place.namespace}/{self.run or '(namespace)'}, "
             f"{self.created_at:%Y-%m-%d %H:%M:%S} UTC>"
         )
 
     def _repr_html_(self) -> str:
-        rows = {
+        rows: dict[str, object] = {
             "name": self.name,
             "scope": self.scope,
             "namespace": self.namespace,
@@ -107,23 +146,31 @@ class ObjectInfo:
             "type": self.python_type,
             "rows": self.rows,
             "columns": self.columns,
+            "part": self.part,
+            "parts": self.parts,
             "size": human_size(self.size),
             "created": f"{self.created_at:%Y-%m-%d %H:%M:%S} UTC",
             "workflow": self.workflow,
             "stage": self.stage,
             "digest": self.digest,
-            **{f"metadata.{key}": value for key, value in self.metadata.items()},
+            **{f"metadata.{key}": brief(value) for key, value in self.metadata.items()},
         }
-        cells = "".join(
-            f"<tr><th>{escape(label)}</th><td>{escape(str(value))}</td></tr>"
-            for label, value in rows.items()
-            if value is not None
-        )
-        return f"<table>{cells}</table>"
+        return pairs(rows)
+
+
+_NAMES = tuple(one.name for one in fields(ObjectInfo))
+_set_later = ObjectInfo.__dict__["_later"].__set__
+
+
+def described_later(describe: Callable[[], ObjectInfo]) -> ObjectInfo:
+    """Return what *describe* returns, which is called when somebody looks at it."""
+    info = ObjectInfo.__new__(ObjectInfo)
+    _set_later(info, describe)
+    return info
 
 
 def describe(
-    place: Place,
+    place: AnyPlace,
     entry: "Entry",
     extension: str,
     header: "Header | None" = None,
@@ -144,12 +191,14 @@ def describe(
             extension,
             _read_schema=read_schema,
         )
+    sealed = header.spec if header.codec == "sealed" else {}
+    size, count = sealed.get("size"), sealed.get("count")
     return ObjectInfo(
         place.name,
         place.scope,
         place.namespace,
         place.run,
-        entry.size,
+        entry.size + size if type(size) is int else entry.size,
         header.created_at,
         entry.version,
         extension,
@@ -163,10 +212,20 @@ def describe(
         header.columns,
         header.nbytes,
         digest,
-        header.versions,
-        header.metadata,
+        dict(header.versions),  # others have the same header, and the caller may change these
+        dict(header.metadata),
+        place.part if isinstance(place, PartPlace) else None,
+        place.write_id if isinstance(place, PartPlace) else None,
+        count if type(count) is int else None,
+        header.layout,
         read_schema,
     )
+
+
+def describe_file(place: AnyPlace, entry: "Entry") -> ObjectInfo:
+    """Return the description of a file that has no header of ours."""
+    extension = extension_at(place)
+    return replace(describe(place, entry, extension), python_type=raw_type(extension))
 
 
 def human_size(size: int) -> str:

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from runstore.buffers import Buffer
+from runstore.buffers import Buffer, Paced, at_hand
 from runstore.errors import RunStoreError
 from runstore.places import Backend, Entry, Tail, Wrapper
 from runstore.store._objects import Objects
@@ -58,13 +58,38 @@ class LeasedBackend(Wrapper):
     ) -> Entry:
         """See `runstore.places.Backend.put`."""
         write = object()
+        if at_hand(buffers) is not None:  # all bytes have been produced: this is the last look
+            try:
+                self._lease.begin(write)
+                return self._backend.put(key, buffers, if_absent=if_absent, if_match=if_match)
+            finally:
+                self._lease.end(write)
+        looked_at: Iterable[Buffer] = itertools.chain(buffers, self._last_look(write))
+        if isinstance(buffers, Paced):
+            looked_at = Paced(looked_at)
         try:
             return self._backend.put(
                 key,
-                itertools.chain(buffers, self._last_look(write)),
+                looked_at,
                 if_absent=if_absent,
                 if_match=if_match,
             )
+        finally:
+            self._lease.end(write)
+
+    def update(
+        self, key: str, buffers: Iterable[Buffer], old: Entry, *, if_match: str | None = None
+    ) -> Entry | None:
+        """Do what the backend's own ``update`` does, if it has one; else nothing."""
+        inner = getattr(self._backend, "update", None)
+        if inner is None:
+            return None
+        write = object()
+        try:
+            entry: Entry | None = inner(
+                key, itertools.chain(buffers, self._last_look(write)), old, if_match=if_match
+            )
+            return entry
         finally:
             self._lease.end(write)
 
@@ -120,8 +145,6 @@ def leased(objects: Objects, lease: Permission) -> Objects:
     last = objects.last_leased  # a stage writes more than once
     if last is not None and last[0] is lease and last[1] is objects.backend:
         return last[2]
-    twin = Objects.__new__(Objects)
-    backend = LeasedBackend(objects.backend, lease)
-    twin.__dict__ = {**objects.__dict__, "backend": backend, "last_leased": None}
+    twin = objects.with_backend(LeasedBackend(objects.backend, lease))
     objects.last_leased = lease, objects.backend, twin
     return twin

@@ -3,55 +3,77 @@
 It knows no context: every call gets the full place of its object.
 """
 
-import secrets
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from runstore import codecs
-from runstore import format as containers
+from runstore import codecs, containers
 from runstore.arguments import printable
 from runstore.buffers import Buffer, copied, flat
-from runstore.codecs import Pickling, file_codec, version_of
+from runstore.codecs import SealedPart
+from runstore.containers import Header, Verify
 from runstore.context import PicklePolicy
 from runstore.errors import (
     CorruptObjectError,
     InvalidRequestError,
     ObjectNotFoundError,
-    PreconditionFailedError,
     RunStoreError,
     UnreadableWarning,
     UnsafePickleError,
     UnsupportedFormatError,
 )
-from runstore.format import Header, Verify
 from runstore.keys import (
-    ARROW,
+    AnyPlace,
+    PartPlace,
     Place,
+    extension_at,
     extension_of,
-    folder_of,
     is_shortened,
+    key_beginning,
     key_of,
     name_of,
     scope_folder,
 )
-from runstore.lifetime import Bounded
 from runstore.places import Backend, Entry
-from runstore.store._copying import copied_there, copies_there
-from runstore.store._decoding import check_place, guard_of, open_object, rebuilt, rebuilt_file
-from runstore.store._encoding import encoded_for
-from runstore.store._info import ObjectInfo, describe
-from runstore.store._metadata import check_metadata
+from runstore.steps import SILENT, counted, reporting
+from runstore.store._columns import WholeNeeded, read_columns, reads_columns
+from runstore.store._copying import check_extensions, copied_there, copies_there
+from runstore.store._decoding import (
+    NOT_SMALL,
+    check_place,
+    guard_of,
+    learn_small,
+    open_object,
+    rebuilt,
+    rebuilt_file,
+    small_value,
+)
+from runstore.store._encoding import container_file, pieces_of, plain_file
+from runstore.store._info import ObjectInfo, describe, describe_file
+from runstore.store._kinds import container_in, container_of, ends_as_container, is_plain
+from runstore.store._metadata import own_metadata
+from runstore.store._one_file import file_of_folder
+from runstore.store._opened import open_whole
+from runstore.store._sealed import (
+    PartGoneError,
+    copied_parts,
+    delete_parts,
+    delete_parts_of_many,
+    is_sealed,
+    seal_in,
+    whole_value,
+    write_seal,
+)
 from runstore.store._signing import SigningKeys, check_signature, signing_keys
+
+if TYPE_CHECKING:
+    from runstore.store._filters import Filter
 
 __all__ = ["Objects"]
 
-_CONTAINERS = (ARROW, "parquet")  # formats that keep our header
-
-_WORTH_PARTS = 1 << 20  # bytes of an object; a smaller one is read whole, in one request
+_LONG = 8 << 20  # bytes that are worth to be reported while they are written
 _TAIL = 64 * 1024  # nearly every footer is shorter; a longer one costs a second read
 
 
@@ -68,6 +90,30 @@ class Objects:
         self._pickle = pickle
         self.last_leased: tuple[object, Backend, Objects] | None = None
         """A cache of `runstore.store._leased`: the last lease, and these objects under it."""
+        self.last_traced: tuple[object, Backend, Objects] | None = None
+        """A cache of `runstore.store._traced`: the last trace, and these objects under it."""
+        self._open = [True]  # shared with those on another backend
+
+    @property
+    def is_open(self) -> bool:
+        """Whether who keeps these may go on with them: their store was not closed or given up."""
+        return self._open[0]
+
+    @is_open.setter
+    def is_open(self, value: bool) -> None:
+        self._open[0] = value
+
+    def with_backend(self, backend: Backend) -> "Objects":
+        """Return the same objects by another backend, such as a wrapper of this one."""
+        twin = Objects.__new__(Objects)
+        caches = {"last_leased": None, "last_traced": None}
+        twin.__dict__ = {**self.__dict__, "backend": backend, **caches}
+        return twin
+
+    @property
+    def policy(self) -> PicklePolicy:
+        """The pickle policy of the store."""
+        return self._pickle
 
     def _policy(self, wanted: PicklePolicy | None, ref: str) -> PicklePolicy:
         if wanted is not None and wanted not in get_args(PicklePolicy):
@@ -80,7 +126,7 @@ class Objects:
 
     def put(
         self,
-        place: Place,
+        place: AnyPlace,
         value: Any,
         *,
         metadata: dict[str, Any] | None = None,
@@ -92,180 +138,151 @@ class Objects:
         pickle: PicklePolicy | None = None,
     ) -> ObjectInfo:
         """Encode and write; see `Verbs.put`."""
-        key, extension = key_of(place), extension_of(place.name)
+        key, extension = key_of(place), extension_at(place)
         if if_absent and if_match is not None:
             raise InvalidRequestError(
                 f"put {place}: if_absent wants no object and if_match wants one; choose", str(place)
             )
-        check_metadata(place, metadata, extension not in _CONTAINERS)
+        plain = codecs.stored_as_file(extension, value)
+        metadata = own_metadata(place, metadata, plain)
         policy = self._policy(pickle, str(place))
-        signing = None
-        if policy == "signed" and extension in _CONTAINERS:
-            signing = signing_keys(str(place), "store").current
-        pickling = Pickling(policy, str(place), signed=signing is not None)
-        if extension not in _CONTAINERS:
-            parts = file_codec(extension, str(place)).encode(value, str(place), pickling)
-            data = containers.with_digest(extension, parts, str(place))
+        pieces = pieces_of(place, value)
+        if pieces is not None:
+            from runstore.store._writer import put_pieces
+
+            return put_pieces(
+                self,
+                place,
+                pieces,
+                policy,
+                if_absent=if_absent,
+                if_match=if_match,
+                metadata=metadata,
+                compression=compression,
+                workflow=workflow,
+                stage=stage,
+            )
+        if plain:
+            data = plain_file(place, value, extension, policy)
             entry = self.backend.put(key, data, if_absent=if_absent, if_match=if_match)
-            return describe(place, entry, extension)
-        codec, encoded = encoded_for(place, value, extension, pickling)
-        header = Header(
-            namespace=place.namespace,
-            run=place.run,
-            name=place.name,
-            type=codecs.type_name(type(value)),
-            codec=codec.name,
-            codec_version=encoded.version or codec.version,
-            created_at=datetime.now(UTC),
-            write_id=secrets.token_hex(8),
-            spec=encoded.spec,
-            pickle=pickling.used,
-            rows=encoded.rows,
-            columns=encoded.columns,
-            nbytes=encoded.nbytes,
+            return describe_file(place, entry)
+        container = container_of(extension)
+        file = container_file(
+            place,
+            value,
+            container,
+            policy,
+            metadata=metadata,
+            compression=compression,
             workflow=workflow,
             stage=stage,
-            versions=_versions(codec.name, pickling.packages),
-            metadata=metadata or {},
         )
-        if extension == "parquet":
-            written = containers.parquet_file(
-                encoded.schema,
-                encoded.batches,
-                header,
-                compression=compression or "zstd",
-                key=signing,
-                dictionaries=codec.name in codecs.PARQUET_CODECS,
-            )
-        else:
-            written = containers.arrow_file(
-                encoded.schema,
-                encoded.batches,
-                header,
-                nbytes=encoded.nbytes,
-                compression=compression,
-                key=signing,
-                cell=encoded.cell,
-                cut=encoded.cut,
-            )
-        written.guard = guard_of(policy, signing is not None)
-        entry = self.backend.put(key, written, if_absent=if_absent, if_match=if_match)
-        schema = partial(self._schema, key, place)
-        sealed = header, written.digest, signing is not None
-        return describe(place, entry, extension, *sealed, schema)
+        size = file.header.nbytes or 0
+        with reporting(f"storing {place}", size, "bytes") if size >= _LONG else SILENT as report:
+            written = counted(file.written, report) if report else file.written
+            entry = self.backend.put(key, written, if_absent=if_absent, if_match=if_match)
+        schema = partial(self.read_schema, key, place)
+        sealed = file.header, file.written.digest, file.signed
+        return describe(place, entry, container, *sealed, schema)
 
     def get(
         self,
-        place: Place,
+        place: AnyPlace,
         *,
         verify: Verify = "auto",
         columns: list[Any] | None = None,
+        filters: "Filter | None" = None,
         as_type: type | None = None,
         pickle: PicklePolicy | None = None,
+        sealed: SealedPart | None = None,
     ) -> Any:
-        """Read and decode; see `Verbs.get`."""
-        return self._get(place, verify, columns, as_type, pickle)[0]
+        """Read and decode; see `Verbs.get`. A part is what its seal says, where that is given."""
+        read = None
+        if (
+            columns is None
+            and filters is None
+            and as_type is None
+            and pickle is None
+            and type(place) is Place
+            and "." not in place.name
+            and self._pickle != "signed"
+        ):
+            read = self.backend.get(key_of(place))
+            value = small_value(read[0], place)
+            if value is not NOT_SMALL:
+                return value
+        return self._get(place, verify, columns, as_type, pickle, sealed, read, filters)[0]
 
     def get_with_info(
         self,
-        place: Place,
+        place: AnyPlace,
         *,
         verify: Verify = "auto",
         columns: list[Any] | None = None,
+        filters: "Filter | None" = None,
         as_type: type | None = None,
         pickle: PicklePolicy | None = None,
+        sealed: SealedPart | None = None,
     ) -> tuple[Any, ObjectInfo]:
         """Read, decode and describe one version; see `Verbs.get_with_info`."""
-        value, entry, read = self._get(place, verify, columns, as_type, pickle)
-        extension = extension_of(place.name)
-        if extension not in _CONTAINERS:
-            return value, describe(place, entry, extension)
+        value, entry, read = self._get(
+            place, verify, columns, as_type, pickle, sealed, filters=filters
+        )
+        return value, self.described_by(place, entry, read)
+
+    def described_by(self, place: AnyPlace, entry: Entry, read: Buffer) -> ObjectInfo:
+        """Return the description, from all of the file or its end with all of the footer."""
         view = flat(read)
+        if ends_as_container(extension_at(place), view, entry.size, str(place)) is None:
+            return describe_file(place, entry)
         start = containers.footer_start(view[-10:], entry.size, str(place)) - entry.size
-        return value, self._described(place, entry, bytes(view[start:]))
+        return self.described(place, entry, bytes(view[start:]))
 
     def _get(
         self,
-        place: Place,
+        place: AnyPlace,
         verify: Verify,
         columns: list[Any] | None,
         as_type: type | None,
         pickle: PicklePolicy | None,
+        sealed: SealedPart | None = None,
+        read: tuple[Buffer, Entry] | None = None,
+        filters: "Filter | None" = None,
     ) -> tuple[Any, Entry, Buffer]:
-        """Return the value, what the place says of it, and what was read, its footer at least."""
-        ref, extension = str(place), extension_of(place.name)
+        """Return the value, what the place says of it, and what was read, its footer at least.
+
+        Args:
+            place, verify, columns, as_type, pickle, sealed, filters: As for `get`.
+            read: What the place gave, if it has been asked already.
+        """
+        ref, extension = str(place), extension_at(place)
         policy = self._policy(pickle, ref)
-        if columns is not None and extension in _CONTAINERS and self._reads_parts:
-            with suppress(_Whole):
-                return self._get_part(place, verify, columns, as_type, policy)
-        data, entry = self.backend.get(key_of(place))
-        mapped = self.backend.guarantees.mapped
-        if extension not in _CONTAINERS:
-            containers.check_file(extension, data, ref, verify=verify, mapped=mapped)
+        if filters is not None:
+            from runstore.store._filtered import filtered
+
+            return filtered(self, place, policy, verify, columns, filters, as_type, sealed)
+        if columns is not None and not is_plain(extension) and reads_columns(self.backend):
+            with suppress(WholeNeeded):
+                return read_columns(self, place, verify, columns, as_type, policy, sealed)
+        opened, data, entry = open_whole(self, place, policy, verify, sealed, read)
+        if opened is None:
             if as_type is bytes:
                 return bytes(flat(data)), entry, data  # the file, not what is in it
+            if isinstance(place, PartPlace):
+                raise file_of_folder(place)
             return rebuilt_file(data, place, extension, policy, columns, as_type), entry, data
-        signed = policy == "signed"
-        if signed:
-            data, _ = self._authentic(data, ref, extension, signing_keys(ref, "load"), "load")
-            verify, mapped = True, False
-        guard = guard_of(policy, signed)
-        opened = open_object(data, ref, extension, guard, verify, mapped=mapped)
-        return rebuilt(opened, place, policy, signed, columns, as_type), entry, data
-
-    @property
-    def _reads_parts(self) -> bool:
-        """Whether it is worth it, and possible, to read part of one version of an object."""
-        facts = self.backend.guarantees
-        return not facts.mapped and facts.ranges and facts.versions in ("write", "content")
-
-    def _get_part(
-        self,
-        place: Place,
-        verify: Verify,
-        columns: list[Any],
-        as_type: type | None,
-        policy: PicklePolicy,
-    ) -> tuple[Any, Entry, Buffer]:
-        """Read only these columns of a large object far away.
-
-        Raises:
-            _Whole: All of it has to be read.
-        """
-        key, ref = key_of(place), str(place)
-        if verify is True or policy == "signed":
-            raise _Whole
-        footer, entry = self._footer(key, ref)
-        version = entry.version
-        if version is None or entry.size <= _WORTH_PARTS:
-            raise _Whole
-
-        failed: list[RunStoreError] = []  # Arrow reports what a read raises as its own error
-
-        def read(start: int, length: int) -> Buffer:
+        if isinstance(place, Place) and (seal := seal_in(opened, place)) is not None:
             try:
-                return self.backend.read(key, start, length, version)
-            except RunStoreError as exc:
-                failed.append(exc)
-                raise
+                return whole_value(self, place, seal, verify, columns, as_type, pickle), entry, data
+            except PartGoneError as exc:
+                exc.check(self, place, opened.header)
+                return self._get(place, verify, columns, as_type, pickle)
+        value = rebuilt(opened, place, policy, policy == "signed", columns, as_type)
+        if read is not None and isinstance(place, Place):
+            learn_small(opened, place)
+        return value, entry, data
 
-        try:
-            opened = containers.open_part(read, entry.size, footer, ref, guard_of(policy))
-            if opened is None:
-                raise _Whole
-            return rebuilt(opened, place, policy, False, columns, as_type), entry, footer
-        except UnsupportedFormatError as exc:
-            raise _Whole from exc  # only its digest tells whether that is damage
-        except RunStoreError as exc:
-            if not failed:
-                if isinstance(exc, CorruptObjectError):
-                    raise _Whole from exc  # likewise
-                raise
-            if isinstance(failed[0], (PreconditionFailedError, ObjectNotFoundError)):
-                raise _Whole from exc  # it was replaced or deleted meanwhile
-            raise failed[0] from exc
-
-    def stat(self, place: Place) -> ObjectInfo:
+    def stat(self, place: AnyPlace) -> ObjectInfo:
         """Describe from the footer alone; see `Verbs.stat`."""
         return self._describe(key_of(place), place)
 
@@ -278,8 +295,16 @@ class Objects:
         return True
 
     def delete(self, place: Place) -> None:
-        """Remove it; raises ObjectNotFoundError if it is not there."""
-        self.backend.delete(key_of(place))
+        """Remove it, its parts after it; raises ObjectNotFoundError if it is not there."""
+        key = key_of(place)
+        if is_plain(extension_at(place)):
+            self.backend.delete(key)
+            return
+        sealed = is_sealed(self, place)
+        for error in self.backend.delete_many([key], missing_ok=True).values():
+            raise error
+        if sealed:
+            delete_parts(self.backend, place)
 
     def delete_many(
         self, places: Iterable[Place], *, missing_ok: bool
@@ -287,6 +312,7 @@ class Objects:
         """Remove several; return the error of each that was not removed."""
         keys = {key_of(place): place for place in places}
         failed = self.backend.delete_many(keys, missing_ok=missing_ok)
+        delete_parts_of_many(self.backend, [keys[key] for key in keys if key not in failed])
         return {keys[key]: error for key, error in failed.items()}
 
     def list(
@@ -294,10 +320,10 @@ class Objects:
     ) -> Iterator[ObjectInfo]:
         """Return a scope's objects whose names begin with *prefix*, in the order of their keys."""
         scope = scope_folder(namespace, run)
-        for entry in self.backend.list(scope + folder_of(prefix)):
+        for entry in self.backend.list(scope + key_beginning(prefix)):
             below = entry.key[len(scope) :]
             if is_shortened(below):
-                yield from self._shortened(entry, namespace, run, prefix)
+                yield from self.shortened(entry, namespace, run, prefix)
                 continue
             name = name_of(below)
             if name is None or not name.startswith(prefix):
@@ -311,37 +337,43 @@ class Objects:
                     continue  # deleted while we list
                 except (CorruptObjectError, UnsupportedFormatError) as exc:
                     _warn(f"listed without details: {exc}")
-            schema = partial(self._schema, entry.key, place)
+            schema = partial(self.read_schema, entry.key, place)
             yield describe(place, entry, extension_of(name), read_schema=schema)
 
-    def copy(self, source: Place, target: Place, *, if_absent: bool = False) -> ObjectInfo:
+    def copy(self, source: AnyPlace, target: AnyPlace, *, if_absent: bool = False) -> ObjectInfo:
         """Copy; the data is checked and not decoded, the header gets the new place."""
-        ref, at, extension = str(source), key_of(target), extension_of(source.name)
-        if extension_of(target.name) != extension:
-            raise InvalidRequestError(
-                f"copy {source} to {target.name!r}: the extensions stand for different formats; "
-                "get() it and put() it under the new name",
-                ref,
-            )
-        if extension in _CONTAINERS and self._pickle != "signed" and copies_there(self.backend):
-            end = self._footer(key_of(source), ref)
-            there = copied_there(self.backend, source, target, *end, self._guard(), if_absent)
+        ref, at, extension = str(source), key_of(target), extension_at(source)
+        check_extensions(source, target)
+        if not is_plain(extension) and self._pickle != "signed" and copies_there(self.backend):
+            footer, found = self._footer(key_of(source), ref)
+            if footer is None:
+                check_extensions(source, target, plain=True)
+                entry = self.backend.copy(found.key, at, if_absent=if_absent)
+                return describe_file(target, entry)
+            end = footer, found, self._guard()
+            there = copied_there(self.backend, source, target, *end, if_absent)
             if there is not None:
-                return self._described(target, *there)
+                return self.described(target, *there)
         data, _ = self.backend.get(key_of(source))
-        if extension not in _CONTAINERS:
+        container = container_in(extension, data, ref)
+        if container is None:
+            check_extensions(source, target, plain=True)
             containers.check_file(extension, data, ref)
-            return describe(target, self.backend.put(at, [data], if_absent=if_absent), extension)
+            return describe_file(target, self.backend.put(at, [data], if_absent=if_absent))
         keys, signed_with = self._copying_keys(data, ref), None
         if keys is not None:
-            data, signed_with = self._authentic(data, ref, extension, keys, "copy")
-        opened = open_object(data, ref, extension, self._guard(signed_with is not None))
-        schema = partial(self._schema, at, target)
+            data, signed_with = self._authentic(data, ref, container, keys, "copy")
+        opened = open_object(data, ref, container, self._guard(signed_with is not None))
+        schema = partial(self.read_schema, at, target)
         if opened.header is None:
             entry = self.backend.put(at, [data], if_absent=if_absent)
-            return describe(target, entry, extension, read_schema=schema)
+            return describe(target, entry, container, read_schema=schema)
         key = None if keys is None else keys.current
         check_place(opened.header, source)
+        if isinstance(source, Place) and (seal := seal_in(opened, source)) is not None:
+            assert isinstance(target, Place)
+            copied = copied_parts(self, seal, source, target, if_absent)
+            return write_seal(self, target, copied, opened.header.at(target), if_absent=if_absent)
         view = flat(data)
         start = containers.footer_start(view[-10:], view.nbytes, ref)
         footer, header = bytes(view[start:]), opened.header.at(target)
@@ -350,26 +382,26 @@ class Objects:
         )
         if readdressed is not None:
             entry = self.backend.put(at, [view[:start], readdressed], if_absent=if_absent)
-            return self._described(target, entry, readdressed)
+            return self.described(target, entry, readdressed)
         # The new name is much longer than the old one.
         batches = [opened.batch(i) for i in range(opened.num_batches)]
         write: Any = containers.arrow_file
-        if extension == "parquet":
+        if container == "parquet":
             labels = header.codec in codecs.PARQUET_CODECS
             write = partial(containers.parquet_file, dictionaries=labels)
         written = write(opened.schema, batches, header, key=key)
         entry = self.backend.put(at, written, if_absent=if_absent)
-        return describe(target, entry, extension, header, written.digest, key is not None, schema)
+        return describe(target, entry, container, header, written.digest, key is not None, schema)
 
     def _authentic(
-        self, data: Buffer, ref: str, extension: str, keys: SigningKeys, doing: str
+        self, data: Buffer, ref: str, container: str, keys: SigningKeys, doing: str
     ) -> tuple[Buffer, bytes]:
         """Return a signed object on memory that nobody can change, and the key that fits it."""
         data = copied(data) if self.backend.guarantees.mapped else data
         try:
             return data, check_signature(data, ref, keys, doing)
         except UnsafePickleError:
-            open_object(data, ref, extension, guard_of("deny"))  # damage is the better reason
+            open_object(data, ref, container, guard_of("deny"))  # damage is the better reason
             raise
 
     def _copying_keys(self, data: Buffer, ref: str) -> SigningKeys | None:
@@ -383,91 +415,76 @@ class Objects:
     def _guard(self, signed: bool = False) -> containers.Guard:
         return guard_of(self._pickle, signed)
 
-    def _describe(self, key: str, place: Place) -> ObjectInfo:
-        extension = extension_of(place.name)
-        if extension not in _CONTAINERS:
-            return describe(place, self.backend.head(key), extension)
+    def _describe(self, key: str, place: AnyPlace) -> ObjectInfo:
+        if is_plain(extension_at(place)):
+            return describe_file(place, self.backend.head(key))
         footer, entry = self._footer(key, str(place))
-        return self._described(place, entry, footer)
+        return (
+            describe_file(place, entry) if footer is None else self.described(place, entry, footer)
+        )
 
-    def _described(self, place: Place, entry: Entry, footer: bytes) -> ObjectInfo:
+    def described(self, place: AnyPlace, entry: Entry, footer: bytes) -> ObjectInfo:
         """Return the description, from what the place and the object's footer say."""
-        extension, schema = extension_of(place.name), partial(self._schema, entry.key, place)
+        container = container_of(extension_at(place))
+        schema = partial(self.read_schema, entry.key, place)
         read = containers.read_footer(footer, str(place), self._guard())
         if read is None:
-            return describe(place, entry, extension, read_schema=schema)
+            return describe(place, entry, container, read_schema=schema)
         check_place(read[0], place)
-        return describe(place, entry, extension, *read, schema)
+        return describe(place, entry, container, *read, schema)
 
-    def _shortened(
+    def shortened(
         self, entry: Entry, namespace: str, run: str | None, prefix: str
     ) -> Iterator[ObjectInfo]:
         """Describe an object whose full name is only inside it."""
         ref = f"{self.backend.url}/{entry.key}"
         try:
             footer, entry = self._footer(entry.key, ref)
-            read = containers.read_footer(footer, ref, self._guard())
+            read = footer and containers.read_footer(footer, ref, self._guard())
         except ObjectNotFoundError:
             return  # deleted while we list
         except (CorruptObjectError, UnsupportedFormatError) as exc:
             _warn(f"left out of the list, since its name is inside it: {exc}")
             return
-        if read is None or not read[0].name.startswith(prefix):
+        if not read or not read[0].name.startswith(prefix):
             return
         place = Place(namespace, run, read[0].name)
         if key_of(place) == entry.key:
-            schema = partial(self._schema, entry.key, place)
-            yield describe(place, entry, extension_of(place.name), *read, schema)
+            schema = partial(self.read_schema, entry.key, place)
+            yield describe(place, entry, container_of(extension_at(place)), *read, schema)
 
     def _header(self, key: str) -> Header | None:
         """Return what the object at *key* says of itself; None if another program wrote it."""
         ref = f"{self.backend.url}/{key}"
-        read = containers.read_footer(self._footer(key, ref)[0], ref, self._guard())
-        return None if read is None else read[0]
+        footer, _ = self._footer(key, ref)
+        read = footer and containers.read_footer(footer, ref, self._guard())
+        return read[0] if read else None
 
-    def _footer(self, key: str, ref: str) -> tuple[bytes, Entry]:
-        """Read the footer; a second read if it is a long one."""
-        length = _TAIL
+    def _footer(self, key: str, ref: str) -> tuple[bytes | None, Entry]:
+        """Read the footer, by a second read if it is a long one; None if it is a plain file."""
+        tail, start, entry = self.read_tail(key, ref)
+        return None if start is None else bytes(tail[start:]), entry
+
+    def read_tail(self, key: str, ref: str) -> tuple[memoryview, int | None, Entry]:
+        """Read the end of an object; return where in it the footer begins, too, as `_footer`."""
+        length, extension = _TAIL, extension_of(key)
         while True:
             tail, entry = self.backend.tail(key, length)
             view = flat(tail)
+            if ends_as_container(extension, view, entry.size, ref) is None:
+                return view, None, entry
             footer = entry.size - containers.footer_start(view[-10:], entry.size, ref)
             if footer <= view.nbytes:
-                return bytes(view[view.nbytes - footer :]), entry
+                return view, view.nbytes - footer, entry
             length = footer
 
-    def _schema(self, key: str, place: Place) -> Any:
-        if extension_of(place.name) not in _CONTAINERS:
+    def read_schema(self, key: str, place: AnyPlace) -> Any:
+        """Read the Arrow schema of an object; None for a file without one."""
+        if is_plain(extension_at(place)):
             return None
-        return containers.schema_in(self._footer(key, str(place))[0], str(place), self._guard())
-
-
-class _Whole(Exception):  # noqa: N818 - not an error, a way on
-    """All of an object has to be read."""
+        footer, _ = self._footer(key, str(place))
+        return footer and containers.schema_in(footer, str(place), self._guard())
 
 
 def _warn(message: str) -> None:
     warnings.warn(UnreadableWarning(printable(message)), stacklevel=4)  # of whoever called `list`
-
-
-_LIBRARIES = {
-    "arrow": ("pyarrow",),
-    "numpy": ("numpy",),
-    "geopandas": ("geopandas", "shapely", "pandas", "pyarrow", "numpy"),
-    **dict.fromkeys(("pandas", "pandas.parquet"), ("pandas", "pyarrow", "numpy")),
-    **dict.fromkeys(("polars", "polars.parquet"), ("polars", "pyarrow")),
-    "torch": ("torch",),
-    "xarray": ("xarray", "numpy"),
-}
-
-
-def _versions(codec: str, more: dict[str, str]) -> dict[str, str]:
-    found = _version_cache.get(codec)
-    if found is None:
-        libraries = ("runstore", "python", *_LIBRARIES.get(codec, ()))
-        found = {library: version_of(library) for library in libraries}
-        _version_cache.put(codec, found)
-    return found | more if more else found
-
-
-_version_cache: Bounded[str, dict[str, str]] = Bounded(100)  # codecs; ours are a dozen

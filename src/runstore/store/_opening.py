@@ -10,9 +10,9 @@ from runstore.context import (
     StoreAddress,
     absolute_url,
     default_address,
-    find_run_context,
     is_of_this_process,
     known_key,
+    peek_run_context,
 )
 from runstore.errors import StoreClosedError
 from runstore.lifetime import Bounded
@@ -20,6 +20,7 @@ from runstore.places import (
     Backend,
     GivenFilesystem,
     describe_filesystem,
+    merge_options,
     open_backend,
     split_options,
     split_url,
@@ -85,7 +86,7 @@ def address_for(
         changes["url"], options = url, in_url | options
     if options:
         public, secret = split_options(base.url, options)
-        changes["options"] = base.options | public
+        changes["options"] = merge_options(base.url, base.options, public)
         if secret:
             changes["kept"] = key = CredentialsKey.new()
             _credentials[key] = secret
@@ -117,10 +118,12 @@ def _base(where: str | os.PathLike[str] | StoreAddress | None, complete: bool) -
     if isinstance(where, StoreAddress):
         return where
     if where is None:
-        ctx = find_run_context()
+        ctx = peek_run_context()
         return ctx.store if ctx is not None else default_address()
     url = absolute_url(where)
-    return StoreAddress(url=url) if complete else default_address(url)
+    if complete and url.startswith(("file://", "memory://")):
+        return StoreAddress(url=url)  # the settings say nothing of these
+    return default_address(url)
 
 
 def backend_at(address: StoreAddress, *, borrowed: bool = False) -> Backend:
@@ -181,4 +184,7 @@ def remember(address: StoreAddress, store: "ObjectStore") -> None:
 
 def unremember(address: StoreAddress) -> None:
     """Forget the store of *address*, so that the next one is opened anew."""
+    for known, store in _opened.get(address.url) or ():
+        if known == address and store._now is not None:
+            store._now.is_open = False
     _opened.drop(lambda url, stores: any(known == address for known, _ in stores))

@@ -5,7 +5,7 @@ import hmac
 import os
 from typing import NamedTuple
 
-from runstore import format as containers
+from runstore import containers
 from runstore.buffers import Buffer, flat
 from runstore.errors import SettingsError, UnsafePickleError
 

@@ -1,20 +1,32 @@
 """What a verb works on: a place in a store; and the message if nothing is there."""
 
-from difflib import get_close_matches
-from typing import NamedTuple, get_args
+from functools import partial
+from typing import Any, NamedTuple, get_args
 
 from runstore.arguments import check_choice, check_text, unfit
+from runstore.context import StoreAddress
 from runstore.errors import (
     InvalidNameError,
     InvalidRequestError,
     ObjectNotFoundError,
     RunStoreError,
 )
-from runstore.keys import Place, Scope, key_of
+from runstore.keys import Place, Scope, key_of, name_of, parts_folder, scope_folder
+from runstore.lifetime import load_module
+from runstore.places import glimpse
 from runstore.store._leased import Permission, leased
 from runstore.store._objects import Objects
 
-__all__ = ["RAISE", "Target", "check_scope", "missing", "not_a_name", "place_of", "run_of"]
+__all__ = [
+    "RAISE",
+    "Target",
+    "check_scope",
+    "copied_to",
+    "missing",
+    "not_a_name",
+    "place_of",
+    "run_of",
+]
 
 
 class Target(NamedTuple):
@@ -26,6 +38,7 @@ class Target(NamedTuple):
         run: The scope's run; None if there is none, then only the namespace scope works.
         workflow, stage: Who is putting, where known.
         lease: What lets this code write; None if it always may.
+        address: The store's, by which other processes find it.
     """
 
     objects: Objects
@@ -34,6 +47,7 @@ class Target(NamedTuple):
     workflow: str | None = None
     stage: str | None = None
     lease: Permission | None = None
+    address: StoreAddress | None = None
 
     def writable(self) -> Objects:
         """Return the objects, to be written to.
@@ -57,21 +71,34 @@ RAISE = _RaiseType()
 
 
 def place_of(
-    call: str, target: Target, name: str, scope: Scope, run: str | None, namespace: str | None
+    call: str,
+    target: Target,
+    name: str,
+    scope: Scope,
+    run: Any,
+    namespace: str | None,
+    workflow: str | None = None,
 ) -> Place:
     """Return the place that the arguments of a verb name, without a look at it.
 
     Args:
         call: The verb, for messages.
         target: Where the verb works.
-        name, scope, run, namespace: The verb's arguments.
+        name, scope, run, namespace, workflow: The verb's arguments. Which run a number or a
+            *workflow* means is looked up.
 
     Raises:
         InvalidNameError: *name* is no str.
         InvalidRequestError: Another argument is of a wrong type, or they contradict each other.
+        ObjectNotFoundError: There is no such run.
     """
     if not isinstance(name, str):
         raise not_a_name(call, "name", name)
+    if workflow is not None or (run is not None and not isinstance(run, str)):
+        run = load_module("runstore.store._earlier").earlier_run(
+            call, target, scope, run, namespace, workflow
+        )
+        namespace = target.namespace if namespace is None else namespace
     if run is not None:
         check_text(call, "run", run, optional=True)
     if namespace is not None:
@@ -124,7 +151,9 @@ def run_of(run: str | None, name: str) -> str:
 
 
 def missing(objects: Objects, place: Place, *, alone: bool = True) -> ObjectNotFoundError:
-    """Return the error for an object that is not there; it says what is, and what may be meant.
+    """Return the error for an object that is not there.
+
+    When it is shown, it says what is there and what may be meant, as far as a short look tells.
 
     Args:
         objects: The store's objects.
@@ -133,17 +162,62 @@ def missing(objects: Objects, place: Place, *, alone: bool = True) -> ObjectNotF
     """
     where = f"run {place.run!r} of namespace" if place.run else "namespace"
     message = f"no object {place.name!r} in {where} {place.namespace!r} ({objects.backend.url})"
-    if alone and objects.backend.guarantees.mapped:  # where listing needs no request
-        there = [info.name for info in objects.list(place.namespace, place.run)]
-        if place.name in there:
-            message += "; it was stored just now, after it was looked for: try again"
-        elif close := get_close_matches(place.name, there, n=3):
-            message += f"; did you mean {' or '.join(map(repr, close))}?"
-        elif place.run and objects.exists(Place(place.namespace, None, place.name)):
-            message += "; there is one with scope='namespace'"
-        elif not there:
-            message += "; nothing is stored there at all"
-        else:
-            shown = ", ".join(map(repr, there[:5])) + (", …" if len(there) > 5 else "")
-            message += f"; stored there: {shown}"
-    return ObjectNotFoundError(message, str(place))
+    error = ObjectNotFoundError(message, str(place))
+    if alone and objects.backend.guarantees.mapped:  # where a look needs no request
+        error.look = partial(_looked_up, objects, place)
+    return error
+
+
+def copied_to(
+    target: Target,
+    source: Place,
+    to_name: str | None,
+    to_scope: Scope | None,
+    to_run: str | None,
+    to_namespace: str | None,
+) -> Place:
+    """Return the place that a copy goes to; where nothing is said, it is the source's."""
+    name = source.name if to_name is None else to_name
+    if not isinstance(name, str):
+        raise not_a_name("copy", "to_name", name)
+    check_text("copy", "to_run", to_run, optional=True)
+    check_text("copy", "to_namespace", to_namespace, optional=True)
+    namespace = source.namespace if to_namespace is None else to_namespace
+    scope = to_scope or ("run" if to_run is not None else source.scope)
+    if scope == "namespace":
+        if to_run is not None:
+            raise InvalidRequestError(
+                f"copy: {name!r}: to_scope='namespace' is shared by all runs, so to_run={to_run!r} "
+                "has no meaning there",
+                name,
+            )
+        return Place(namespace, None, name)
+    run = next((run for run in (to_run, source.run, target.run) if run is not None), None)
+    return Place(namespace, run_of(run, name), name)
+
+
+_SEEN_AT_MOST = 1000  # names of a scope that are compared with the one that is missing
+
+
+def _looked_up(objects: Objects, place: Place) -> str:
+    """Return what is there instead, as the end of a message."""
+    try:
+        scope = scope_folder(place.namespace, place.run)
+        keys = glimpse(objects.backend, scope, _SEEN_AT_MOST)
+        there = sorted(filter(None, (name_of(key[len(scope) :]) for key in keys)))
+        if objects.exists(place):
+            return "; it was stored just now, after it was looked for: try again"
+        if glimpse(objects.backend, parts_folder(place), 1):
+            return "; there are parts of it that were not sealed: seal(name) makes them one object"
+        if close := load_module("difflib").get_close_matches(place.name, there, n=3):
+            return f"; did you mean {' or '.join(map(repr, close))}?"
+        if place.run and objects.exists(Place(place.namespace, None, place.name)):
+            return "; there is one with scope='namespace'"
+    except RunStoreError:
+        return ""  # it says enough without
+    if not keys:
+        return "; nothing is stored there at all"
+    if not there:
+        return ""  # names that are too long for a key, or files of other programs
+    shown = ", ".join(map(repr, there[:5])) + (", …" if len(there) > 5 else "")
+    return f"; stored there: {shown}"

@@ -1,38 +1,60 @@
 """What a user calls: the verbs, the same on a store, a view of one, and the current run's."""
 
 import builtins
-from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
+from functools import partial
+from typing import Any, Literal, TypeVar, Unpack, overload
 
 from runstore.arguments import check_choice, check_flag, check_text
+from runstore.codecs import small_kinds
 from runstore.context import PicklePolicy
 from runstore.errors import InvalidRequestError, ObjectNotFoundError
-from runstore.keys import Place, Scope
-from runstore.store._arguments import check_get, check_put, column_list
+from runstore.keys import Scope
+from runstore.parts import PartKey
+from runstore.store._addresses import AddressVerbs
+from runstore.store._arguments import Reading, check_get, check_put, column_list
 from runstore.store._bulk import BulkVerbs
+from runstore.store._files import FileVerbs
+from runstore.store._folders import FolderVerbs
 from runstore.store._info import ObjectInfo
-from runstore.store._target import RAISE, Target, missing, not_a_name, place_of, run_of
+from runstore.store._lineage import LineageVerbs
+from runstore.store._paging import PagingVerbs
+from runstore.store._partitions import (
+    read_partitions,
+    reader_of,
+)
+from runstore.store._parts import PartVerbs
+from runstore.store._putting import put_at
+from runstore.store._refs import RefVerbs, check_referred, get_referred, referred
+from runstore.store._sealing import part_read
+from runstore.store._shown import ObjectList
+from runstore.store._small import put_small
+from runstore.store._streams import StreamVerbs, filter_of
+from runstore.store._target import RAISE, copied_to, missing, place_of
 
 __all__ = ["Compression", "Reading", "Verbs"]
 
 Compression = Literal["auto", "lz4", "zstd"] | None
 
-
-class Reading(TypedDict, total=False):
-    """What `Verbs.get` takes besides; see there."""
-
-    scope: Scope
-    run: str | None
-    namespace: str | None
-    columns: builtins.list[Any] | None
-    pickle: PicklePolicy | None
-    verify: Literal["auto"] | bool
-
+# These very objects: a check by `==` could call code of a wrong argument.
+_RUN: Scope = "run"
+_NAMESPACE: Scope = "namespace"
+_AUTO: Literal["auto"] = "auto"
 
 T = TypeVar("T")
 D = TypeVar("D")
 
 
-class Verbs(BulkVerbs):
+class Verbs(
+    AddressVerbs,
+    BulkVerbs,
+    FileVerbs,
+    FolderVerbs,
+    LineageVerbs,
+    PagingVerbs,
+    PartVerbs,
+    RefVerbs,
+    StreamVerbs,
+):
     """The verbs of an object store, on whatever `_target` gives."""
 
     def put(
@@ -40,11 +62,13 @@ class Verbs(BulkVerbs):
         name: str,
         value: Any,
         *,
-        scope: Scope = "run",
+        scope: Scope = _RUN,
         metadata: dict[str, Any] | None = None,
         if_absent: bool = False,
         if_match: str | None = None,
-        compression: Compression = "auto",
+        compression: Compression = _AUTO,
+        part: PartKey | None = None,
+        delta: bool = False,
         pickle: PicklePolicy | None = None,
     ) -> ObjectInfo:
         """Store *value* under *name* in the current run.
@@ -63,6 +87,12 @@ class Verbs(BulkVerbs):
             if_match: Replace only the object of this ``ObjectInfo.version``.
             compression: ``lz4``, ``zstd`` or None; ``auto`` leaves data as it is where
                 it is read by mapping, which compression would prevent.
+            part: Store *value* as the part of this key, a text, int or tuple of them: many workers
+                may do so at once. Nobody sees it before `seal` makes the parts one object. A part
+                that is put again replaces itself in the next seal.
+            delta: Over an earlier version of a large object: read that version, send or write
+                what differs, and let S3 copy the rest, or the disk share its blocks (btrfs, XFS).
+                The object is the same, byte for byte. Elsewhere it is sent whole.
             pickle: The policy for this call instead of the store's.
 
         Returns:
@@ -78,18 +108,36 @@ class Verbs(BulkVerbs):
             StorageError: The place failed; the old object is intact.
             IndeterminateWriteError: Nobody can say whether it was written, or is kept.
         """
+        if (
+            type(value) in small_kinds
+            and type(name) is str
+            and (scope is _RUN or scope is _NAMESPACE)
+            and metadata is None
+            and if_absent is False
+            and if_match is None
+            and compression is _AUTO
+            and part is None
+            and delta is False
+            and pickle is None
+        ):
+            stored = put_small(self._target(), name, value, scope)
+            if stored is not None:
+                return stored
         check_put(name, value, if_absent, if_match, compression, pickle)
+        check_flag("put", "delta", delta)
         target = self._target()
-        return target.writable().put(
-            place_of("put", target, name, scope, None, None),
+        place = place_of("put", target, name, scope, None, None)
+        return put_at(
+            target,
+            place,
             value,
+            part=part,
+            delta=delta,
             metadata=metadata,
             if_absent=if_absent,
             if_match=if_match,
             compression=None if compression == "auto" else compression,
             pickle=pickle,
-            workflow=target.workflow,
-            stage=target.stage,
         )
 
     @overload
@@ -109,12 +157,15 @@ class Verbs(BulkVerbs):
         *,
         default: Any = RAISE,
         scope: Scope = "run",
-        run: str | None = None,
+        run: str | int | None = None,
+        workflow: str | None = None,
         namespace: str | None = None,
         columns: "builtins.list[Any] | None" = None,
+        filters: Any = None,
+        part: PartKey | ObjectInfo | None = None,
         as_type: type | None = None,
         pickle: PicklePolicy | None = None,
-        verify: Literal["auto"] | bool = "auto",
+        verify: Literal["auto"] | bool = _AUTO,
     ) -> Any:
         """Return the value stored under *name*: equal in type, dtype, order and labels.
 
@@ -123,14 +174,26 @@ class Verbs(BulkVerbs):
         to; that changes neither the stored object nor another reader's value.
 
         Args:
-            name: As it was put.
+            name: As it was put; or what `ref` has returned, for exactly that version.
             default: Returned if nothing is stored there. An outage still raises.
             scope: ``run`` or ``namespace``.
-            run: Read from this run instead of the current one.
+            run: Read from this run instead of the current one: its name, or -1 for the newest
+                finished one of this workflow, -2 for the one before it.
+            workflow: Read from the newest finished run of this workflow; one request more.
             namespace: Read from this namespace instead of the current one; in the run
                 scope together with *run*.
             columns: Only these columns of a table, in this order; the others are not
                 decoded, and on S3 not read. Index and dtypes stay.
+            filters: Only the rows of a table that these select: a ``pyarrow.compute.Expression``,
+                or as pandas' `read_parquet` takes them, ``[("x", ">", 1), ("y", "in", [2, 3])]``,
+                in lists of lists for "or". They are about the stored columns, as ``as_type=
+                pyarrow.Table`` shows them; in lists a level of the index may be named, too. A
+                comparison with a missing value selects nothing; ``in`` and ``not in`` look the
+                value up, so ``("y", "not in", [2])`` selects missing ones, and with ``None`` in
+                the list it does not.
+                Pieces of a table whose values cannot be selected are not read.
+            part: Only the part of this key, of an object that `seal` has made of parts; or what
+                ``put(…, part=…)`` has returned, for exactly that write, sealed or not.
             as_type: The type to return, without a copy where the libraries allow: a
                 stored pandas frame as `pyarrow.Table`, say. ``docs/api.md`` has a table.
             pickle: The policy for this call instead of the store's.
@@ -142,9 +205,10 @@ class Verbs(BulkVerbs):
                 to a store that needs no other.
             InvalidNameError: *name*, *run* or *namespace* cannot be one.
             ObjectNotFoundError: Nothing is stored there and no *default* is given.
+            PreconditionFailedError: *name* is a reference, and the object was replaced since.
             CorruptObjectError: The bytes are wrong.
-            InvalidRequestError: It has no such *columns*, or no place for a digest (``.csv``) and
-                *verify* is True.
+            InvalidRequestError: It has no such *columns*, or no digest (as ``.csv``, text files)
+                and *verify* is True.
             UnsafePickleError: It is a pickle and the policy forbids to load it.
             UnsupportedValueError: It cannot be *as_type* exactly, or needs a class
                 that is missing here.
@@ -152,17 +216,60 @@ class Verbs(BulkVerbs):
                 another version of a library, or would take too much memory for its size.
             StorageError: The place failed.
         """
-        check_get("get", as_type, pickle, verify)
-        columns = column_list("get", columns)
+        if as_type is not None or pickle is not None or verify is not _AUTO:
+            check_get("get", as_type, pickle, verify)
+        if columns is not None:
+            columns = column_list("get", columns)
+        wanted = None if filters is None else filter_of("get", filters)
         target = self._target()
-        place = place_of("get", target, name, scope, run, namespace)
+        ref = referred("get", name, scope, workflow if run is None else run, namespace)
         try:
-            return target.objects.get(
-                place, verify=verify, columns=columns, as_type=as_type, pickle=pickle
+            place = (
+                place_of("get", target, name, scope, run, namespace, workflow)
+                if ref is None
+                else ref.place
+            )
+        except ObjectNotFoundError:  # no such run
+            if default is not RAISE:
+                return default
+            raise
+        how: dict[str, Any] = {
+            "verify": verify,
+            "columns": columns,
+            "filters": wanted,
+            "as_type": as_type,
+            "pickle": pickle,
+        }
+        try:
+            if ref is not None:
+                if part is None and (as_type is None or reader_of(as_type) is None):
+                    return get_referred(target.objects, ref, **how)[0]
+                check_referred(target.objects, ref)
+            if part is None:
+                if (
+                    wanted is None
+                    and as_type is not None
+                    and (build := reader_of(as_type)) is not None
+                ):
+                    return read_partitions(
+                        target,
+                        place,
+                        as_type,
+                        build,
+                        columns=columns,
+                        pickle=pickle,
+                        verify=verify,
+                    )
+                return target.objects.get(place, **how)
+            objects = target.objects
+            return part_read(
+                objects, place, part, pickle, lambda at, one: objects.get(at, sealed=one, **how)
             )
         except ObjectNotFoundError as exc:
             if default is not RAISE:
                 return default
+            if part is not None and target.objects.exists(place):
+                raise
             raise missing(target.objects, place) from exc
 
     @overload
@@ -180,9 +287,12 @@ class Verbs(BulkVerbs):
         name: str,
         *,
         scope: Scope = "run",
-        run: str | None = None,
+        run: str | int | None = None,
+        workflow: str | None = None,
         namespace: str | None = None,
         columns: "builtins.list[Any] | None" = None,
+        filters: Any = None,
+        part: PartKey | ObjectInfo | None = None,
         as_type: type | None = None,
         pickle: PicklePolicy | None = None,
         verify: Literal["auto"] | bool = "auto",
@@ -197,13 +307,37 @@ class Verbs(BulkVerbs):
         """
         check_get("get_with_info", as_type, pickle, verify)
         columns = column_list("get_with_info", columns)
+        wanted = filter_of("get_with_info", filters)
         target = self._target()
-        place = place_of("get_with_info", target, name, scope, run, namespace)
+        ref = referred("get_with_info", name, scope, workflow if run is None else run, namespace)
+        place = (
+            place_of("get_with_info", target, name, scope, run, namespace, workflow)
+            if ref is None
+            else ref.place
+        )
+        read = partial(
+            target.objects.get_with_info,
+            verify=verify,
+            columns=columns,
+            filters=wanted,
+            as_type=as_type,
+            pickle=pickle,
+        )
         try:
-            return target.objects.get_with_info(
-                place, verify=verify, columns=columns, as_type=as_type, pickle=pickle
+            if ref is not None:
+                if part is None:
+                    return get_referred(
+                        target.objects, ref, verify, columns, as_type, pickle, wanted
+                    )
+                check_referred(target.objects, ref)
+            if part is None:
+                return read(place)
+            return part_read(
+                target.objects, place, part, pickle, lambda at, one: read(at, sealed=one)
             )
         except ObjectNotFoundError as exc:
+            if part is not None and target.objects.exists(place):
+                raise
             raise missing(target.objects, place) from exc
 
     def exists(
@@ -211,7 +345,8 @@ class Verbs(BulkVerbs):
         name: str,
         *,
         scope: Scope = "run",
-        run: str | None = None,
+        run: str | int | None = None,
+        workflow: str | None = None,
         namespace: str | None = None,
     ) -> bool:
         """Return whether an object is stored under *name*; arguments and errors as for `get`.
@@ -219,14 +354,19 @@ class Verbs(BulkVerbs):
         An outage raises, it is never reported as False.
         """
         target = self._target()
-        return target.objects.exists(place_of("exists", target, name, scope, run, namespace))
+        try:
+            place = place_of("exists", target, name, scope, run, namespace, workflow)
+        except ObjectNotFoundError:  # no such run
+            return False
+        return target.objects.exists(place)
 
     def stat(
         self,
         name: str,
         *,
         scope: Scope = "run",
-        run: str | None = None,
+        run: str | int | None = None,
+        workflow: str | None = None,
         namespace: str | None = None,
     ) -> ObjectInfo:
         """Describe the object stored under *name*, without loading it.
@@ -234,7 +374,7 @@ class Verbs(BulkVerbs):
         Arguments and errors as for `get`.
         """
         target = self._target()
-        place = place_of("stat", target, name, scope, run, namespace)
+        place = place_of("stat", target, name, scope, run, namespace, workflow)
         try:
             return target.objects.stat(place)
         except ObjectNotFoundError as exc:
@@ -252,7 +392,7 @@ class Verbs(BulkVerbs):
         """Describe the objects whose names begin with *prefix*, sorted by name.
 
         Temporary and foreign files are never shown. Objects put or deleted
-        meanwhile may or may not be seen.
+        meanwhile may or may not be seen. Of more objects than memory should hold, use `iter`.
 
         Args:
             prefix: Plain text; ``train`` matches ``train/x`` and ``training``.
@@ -264,7 +404,7 @@ class Verbs(BulkVerbs):
         target = self._target()
         at = place_of("list", target, "any", scope, run, namespace)
         found = target.objects.list(at.namespace, at.run, prefix, details=details)
-        return sorted(found, key=lambda info: info.name)
+        return ObjectList(sorted(found, key=lambda info: info.name))
 
     def delete(self, name: str, *, scope: Scope = "run", missing_ok: bool = False) -> None:
         """Remove the object stored under *name*; afterwards nobody finds it.
@@ -305,8 +445,8 @@ class Verbs(BulkVerbs):
         """Store an object a second time under another name or scope, without decoding it.
 
         ``copy("model", to_scope="namespace")`` promotes a run's model. All or
-        nothing as `put`; the copy keeps type, metadata and creation time. On S3 a large
-        object is copied by the server, and only its footer is checked.
+        nothing as `put`; the copy keeps type, metadata and creation time. On S3 and on a disk
+        a large object is copied by the server or the kernel, and only its footer is checked.
 
         Args:
             name: As it was put.
@@ -332,7 +472,7 @@ class Verbs(BulkVerbs):
         check_choice("copy", "to_scope", to_scope, ("run", "namespace", None))
         target = self._target()
         source = place_of("copy", target, name, scope, run, namespace)
-        copy = _copied_to(target, source, to_name, to_scope, to_run, to_namespace)
+        copy = copied_to(target, source, to_name, to_scope, to_run, to_namespace)
         if copy == source:
             raise InvalidRequestError(
                 f"copy {source}: source and target are the same; give to_name, to_scope, to_run or "
@@ -343,31 +483,3 @@ class Verbs(BulkVerbs):
             return target.writable().copy(source, copy, if_absent=if_absent)
         except ObjectNotFoundError as exc:
             raise missing(target.objects, source) from exc
-
-
-def _copied_to(
-    target: Target,
-    source: Place,
-    to_name: str | None,
-    to_scope: Scope | None,
-    to_run: str | None,
-    to_namespace: str | None,
-) -> Place:
-    """Return the place that a copy goes to; where nothing is said, it is the source's."""
-    name = source.name if to_name is None else to_name
-    if not isinstance(name, str):
-        raise not_a_name("copy", "to_name", name)
-    check_text("copy", "to_run", to_run, optional=True)
-    check_text("copy", "to_namespace", to_namespace, optional=True)
-    namespace = source.namespace if to_namespace is None else to_namespace
-    scope = to_scope or ("run" if to_run is not None else source.scope)
-    if scope == "namespace":
-        if to_run is not None:
-            raise InvalidRequestError(
-                f"copy: {name!r}: to_scope='namespace' is shared by all runs, so to_run={to_run!r} "
-                "has no meaning there",
-                name,
-            )
-        return Place(namespace, None, name)
-    run = next((run for run in (to_run, source.run, target.run) if run is not None), None)
-    return Place(namespace, run_of(run, name), name)

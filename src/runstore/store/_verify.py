@@ -1,13 +1,18 @@
 """Reading what is stored only to check it: every byte, and no code of any value."""
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from runstore import format as containers
-from runstore.buffers import Buffer, flat
+from runstore import containers
+from runstore.buffers import Buffer
+from runstore.codecs import SealedPart
 from runstore.errors import (
+    AccessDeniedError,
     BackendUnavailableError,
     BucketNotFoundError,
     CorruptObjectError,
@@ -18,50 +23,58 @@ from runstore.errors import (
 )
 from runstore.keys import (
     ARROW,
+    PARTS,
+    AnyPlace,
+    PartPlace,
     Place,
-    extension_of,
-    folder_of,
+    extension_at,
     is_shortened,
+    key_beginning,
     key_of,
     name_of,
     record_key,
     scope_folder,
 )
-from runstore.places import Backend
+from runstore.parts import parsed_part_file
+from runstore.places import Backend, Entry, list_allowed
+from runstore.runs import read_record
+from runstore.steps import reporting
 from runstore.store._decoding import check_place, open_object
+from runstore.store._findings import Verified
+from runstore.store._kinds import container_in
 from runstore.store._objects import Objects
-from runstore.store._records import read_record
+from runstore.store._sealed import check_sealed_part, part_place, seal_in
 from runstore.store._signing import signing_keys
+from runstore.store._sweeping import (
+    UNREADABLE_SEAL,
+    object_of_parts,
+    parts_by_object,
+    unnamed_of,
+)
+from runstore.store._verify_journal import Journal
+from runstore.store._verify_streamed import check_file_of, streamed
 from runstore.workers import Workers
 
 if TYPE_CHECKING:
     from runstore.store import ObjectStore
 
-__all__ = ["Verified", "verified"]
+__all__ = ["verified"]
 
-_AT_ONCE = 4  # objects; each is in memory whole where it is not mapped
-_SUBMITTED = 64
+_SUBMITTED = 16  # for each that is checked at a time
 
 
-class Verified(NamedTuple):
-    """What was found of one object or record.
+class _Check(NamedTuple):
+    """One file that is to be looked at.
 
     Attributes:
-        ref: Its name; of an object whose name cannot be read, its key.
-        size: Stored bytes.
-        error: Why it is damaged or could not be checked, or None.
-        has_digest: False if its format has no place for a digest, so that nothing was checked.
+        entry: What the place says of it.
+        ref: What it is called.
+        call: Looks at it; None if there is nothing to say of it.
     """
 
+    entry: Entry
     ref: str
-    size: int
-    error: RunStoreError | None = None
-    has_digest: bool = True
-
-    @property
-    def damaged(self) -> bool:
-        """Whether its bytes are wrong. If not, *error* says why that is not known."""
-        return isinstance(self.error, CorruptObjectError)
+    call: Callable[[], Verified | None]
 
 
 def verified(
@@ -71,73 +84,146 @@ def verified(
     prefix: str = "",
     *,
     shared: bool = False,
+    journal: str | os.PathLike[str] | None = None,
+    workers: int,
 ) -> Iterator[Verified]:
-    """Check objects and run records, a few at a time: every byte is read, nothing is unpickled.
+    """Check objects and run records; see `ObjectStore.verify`."""
+    objects = store._objects
+    check = {"store": store.address.url, "of": [namespace, run, prefix, shared]}
+    kept = None if journal is None else Journal(journal, check | {"pickle": objects.policy})
+    checks = _checks(store, namespace, run, prefix, shared)
+    with kept or nullcontext(), reporting(f"checking {store.address.url}") as report:
+        for found in _each(checks, kept, workers):
+            report.add()
+            yield found
+        if kept is not None:
+            kept.complete()
 
-    Files that are not ours are passed over, and so is what is deleted meanwhile. Objects of a
-    scope come in the order of their keys.
 
-    Args:
-        store: Where they are.
-        namespace: Only what is in this one.
-        run: Only this run of it: its objects, and its record if there is no *prefix*.
-        prefix: Only objects of the scope whose names begin so.
-        shared: Only what the runs of the namespace share.
-
-    Raises:
-        BackendUnavailableError: The place could not be reached; nothing is known of the rest.
-        BucketNotFoundError: The place does not exist.
-        StorageError: It cannot be listed.
-    """
+def _checks(
+    store: "ObjectStore", namespace: str | None, run: str | None, prefix: str, shared: bool
+) -> Iterator[_Check]:
     objects = store._objects
     if namespace is None:
         for one in store.namespaces():
-            yield from verified(store, one)
+            yield from _checks(store, one, None, "", False)
     elif run is not None or shared:
         if run is not None and not prefix:
-            found = _record(objects.backend, namespace, record_key(namespace, run))
-            yield from () if found is None else (found,)
-        yield from _objects_of(objects, namespace, run, prefix)
+            yield from _records(objects.backend, namespace, run)
+        yield from _scope(objects, namespace, run, prefix)
     else:
-        yield from _records_of(objects.backend, namespace)
-        for scope in (*store.runs_with_objects(namespace), None):
-            yield from _objects_of(objects, namespace, scope, "")
+        try:
+            runs = store.runs_with_objects(namespace)
+        except AccessDeniedError as exc:
+            yield _unlisted(
+                objects.backend, f"{scope_folder(namespace, None).partition('/')[0]}/", exc
+            )
+            return
+        yield from _records(objects.backend, namespace)
+        for scope in (*runs, None):
+            yield from _scope(objects, namespace, scope, "")
+
+
+def _scope(objects: Objects, namespace: str, run: str | None, prefix: str) -> Iterator[_Check]:
+    """Yield what is in a scope, and last which of its folders may not be listed."""
+    denied: dict[str, AccessDeniedError] = {}
+    yield from _objects_of(objects, namespace, run, prefix, denied)
+    folder = scope_folder(namespace, run)
+    if folder not in denied:
+        try:
+            yield from _unsealed(objects, namespace, run, prefix)
+        except AccessDeniedError as exc:
+            denied[f"{folder}{PARTS}/"] = exc
+    for at, error in denied.items():
+        yield _unlisted(objects.backend, at, error)
+
+
+def _unlisted(backend: Backend, folder: str, error: AccessDeniedError) -> _Check:
+    ref = f"{backend.url}/{folder}"
+    return _Check(Entry(folder, 0, datetime.now(UTC), None), ref, lambda: Verified(ref, 0, error))
 
 
 def _objects_of(
-    objects: Objects, namespace: str, run: str | None, prefix: str
-) -> Iterator[Verified]:
+    objects: Objects,
+    namespace: str,
+    run: str | None,
+    prefix: str,
+    denied: dict[str, AccessDeniedError],
+) -> Iterator[_Check]:
     scope = scope_folder(namespace, run)
-
-    def checks() -> Iterator[Callable[[], Verified | None]]:
-        for entry in objects.backend.list(scope + folder_of(prefix)):
-            below = entry.key[len(scope) :]
-            if is_shortened(below):
-                yield partial(_shortened, objects, entry.key, entry.size, prefix)
-                continue
-            name = name_of(below)
-            if name is not None and name.startswith(prefix):
-                place = Place(namespace, run, name)
-                check = partial(_check, objects, entry.key, place)
-                yield partial(_outcome, str(place), entry.size, check)
-
-    yield from _each(checks())
+    for entry in list_allowed(objects.backend, scope + key_beginning(prefix), denied.__setitem__):
+        below = entry.key[len(scope) :]
+        if is_shortened(below):
+            ref = f"{objects.backend.url}/{entry.key}"
+            yield _Check(entry, ref, partial(_shortened, objects, entry, prefix))
+            continue
+        name = name_of(below)
+        if name is not None and name.startswith(prefix):
+            place = Place(namespace, run, name)
+            check = partial(_check, objects, entry.key, place, entry.size)
+            yield _Check(entry, str(place), partial(_outcome, str(place), entry.size, check))
 
 
-def _records_of(backend: Backend, namespace: str) -> Iterator[Verified]:
-    yield from _each(
-        partial(_record, backend, namespace, entry.key)
-        for entry in backend.list(record_key(namespace, ""))
-        if not entry.key.endswith("/")  # by which consoles of S3 stand in for a folder
-    )
+def _unsealed(objects: Objects, namespace: str, run: str | None, prefix: str) -> Iterator[_Check]:
+    """Yield the parts of a scope that no seal names."""
+    for folder, entries in parts_by_object(objects, namespace, run):
+        try:
+            place = object_of_parts(objects, namespace, run, folder, entries)
+        except AccessDeniedError as exc:
+            yield _unlisted(objects.backend, folder, exc)
+            continue
+        if place is None or not place.name.startswith(prefix):
+            continue
+        try:
+            unnamed, _ = unnamed_of(objects, place, entries)
+        except (*UNREADABLE_SEAL, AccessDeniedError):
+            continue  # which is told of the object
+        for entry in unnamed:
+            ref = f"part {entry.key.rpartition('/')[2]} of {place}"
+            check = partial(_check_unsealed, objects, place, entry)
+            yield _Check(entry, ref, partial(_outcome, ref, entry.size, check))
 
 
-def _each(checks: Iterator[Callable[[], Verified | None]]) -> Iterator[Verified]:
-    with Workers(_AT_ONCE, "runstore-verify") as workers:
-        while some := list(islice(checks, _SUBMITTED)):
-            for found in workers.map(lambda check: check(), some):
-                if found is not None:
-                    yield found
+def _check_unsealed(objects: Objects, whole: Place, entry: Entry) -> bool:
+    file = parsed_part_file(entry.key.rpartition("/")[2])
+    if file is None or file.extension != ARROW:
+        return False  # a file of a folder: only a seal has its digest
+    header = objects._header(entry.key)
+    place = None if header is None else header.place
+    if not isinstance(place, PartPlace) or place.whole != whole or key_of(place) != entry.key:
+        ref = f"{objects.backend.url}/{entry.key}"
+        raise CorruptObjectError(f"{ref} is not the part that its key stands for", ref)
+    return _check(objects, entry.key, place, entry.size)
+
+
+def _records(backend: Backend, namespace: str, run: str = "") -> Iterator[_Check]:
+    wanted = record_key(namespace, run)
+    denied: dict[str, AccessDeniedError] = {}
+    for entry in list_allowed(backend, wanted, denied.__setitem__):
+        if run and entry.key != wanted:
+            continue
+        if not entry.key.endswith("/"):  # by which consoles of S3 stand in for a folder
+            ref = f"{backend.url}/{entry.key}"
+            yield _Check(entry, ref, partial(_record, backend, namespace, entry, ref))
+    for at, error in denied.items():
+        yield _unlisted(backend, at, error)
+
+
+def _each(checks: Iterator[_Check], journal: Journal | None, workers: int) -> Iterator[Verified]:
+    def look(check: _Check) -> Verified | None:
+        known = None if journal is None else journal.has_digest(check.entry)
+        if known is not None:
+            return Verified(check.ref, check.entry.size, has_digest=known, resumed=True)
+        return check.call()
+
+    with Workers(workers, "runstore-verify") as threads:
+        while some := list(islice(checks, workers * _SUBMITTED)):
+            for check, found in zip(some, threads.map(look, some), strict=True):
+                if found is None:
+                    continue
+                if journal is not None and found.error is None and not found.resumed:
+                    journal.note(check.entry, has_digest=found.has_digest)
+                yield found
 
 
 def _outcome(ref: str, size: int, check: Callable[[], bool]) -> Verified | None:
@@ -151,22 +237,55 @@ def _outcome(ref: str, size: int, check: Callable[[], bool]) -> Verified | None:
         return Verified(ref, size, exc)
 
 
-def _check(objects: Objects, key: str, place: Place) -> bool:
-    """Check one object; return whether its format has a place for a digest."""
-    ref, extension = str(place), extension_of(place.name)
+def _check(
+    objects: Objects, key: str, place: AnyPlace, size: int, part: SealedPart | None = None
+) -> bool:
+    """Check one object, with its parts; return whether its format has a place for a digest."""
+    found = streamed(objects, place, size, part)
+    if found is not None:
+        return found
+    ref, extension = str(place), extension_at(place)
     data, _ = objects.backend.get(key)
-    if extension not in (ARROW, "parquet"):
+    if part is not None:
+        check_sealed_part(data, place, part)
+    container = container_in(extension, data, ref)
+    if container is None:
         return _check_file(extension, data, ref)
     signed = objects._pickle == "signed"
     if signed:
         keys = signing_keys(ref, "verify")
-        data, _ = objects._authentic(data, ref, extension, keys, "verify")
-    opened = open_object(data, ref, extension, objects._guard(signed))  # as if it were not mapped
+        data, _ = objects._authentic(data, ref, container, keys, "verify")
+    opened = open_object(data, ref, container, objects._guard(signed))  # as if it were not mapped
     if opened.header is None:
         opened.table()  # whether all of it is there
         raise _without_digest(ref)
     check_place(opened.header, place)
+    if container == ARROW and opened.cell is None:  # a small file of one cell has been compared
+        opened.check_readable()
+    if isinstance(place, Place) and (seal := seal_in(opened, place)) is not None:
+        for part in seal.parts:
+            _check_part(objects, part_place(place, seal, part), part)
     return True
+
+
+def _check_part(objects: Objects, place: PartPlace, part: SealedPart) -> None:
+    """Check one part of a sealed object, one after the other: all of it is in memory once.
+
+    Raises:
+        CorruptObjectError: It is damaged, missing, or another one.
+    """
+    try:
+        if place.extension == ARROW:
+            _check(objects, key_of(place), place, part.size, part)
+        else:
+            check_file_of(objects, place, part)
+    except ObjectNotFoundError as exc:
+        objects.backend.head(key_of(place.whole))  # deleted meanwhile?
+        raise CorruptObjectError(
+            f"{place.whole} is damaged: a part that it names is missing ({exc.message}). Run again "
+            "the stage that made it",
+            str(place.whole),
+        ) from exc
 
 
 def _check_file(extension: str, data: Buffer, ref: str) -> bool:
@@ -175,7 +294,7 @@ def _check_file(extension: str, data: Buffer, ref: str) -> bool:
     try:
         containers.check_file(extension, data, ref, verify=True)
     except InvalidRequestError:
-        return False  # its format has no place for one
+        return False  # files of its format have none
     except CorruptObjectError as exc:
         raise _without_digest(ref) from exc
     return True
@@ -189,9 +308,10 @@ def _without_digest(ref: str) -> UnsupportedFormatError:
     )
 
 
-def _shortened(objects: Objects, key: str, size: int, prefix: str) -> Verified | None:
+def _shortened(objects: Objects, entry: Entry, prefix: str) -> Verified | None:
     """Check an object whose full name is only inside it."""
-    place: Place | None = None
+    place: AnyPlace | None = None
+    key = entry.key
 
     def check() -> bool:
         nonlocal place
@@ -204,23 +324,17 @@ def _shortened(objects: Objects, key: str, size: int, prefix: str) -> Verified |
                 ref,
             )
         place = header.place
-        return _check(objects, key, place)
+        return _check(objects, key, place, entry.size)
 
-    found = _outcome(f"{objects.backend.url}/{key}", size, check)
+    found = _outcome(f"{objects.backend.url}/{key}", entry.size, check)
     if found is None or place is None:
         return found
     return found._replace(ref=str(place)) if place.name.startswith(prefix) else None
 
 
-def _record(backend: Backend, namespace: str, key: str) -> Verified | None:
-    size = 0
-
+def _record(backend: Backend, namespace: str, entry: Entry, ref: str) -> Verified | None:
     def check() -> bool:
-        nonlocal size
-        data, _ = backend.get(key)
-        size = flat(data).nbytes
-        read_record(data, backend, namespace, key)
+        read_record(backend.get(entry.key)[0], backend, namespace, entry.key)
         return True
 
-    found = _outcome(f"{backend.url}/{key}", 0, check)
-    return None if found is None else found._replace(size=size)
+    return _outcome(ref, entry.size, check)

@@ -1,0 +1,66 @@
+"""Which way a put goes: as one file, as a part, by its changes, or partition by partition."""
+
+from functools import partial
+from typing import Any
+
+from runstore.context import PicklePolicy
+from runstore.errors import InvalidRequestError
+from runstore.keys import AnyPlace, Place
+from runstore.store._delta import put_by_changes
+from runstore.store._info import ObjectInfo
+from runstore.store._partitions import put_partitions, splitter_of
+from runstore.store._sealing import new_part
+from runstore.store._target import Target
+
+__all__ = ["put_at"]
+
+
+def put_at(
+    target: Target,
+    place: Place,
+    value: Any,
+    *,
+    part: object,
+    delta: bool,
+    metadata: dict[str, Any] | None,
+    if_absent: bool,
+    if_match: str | None,
+    compression: str | None,
+    pickle: PicklePolicy | None,
+) -> ObjectInfo:
+    """Store *value* at *place*; arguments and errors as for `Verbs.put`."""
+    split = splitter_of(value) if part is None else None
+    if delta and (part is not None or split is not None):
+        raise InvalidRequestError(
+            f"put {place}: delta= is for one file over an earlier one, and parts are never "
+            "replaced: omit it",
+            str(place),
+        )
+    if split is not None:
+        return put_partitions(
+            target,
+            place,
+            value,
+            split,
+            metadata=metadata,
+            if_absent=if_absent,
+            if_match=if_match,
+            compression=compression,
+            pickle=pickle,
+        )
+    at: AnyPlace = place
+    if part is not None:
+        at = new_part(place, part, if_absent=if_absent, if_match=if_match)
+    objects = target.writable()
+    put = partial(put_by_changes, objects) if delta else objects.put
+    return put(
+        at,
+        value,
+        metadata=metadata,
+        if_absent=if_absent,
+        if_match=if_match,
+        compression=compression,
+        pickle=pickle,
+        workflow=target.workflow,
+        stage=target.stage,
+    )
