@@ -42,8 +42,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no t
     """A cloudpickle.Pickler whose code objects keep their file, nested ones too."""
 
     dispatch_table: ClassVar[Any] = ChainMap(
-        {CodeType: _with_file}, cloudpickle.Pickler.dispatch_table
+        {CodeType: _with_file}, *cloudpickle.Pickler.dispatch_table.maps
     )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        table: dict[type, Any] = {}  # of its own: a ChainMap takes Python's steps for each object
+        for one in reversed(self.dispatch_table.maps):
+            table.update(one)
+        self.__dict__["dispatch_table"] = table
+        super().__init__(*args, **options)
 
     def reducer_override(self, obj: Any) -> Any:
         """See `pickle.Pickler.reducer_override`.

@@ -368,6 +368,7 @@ def test_metadata_needs_room(name: str, store: Any) -> None:
         store.put(name, np.arange(2), metadata={"a": 1})
 
 
+@pytest.mark.extended
 def test_damaged_parquet_is_found(tmp_path: Path) -> None:
     """Wherever a byte of a Parquet file is changed, and however it is cut, it is found."""
     store = ObjectStore(str(tmp_path)).at(namespace="tests", run="files")

@@ -150,6 +150,7 @@ _TREES = st.recursive(
 )
 
 
+@pytest.mark.extended
 @given(value=_TREES)
 def test_any_tree_comes_back(value: Any) -> None:
     """Whatever is built of these parts comes back the same, without pickle."""

@@ -54,6 +54,21 @@ class TestPacked(CodecTests):
         return {
             "ints": list(some),
             "dict of ints": {i: -i for i in some},
+            "ints of all widths": [*some, *(2**31 + i for i in some), *(-(2**40) - i for i in some)]
+            * 9,
+            "dict of floats": {float(i): i for i in range(9000)},
+            "dict of wide ints": {2**40 + i: i for i in some},
+            "few large ints": [2**40 * (i % 50 == 0) + i % 200 for i in some],
+            "few negative ints": tuple(-(2**20) * (i % 50 == 0) - i % 100 for i in some),
+            "few very large ints": [(-(3**400)) ** (i % 99 == 0) * (i % 300 - 50) for i in some],
+            "few large keys": {
+                2**40 * (i % 99 == 0) + i: i % 5 == 0 for i in range(60_000, 62_000)
+            },
+            "few large values": {f"k{i}": 2**63 * (i % 99 == 0) + i % 9 for i in some},
+            "large and small in both": {
+                2**32 * (i % 50 == 0) + i % 250 * 200 + i // 250: 2**40 ** (i % 50 == 1)
+                for i in some
+            },
             "wide ints": [(-1) ** i * 2 ** (i % 63) for i in some],
             "unsigned": [2**64 - 1 - i for i in some],
             "large ints": tuple((-7) ** (i % 400) for i in some),
@@ -117,6 +132,10 @@ class TestPacked(CodecTests):
             "short with tuples": [(1, 2)] * 255,
             "several types": [*range(_MANY), 1.5],
             "True among ints": [*range(_MANY), True],
+            "True among many ints": [*range(9000), True, *range(9000)],
+            "a subclass among floats": [*map(float, range(9000)), np.float64(1.5), 1.0],
+            "True among values": {**dict.fromkeys(range(_MANY), 1), "a": True},
+            "True among keys": {**dict.fromkeys(range(2, _MANY), 1.5), True: 2.5},
             "members of an enum": [_Color.RED] * _MANY,
             "named tuples": [_Pair(1, 2)] * _MANY,
             "several zones": [*_times(UTC), *_times(_PARIS)],
@@ -241,6 +260,20 @@ def test_what_would_fill_memory_is_left_to_pickle() -> None:
     assert "pickle" == codec.name
 
 
+def test_numbers_before_a_value_that_holds_itself_many_times() -> None:
+    """What stands among numbers is not written once for each place that it has in itself."""
+    deep: Any = []
+    for _ in range(60):
+        deep = [deep, deep]
+    for value in (
+        [*range(300), deep],
+        [*range(9000), deep],
+        {**dict.fromkeys(range(300), 1), 0: deep},
+    ):
+        codec, _ = encode(value, Pickling("allow", "x"))
+        assert "pickle" == codec.name
+
+
 def test_others_read_the_items(tmp_path: Any) -> None:
     """Another reader finds the items, or keys and values, as columns of their types."""
     there = ObjectStore(tmp_path).at(namespace="dev", run="r1")
@@ -265,6 +298,7 @@ def test_unknown_zone_at_load(view: Any, monkeypatch: pytest.MonkeyPatch) -> Non
         view.get("x")
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     "make",
     [
@@ -350,6 +384,7 @@ def _containers(draw: Any) -> Any:
     return made(many if not hashable else [(i, item) for i, item in enumerate(many)])
 
 
+@pytest.mark.extended
 @settings(max_examples=150)
 @given(value=_containers(), wrapped=st.booleans())
 def test_any_container_comes_back(value: Any, wrapped: bool) -> None:
@@ -369,6 +404,29 @@ def test_ordered_dicts_are_gone_through(view: Any) -> None:
     value = OrderedDict((i, i) for i in range(_MANY))
     view.put("x", value)
     assert_same(value, view.get("x"))
+
+
+@pytest.mark.parametrize("change", ["numbers", "flags", "rows"])
+def test_forged_parts_of_split_integers_are_refused(change: str) -> None:
+    """Small and large integers that do not fit each other are damage."""
+    from runstore.codecs._trial import _Written
+    from runstore.errors import CorruptObjectError
+
+    codec, encoded = encode(
+        [i % 9 + 2**40 * (i % 50 == 0) for i in range(_MANY)], Pickling("deny", "x")
+    )
+    (batch,) = encoded.batches
+    assert ["item.small", "item.is_large", "item.large"] == batch.schema.names
+    columns = batch.columns
+    if change == "numbers":
+        columns[2] = pa.array([[1]], columns[2].type)
+    elif change == "flags":
+        columns[1] = pa.array([[True] * 3], columns[1].type)
+    else:
+        columns = [pa.concat_arrays([column, column]) for column in columns]
+    encoded.batches = [pa.RecordBatch.from_arrays(columns, schema=batch.schema)]
+    with pytest.raises(CorruptObjectError, match="damaged"):
+        codec.decode(_Written(encoded), encoded.spec, Pickling("deny", "x"))
 
 
 @pytest.mark.parametrize("change", ["type", "length", "kind", "dictionary"])

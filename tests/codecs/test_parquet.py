@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+import sys
 import uuid
 import zoneinfo
 from collections.abc import Callable
@@ -243,6 +244,7 @@ def test_pandas(name: str, view: Any, tmp_path: Path) -> None:
     assert repr(expected.to_dict("tight")) == repr(actual.to_dict("tight"))
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("name", POLARS)
 def test_polars(name: str, view: Any, tmp_path: Path) -> None:
     """It comes back exactly, and polars reads of the file what it reads of its own."""
@@ -432,3 +434,68 @@ def test_places_that_parquet_would_change(view: Any) -> None:
         view.put("x.parquet", marked)
     with pytest.raises(UnsupportedValueError, match="without an active geometry"):
         view.put("x.parquet", frame.drop(columns="geometry"))
+
+
+@pytest.mark.extended
+def test_cells_are_compared_in_bulk(view: Any) -> None:
+    """Lists, records, dates and times take no call for each cell to be put."""
+
+    def made(count: int) -> dict[str, Any]:
+        some = range(count)
+        return {
+            "lists": [[i, i + 1] for i in some],
+            "lists with None": [[None, i / 2, float("nan")] for i in some],
+            "lists of text": [[f"t{i}"] for i in some],
+            "lists of lists": [[[i], []] for i in some],
+            "dates": [dt.date.fromordinal(700_000 + i) for i in some],
+            "times": [dt.time(i % 24, i % 60) for i in some],
+            "records": [{"a": i, "b": "x"} for i in some],
+        }
+
+    calls: list[dict[str, int]] = []
+    for count in (2000, 4000):
+        counted = {}
+        for name, cells in made(count).items():
+            frame = pd.DataFrame({"a": pd.Series(cells, dtype=object)})
+            view.put("x.parquet", frame)
+            counted[name] = _calls(lambda: view.put("x.parquet", frame))  # noqa: B023
+            assert repr(cells) == repr(view.get("x.parquet")["a"].tolist())
+        calls.append(counted)
+    few, many = calls
+    assert {} == {name: many[name] for name in many if many[name] > few[name] + 500}
+
+
+def _calls(do: Any) -> int:
+    count = 0
+
+    def profile(frame: Any, event: str, arg: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(profile)
+    try:
+        do()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [[1], [2.5]],
+        [[1, 2.5]],
+        [[True], [1]],
+        [(1,), [1]],
+        [np.array([1]), np.array([1.5])],
+        [np.array([[1]])],
+        [[dt.date(2024, 1, 1), dt.datetime(2024, 1, 1)]],
+        [Decimal("1.50"), Decimal("1.5")],
+        [dt.datetime(2024, 1, 1, fold=1)],
+    ],
+)
+def test_cells_that_parquet_would_change(view: Any, cells: list[Any]) -> None:
+    """Cells of which one comes back different are refused, whatever the others are."""
+    series = pd.Series([*cells, *cells], dtype=object)
+    with pytest.raises(UnsupportedValueError, match="column 'a'"):
+        view.put("x.parquet", pd.DataFrame({"a": series}))

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from runstore import ObjectStore
+from runstore.containers._parquet import open_parquet
 from runstore.errors import UnsupportedValueError
-from runstore.format._parquet import open_parquet
 from runstore.testing import assert_same
 
 

@@ -83,6 +83,7 @@ view = ObjectStore({str(tmp_path / "store")!r}, pickle="deny").at(namespace="n",
     return run
 
 
+@pytest.mark.extended
 def test_a_codec_of_a_package(run):
     """A type of a plug-in is kept by its codec, without pickle; without it, the error says so."""
     code = """
@@ -101,6 +102,7 @@ except UnsupportedFormatError as exc:
     assert "True" == run(code, installed=False)
 
 
+@pytest.mark.extended
 def test_a_codec_of_a_package_inside_another_value(run):
     """A plug-in's values may be parts of lists and dicts."""
     code = """
@@ -122,6 +124,37 @@ print(view.get("p.point").x, [info.name for info in view.list()])
     assert "7" == next(tmp_path.rglob("p.point")).read_text()
 
 
+@pytest.mark.extended
+def test_files_of_a_package_that_is_gone(run, tmp_path):
+    """Its files are listed, described, copied and deleted without it; `get` asks for it."""
+    run("""
+from fake_points import Point
+view.put("p.point", Point(7))
+view.put("q.point", Point(8))
+""")
+    code = """
+print([info.name for info in view.list()], view.exists("p.point"), view.stat("p.point").format)
+print([info.name for info in view.list("q", details=True)])
+view.copy("p.point", to_name="c.point")
+view.copy("p.point", to_name="p.point", to_scope="namespace")
+view.delete("p.point")
+try:
+    view.get("c.point")
+except UnsupportedFormatError as exc:
+    print("install the package that brings" in str(exc), "'point' in runstore.formats" in str(exc))
+print(view.get("c.point", as_type=bytes))
+view.put("v.point", {"a": 1})  # anything is an Arrow object at the same key
+print(view.get("v.point"))
+"""
+    expected = "['p.point', 'q.point'] True point\n['q.point']\nTrue True\nb'7'\n{'a': 1}"
+    assert expected == run(code, installed=False)
+    assert {"c.point", "q.point", "v.point"} == {
+        path.name for path in (tmp_path / "store" / "n" / "r").iterdir()
+    }
+    code = 'print(view.get("c.point").x, view.get("v.point"), view.stat("v.point").codec)'
+    assert "7 {'a': 1} json" == run(code)
+
+
 def test_what_we_know_stays_ours(run):
     """A package can replace neither a codec nor a format of ours, nor the appended extension."""
     code = """
@@ -132,6 +165,7 @@ print(view.get("x.json"), view.get("x.arrow"), [info.format for info in view.lis
     assert "[1] [2] ['arrow', 'json']" == run(code)
 
 
+@pytest.mark.extended
 def test_plugins_are_asleep(run):
     """Neither our own values nor unknown extensions import a plug-in."""
     code = """
@@ -143,6 +177,7 @@ print("fake_points" in sys.modules)
     assert "False" == run(code)
 
 
+@pytest.mark.extended
 def test_a_broken_plugin(run):
     """A plug-in that cannot be imported is named when it is needed, and breaks nothing else."""
     code = """

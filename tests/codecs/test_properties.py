@@ -79,6 +79,7 @@ def test_indexes(store: ObjectStore, data: Any, size: int) -> None:
     _goes_round(store, data.draw(indexes(size)))
 
 
+@pytest.mark.extended
 @given(array=arrays())
 def test_arrays(store: ObjectStore, array: Any) -> None:
     """An array of any dtype, shape and order comes back the same, and can be written to."""

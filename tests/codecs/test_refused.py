@@ -3,10 +3,10 @@
 import asyncio
 import concurrent.futures
 import io
+import os
 import queue
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import threading
 import types
@@ -70,10 +70,12 @@ HANDLES: dict[str, Any] = {
     "thread": threading.Thread,
     "loop future": _future,
     "view": lambda: memoryview(b"x"),
+    "arrow file": lambda: pa.BufferReader(b"x"),
+}
+STREAMED: dict[str, Any] = {
     "in-memory dataset": lambda: ds.dataset(pa.table({"a": [1]})),
     "scanner": lambda: ds.dataset(pa.table({"a": [1]})).scanner(),
     "arrow reader": lambda: pa.table({"a": [1]}).to_reader(),
-    "arrow file": lambda: pa.BufferReader(b"x"),
     "lazy frame": lambda: pl.LazyFrame({"a": [1]}),
 }
 
@@ -87,6 +89,14 @@ def test_a_handle_is_refused_wherever_it_is(name: str, view: Any) -> None:
     _refused(view, {"parts": [handle]}, r"value\['parts'\]\[0\]")
     _refused(view, Holder(handle), "value.value")
     _refused(view, handle, "cannot store tests/r/x: ", pickle="deny")
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_what_is_streamed_by_itself_is_refused_inside_of_something(name: str, view: Any) -> None:
+    """In a list and as an attribute, a query or a reader stands for something outside."""
+    handle = STREAMED[name]()
+    _refused(view, {"parts": [handle]}, r"value\['parts'\]\[0\]")
+    _refused(view, Holder(handle), "value.value")
 
 
 def test_what_only_looks_like_a_handle_is_kept(view: Any) -> None:
@@ -221,34 +231,60 @@ def test_classes_of_a_script_are_those_of_its_next_start(tmp_path: Path) -> None
         subprocess.run([sys.executable, "script.py", step], cwd=tmp_path, check=True)
 
 
-@pytest.mark.parametrize("package", ["rs_library", "rs_other"])
-def test_a_function_of_the_class_s_own_library_is_tried(
+@pytest.mark.parametrize("package", ["rs_mine", "rs_other"])
+def test_the_function_that_a_class_names_is_tried(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it makes of the pickle shows whether the value can be read; no other function is run."""
-    library, called = types.ModuleType("rs_library"), []
-    library.__file__ = str(Path(sysconfig.get_path("purelib"), "rs_library.py"))
-    other = library if package == "rs_library" else types.ModuleType(package)
+    """Whether it makes a value of the pickle is seen before the old object is replaced, once."""
+    mine, called = types.ModuleType("rs_mine"), []
+    other = mine if package == "rs_mine" else types.ModuleType(package)
 
-    def made() -> None:
-        called.append(package)
-        raise ValueError("no such thing")
+    def made(works: bool) -> Any:
+        called.append(works)
+        if not works:
+            raise ValueError("no such thing")
+        return Works()
 
     class Thing:
         def __reduce__(self) -> Any:
-            return made, ()
+            return made, (False,)
 
-    for module, name, value in ((other, "made", made), (library, "Thing", Thing)):
+    class Works:
+        def __reduce__(self) -> Any:
+            return made, (True,)
+
+    defined = (other, "made", made), (mine, "Thing", Thing), (mine, "Works", Works)
+    for module, name, value in defined:
         value.__module__, value.__qualname__ = module.__name__, name  # type: ignore[attr-defined]
         setattr(module, name, value)
         monkeypatch.setitem(sys.modules, module.__name__, module)
     view = ObjectStore(tmp_path).at(namespace="n", run="r")
-    if package == "rs_library":
-        with pytest.raises(
-            UnsupportedValueError, match=r"loaded again \(ValueError: no such thing"
-        ):
-            view.put("x", Thing())
-        assert [package] == called
-    else:
-        view.put("x", Thing())
-        assert [] == called
+    view.put("x", "old")
+    with pytest.raises(UnsupportedValueError, match=r"loaded again \(ValueError: no such thing"):
+        view.put("x", [Thing()])
+    assert "old" == view.get("x")
+    assert [False] == called
+    view.put("x", Works())
+    view.put("x", Works())
+    assert [False, True] == called
+
+
+class _Command:
+    def __init__(self, call: Any, text: str) -> None:
+        self.call = call, (text,)
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+def test_no_command_is_run_by_put(tmp_path: Path) -> None:
+    """A class whose pickle starts a program, or executes text, is stored without doing it."""
+    view, left = ObjectStore(tmp_path).at(namespace="n", run="r"), tmp_path / "left"
+    for call, text in (
+        (os.system, f"touch {left}"),
+        (exec, f"open({str(left)!r}, 'w').close()"),
+        (eval, f"open({str(left)!r}, 'w').close()"),
+        (subprocess.check_output, f"touch {left}"),
+    ):
+        view.put("x", {"a": _Command(call, text)})
+        assert not left.exists()

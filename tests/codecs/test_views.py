@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from runstore import ObjectStore
 from runstore.codecs._numpy_dtypes import without_gaps
-from runstore.format import Header, arrow_file
+from runstore.containers import Header, arrow_file
 from runstore.referred import nbytes_of, referred_array, referred_batches
 from runstore.testing import assert_same
 

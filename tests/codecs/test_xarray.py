@@ -45,6 +45,13 @@ class TestXarray(CodecTests):
             "F order": xr.DataArray(np.asfortranarray(np.ones((2, 3)))),
             "scalar coordinate": dataset.isel(x=0),
             "encoding": _encoded(),
+            "no index": dataset.drop_indexes("x"),
+            "times without an index": dataset.drop_indexes("y"),
+            "no index of an array": dataset["rain"].drop_indexes(["x", "y"]),
+            "a coordinate": dataset["y"],
+            "another coordinate": dataset["label"],
+            "text as an index": pd.Series([1.5], pd.Index(["a"], name="k")).to_xarray(),
+            **_of_pandas(),
         }
 
     @classmethod
@@ -52,7 +59,6 @@ class TestXarray(CodecTests):
         dataset = _dataset()
         return {
             "levels": dataset.stack(z=["x", "y"]),
-            "no index": dataset.drop_indexes("x"),
             "objects": xr.DataArray(np.array([re.compile("a")], object)),
             "attribute": dataset.assign_attrs(a=re.compile("a")),
             "second index": dataset.set_xindex("label"),
@@ -67,10 +73,34 @@ class TestXarray(CodecTests):
         return {}
 
     def change(self, value: Any) -> bool:
-        if not isinstance(value, xr.DataArray) or not value.size:
+        if not isinstance(value, xr.DataArray) or not isinstance(value.data, np.ndarray):
+            return False
+        if not value.size or isinstance(value.variable, xr.IndexVariable):
             return False
         value[...] = 7
         return True
+
+
+def _of_pandas() -> dict[str, Any]:
+    """Variables and coordinates that xarray keeps as pandas made them."""
+    times = pd.date_range("2024", periods=3, freq="D")
+    made = {
+        "times": times,
+        "times in a zone": times.tz_localize("UTC"),
+        "numbers": pd.Index([1, 2, 3]),
+        "categories": pd.Categorical(["a", None, "a"], ["b", "a"]),
+        "nullable": pd.array([1, None, 3], "Int64"),
+        "periods": pd.array(["2024", "2025", "2026"], "period[Y]"),
+    }
+    values: dict[str, Any] = {name: xr.Dataset({"v": ("x", data)}) for name, data in made.items()}
+    values |= {
+        f"{name} as a coordinate": xr.DataArray(np.arange(3), {"c": ("x", data)}, "x")
+        for name, data in made.items()
+    }
+    values["frame"] = xr.Dataset.from_dataframe(
+        pd.DataFrame({name: made[name] for name in ("times", "categories", "nullable")})
+    )
+    return values
 
 
 def _encoded() -> Any:

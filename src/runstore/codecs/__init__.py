@@ -1,7 +1,7 @@
 """Values to record batches and back: which codec keeps which type.
 
 Codecs are found by the *name* of a value's type, and their modules imported when
-such a value is met, so nobody pays for libraries not in use.
+such a value is met, so libraries that are not used cost nothing.
 """
 
 import sys
@@ -10,40 +10,76 @@ from typing import Any
 
 from runstore.codecs._base import Codec, Encoded, Opened, Projecting, is_a, type_name
 from runstore.codecs._fields import by_fields
-from runstore.codecs._files import FileCodec, file_codec
+from runstore.codecs._files import FileCodec, file_codec, stored_as_file
+from runstore.codecs._joined import Joined, is_table
+from runstore.codecs._joining import difference, joined, layout_of
 from runstore.codecs._pickle import PickleWarning, Pickling
-from runstore.codecs._plugins import PluginCodec, plugin_codec, plugin_for
+from runstore.codecs._plugins import PluginCodec, has_plugin, plugin_codec, plugin_for
 from runstore.codecs._python import is_json
-from runstore.codecs._reading import converted, decode, selected, stored_as
+from runstore.codecs._raw_files import ARROW_MAGIC, BYTES_FILES, TEXT_FILES, raw_type
+from runstore.codecs._reading import (
+    columns_kept,
+    converted,
+    decode,
+    is_table_as_stored,
+    selected,
+    stored_as,
+)
 from runstore.codecs._reasons import why_no_table
 from runstore.codecs._refused import refuse, refuse_handle
-from runstore.codecs._trial import check_decodes
+from runstore.codecs._sealed import SEALED, Sealed, SealedPart
+from runstore.codecs._small import SmallKind, is_small_kind, small_kinds, value_in
+from runstore.codecs._some_rows import SomeRows, spec_of_rows
+from runstore.codecs._sources import pieces_of
 from runstore.codecs._versions import version_of, wrote_and_here
 from runstore.errors import MissingExtraError, UnsupportedFormatError, UnsupportedValueError
 from runstore.lifetime import Bounded, load_module
 
 __all__ = [
+    "ARROW_MAGIC",
+    "BYTES_FILES",
     "PARQUET_CODECS",
+    "SEALED",
+    "TEXT_FILES",
     "Codec",
     "Encoded",
     "FileCodec",
+    "Joined",
     "Opened",
     "PickleWarning",
     "Pickling",
     "PluginCodec",
     "Projecting",
+    "Sealed",
+    "SealedPart",
+    "SmallKind",
+    "SomeRows",
     "by_fields",
     "codec_named",
+    "columns_kept",
     "converted",
     "decode",
+    "difference",
     "encode",
     "encode_table",
     "file_codec",
+    "has_plugin",
     "is_json",
+    "is_small_kind",
+    "is_table",
+    "is_table_as_stored",
+    "joined",
     "known_codecs",
+    "layout_of",
+    "pieces_of",
+    "raw_type",
     "selected",
+    "small_kinds",
+    "spec_of_rows",
     "stored_as",
+    "stored_as_file",
     "type_name",
+    "value_in",
     "version_of",
     "wrote_and_here",
 ]
@@ -52,6 +88,7 @@ __all__ = [
 _CODECS = {
     "arrow": ("runstore.codecs._arrow", "ArrowCodec", "runstore"),
     "bytes": ("runstore.codecs._python", "BytesCodec", "runstore"),
+    "geoarrow": ("runstore.codecs._geoarrow", "GeoarrowCodec", "geopandas"),
     "geopandas": ("runstore.codecs._geopandas", "GeopandasCodec", "geopandas"),
     "json": ("runstore.codecs._python", "JsonCodec", "runstore"),
     "nested": ("runstore.codecs._nested", "NestedCodec", "runstore"),
@@ -61,6 +98,7 @@ _CODECS = {
     "pandas.parquet": ("runstore.codecs._parquet_pandas", "ParquetPandasCodec", "runstore[pandas]"),
     "pickle": ("runstore.codecs._pickle", "PickleCodec", "runstore"),
     "polars": ("runstore.codecs._polars", "PolarsCodec", "runstore[polars]"),
+    "sealed": ("runstore.codecs._sealed", "SealedCodec", "runstore"),
     "polars.parquet": ("runstore.codecs._parquet_polars", "ParquetPolarsCodec", "runstore[polars]"),
     "str": ("runstore.codecs._python", "TextCodec", "runstore"),
     "torch": ("runstore.codecs._torch", "TorchCodec", "runstore[torch]"),
@@ -97,6 +135,8 @@ _BY_TYPE = {
     "builtins.str": "str",
     "builtins.tuple": "packed nested",
     "collections.OrderedDict": "nested",
+    "geopandas.geodataframe.GeoDataFrame": "geoarrow",
+    "geopandas.geoseries.GeoSeries": "geoarrow",
     "numpy.ndarray": "numpy",
     "pandas.DataFrame": "pandas",
     "pandas.Series": "pandas",
@@ -145,7 +185,7 @@ def encode(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
     for codec in _codecs_for(value):
         encoded = codec.encode(value, pickling)
         if encoded is not None:
-            check_decodes(codec, value, encoded)
+            _check_decodes(codec, value, encoded)
             return codec, encoded
     refuse_handle(value)
     codec = codec_named("pickle")
@@ -159,6 +199,11 @@ def encode(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
         ) from exc
     assert encoded is not None
     return codec, encoded
+
+
+def _check_decodes(codec: Codec, value: Any, encoded: Encoded) -> None:
+    if encoded.cell is None:  # text, bytes, JSON and small pickles need no such trial
+        load_module("runstore.codecs._trial").check_decodes(codec, value, encoded)
 
 
 def encode_table(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
@@ -182,7 +227,7 @@ def encode_table(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
     codec = codec_named(name)
     encoding = codec.encode(value, pickling)
     assert encoding is not None
-    check_decodes(codec, value, encoding)
+    _check_decodes(codec, value, encoding)
     return codec, encoding
 
 
@@ -222,7 +267,7 @@ def _codecs_named(names: str) -> tuple[Codec, ...]:
 
 
 def codec_named(name: str) -> Codec:
-    """Return a codec by the name that stands in the objects it wrote.
+    """Return a codec by its name in the objects that it wrote.
 
     Raises:
         UnsupportedFormatError: This runstore has no such codec.

@@ -9,6 +9,7 @@ from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError, UnsupportedValueError
 from runstore.referred import nbytes_of
+from runstore.schemas import BySchema
 
 __all__ = ["ArrowCodec", "is_valid", "positions", "size_of", "survives", "with_same_labels"]
 
@@ -46,23 +47,25 @@ class ArrowCodec:
                 f"cannot store a {type(value).__name__} without columns: Arrow forgets its "
                 f"{table.num_rows} rows. Add a column, or store the number"
             )
-        _check_text(kind, table)
-        batches = _batches(kind, table)
-        if batches is None or not survives(table.schema):
+        facts = _facts.of(table.schema)
+        _check_text(kind, table, facts)
+        batches = _batches(table, facts)
+        if batches is None or not facts.survives:
             return None
         return Encoded(
             table.schema,
             batches,
-            _spec(kind, table.schema),
+            _spec(kind, facts),
             rows=None if kind == "scalar" else table.num_rows,
             columns=table.num_columns if kind in ("table", "batch") else None,
             nbytes=nbytes_of(batches),
-            cut=kind in ("table", "chunked") and not any(map(_has_dictionary, table.schema.types)),
+            cut=kind in ("table", "chunked") and (not facts.labels or len(batches) > 1),
         )
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
-        missing = set(spec.get("extensions", ())) - set(_extensions(opened.schema))
+        told = spec.get("extensions", ())
+        missing = set(told) - set(_extensions(opened.schema)) if told else ()
         if missing:
             raise UnsupportedValueError(
                 f"cannot load {opened.ref}: it holds the Arrow extension type "
@@ -129,8 +132,10 @@ def survives(schema: pa.Schema) -> bool:
     Unregistered extensions are not; dictionaries of dictionaries are written, but
     cannot be read at all.
     """
-    for field in schema:
-        for part in _parts(field.type):
+    for kind in schema.types:
+        if kind.id in _NUMBERS:
+            continue
+        for part in _parts(kind):
             if pa.types.is_dictionary(part) and _has_dictionary(part.value_type):
                 return False
     try:
@@ -141,9 +146,40 @@ def survives(schema: pa.Schema) -> bool:
         return False
 
 
+class _Facts:
+    """What is to be known of a schema before a value of it is stored.
+
+    Attributes:
+        survives: See `survives`.
+        text, labels: The columns that have text, or dictionaries, in them.
+        extensions: The names of the extension types, sorted.
+    """
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.survives = survives(schema)
+        others = [(i, kind) for i, kind in enumerate(schema.types) if kind.id not in _NUMBERS]
+        self.text = [i for i, kind in others if _has_text(kind)]
+        self.labels = [i for i, kind in others if _has_dictionary(kind)]
+        self.extensions = sorted(set(_extensions(schema))) if others else []
+
+
+_NUMBERS = {
+    kind.id
+    for kind in (
+        *(pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.bool_(), pa.timestamp("s")),
+        *(pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64(), pa.duration("s"), pa.date32()),
+        *(pa.float16(), pa.float32(), pa.float64()),
+    )
+}
+
+
+_facts: BySchema[_Facts] = BySchema(_Facts)
+
+
 def _encode_schema(schema: pa.Schema) -> Encoded | None:
     """A file of that schema without a row."""
-    return Encoded(schema, [], _spec("schema", schema)) if survives(schema) else None
+    facts = _facts.of(schema)
+    return Encoded(schema, [], _spec("schema", facts)) if facts.survives else None
 
 
 def _as_array(scalar: pa.Scalar) -> pa.Array | None:
@@ -156,10 +192,10 @@ def _as_array(scalar: pa.Scalar) -> pa.Array | None:
         return None
 
 
-def _spec(kind: str, schema: pa.Schema) -> dict[str, Any]:
+def _spec(kind: str, facts: _Facts) -> dict[str, Any]:
     spec: dict[str, Any] = {"kind": kind}
-    if extensions := sorted(set(_extensions(schema))):
-        spec["extensions"] = extensions
+    if facts.extensions:
+        spec["extensions"] = facts.extensions
     return spec
 
 
@@ -170,14 +206,14 @@ def _one_column(value: Any) -> Any:
     return pa.RecordBatch.from_arrays([value], schema=schema)
 
 
-def _batches(kind: str, table: Any) -> list[pa.RecordBatch] | None:
+def _batches(table: Any, facts: _Facts) -> list[pa.RecordBatch] | None:
     """Cut *table* into batches; None if their dictionaries are not the same everywhere."""
     if isinstance(table, pa.RecordBatch):
         return [table]
     batches: list[pa.RecordBatch] = table.to_batches()
     if len(batches) > 1:
-        for i, field in enumerate(table.schema):
-            if _has_dictionary(field.type) and not _agree([b.column(i) for b in batches]):
+        for i in facts.labels:
+            if not _agree([b.column(i) for b in batches]):
                 return None
     return batches
 
@@ -203,10 +239,11 @@ def _has_dictionary(kind: pa.DataType) -> bool:
     return any(pa.types.is_dictionary(part) for part in _parts(kind))
 
 
-def _check_text(kind: str, table: Any) -> None:
+def _check_text(kind: str, table: Any, facts: _Facts) -> None:
     """Raise UnsupportedValueError for text that is not UTF-8: every reader takes it for damage."""
-    for field, column in zip(table.schema, table.columns, strict=True):
-        if not is_valid(column):
+    for i in facts.text:
+        if not is_valid(table.column(i)):
+            field = table.schema.field(i)
             where = f"column {field.name!r}" if kind in ("table", "batch") else "it"
             raise UnsupportedValueError(
                 f"cannot store a pyarrow {kind}: {where} has text that is not UTF-8. Cast it from "
@@ -216,13 +253,17 @@ def _check_text(kind: str, table: Any) -> None:
 
 def is_valid(column: pa.Array | pa.ChunkedArray) -> bool:
     """Return whether all text in a column is UTF-8."""
-    if not any(map(_is_text, _parts(column.type))):
+    if not _has_text(column.type):
         return True
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:
         return False
     return True
+
+
+def _has_text(kind: pa.DataType) -> bool:
+    return any(map(_is_text, _parts(kind)))
 
 
 def _is_text(kind: pa.DataType) -> bool:

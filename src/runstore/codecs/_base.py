@@ -15,6 +15,21 @@ if TYPE_CHECKING:
 __all__ = ["Codec", "Encoded", "Opened", "OpenedObject", "Projecting", "is_a", "type_name"]
 
 
+class Alike:
+    """What all values have in common that differ in numbers alone.
+
+    Attributes:
+        schema, spec, version: As in `Encoded`.
+        tried: Whether one of them was read again.
+    """
+
+    def __init__(self, schema: "pa.Schema", spec: dict[str, Any], version: int) -> None:
+        self.schema = schema
+        self.spec = spec
+        self.version = version
+        self.tried = False
+
+
 @dataclass(slots=True)
 class Encoded:
     """A value as record batches that share its memory. Not to be changed.
@@ -25,11 +40,15 @@ class Encoded:
         spec: What `Codec.decode` needs besides the batches; JSON.
         rows, columns: Of a table; an array's length; else None.
         nbytes: Size of the data, in bytes.
-        cell: What stands in the only row, if there is one column of large text or large
+        cell: The content of the only row, if there is one column of large text or large
             binary without nulls: small ones are written without *batches*.
         cut: Whether a batch may be stored as several of fewer rows.
+        joins: Whether `Codec.decode` joins several batches to one value again, which is a copy. So
+            a batch that is compressed, and copied anyway, may be stored as several.
         version: The lowest version of the codec that reads this; None for the codec's own. So
             what has not changed stays readable to older runstores.
+        alike: What it has in common with others, if that is known.
+        data: Then, the numbers of each column: small ones are written without *batches*.
     """
 
     schema: "pa.Schema"
@@ -40,11 +59,14 @@ class Encoded:
     nbytes: int = 0
     cell: Buffer | None = None
     cut: bool = False
+    joins: bool = False
     version: int | None = None
+    alike: Alike | None = None
+    data: Sequence[bytes] | None = None
 
 
 class Opened(Protocol):
-    """A stored object, opened; what `runstore.format.Stored` looks like to a codec."""
+    """A stored object, opened; what `runstore.containers.Stored` looks like to a codec."""
 
     data: Buffer
     ref: str
@@ -52,8 +74,13 @@ class Opened(Protocol):
     """Whether the slots of nulls hold what the codec put there."""
 
     @property
+    def kind(self) -> object | None:
+        """What all objects have in common that differ from this in numbers alone, if known."""
+        ...
+
+    @property
     def cell(self) -> memoryview | None:
-        """What stands in the only row of a small object of one cell; None for others."""
+        """The content of the only row of a small object of one cell; None for others."""
         ...
 
     @property

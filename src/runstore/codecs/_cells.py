@@ -9,7 +9,7 @@ from runstore.buffers import Buffer, flat
 from runstore.codecs._base import Encoded, Opened
 from runstore.errors import CorruptObjectError
 
-__all__ = ["BLOB", "blob_batch", "blob_in", "encoded_cell", "text_in"]
+__all__ = ["BLOB", "blob_batch", "blob_in", "encoded_cell", "schema_of", "text_in"]
 
 
 def _column(name: str, kind: pa.DataType) -> pa.Schema:
@@ -24,6 +24,11 @@ _SCHEMAS = {
     "json": _column("json", pa.large_string()),
     "text": _column("text", pa.large_string()),
 }
+
+
+def schema_of(column: str) -> pa.Schema:
+    """Return the schema of files of one cell: of the column ``data``, ``json`` or ``text``."""
+    return _SCHEMAS[column]
 
 
 class _OneBatch(Sequence[pa.RecordBatch]):

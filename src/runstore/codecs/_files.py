@@ -19,9 +19,10 @@ from runstore.errors import (
     UnsupportedFormatError,
     UnsupportedValueError,
 )
+from runstore.keys import ARROW, FORMATS
 from runstore.lifetime import load_module
 
-__all__ = ["FileCodec", "file_codec"]
+__all__ = ["FileCodec", "file_codec", "stored_as_file"]
 
 
 class FileCodec(Protocol):
@@ -174,16 +175,33 @@ def file_codec(extension: str, ref: str) -> FileCodec:
             ) from exc
     elif codec is None:
         from runstore.codecs._plugins import plugin_file
+        from runstore.codecs._raw_files import raw_codec
 
-        codec = plugin_file(extension)
+        codec = raw_codec(extension) or plugin_file(extension)
     if codec is None:
         raise UnsupportedFormatError(
-            f"{ref}: there is no codec for .{extension} files here. Store the value under a "
-            f"name without .{extension}, as Arrow",
+            f"{ref} is a file of the format .{extension}, which nothing here reads: install the "
+            f"package that brings the format (its entry point is {extension!r} in "
+            "runstore.formats). The file as it is: get(name, as_type=bytes)",
             ref,
         )
     _FILES[extension] = codec
     return codec
+
+
+def stored_as_file(extension: str, value: Any) -> bool:
+    """Return whether a value is stored under this extension as a plain file of its kind.
+
+    If not, it is an Arrow or Parquet file. Nothing is imported to find out.
+    """
+    if extension in (ARROW, "parquet"):
+        return False
+    from runstore.codecs._plugins import has_plugin
+    from runstore.codecs._raw_files import raw_type, takes_as_file
+
+    if raw_type(extension) is not None:
+        return takes_as_file(value)
+    return extension in FORMATS or has_plugin(extension)
 
 
 def _is_finite(value: Any) -> bool:

@@ -19,7 +19,7 @@ from runstore.codecs._pickle import Pickling
 from runstore.codecs._reasons import shown
 from runstore.errors import CorruptObjectError, UnsupportedValueError
 
-__all__ = ["GeopandasCodec"]
+__all__ = ["GeopandasCodec", "crs_of", "written"]
 
 Spec = dict[str, Any]
 
@@ -44,7 +44,7 @@ class GeopandasCodec(ParquetPandasCodec):
         plain, geometry = pd.DataFrame(value).copy(deep=False), {}
         try:
             for label in value.columns[value.dtypes == "geometry"]:
-                plain[label], geometry[label] = _written(value[label])
+                plain[label], geometry[label] = written(value[label])
         except InexactError as exc:
             raise UnsupportedValueError(f"Parquet would change {exc}") from exc
         if not all(type(label) is str for label in geometry):
@@ -71,7 +71,7 @@ class GeopandasCodec(ParquetPandasCodec):
                 items = shapely.from_wkb(plain[label].to_numpy())
             except (shapely.errors.GEOSException, TypeError) as exc:
                 raise CorruptObjectError(f"{opened.ref} is damaged: {exc}", opened.ref) from exc
-            columns[label] = gpd.array.GeometryArray(items, crs=_crs(crs))
+            columns[label] = gpd.array.GeometryArray(items, crs=crs_of(crs))
         attrs = plain.attrs
         duplicates = plain.flags.allows_duplicate_labels
         frame = gpd.GeoDataFrame(plain.assign(**columns))
@@ -81,7 +81,7 @@ class GeopandasCodec(ParquetPandasCodec):
         return frame if duplicates else frame.set_flags(allows_duplicate_labels=False)
 
 
-def _written(series: Any) -> tuple[Any, Any]:
+def written(series: Any) -> tuple[Any, Any]:
     """Return a column of geometries as binary, and its system of coordinates as JSON.
 
     Raises:
@@ -97,14 +97,15 @@ def _written(series: Any) -> tuple[Any, Any]:
         row = int(np.argmin(same))
         raise InexactError(f"{told}: row {row} would come back as {str(back[row])[:60]}")
     crs = None if series.crs is None else series.crs.to_json_dict()
-    if crs is not None and _crs(crs) != series.crs:
+    if crs is not None and crs_of(crs) != series.crs:
         raise InexactError(f"{told}: their crs {series.crs.name!r} has no JSON")
     cells = np.empty(len(data), object)
     cells[:] = data
     return pd.Series(cells, index=series.index, dtype=object), crs
 
 
-def _crs(told: Any) -> Any:
+def crs_of(told: Any) -> Any:
+    """Return the system of coordinates that `written` describes."""
     return None if told is None else pyproj.CRS.from_json_dict(told)
 
 

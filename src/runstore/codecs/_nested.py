@@ -21,6 +21,7 @@ from runstore.codecs._packed import packed, unpacked_container
 from runstore.codecs._packed_items import Packer, SharedError
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._plain import InexactError, from_tree, to_tree
+from runstore.codecs._sparse import CANONICAL
 from runstore.codecs._tags import BUILDERS, READERS
 from runstore.codecs._types import check_type
 from runstore.errors import (
@@ -29,10 +30,12 @@ from runstore.errors import (
     UnsupportedFormatError,
     UnsupportedValueError,
 )
+from runstore.referred import empty_batch
 
 __all__ = ["NestedCodec", "decode_tree", "encode_tree"]
 
 _NEW = re.compile(rf"""["](pytz|{"|".join(map(re.escape, (*READERS, *BUILDERS)))})["]:""")
+_SORTED = re.compile(rf'}},"{CANONICAL}"\]')
 _TREE = pa.field("tree", pa.large_string(), nullable=False)
 
 
@@ -44,7 +47,7 @@ class NestedCodec:
     """
 
     name = "nested"
-    version = 2  # since then values of more types
+    version = 3  # since 2 values of more types, since 3 sparse arrays known to be sorted
 
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
@@ -73,7 +76,7 @@ def encode_tree(value: Any, spec: dict[str, Any]) -> Encoded | None:
         [pa.RecordBatch.from_arrays(columns, schema=schema)],
         spec | {"leaves": leaves.specs},
         nbytes=len(text) + leaves.nbytes,
-        version=2 if _NEW.search(text) else 1,
+        version=3 if _SORTED.search(text) else 2 if _NEW.search(text) else 1,
     )
 
 
@@ -156,7 +159,7 @@ class _Leaves:
     def _put(self, codec: Codec, encoded: Encoded, path: tuple[Any, ...]) -> int:
         index = len(self.specs)
         name = ".".join(str(part) for part in path).replace("\0", "") or "value"
-        batches = list(encoded.batches) or [_empty(encoded.schema)]
+        batches = list(encoded.batches) or [empty_batch(encoded.schema)]
         for batch in batches:
             self._add(name, batch)
         self.specs.append(
@@ -185,11 +188,6 @@ class _Leaves:
         self.fields.append(
             pa.field(unique, column.type, nullable=False, metadata=batch.schema.metadata)
         )
-
-
-def _empty(schema: pa.Schema) -> pa.RecordBatch:
-    columns = [pa.nulls(0, kind) for kind in schema.types]  # `empty_table` knows not every type
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 _AGAIN = 128 << 20  # bytes of packed containers that are made again, for all places together
@@ -258,6 +256,7 @@ class _Part:
         self.data = opened.data
         self.ref = opened.ref
         self.cell = None
+        self.kind = None
         self.keeps_nulls = opened.keeps_nulls
         self._opened = opened
         self._batch = batch

@@ -4,21 +4,28 @@ A list, tuple, set or frozenset is one column with a row for each item, a dict t
 and values. Small ones, and those of several types, are left to JSON and the nested codec.
 """
 
+from collections.abc import Collection
+from functools import partial
+from itertools import starmap
 from typing import Any
 
 import pyarrow as pa
 
 from runstore.codecs._arrow import survives
-from runstore.codecs._base import Encoded, Opened
-from runstore.codecs._packed_items import Packer, SharedError, UnpackableError, unpacked
+from runstore.codecs._base import Encoded, Opened, type_name
+from runstore.codecs._packed_items import FRAMES, Packer, SharedError, UnpackableError, unpacked
+from runstore.codecs._packed_numbers import numbers_of_dict
+from runstore.codecs._packed_scalars import number_column
+from runstore.codecs._packed_split import SPLIT, numbers_back, row_of, split_numbers, unwrapped
 from runstore.codecs._pickle import Pickling
-from runstore.codecs._python import FROM_JSON
+from runstore.codecs._python import FROM, FROM_JSON
 from runstore.errors import CorruptObjectError
 
 __all__ = ["PackedCodec", "packed", "unpacked_container"]
 
-FROM = 256
-"""Items that a container has at least."""
+Spec = dict[str, Any]
+
+_FROM_FRAMES = 16  # each takes more than many numbers
 
 _JSON = frozenset((bool, float, int, str, type(None)))
 _MAKERS: dict[str, Any] = {
@@ -37,7 +44,7 @@ class PackedCodec:
     """
 
     name = "packed"
-    version = 1
+    version = 2  # since then small and large integers apart
 
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
@@ -59,13 +66,23 @@ def unpacked_container(opened: Opened, spec: dict[str, Any]) -> Any:
         CorruptObjectError: Columns and spec do not fit each other.
         UnsupportedValueError: A time zone is not known here.
     """
-    batch = opened.batch(0)
-    specs = spec["columns"]
-    if batch.num_columns != len(specs) or len(specs) != (2 if spec["type"] == "dict" else 1):
+    batch, specs = opened.batch(0), spec["columns"]
+    split = any(how["k"] == SPLIT for how in specs)
+    parts = unwrapped(opened, batch) if split else batch.columns
+    expected = sum(3 if how["k"] == SPLIT else 1 for how in specs)
+    if len(parts) != expected or len(specs) != (2 if spec["type"] == "dict" else 1):
         raise CorruptObjectError(f"{opened.ref} is damaged: columns are missing", opened.ref)
-    columns = [
-        unpacked(opened, column, how) for column, how in zip(batch.columns, specs, strict=True)
-    ]
+    columns = []
+    for how in specs:
+        if how["k"] == SPLIT:
+            rest = partial(unpacked, opened, spec=how["of"])
+            columns.append(numbers_back(opened, parts[:3], rest))
+            parts = parts[3:]
+        else:
+            columns.append(unpacked(opened, parts[0], how))
+            parts = parts[1:]
+    if len(columns) == 2 and len(columns[0]) != len(columns[1]):
+        raise CorruptObjectError(f"{opened.ref} is damaged: items are missing", opened.ref)
     if spec["type"] == "dict":
         return dict(zip(*columns, strict=True))
     items = columns[0]
@@ -79,31 +96,62 @@ def packed(value: Any, packer: Packer) -> Encoded | None:
         SharedError: An array is in it twice, or was packed before.
     """
     kind = type(value)
-    if len(value) < FROM or (kind is not dict and kind.__name__ not in _MAKERS):
+    if len(value) < _least(value) or (kind is not dict and kind.__name__ not in _MAKERS):
         return None
-    parts = (
-        {"key": list(value), "value": list(value.values())}
+    parts: dict[str, Collection[Any]] = (
+        {"key": value.keys(), "value": value.values()}
         if kind is dict
-        else {"item": list(value)}
+        else {"set" if kind in (set, frozenset) else "list": value}
     )
     if len(value) < FROM_JSON and kind in (list, dict) and _is_like_json(*parts.values()):
         return None
     try:
-        columns = packer.columns(list(parts.values()))
-        batch = pa.RecordBatch.from_arrays([column for column, _ in columns], names=list(parts))
+        numbers = numbers_of_dict(value) if kind is dict else None
+        columns = packer.columns(parts) if numbers is None else list(map(number_column, numbers))
+        names = ["key", "value"] if kind is dict else ["item"]
+        batch = pa.RecordBatch.from_arrays([column for column, _ in columns], names=names)
     except (UnpackableError, pa.ArrowInvalid):
         return None
     if not survives(batch.schema):
         return None
+    specs, split = [spec for _, spec in columns], list(starmap(split_numbers, columns))
+    if any(split):
+        batch, specs = _split(names, columns, split)
     return Encoded(
         batch.schema,
         [batch],
-        {"type": kind.__name__, "columns": [spec for _, spec in columns]},
+        {"type": kind.__name__, "columns": specs},
         nbytes=batch.nbytes,
+        version=2 if any(split) else 1,
     )
 
 
-def _is_like_json(items: list[Any], values: list[Any] | None = None) -> bool:
+def _least(value: Any) -> int:
+    """Return how many items a container has at least that is columns."""
+    if len(value) < FROM and type(value) in (dict, list, tuple):
+        items = value.values() if type(value) is dict else value
+        if type_name(type(next(iter(items), None))) in FRAMES:
+            return _FROM_FRAMES
+    return FROM
+
+
+def _split(
+    names: list[str], columns: list[tuple[pa.Array, Spec]], split: list[Any]
+) -> tuple[pa.RecordBatch, list[Spec]]:
+    """Return columns of which some were split, as one row of lists."""
+    parts, of, specs = [], [], []
+    for name, whole, three in zip(names, columns, split, strict=True):
+        if three is None:
+            parts.append(whole[0])
+            of.append(name)
+        else:
+            parts += three[0]
+            of += [f"{name}.small", f"{name}.is_large", f"{name}.large"]
+        specs.append((three or whole)[1])
+    return row_of(parts, of), specs
+
+
+def _is_like_json(items: Collection[Any], values: Collection[Any] | None = None) -> bool:
     if values is not None:
         return set(map(type, items)) == {str} and _is_like_json(values)
     return _JSON.issuperset(map(type, items))

@@ -2,26 +2,32 @@
 
 Items are of one type, or None. Tuples of one length are a struct, other tuples and lists a
 column of lists, dicts of the same keys a struct; their parts are columns by the same rules.
-What stands in a column many times is stored once, as a dictionary.
+A value that occurs in a column many times is stored once, in a dictionary.
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from itertools import chain, compress, islice, repeat
+from itertools import chain, compress, cycle, islice, repeat
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from runstore.codecs._base import Opened
+from runstore.codecs._base import Opened, type_name
 from runstore.codecs._packed_arrays import arrays_back, encode_arrays, list_column, offsets_of
-from runstore.codecs._packed_scalars import DECODERS, UnpackableError, encode_scalars
+from runstore.codecs._packed_numbers import NUMBERS, numbers_in
+from runstore.codecs._packed_scalars import (
+    DECODERS,
+    UnpackableError,
+    encode_scalars,
+    number_column,
+)
 from runstore.codecs._types import check_type, is_dictionary
 from runstore.errors import CorruptObjectError
 
-__all__ = ["Packer", "SharedError", "UnpackableError", "unpacked"]
+__all__ = ["FRAMES", "Packer", "SharedError", "UnpackableError", "unpacked"]
 
 Items = list[Any]
 Spec = dict[str, Any]
@@ -33,10 +39,13 @@ _SAMPLE = 512  # items of text that tell whether equal ones are frequent
 # Objects that may stand in many places; of the others, pickle writes each one, too.
 _REPEATED = frozenset((str, bytes, date, datetime, time, timedelta, Decimal))
 _NONE = type(None)
+FRAMES = ("pandas.DataFrame", "pandas.core.frame.DataFrame")
+"""The type of frames that are packed; in pandas 3 and before."""
+_MAY_REPEAT = ("list", "value")  # parts of a container; keys and the items of a set are distinct
 
 
 class SharedError(Exception):
-    """An array stands in two places, and has to be one again."""
+    """An array occurs twice, and has to be one object again."""
 
 
 class Packer:
@@ -55,44 +64,67 @@ class Packer:
         self._new: set[int] = set()
         self.held: set[int] = set()
 
-    def columns(self, parts: list[Items]) -> list[tuple[pa.Array, Spec]]:
-        """Return each of *parts* as `column` does. If all have one, their arrays are held."""
+    def columns(self, parts: dict[str, Collection[Any]]) -> list[tuple[pa.Array, Spec]]:
+        """Return each of *parts* as `column` does. If all have one, their arrays are held.
+
+        Args:
+            parts: The items of a ``list`` or ``set``, or the ``key`` and ``value`` of a dict.
+        """
         self._new = set()
-        columns = [self.column(items) for items in parts]
+        columns = [self.column(items, equal=name in _MAY_REPEAT) for name, items in parts.items()]
         self.held |= self._new
         return columns
 
-    def column(self, items: Items, depth: int = 0) -> tuple[pa.Array, Spec]:
+    def column(
+        self, items: Collection[Any], depth: int = 0, *, equal: bool = True
+    ) -> tuple[pa.Array, Spec]:
         """Return *items* as a column, and what `unpacked` needs.
+
+        Args:
+            items: A list, tuple or set, or a view of a dict.
+            depth: In how many containers they are.
+            equal: Whether some may be equal.
 
         Raises:
             UnpackableError: They are not of one type, or there is no column for them.
             SharedError: An array is in two places.
         """
-        kinds = {type(items[0])} if items else set()
-        if items and operator.countOf(map(type, items), type(items[0])) < len(items):
+        first = type(next(iter(items), None))
+        if first in NUMBERS and (numbers := numbers_in(items, first)) is not None:
+            return number_column(numbers)
+        if depth == 0 or not isinstance(items, list):
+            items = list(items)  # a list of its own, which nothing else changes
+        kinds = {first} if items else set()
+        if items and operator.countOf(map(type, items), first) < len(items):
             kinds = set(map(type, items))
         if _NONE not in kinds:
-            return self._dense(kinds, items, depth)
+            return self._dense(kinds, items, depth, equal)
         present = np.fromiter(map(operator.is_not, items, repeat(None)), "?", len(items))
         kinds.discard(_NONE)
-        column, spec = self._dense(kinds, list(compress(items, present)), depth)
+        column, spec = self._dense(kinds, list(compress(items, present)), depth, equal)
         places = np.where(present, np.cumsum(present) - 1, 0)
         spread = column.take(pa.array(places, pa.int64(), mask=~present))
         return spread, spec | {"nulls": True}
 
-    def _dense(self, kinds: set[type], items: Items, depth: int) -> tuple[pa.Array, Spec]:
+    def _dense(
+        self, kinds: set[type], items: Items, depth: int, equal: bool
+    ) -> tuple[pa.Array, Spec]:
         """Return items without None as a column."""
         if not kinds:
             return pa.array([], pa.bool_()), {"k": "bool"}
         kind = next(iter(kinds))
         if len(kinds) > 1 or depth > _DEEPEST:
             raise UnpackableError
-        if kind in _REPEATED:
+        if equal and kind in _REPEATED:
             return _repeated(kind, items)
         if kind is np.ndarray:
             self._hold(items)
             return encode_arrays(items)
+        if type_name(kind) in FRAMES:
+            self._hold(items)
+            from runstore.codecs._packed_frames import encode_frames
+
+            return encode_frames(items)
         container = _CONTAINERS.get(kind)
         if container is not None:
             return container(self, items, depth + 1)
@@ -113,7 +145,8 @@ class Packer:
         length = lengths.pop()
         if lengths or not 0 < length <= _WIDEST:
             return self._lists("tuple", items, depth)
-        return self._struct({"k": "tuple"}, range(length), items, depth)
+        parts = (list(map(operator.itemgetter(at), items)) for at in range(length))
+        return self._struct({"k": "tuple"}, parts, depth)
 
     def lists(self, items: Items, depth: int) -> tuple[pa.Array, Spec]:
         """Return lists as a column of lists."""
@@ -131,20 +164,28 @@ class Packer:
 
     def dicts(self, items: Items, depth: int) -> tuple[pa.Array, Spec]:
         """Return dicts of the same keys, all of them text, as a struct."""
-        if set(map(type, chain.from_iterable(items))) != {str}:
+        keys = tuple(items[0])
+        if not 0 < len(keys) <= _WIDEST or set(map(type, keys)) != {str}:
             raise UnpackableError
-        orders = set(map(tuple, items))
-        keys = orders.pop()
-        if orders or len(keys) > _WIDEST or not all(map(_is_text, keys)):
+        if set(map(len, items)) != {len(keys)} or not all(map(_is_text, keys)):
+            raise UnpackableError
+        # The keys of dicts that were made by one piece of code are nearly always the same objects.
+        if not all(map(operator.is_, chain.from_iterable(items), cycle(keys))) and (
+            set(map(type, chain.from_iterable(items))) != {str} or set(map(tuple, items)) != {keys}
+        ):
             raise UnpackableError
         if _distinct(_ids(items)) < len(items):
             raise UnpackableError
-        return self._struct({"k": "dict", "keys": list(keys)}, keys, items, depth)
+        flat = list(chain.from_iterable(map(dict.values, items)))
+        if len(flat) != len(keys) * len(items):
+            raise UnpackableError  # changed meanwhile
+        parts = (flat[at :: len(keys)] for at in range(len(keys)))
+        return self._struct({"k": "dict", "keys": list(keys)}, parts, depth)
 
-    def _struct(self, spec: Spec, keys: Any, items: Items, depth: int) -> tuple[pa.Array, Spec]:
+    def _struct(self, spec: Spec, parts: Iterable[Items], depth: int) -> tuple[pa.Array, Spec]:
         columns, specs = [], []
-        for key in keys:
-            column, part = self.column(list(map(operator.itemgetter(key), items)), depth)
+        for items in parts:
+            column, part = self.column(items, depth)
             columns.append(column)
             specs.append(part)
         names = [str(at) for at in range(len(columns))]
@@ -232,6 +273,10 @@ def unpacked(opened: Opened, column: pa.Array, spec: Spec) -> Items:
             return list(map(make, map(islice, repeat(rest), np.diff(offsets).tolist())))
         case "array":
             return arrays_back(opened, column, spec)
+        case "frames":
+            from runstore.codecs._packed_frames import frames_back
+
+            return frames_back(opened, column, spec)
     decoder = DECODERS.get(spec["k"])
     if decoder is None:
         raise CorruptObjectError(

@@ -1,7 +1,7 @@
 """Many Python scalars of one type as an Arrow column and back, exactly, by calls into C alone.
 
 What is taken is a list of items of exactly one type, none of them None. Each kind has an
-encoder and a decoder here; which is used stands in the column's spec.
+encoder and a decoder here; the column's spec says which is used.
 """
 
 import operator
@@ -34,14 +34,22 @@ from runstore.codecs._types import (
 from runstore.codecs._zones import zone_of
 from runstore.errors import CorruptObjectError
 
-__all__ = ["DECODERS", "UnpackableError", "encode_scalars", "one_dtype", "raw_column", "view_of"]
+__all__ = [
+    "DECODERS",
+    "UnpackableError",
+    "encode_scalars",
+    "number_column",
+    "one_dtype",
+    "raw_column",
+    "view_of",
+]
 
 Items = list[Any]
 Spec = dict[str, Any]
 Array = np.ndarray[Any, Any]
 
 _LONGEST = 1 << 16  # bytes that a text or blob has on average; longer ones are not copied together
-_MOST = 64  # objects that stand for one dtype; more are told apart by what they print
+_MOST = 64  # objects for one dtype; more are distinguished by what they print
 
 _WALL = datetime(1970, 1, 1)
 _SECOND = 1_000_000
@@ -86,18 +94,24 @@ def view_of(opened: Opened, column: pa.Array, dtype: Any) -> Array:
     return opened.array(column.buffers()[1], dtype, count)[column.offset :]
 
 
-def _ints(items: Items) -> tuple[pa.Array, Spec]:
-    try:
-        data = np.fromiter(items, "i8", len(items))
-    except OverflowError:
-        return _large_ints(items)
-    least, most = (int(data.min()), int(data.max())) if items else (0, 0)
+def number_column(numbers: Array) -> tuple[pa.Array, Spec]:
+    """Return Python's integers or floats, as an array of them, as a column."""
+    if numbers.dtype.kind == "f":
+        return raw_column(pa.float64(), numbers), {"k": "float"}
+    least, most = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
     for narrow in ("i1", "u1", "i2", "u2", "i4", "u4"):
         info = np.iinfo(narrow)
         if info.min <= least and most <= info.max:
-            data = data.astype(narrow)
+            numbers = numbers.astype(narrow, copy=False)
             break
-    return raw_column(pa.from_numpy_dtype(data.dtype), data), {"k": "int"}
+    return raw_column(pa.from_numpy_dtype(numbers.dtype), numbers), {"k": "int"}
+
+
+def _ints(items: Items) -> tuple[pa.Array, Spec]:
+    try:
+        return number_column(np.fromiter(items, "i8", len(items)))
+    except OverflowError:
+        return _large_ints(items)
 
 
 def _large_ints(items: Items) -> tuple[pa.Array, Spec]:
@@ -177,7 +191,7 @@ def one_dtype(values: Items) -> tuple[np.dtype[Any], Any]:
 
 
 def _distinct(objects: Iterable[Any]) -> Items:
-    """Return each of *objects* once, told apart by identity."""
+    """Return each of *objects* once, distinguished by identity."""
     first, second = tee(objects)
     return list(dict(zip(map(id, first), second, strict=True)).values())
 

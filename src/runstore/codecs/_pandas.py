@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from copy import deepcopy
 from importlib import import_module
 from typing import Any, cast
 
@@ -12,6 +13,13 @@ import pyarrow as pa
 
 from runstore.codecs._arrow import size_of
 from runstore.codecs._base import Encoded, Opened
+from runstore.codecs._pandas_alike import (
+    built_again,
+    encoded_again,
+    keep_built,
+    keep_encoded,
+    key_of,
+)
 from runstore.codecs._pandas_columns import decode_column, encode_column, is_plain
 from runstore.codecs._pandas_index import (
     decode_index,
@@ -27,9 +35,10 @@ from runstore.codecs._plain import InexactError, from_tree, plain_tree
 from runstore.codecs._python import is_json
 from runstore.errors import CorruptObjectError
 
-__all__ = ["PandasCodec"]
+__all__ = ["PandasCodec", "from_blocks", "grouped"]
 
 Spec = dict[str, Any]
+Block = tuple[Any, "np.ndarray[Any, Any]"]
 
 
 class PandasCodec:
@@ -51,6 +60,15 @@ class PandasCodec:
             return _encode_array(value)
         if type(value) not in (pd.DataFrame, pd.Series):
             return None  # a subclass would come back as its base
+        known = key_of(value)
+        if known is None:
+            return self._encode(value, pickling)
+        again = encoded_again(*known)
+        if again is None and (again := self._encode(value, pickling)) is not None:
+            keep_encoded(known[0], again)
+        return again
+
+    def _encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         series = isinstance(value, pd.Series)
         head = _encode_head(value)
         if head is None:
@@ -83,11 +101,14 @@ class PandasCodec:
             rows=len(value),
             columns=None if series else len(columns),
             nbytes=size_of(batch),
+            joins=True,
             version=_version(spec, schema),
         )
 
     def decode(self, opened: Opened, spec: Spec, pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
+        if (again := built_again(opened, spec)) is not None:
+            return again
         table = opened.table()
         if spec["kind"] in ("array", "index"):
             found = decode_index(opened, table.columns, spec["index"])
@@ -105,6 +126,7 @@ class PandasCodec:
             value = _series(arrays[0], index, decode_name(spec["name"], opened.ref))
         else:
             value = _frame(arrays, kinds, index, labels)
+            keep_built(opened, spec, value, arrays, _from_blocks)
         if spec.get("attrs"):
             value.attrs = spec["attrs"]
         elif "tagged" in spec:
@@ -141,7 +163,7 @@ def _encode_head(value: Any) -> tuple[Spec, list[pa.Array], list[Any]] | None:
         return None
     spec: Spec = {"index": index[1], "duplicates": value.flags.allows_duplicate_labels}
     if is_json(value.attrs):
-        spec["attrs"] = value.attrs
+        spec["attrs"] = deepcopy(value.attrs)  # the spec is remembered, and the frame changes
     else:
         try:
             spec["tagged"] = plain_tree(value.attrs)
@@ -204,8 +226,7 @@ def _arrays(value: Any) -> Iterator[Any]:
     if isinstance(value, pd.Series):
         yield value._values
     else:
-        for _, column in value.items():  # noqa: PERF102 - a frame is no dict
-            yield column._values
+        yield from value._iter_column_arrays()  # what each column's _values are, without a Series
 
 
 def _series(values: Any, index: Any, name: Any = None) -> Any:
@@ -217,18 +238,27 @@ def _frame(arrays: list[Any], kinds: list[Spec], index: Any, labels: Any) -> Any
     """Build a frame on *arrays* as they are: no copy, no consolidation, no inference."""
     if len(arrays) != len(labels) or any(len(array) != len(index) for array in arrays):
         raise CorruptObjectError("the stored frame is damaged: columns and labels differ in number")
-    blocks = [
+    return from_blocks(grouped(arrays, kinds), index, labels)
+
+
+def grouped(arrays: list[Any], kinds: list[Spec]) -> list[Block]:
+    """Return the columns of a frame as blocks, and of which places each is."""
+    return [
         (block, np.arange(start, start + count, dtype=np.intp))
         for block, start, count in _blocks(arrays, kinds)
     ]
+
+
+def from_blocks(blocks: list[Block], index: Any, labels: Any) -> Any:
+    """Build a frame on blocks as they are."""
     if _from_blocks is not None:
         return _from_blocks(blocks, index=index, columns=labels)
     # pandas 2: one frame per block, side by side.
     frames = [
         pd.DataFrame(block.T, index=index, copy=False)
         if isinstance(block, np.ndarray) and block.dtype != object
-        else _series(arrays[at[0]], index).to_frame()
-        for block, at in blocks
+        else _series(block[0] if isinstance(block, np.ndarray) else block, index).to_frame()
+        for block, _ in blocks
     ]
     concat: Any = pd.concat  # whose copy=False pandas 3 no longer knows
     frame = concat(frames, axis=1, copy=False) if frames else pd.DataFrame(index=index)

@@ -8,7 +8,7 @@ import pyarrow as pa
 from runstore.codecs._base import Opened
 from runstore.errors import CorruptObjectError
 
-__all__ = ["bits", "decode_codes", "raw", "raw_back", "restored", "whole"]
+__all__ = ["bits", "decode_codes", "present", "raw", "raw_back", "restored", "whole"]
 
 Array = np.ndarray[Any, Any]
 
@@ -20,6 +20,28 @@ def raw(kind: pa.DataType, data: Array, missing: Array | None = None) -> pa.Arra
     if missing is not None and missing.any():
         bits = pa.py_buffer(np.packbits(~missing, bitorder="little"))
     return pa.Array.from_buffers(kind, len(data), [bits, pa.py_buffer(data.view("u1"))])
+
+
+def present(codes: Array) -> tuple[Array, pa.Buffer | None]:
+    """Return codes with 0 in the place of -1, and which of them are not missing.
+
+    They are looked at some at a time, and copied only if one is missing.
+    """
+    pieces = [slice(start, start + _PIECE) for start in range(0, len(codes), _PIECE)]
+    if not any((codes[piece] == -1).any() for piece in pieces):
+        return codes, None
+    codes, bits = codes.copy(), np.empty(-(-len(codes) // 8), "u1")
+    for piece in pieces:
+        some = codes[piece]
+        missing = some == -1
+        bits[piece.start // 8 : piece.start // 8 + -(-len(some) // 8)] = np.packbits(
+            ~missing, bitorder="little"
+        )
+        some[missing] = 0
+    return codes, pa.py_buffer(bits)
+
+
+_PIECE = 1 << 18  # codes; a multiple of 8
 
 
 def raw_back(opened: Opened, column: pa.ChunkedArray, dtype: Any) -> Array:

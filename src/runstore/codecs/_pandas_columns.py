@@ -17,7 +17,15 @@ import pyarrow.types as kinds
 from runstore.codecs._arrow import is_valid, survives
 from runstore.codecs._base import Opened
 from runstore.codecs._numpy_dtypes import has_twin
-from runstore.codecs._pandas_buffers import bits, decode_codes, raw, raw_back, restored, whole
+from runstore.codecs._pandas_buffers import (
+    bits,
+    decode_codes,
+    present,
+    raw,
+    raw_back,
+    restored,
+    whole,
+)
 from runstore.codecs._pandas_cells import decode_cells, encode_cells
 from runstore.codecs._pandas_kinds import (
     decode_complex,
@@ -246,11 +254,10 @@ def dictionary_column(codes: Array, labels: pa.Array, ordered: bool = False) -> 
     """
     if pa.types.is_dictionary(labels.type):
         return None
-    kind, missing = pa.from_numpy_dtype(codes.dtype), codes == -1
-    if missing.any():
-        indices = raw(kind, np.where(missing, codes.dtype.type(0), codes), missing=missing)
-    else:
-        indices = raw(kind, codes)
+    kind = pa.from_numpy_dtype(codes.dtype)
+    codes, bits = present(codes)
+    data = pa.py_buffer(np.ascontiguousarray(codes).view("u1"))
+    indices = pa.Array.from_buffers(kind, len(codes), [bits, data])
     return pa.DictionaryArray.from_arrays(indices, labels, ordered=ordered, safe=False)
 
 

@@ -150,6 +150,7 @@ class _Beside:
 
     data: Buffer = b""
     cell = None
+    kind = None
     keeps_nulls = False
     num_batches = 0
     schema = pa.schema([])

@@ -1,7 +1,7 @@
 """Columns that are pickled: the pickle is spread over the rows, and its large buffers are mapped.
 
 The column is of bytes of one width, so that its cells together are one piece of memory: the
-stream of the pickle, then its buffers. No row takes more than that, whatever its number.
+stream of the pickle, then its buffers. No row takes more than that.
 """
 
 from typing import Any

@@ -13,7 +13,7 @@ from runstore.errors import UnsupportedValueError
 
 __all__ = ["decode_strings", "described", "encode_strings", "string_dtype", "written_by"]
 
-# pandas 2.2 has three string dtypes, told apart by their storage alone. Since 2.3 there are four:
+# pandas 2.2 has three string dtypes, which differ in their storage alone. Since 2.3 there are four:
 # a storage, python or pyarrow, and a missing value, NA or NaN.
 _TELLS_MISSING = "na_value" in signature(pd.StringDtype.__init__).parameters
 _OLD_NAME = {("python", "NA"): "python", ("pyarrow", "NA"): "pyarrow"} | {
@@ -81,7 +81,8 @@ def decode_strings(opened: Opened, column: pa.ChunkedArray, spec: dict[str, Any]
     Raises:
         UnsupportedValueError: The pandas that is installed has no such dtype.
     """
-    dtype: Any = string_dtype(spec["storage"], spec["na"], opened.ref, written_by(opened))
+    written = "" if _TELLS_MISSING else written_by(opened)  # there is such a dtype, or who wrote it
+    dtype: Any = string_dtype(spec["storage"], spec["na"], opened.ref, written)
     return dtype.__from_arrow__(column)
 
 

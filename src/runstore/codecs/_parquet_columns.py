@@ -1,7 +1,7 @@
 """One pandas column to one Parquet column and back, where pandas' own writer takes it.
 
 A column is written as pandas itself writes it, so every reader of Parquet sees what it expects.
-What would come back different stands in the spec: the labels of categories, the kind of a
+What Parquet would change is described in the spec: the labels of categories, the kind of a
 missing value, an offset. Each cell of a column of Python objects is compared first.
 """
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 from runstore.codecs._base import Opened, type_name
 from runstore.codecs._pandas_columns import decode_column, encode_exactly, whole
 from runstore.codecs._pandas_index import is_new
+from runstore.codecs._parquet_cells import arrays_in, values_in
 from runstore.codecs._parquet_labels import (
     InexactError,
     decode_codes,
@@ -25,6 +26,7 @@ from runstore.codecs._parquet_labels import (
     labels_back,
     of_library,
 )
+from runstore.codecs._parquet_same import are_same, is_exact, is_same
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._reasons import shown
 from runstore.errors import CorruptObjectError
@@ -247,9 +249,13 @@ def _objects(values: Any) -> tuple[pa.Array, Spec] | None:
     with of_library(f"{kind_of(values)}: Arrow has no type for them"):
         column = pa.array(cells, from_pandas=False)
     column = whole(column)
+    if is_exact(cells, column):
+        return column, spec
     back = _filled(column, spec)
+    if are_same(values.tolist(), back.tolist()):
+        return column, spec
     for row, (cell, read) in enumerate(zip(values, back, strict=True)):
-        if not _is_same(cell, read):
+        if not is_same(cell, read):
             raise InexactError(
                 f"{kind_of(values)}: row {row} would come back as {_told(cell, read)}"
             )
@@ -266,42 +272,17 @@ def _filled(column: Any, spec: Spec) -> Any:
     data = np.empty(len(column), object)
     missing = _BY_NAME[spec["missing"]]
     if spec.get("arrays"):
-        cells = (
-            cell.values.to_numpy(zero_copy_only=False) if cell.is_valid else missing
-            for cell in column
-        )
-        for row, cell in enumerate(cells):
-            data[row] = cell.copy() if isinstance(cell, np.ndarray) else cell
+        for row, cell in enumerate(arrays_in(column)):
+            data[row] = missing if cell is None else cell
         return data
-    for row, cell in enumerate(column.to_pylist()):
-        data[row] = missing if cell is None else cell
-    return data
+    cells = values_in(column)
+    if missing is not None:
+        cells = [missing if cell is None else cell for cell in cells]
+    return np.fromiter(cells, object, len(cells))
 
 
 def _is_list(kind: Any) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
-
-
-def _is_same(one: Any, other: Any) -> bool:
-    """Return whether a cell came back as it is: its type, and those of its parts, too."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, np.ndarray):
-        same = one.dtype == other.dtype and one.shape == other.shape
-        if not same or one.dtype != object:
-            return bool(same and one.tobytes() == other.tobytes())
-        return all(map(_is_same, one.tolist(), other.tolist()))
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(_is_same, one, other))
-    if isinstance(one, dict):
-        return list(one) == list(other) and all(map(_is_same, one.values(), other.values()))
-    if isinstance(one, float):
-        return np.float64(one).tobytes() == np.float64(other).tobytes() or one != one != other
-    if one is other:
-        return True
-    zone = getattr(one, "tzinfo", None), getattr(other, "tzinfo", None)
-    fold = getattr(one, "fold", 0) == getattr(other, "fold", 0)
-    return bool(one == other and str(one) == str(other) and type(zone[0]) is type(zone[1]) and fold)
 
 
 def _told(cell: Any, read: Any) -> str:

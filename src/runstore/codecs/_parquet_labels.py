@@ -41,9 +41,9 @@ class InexactError(Exception):
 
 @contextmanager
 def of_library(part: str) -> Iterator[None]:
-    """Around one call of a library: whatever it raises is said of a part, as an InexactError.
+    """Around one call of a library: any error of it becomes an InexactError that names the part.
 
-    Only around such calls, so that an error of our own stays what it is.
+    Only around such calls, so that errors of runstore's own code stay as they are.
     """
     try:
         yield
@@ -97,8 +97,9 @@ def kind_of(values: Any) -> str:
         return f"{values.dtype} with a time zone of {type(zone).__module__.partition('.')[0]}"
     if values.dtype != np.dtype(object):
         return str(values.dtype)
-    kinds = Counter(type_name(type(cell)).removeprefix("builtins.") for cell in values)
-    return f"Python objects ({', '.join(name for name, _ in kinds.most_common(_MOST))})"
+    kinds = [kind for kind, _ in Counter(map(type, values)).most_common(_MOST)]
+    names = (type_name(kind).removeprefix("builtins.") for kind in kinds)
+    return f"Python objects ({', '.join(names)})"
 
 
 def labels_back(opened: Opened, spec: Spec) -> Any:

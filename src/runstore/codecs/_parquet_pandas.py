@@ -1,6 +1,7 @@
 """``.parquet``: pandas frames and series as pandas' own writer lays them out, and back exactly."""
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def _encode(value: Any) -> Encoded:
     frame = value.to_frame() if series else value
     spec: Spec = {
         "kind": "series" if series else "frame",
-        "attrs": value.attrs,
+        "attrs": deepcopy(value.attrs),
         "duplicates": value.flags.allows_duplicate_labels,
     }
     if series:

@@ -97,7 +97,7 @@ class Pickling:
 
         named = f"a {type_name(type(value))}"
         try:
-            stream, kinds, calls = dump(value, aside)
+            stream, kinds, commands = dump(value, aside)
         except (MemoryError, UnsupportedValueError):
             raise
         except HandleError as exc:
@@ -112,7 +112,7 @@ class Pickling:
                 f"{unpicklable(value)}). Store what it is made of instead",
                 self._ref,
             ) from exc
-        failed = None if calls else check_loads(value, stream, buffers or (), kinds)
+        failed = None if commands else check_loads(value, stream, buffers or (), kinds)
         if failed is not None:
             raise UnsupportedValueError(
                 f"cannot store {self._ref}: {named} can be pickled, but what is pickled cannot be "

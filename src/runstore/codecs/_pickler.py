@@ -3,9 +3,7 @@
 import io
 import pickle
 import sys
-import sysconfig
 from collections.abc import Callable
-from functools import cache
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -25,7 +23,7 @@ Reduce = Callable[[Any], Any]
 
 
 class HandleError(Exception):
-    """Something in the value stands for what is outside of it.
+    """A part of the value refers to something outside of it.
 
     Args:
         value: That part.
@@ -44,13 +42,13 @@ class Dumped(NamedTuple):
     Attributes:
         stream: The pickle.
         kinds: The types of what is in it, but for Python's plainest.
-        calls: Whether loading it calls a function that a class of its own names. To try that
-            would be to run it.
+        commands: Whether loading it starts a program or executes text, as a class of its own
+            asks for. To try that would be to do it.
     """
 
     stream: bytes
     kinds: set[type]
-    calls: bool
+    commands: bool
 
 
 def dump(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], object]) -> Dumped:
@@ -63,7 +61,7 @@ def dump(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], object]) -
     with io.BytesIO() as file:
         pickler = _Pickler(file, 5, buffer_callback)
         pickler.dump(value)
-        return Dumped(file.getvalue(), set(pickler.met), pickler.calls)
+        return Dumped(file.getvalue(), set(pickler.met), pickler.commands)
 
 
 class _Pickler(by_value.Pickler):
@@ -72,7 +70,7 @@ class _Pickler(by_value.Pickler):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.met: dict[type, Reduce | None] = {}
-        self.calls = False
+        self.commands = False
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -83,16 +81,16 @@ class _Pickler(by_value.Pickler):
             if reason is not None:
                 raise HandleError(obj, reason) from None
             reduce = self.met[kind] = _reduce_for(kind)
-            if reduce is None and _reduces_itself(kind):
+            if reduce is _as_usual and _reduces_itself(kind):
                 own = obj.__reduce_ex__(5)
-                self.calls = self.calls or not (_makes_a_class(own) or _is_of_library(kind, own[0]))
+                self.commands = self.commands or _is_command(own)
                 return own
         reduced = None if reduce is None else reduce(obj)
         return super().reducer_override(obj) if reduced is None else reduced
 
 
 def _reduce_for(kind: type) -> Reduce | None:
-    """Return what reduces objects of a type, or gives None for those that pickle may reduce."""
+    """Return what reduces objects of a type, or gives None for those that cloudpickle reduces."""
     if issubclass(kind, pa.Array):
         return pickled_array
     if kind is np.ma.MaskedArray:
@@ -112,7 +110,12 @@ def _reduce_for(kind: type) -> Reduce | None:
         from runstore.codecs._torch import reduced_tensor
 
         return reduced_tensor
-    return None
+    return None if issubclass(kind, (type, FunctionType)) else _as_usual
+
+
+def _as_usual(value: Any) -> Any:
+    """Leave an object to its class, without a look at it."""
+    return NotImplemented
 
 
 def _reduces_itself(kind: type) -> bool:
@@ -123,33 +126,20 @@ def _reduces_itself(kind: type) -> bool:
     return any(isinstance(reduce, FunctionType) for reduce in own)
 
 
-def _makes_a_class(reduced: Any) -> bool:
-    """Return whether a reduction calls a class, a method of one, or Python's own constructors."""
+_COMMANDS = ("os", "posix", "nt", "subprocess", "pty", "webbrowser")  # modules
+
+
+def _is_command(reduced: Any) -> bool:
+    """Return whether a reduction calls what starts a program or executes text."""
     if not isinstance(reduced, tuple) or not reduced:
-        return isinstance(reduced, str)
-    made_by = reduced[0]
-    home = getattr(made_by, "__module__", None)
-    bound = isinstance(getattr(made_by, "__self__", None), type)
-    return isinstance(made_by, type) or bound or home in ("copyreg", "cloudpickle.cloudpickle")
-
-
-@cache
-def _libraries() -> tuple[str, ...]:
-    return tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
-
-
-def _is_of_library(kind: type, made_by: Any) -> bool:
-    """Return whether an installed package makes objects of its own class by its own function."""
-    package = kind.__module__.partition(".")[0]
-    if str(getattr(made_by, "__module__", "")).partition(".")[0] != package:
         return False
-    file = getattr(sys.modules.get(package), "__file__", None)
-    return file is not None and file.startswith(_libraries())
+    home = str(getattr(reduced[0], "__module__", None))
+    return home in _COMMANDS or reduced[0] in (exec, eval)
 
 
 def _reduced_array(array: Any) -> Any:
-    if not has_gaps(array.dtype):
-        return None
+    if array.dtype.isbuiltin == 1 or not has_gaps(array.dtype):
+        return NotImplemented
     if isinstance(array, np.void):
         return without_gaps(np.asarray(array))[()].__reduce__()
     return without_gaps(array).__reduce_ex__(5)

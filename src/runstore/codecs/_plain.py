@@ -64,7 +64,7 @@ def to_tree(value: Any, leaf: Leaf, pack: Pack) -> Any:
 
 
 class _Trees:
-    """The trees of the parts of one value; what stands in it twice is gone through once."""
+    """The trees of the parts of one value; a part that occurs twice is visited once."""
 
     def __init__(self, leaf: Leaf, pack: Pack) -> None:
         self._leaf = leaf

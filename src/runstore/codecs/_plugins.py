@@ -12,14 +12,17 @@ that runstore itself does not know. What runstore knows cannot be replaced.
 
 import warnings
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runstore.codecs._base import Codec
 from runstore.codecs._files import FileCodec
 from runstore.errors import MissingExtraError
+from runstore.lifetime import load_module
 
-__all__ = ["PluginCodec", "plugin_codec", "plugin_file", "plugin_for"]
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = ["PluginCodec", "has_plugin", "plugin_codec", "plugin_file", "plugin_for"]
 
 
 class PluginCodec(Codec, Protocol):
@@ -47,6 +50,11 @@ def plugin_codec(name: str) -> Codec | None:
     """
     codec: Codec | None = _load("runstore.codecs", name)
     return codec
+
+
+def has_plugin(extension: str) -> bool:
+    """Return whether an installed package brings a format for this extension; imports nothing."""
+    return extension in _entries("runstore.formats")
 
 
 def plugin_file(extension: str) -> FileCodec | None:
@@ -98,5 +106,6 @@ def _load(group: str, name: str) -> Any:
 
 
 @cache
-def _entries(group: str) -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=group)}
+def _entries(group: str) -> "dict[str, EntryPoint]":
+    found = load_module("importlib.metadata").entry_points(group=group)
+    return {entry.name: entry for entry in found}

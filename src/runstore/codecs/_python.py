@@ -10,11 +10,21 @@ from runstore.codecs._cells import blob_in, encoded_cell, text_in
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError
 
-__all__ = ["FROM_JSON", "BytesCodec", "JsonCodec", "TextCodec", "is_json", "is_text"]
+__all__ = [
+    "FROM",
+    "FROM_JSON",
+    "BytesCodec",
+    "JsonCodec",
+    "TextCodec",
+    "encoded_json",
+    "has_columns",
+    "is_json",
+    "is_text",
+]
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
 _DEEPEST = 64
-_MOST_AGAIN = 1 << 24  # items written again because what holds them stands in several places
+_MOST_AGAIN = 1 << 24  # items that are written again, since their container occurs several times
 _LARGEST_INT = 1 << 4096  # python refuses to print much larger ones
 
 
@@ -68,7 +78,7 @@ class JsonCodec:
         """See `runstore.codecs.Codec.encode`."""
         if has_columns(value) or not is_json(value):
             return None
-        return encoded_cell("json", _encode(value).encode("ascii"))
+        return encoded_cell("json", encoded_json(value))
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
@@ -78,6 +88,11 @@ class JsonCodec:
             raise CorruptObjectError(
                 f"{opened.ref} is damaged: it holds no JSON ({exc})", opened.ref
             ) from exc
+
+
+def encoded_json(value: Any) -> bytes:
+    """Return what stands in the cell of a value that `is_json`."""
+    return _encode(value).encode("ascii")
 
 
 def has_columns(value: Any) -> bool:
@@ -96,6 +111,9 @@ def has_columns(value: Any) -> bool:
                     waiting.append(item)
     return False
 
+
+FROM = 256
+"""Items of any container that may be columns."""
 
 FROM_JSON = 1024
 """Items of a container that is columns; a smaller one is written faster as one cell of text."""
@@ -128,7 +146,7 @@ _UNIFORM = 4  # levels that are looked at
 def is_json(value: Any, deepest: int = _DEEPEST) -> bool:
     """Return whether *value* comes back from JSON as it is: types, order and values.
 
-    In time that grows with its lists, dicts and scalars, however often one stands in it.
+    The time grows with the number of lists, dicts and scalars, however often each occurs.
     One that would be written millions of times is left to pickle, which writes it once.
 
     Args:

@@ -1,7 +1,6 @@
 """A stored value read in part, or as another type than it was put as."""
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +10,7 @@ from runstore.codecs._cells import blob_in
 from runstore.codecs._pickle import Pickling
 from runstore.errors import InvalidRequestError, RunStoreError, UnsupportedValueError
 
-__all__ = ["converted", "decode", "selected", "stored_as"]
+__all__ = ["columns_kept", "converted", "decode", "is_table_as_stored", "selected", "stored_as"]
 
 Spec = dict[str, Any]
 
@@ -33,12 +32,7 @@ def decode(
     """
     opened: Opened = whole
     if columns is not None and isinstance(codec, Projecting):
-        try:
-            kept, spec = codec.project(opened.schema, spec, columns)
-        except KeyError as exc:
-            raise _no_column(exc.args[0], opened.schema.names, opened.ref) from exc
-        except TypeError as exc:
-            raise _no_columns(opened.ref) from exc
+        kept, spec = columns_kept(codec, opened.schema, spec, columns, opened.ref)
         opened, columns = whole.project(kept), None
         if as_type is not None:
             stored = stored_as(codec.name, codec.version, opened, spec, as_type)
@@ -55,6 +49,24 @@ def decode(
     if columns is not None:
         value = selected(value, columns, opened.ref)
     return converted(value, as_type, opened.ref)
+
+
+def columns_kept(
+    codec: Codec, schema: pa.Schema, spec: Spec, columns: list[Any], ref: str
+) -> tuple[list[int], Spec]:
+    """Return which stored columns are needed for these, and the spec to decode them with.
+
+    Raises:
+        InvalidRequestError: It has no columns, or not these.
+    """
+    try:
+        if not isinstance(codec, Projecting):
+            raise TypeError(codec.name)
+        return codec.project(schema, spec, columns)
+    except KeyError as exc:
+        raise _no_column(exc.args[0], schema.names, ref) from exc
+    except TypeError as exc:
+        raise _no_columns(ref) from exc
 
 
 def _blob(codec: str, opened: Opened, spec: Spec) -> memoryview | None:
@@ -99,6 +111,8 @@ def _no_columns(ref: str) -> InvalidRequestError:
 
 
 def _no_column(column: Any, names: list[Any], ref: str) -> InvalidRequestError:
+    from difflib import get_close_matches  # seldom needed
+
     close = get_close_matches(str(column), map(str, names), n=3)
     hint = f"did you mean {' or '.join(map(repr, close))}" if close else f"it has {_few(names)}"
     return InvalidRequestError(f"{ref} has no column {column!r}; {hint}", ref)
@@ -109,6 +123,12 @@ def _few(names: list[Any]) -> str:
 
 
 # Stored columns as they are, without building the value ------------------------------------------
+
+
+def is_table_as_stored(codec: str, version: int, kind: type) -> bool:
+    """Return whether `stored_as` makes a *kind* of all stored columns, without their index."""
+    wants, _ = _OF_COLUMNS.get(type_name(kind), ("", None))
+    return wants == "table" and version <= _LAYOUTS.get(codec, 0)
 
 
 def stored_as(codec: str, version: int, opened: Opened, spec: Spec, kind: type) -> Any:
@@ -124,7 +144,7 @@ def stored_as(codec: str, version: int, opened: Opened, spec: Spec, kind: type) 
         return None
     wants, build = _OF_COLUMNS[name]
     polars = name.startswith("polars.")
-    if codec in ("pandas", "pandas.parquet"):
+    if codec in ("geoarrow", "pandas", "pandas.parquet"):
         table = spec["kind"] == "frame" or (spec["kind"] == "index" and len(opened.schema) > 1)
         has = "table" if table or wants == "table" else "column"
         _check_plain(opened, spec, kind, polars)
@@ -193,7 +213,7 @@ _POLARS_FRAME = "polars.dataframe.frame.DataFrame"
 _POLARS_SERIES = "polars.series.series.Series"
 
 _LAYOUTS = {  # the codecs' versions that this reads
-    **dict.fromkeys(("arrow", "pandas.parquet", "polars.parquet"), 1),
+    **dict.fromkeys(("arrow", "geoarrow", "pandas.parquet", "polars.parquet"), 1),
     **dict.fromkeys(("pandas", "polars"), 2),
 }
 

@@ -50,7 +50,7 @@ def why_no_json(value: Any, *, strict: bool, deepest: int = 64) -> str:
 
 
 class _Search:
-    """Looks for what is no JSON; what stands in the value twice is gone through once."""
+    """Looks for what is not JSON; a part that occurs twice is visited once."""
 
     def __init__(self, strict: bool) -> None:
         self._strict = strict

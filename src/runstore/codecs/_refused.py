@@ -37,9 +37,6 @@ _REFUSED = {
     "pathlib.WindowsPath": _PATH,
     "pathlib._local.PosixPath": _PATH,  # Python 3.13
     "pathlib._local.WindowsPath": _PATH,
-    "polars.lazyframe.frame.LazyFrame": (
-        "a LazyFrame is a query, not its result: call .collect() first"
-    ),
 }
 
 # Also where they are part of something else, and for what is derived from them.

@@ -22,7 +22,7 @@ __all__ = ["SkopsFile"]
 class SkopsFile:
     """A scikit-learn estimator whose parts skops trusts.
 
-    What skops does not know, functions and classes of one's own, would be called when
+    What skops does not know, functions and classes of the user, would be called when
     it is read: it is refused, at put and at get, under every pickle policy.
     """
 

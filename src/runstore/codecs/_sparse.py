@@ -10,7 +10,10 @@ import numpy as np
 
 from runstore.errors import CorruptObjectError
 
-__all__ = ["sparse_of", "sparse_parts"]
+__all__ = ["CANONICAL", "sparse_of", "sparse_parts"]
+
+CANONICAL = "canonical"
+"""Stands behind the coordinates that are known to be sorted, each place once."""
 
 _COMPRESSED = ("bsr", "csc", "csr")
 _FORMATS = (*_COMPRESSED, "coo", "dia", "dok", "lil")
@@ -37,6 +40,8 @@ def sparse_parts(value: Any) -> list[Any] | None:
         arrays = [value.data[:used], value.indices[:used], value.indptr]
     elif how == "coo":
         arrays = [value.data, *_coordinates(value)]
+        if value.has_canonical_format is True:
+            arrays.append(CANONICAL)
     elif how == "dia":
         arrays = [value.data, value.offsets]
     elif how == "dok":
@@ -142,9 +147,12 @@ def _compressed(kind: Any, shape: Any, data: Any, indices: Any, indptr: Any) -> 
 
 
 def _coo(kind: Any, shape: Any, data: Any, *coordinates: Any) -> Any:
+    canonical = type(coordinates[-1]) is str and coordinates[-1] == CANONICAL
+    coordinates = coordinates[:-1] if canonical else coordinates
     for axis, size in zip(coordinates, shape, strict=True):
         _check(axis, size, len(data))
     value = kind((data, coordinates), shape=shape, copy=False)
+    value.has_canonical_format = canonical
     if hasattr(value, "coords"):
         value.coords = tuple(coordinates)
     else:

@@ -16,6 +16,7 @@ from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError, RunStoreError, UnsupportedValueError
 from runstore.lifetime import Bounded
 from runstore.referred import referred_batches
+from runstore.schemas import BySchema
 
 __all__ = ["check_decodes", "check_loads"]
 
@@ -80,8 +81,12 @@ def check_decodes(codec: Codec, value: Any, encoded: Encoded) -> None:
     Raises:
         UnsupportedValueError: It cannot be read, or is read as something else.
     """
+    if encoded.data is not None:
+        return  # one that differs in numbers alone was read
     key = _key(codec, value, encoded)
     if key is None or _read.get(key) is not None:
+        if encoded.alike is not None:
+            encoded.alike.tried = True
         return
     pickling = Pickling("allow", "the value")
     if encoded.nbytes > _SMALL:
@@ -108,12 +113,18 @@ def _not_read(value: Any) -> str:
 
 
 def _key(codec: Codec, value: Any, encoded: Encoded) -> Hashable | None:
-    """Return the kind; None for one that is read as it is written whatever it holds."""
+    """Return the kind; None if values of the kind always come back as they were written."""
     if encoded.cell is not None or codec.name in _PLAIN:
         return None
     dtype = value.dtype if codec.name in ("numpy", "torch") else None
-    kinds = frozenset(kind.id if kind.id in _SIMPLE else str(kind) for kind in encoded.schema.types)
-    return codec.name, type(value), dtype, kinds
+    return codec.name, type(value), dtype, _kinds.of(encoded.schema)
+
+
+def _kinds_of(schema: pa.Schema) -> frozenset[Any]:
+    return frozenset(kind.id if kind.id in _SIMPLE else str(kind) for kind in schema.types)
+
+
+_kinds: BySchema[frozenset[Any]] = BySchema(_kinds_of)
 
 
 _PLAIN = ("bytes", "json", "nested", "packed", "pickle", "str", "xarray")  # or by their parts
@@ -133,7 +144,7 @@ def _some(codec: Codec, value: Any, encoded: Encoded, pickling: Pickling) -> tup
     try:
         if codec.name in ("numpy", "torch"):
             part = value[tuple(slice(0, 2) for _ in value.shape)]
-        elif codec.name in ("pandas", "pandas.parquet", "geopandas"):
+        elif codec.name in ("pandas", "pandas.parquet", "geopandas", "geoarrow"):
             part = value.iloc[:_ROWS] if hasattr(value, "iloc") else value[:_ROWS]
         elif codec.name in ("arrow", "polars", "polars.parquet") and (
             shape is not None or len(value)
@@ -153,6 +164,7 @@ class _Written:
     ref = "the value"
     keeps_nulls = True
     cell = None
+    kind = None
 
     def __init__(self, encoded: Encoded) -> None:
         sink = pa.BufferOutputStream()

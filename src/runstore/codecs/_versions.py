@@ -3,10 +3,10 @@
 import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 
 from runstore._version import __version__
+from runstore.lifetime import load_module
 
 __all__ = ["version_of", "wrote_and_here"]
 
@@ -34,8 +34,9 @@ def version_of(library: str) -> str:
         return __version__
     if library == "python":
         return sys.version.partition(" ")[0]
+    metadata = load_module("importlib.metadata")  # slow to import
     try:
-        return metadata.version(library)
+        return str(metadata.version(library))
     except metadata.PackageNotFoundError:
         module = sys.modules.get(library)
         if module is not None:
@@ -51,7 +52,8 @@ def _packages(_path: tuple[tuple[str, int], ...]) -> Mapping[str, list[str]]:
     Args:
         _path: Where modules are looked for, and as of when: what is installed later is found.
     """
-    return metadata.packages_distributions()
+    found: Mapping[str, list[str]] = load_module("importlib.metadata").packages_distributions()
+    return found
 
 
 def _state(folder: str) -> tuple[str, int]:

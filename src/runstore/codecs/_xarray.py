@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from xarray.indexes import PandasIndex
 
@@ -12,57 +13,95 @@ from runstore.codecs._pickle import Pickling
 
 __all__ = ["XarrayCodec"]
 
-_KINDS = {"Dataset": xr.Dataset, "DataArray": xr.DataArray}
-
 
 class XarrayCodec:
-    """``xarray.Dataset`` and ``DataArray`` of NumPy arrays with one index per dimension.
+    """``xarray.Dataset`` and ``DataArray`` with one index per dimension.
 
-    Lazy and dask arrays, MultiIndexes, indexes of one's own, and attributes without
-    an exact codec are left to pickle.
+    Their variables are NumPy arrays, or arrays and indexes of pandas. Lazy and dask arrays,
+    MultiIndexes, indexes of the user, and attributes without an exact codec are left to pickle.
     """
 
     name = "xarray"
-    version = 2  # since then attributes and arrays of more types
+    version = 3  # since then variables of pandas, and coordinates by themselves
 
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
-        kind = type(value).__name__
         if any(type(i) is not PandasIndex or i.index.nlevels > 1 for i in value.xindexes.values()):
             return None
-        if kind == "DataArray":
-            parts: Any = [_parts(value.variable), value.name]
-        else:
-            variables = {name: _parts(value[name].variable) for name in value.data_vars}
-            parts = [variables, value.attrs, value.encoding]
-        coords = {
-            name: _parts(coord.variable, value.xindexes.get(name))
-            for name, coord in value.coords.items()
-        }
-        tree = [kind, coords, *parts]
         try:
-            same = _is_same(value, _rebuilt(tree))
+            tree = _tree(value)
+            same = tree is not None and _is_same(value, _rebuilt(tree))
         except (ValueError, TypeError):
             return None
-        return encode_tree(tree, {}) if same else None
+        if not same:
+            return None
+        encoded = encode_tree(tree, {})
+        if encoded is not None and _is_new(value):
+            encoded.version = 3
+        return encoded
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
         return _rebuilt(decode_tree(opened, spec, pickling))
 
 
+def _tree(value: Any) -> list[Any] | None:
+    coords = {
+        name: _parts(coord.variable, value.xindexes.get(name))
+        + ([] if name in value.xindexes or coord.dims != (name,) else ["no index"])
+        for name, coord in value.coords.items()
+    }
+    if isinstance(value, xr.Dataset):
+        variables = {name: _parts(value[name].variable) for name in value.data_vars}
+        return ["Dataset", coords, variables, value.attrs, value.encoding]
+    if type(value.variable) is xr.IndexVariable:
+        return ["Coordinate", coords, value.name] if value.name in coords else None
+    return ["DataArray", coords, _parts(value.variable), value.name]
+
+
 def _parts(variable: Any, index: Any = None) -> list[Any]:
     """Return a variable as dims, data, attrs, encoding; an indexed one has its index as data."""
     if index is None:
-        data = variable._data
+        data = _data(variable)
     else:  # text is <U in xarray, and not so in its index
-        data = index.index if index.coord_dtype == index.index.dtype else variable.values
+        data = variable.values if index.coord_dtype.kind in "US" else index.index
     return [variable.dims, data, variable.attrs, variable.encoding]
+
+
+def _data(variable: Any) -> Any:
+    """Return the array or index behind a variable, not what xarray wraps it in."""
+    data = variable._data
+    return data.array if type(data).__name__ in _WRAPPED else data
+
+
+_WRAPPED = ("PandasExtensionArray", "PandasIndexingAdapter")
+
+
+def _is_new(value: Any) -> bool:
+    """Return whether version 2 of the codec could not write it."""
+    if isinstance(value, xr.DataArray) and type(value.variable) is xr.IndexVariable:
+        return True
+    if any(
+        coord.dims == (name,) and name not in value.xindexes for name, coord in value.coords.items()
+    ):
+        return True
+    whole = value if isinstance(value, xr.Dataset) else value._to_temp_dataset()
+    free = (variable for name, variable in whole.variables.items() if name not in whole.xindexes)
+    return any(_data(variable) is not variable._data for variable in free)
 
 
 def _rebuilt(tree: Any) -> Any:
     kind, coords, *parts = tree
-    variables = {name: xr.Variable(*coord) for name, coord in coords.items()}
+    variables = {name: xr.Variable(*coord[:4]) for name, coord in coords.items()}
+    without = [name for name, coord in coords.items() if len(coord) > 4]
+    built = _built(kind, variables, parts)
+    return built.drop_indexes(without) if without else built
+
+
+def _built(kind: str, variables: dict[Any, Any], parts: list[Any]) -> Any:
+    if kind == "Coordinate":
+        (name,) = parts
+        return xr.Dataset(coords=variables)[name]
     if kind == "DataArray":
         (dims, data, attrs, encoding), name = parts
         array = xr.DataArray(data, variables, dims, name, attrs)
@@ -101,13 +140,24 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def _is_on(one: Any, other: Any) -> bool:
-    """Return whether both are plain variables on the same array."""
-    a, b = one._data, other._data
-    return (
-        type(one) is type(other)
-        and type(a) is np.ndarray
-        and type(b) is np.ndarray
-        and one.dims == other.dims
-        and a.dtype == b.dtype
-        and (a.__array_interface__ == b.__array_interface__ or a.tobytes() == b.tobytes())
+    """Return whether both are variables of one kind on the same array or index."""
+    a, b = _data(one), _data(other)
+    if type(one) is not type(other) or type(one._data) is not type(other._data):
+        return False
+    if one.dims != other.dims or type(a) is not type(b) or one.dtype != other.dtype:
+        return False
+    if type(a) is not np.ndarray:
+        return a is not one._data and bool(a.dtype == b.dtype) and _is_equal(a, b)
+    return bool(a.dtype == b.dtype) and (
+        a.__array_interface__ == b.__array_interface__ or a.tobytes() == b.tobytes()
     )
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    """Return whether arrays or indexes of pandas are the same."""
+    if one is other:
+        return True
+    if isinstance(one, pd.Index):
+        same = one.identical(other) and getattr(one, "freq", 0) == getattr(other, "freq", 0)
+        return bool(same)
+    return bool(one.equals(other))

@@ -68,7 +68,7 @@ def _is_from_database(zone: ZoneInfo) -> bool:
 
 
 def _pytz_tree(zone: Any) -> Any:
-    """Zones of pytz are told by what they are pickled as: a name, and which of its offsets."""
+    """Describe a zone of pytz by what it is pickled as: a name, and which of its offsets."""
     import pytz
 
     if zone is pytz.utc:

@@ -1,0 +1,117 @@
+"""Python's integers and floats as an array: looked at and copied by one pass of C.
+
+To look at the type of each item costs as much as pickle takes for the item. So `marshal` writes
+them, a piece at a time: an item of exactly these types is one byte that names the type, and the
+number. The bytes stay in memory and are not a stored format. An item of another type names another,
+so that shows in the first byte that differs.
+"""
+
+import gc
+import marshal
+import operator
+from collections.abc import Collection, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+__all__ = ["NUMBERS", "numbers_in", "numbers_of_dict"]
+
+Array = np.ndarray[Any, Any]
+
+NUMBERS = (int, float)
+
+_PIECE = 1 << 13  # items whose objects and bytes fit into a core's cache together
+_LOOKED_AT = 64  # items of a piece whose type is looked at before
+_VERSION = 2  # of marshal: floats in binary, and nothing is looked up in a table
+_HEAD = 5  # bytes: a list, and how many items it has
+
+_RECORDS = {
+    int: (ord("i"), np.dtype([("tag", "u1"), ("number", "<i4")])),
+    float: (ord("g"), np.dtype([("tag", "u1"), ("number", "<f8")])),
+}
+
+
+def numbers_in(items: Collection[Any], kind: type) -> Array | None:
+    """Return *items* as an array of int32, int64 or float64; None if they are no such numbers.
+
+    Args:
+        items: A list, tuple, or a view of a dict.
+        kind: ``int`` or ``float``, the type of the first item.
+    """
+    count, at = len(items), 0
+    found = np.empty(count, _RECORDS[kind][1]["number"].newbyteorder("="))
+    try:
+        for piece in _pieces(items):
+            numbers = _numbers(piece, kind)
+            end = at + len(piece)
+            if numbers is None or end > count:
+                return None
+            if numbers.dtype.itemsize > found.dtype.itemsize:
+                found = found.astype(numbers.dtype)
+            found[at:end] = numbers
+            at = end
+    except RuntimeError:  # a dict that is changed meanwhile
+        return None
+    return found if at == count else None
+
+
+def numbers_of_dict(value: dict[Any, Any]) -> tuple[Array, Array] | None:
+    """Return keys and values as arrays of int32 or float64; None if they are no such numbers."""
+    kinds = tuple(type(next(iter(part), None)) for part in (value, value.values()))
+    if not _RECORDS.keys() >= set(kinds) or _has_parts(value):
+        return None
+    try:
+        written = marshal.dumps(value, _VERSION)
+    except ValueError:
+        return None
+    (of_key, key), (of_value, item) = (_RECORDS[kind] for kind in kinds)
+    record = np.dtype([("key", key), ("value", item)])
+    if len(written) != record.itemsize * len(value) + 2:  # one byte before, and one behind
+        return None
+    records = np.frombuffer(written, record, len(value), offset=1)
+    keys, values = records["key"], records["value"]
+    if (keys["tag"] != of_key).any() or (values["tag"] != of_value).any():
+        return None
+    return np.ascontiguousarray(keys["number"]), np.ascontiguousarray(values["number"])
+
+
+def _has_parts(value: dict[Any, Any]) -> bool:
+    """Return whether a key or a value may hold other objects, which could be very many."""
+    return gc.is_tracked(value) and bool(
+        gc.get_referents(*value.values()) or gc.get_referents(*value)
+    )
+
+
+def _pieces(items: Collection[Any]) -> Iterator[list[Any]]:
+    if isinstance(items, list):
+        for start in range(0, len(items), _PIECE):
+            yield items[start : start + _PIECE]
+        return
+    rest = iter(items)
+    while piece := list(islice(rest, _PIECE)):
+        yield piece
+
+
+def _numbers(piece: list[Any], kind: type) -> Array | None:
+    """Return the numbers of a piece; None if one is of another type, or too large."""
+    some = piece[:: len(piece) // _LOOKED_AT + 1]
+    # A value with parts could become very large: `marshal` writes a part once per occurrence.
+    if set(map(type, some)) != {kind} or gc.get_referents(*piece):
+        return None
+    tag, record = _RECORDS[kind]
+    try:
+        written = marshal.dumps(piece, _VERSION)
+    except ValueError:
+        return None
+    if len(written) == _HEAD + record.itemsize * len(piece):
+        records = np.frombuffer(written, record, offset=_HEAD)
+        if (records["tag"] == tag).all():
+            numbers: Array = records["number"]
+            return numbers
+    if kind is float or operator.countOf(map(type, piece), int) < len(piece):
+        return None
+    try:
+        return np.fromiter(piece, "i8", len(piece))
+    except OverflowError:
+        return None
