@@ -112,13 +112,23 @@ def awaited(future: Future[R]) -> R:
                 return future.result()
 
 
-def taken(queue: "SimpleQueue[T]") -> T:
-    """Wait for the next thing that *queue* has, and return it; Ctrl-C ends the wait."""
+def taken(queue: "SimpleQueue[T]", until: float | None = None) -> T:
+    """Wait for the next thing that *queue* has, and return it; Ctrl-C ends the wait.
+
+    Args:
+        queue: The queue.
+        until: When the wait ends, by `time.monotonic`; None if it may last for ever.
+
+    Raises:
+        queue.Empty: There was nothing by then.
+    """
     while True:
+        left = SLICE if until is None else min(SLICE, max(0.0, until - time.monotonic()))
         try:
-            return queue.get(timeout=SLICE)
+            return queue.get(timeout=left)
         except Empty:
-            continue
+            if until is not None and time.monotonic() >= until:
+                raise
 
 
 def joined(thread: threading.Thread) -> None:

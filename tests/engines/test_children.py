@@ -66,6 +66,7 @@ def test_a_retry_wins(pool: Any, store: ObjectStore, tmp_path: Path) -> None:
     assert ["new", "new"] == [view.get("x"), view.get("x", scope="namespace")]
 
 
+@pytest.mark.extended
 def test_a_child_of_a_worker_process(method: str, store: ObjectStore, tmp_path: Path) -> None:
     """A process that a stage has started in a worker process is refused with the attempt, too."""
 
@@ -116,6 +117,7 @@ def test_a_run_that_was_refused_leaves_no_sign(
     assert kept.tb is not None
 
 
+@pytest.mark.extended
 def test_what_a_killed_run_has_left(method: str, store: ObjectStore, tmp_path: Path) -> None:
     """When the process that carries a run out is killed, what it has started writes no more."""
     program = f"""
@@ -163,6 +165,7 @@ def test_they_write_while_the_run_goes_on(pool: Any, store: ObjectStore, tmp_pat
     assert ["written", "written"] == told.splitlines()
 
 
+@pytest.mark.extended
 def test_a_process_without_a_pool(method: str, store: ObjectStore, tmp_path: Path) -> None:
     """The same holds for a process of multiprocessing, also if nothing was pickled for it."""
     context = multiprocessing.get_context(method)

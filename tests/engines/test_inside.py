@@ -87,6 +87,7 @@ def check(found: dict[str, Any], name: str, store: ObjectStore) -> None:
     assert [name] * 4 == [parts.get(info.name) for info in parts.list("part/")]
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("timeout", [None, 100])
 def test_dask_in_a_stage(timeout: int | None, dask_cluster: str, store: ObjectStore) -> None:
     """A collection computed and a task submitted in a stage have its run if bound, or none."""
@@ -101,6 +102,7 @@ def test_dask_in_a_stage(timeout: int | None, dask_cluster: str, store: ObjectSt
         check(found, name, store)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("timeout", [None, 100])
 def test_ray_in_a_stage(timeout: int | None, ray_cluster: None, store: ObjectStore) -> None:
     """A task submitted and an actor called in a stage have its run if bound, or none."""

@@ -69,6 +69,7 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("megabytes", [150, pytest.param(500, marks=pytest.mark.slow)])
 def test_results_do_not_come_by_the_caller(megabytes: int, engine: Any) -> None:
     """Handing on frames, and mapping over large items, costs the caller less than 64 MiB."""

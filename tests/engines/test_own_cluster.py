@@ -69,6 +69,7 @@ def left(mark: str) -> list[str]:
     return found
 
 
+@pytest.mark.extended
 def test_from_a_script(executor: str, script: Path, tmp_path: Path) -> None:
     """A script needs no guard, finds the modules beside it, and leaves no process behind."""
     mark = f"MARK={tmp_path}"
@@ -88,6 +89,7 @@ def test_from_a_script(executor: str, script: Path, tmp_path: Path) -> None:
     assert [] == left(mark)
 
 
+@pytest.mark.extended
 def test_sigterm(executor: str, script: Path, tmp_path: Path) -> None:
     """SIGTERM during a stage ends the program by it, its cluster with it, and records the run."""
     pipe = tmp_path / "pipe"
@@ -108,6 +110,7 @@ def test_sigterm(executor: str, script: Path, tmp_path: Path) -> None:
     assert [] == left(f"MARK={tmp_path}")
 
 
+@pytest.mark.extended
 def test_ctrl_c(executor: str, script: Path, tmp_path: Path) -> None:
     """Ctrl-C during a stage ends the program, its cluster with it, and records the run."""
     pipe = tmp_path / "pipe"
@@ -122,7 +125,8 @@ def test_ctrl_c(executor: str, script: Path, tmp_path: Path) -> None:
             caller.send_signal(signal.SIGINT)
             assert "" == end.read()  # nobody is left who could write
         _, told = caller.communicate()
-    assert told.rstrip().endswith("KeyboardInterrupt")
+    # On a busy machine asyncio tells of what was cancelled after that.
+    assert "\nKeyboardInterrupt\n" in f"{told}\n"
     stored = ObjectStore(tmp_path / "store").read_run("r1", namespace="default")
     assert ("failed", "interrupted") == (stored.state, stored.error)
     assert [] == left(f"MARK={tmp_path}")

@@ -50,6 +50,7 @@ def test_a_retry_wins(run: Any, store: ObjectStore, tmp_path: Path) -> None:
     assert ["new", "new"] == stored(store)
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("run", ["threads", *CLUSTERS], indirect=True)
 def test_a_retry_after_a_timeout_wins(run: Any, store: ObjectStore, tmp_path: Path) -> None:
     """What an attempt that took too long left running cannot either."""

@@ -24,7 +24,7 @@ from runstore.errors import (
     WorkflowError,
 )
 from runstore.executors import open_executor
-from runstore.workflow import RunEvent
+from runstore.workflows import RunEvent
 
 
 def six() -> list[int]:
@@ -66,6 +66,7 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.extended
 def test_a_stage_that_kills_every_worker(engine: Any) -> None:
     """A stage that kills each worker it is given to fails, and names what happened."""
     with pytest.raises(StageError, match=r"stage .die. did not end: the .* died") as caught:

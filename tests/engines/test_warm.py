@@ -39,6 +39,7 @@ def flow(name: str) -> dict[str, Any]:
     )
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("runs", [10, pytest.param(100, marks=pytest.mark.slow)])
 def test_interleaved_runs(runs: int, engine: Any, store: ObjectStore) -> None:
     """Runs of two workflows at once on the same workers find and leave their own objects only."""

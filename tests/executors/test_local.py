@@ -13,6 +13,7 @@ import pytest
 
 from runstore.errors import StageTimeoutError, UnsupportedValueError, WorkflowError
 from runstore.executors import Call, Executor, LocalExecutor, open_executor, traceback_text
+from runstore.executors._processes import ProcessWorker
 from runstore.testing.executors import ExecutorTests
 
 
@@ -211,3 +212,47 @@ def test_hanging_thread_does_not_hold_up_the_exit(tmp_path: Path) -> None:
     )
     out = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert "StageTimeoutError\n" == out.stdout
+
+
+def test_there_is_no_room_until_a_failure_was_taken() -> None:
+    """After a call whose failure decides, nothing else begins before the caller has seen it."""
+    with LocalExecutor("threads", 2) as executor:
+        assert 2 == executor.room()
+        future = executor.submit(Call(lambda: 1 / 0, decides=True))
+        with pytest.raises(ZeroDivisionError):
+            future.result(60)
+        assert 0 == executor.room()
+        executor.settled([])
+        assert 0 == executor.room()
+        executor.settled([future])
+        assert 2 == executor.room()
+
+
+@pytest.mark.parametrize("arrive", ["together", "one by one"])
+def test_nothing_begins_after_a_failure_that_was_sent_with_it(arrive: str, tmp_path: Path) -> None:
+    """A process sends back what it was sent with a failed call, also what it receives later."""
+    ran = tmp_path / "ran"
+
+    def make(item: Any) -> float:
+        with ran.open("a") as file:
+            file.write("x")
+        return 1 / (item if arrive == "together" else item[0])
+
+    def call(item: int) -> Call:
+        # A list is pickled by itself, and so is a message of its own.
+        return Call(make, (item if arrive == "together" else [item],), decides=True)
+
+    ended: dict[int, BaseException | None] = {}
+    back: list[int] = []
+    worker = ProcessWorker()
+    try:
+        worker.run_all(
+            [call(item) for item in (1, 0, *[1] * 500)],
+            lambda at, result, error: ended.update({at: error}),
+            back.extend,
+        )
+    finally:
+        worker.close()
+    assert "xx" == ran.read_text()
+    assert isinstance(ended[1], ZeroDivisionError)
+    assert list(range(2, 502)) == sorted(back)

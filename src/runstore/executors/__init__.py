@@ -14,16 +14,36 @@ from typing import Any
 from runstore.arguments import check_flag, check_keys, check_text, unfit
 from runstore.errors import InvalidRequestError, MissingExtraError
 from runstore.executors._base import Call, Executor
-from runstore.executors._failures import given_up, traceback_text
+from runstore.executors._failures import given_up, kinds_of, traceback_text
 from runstore.executors._local import LocalExecutor
+from runstore.executors._logs import (
+    LogLevels,
+    LogLine,
+    levels_here,
+    sink_here,
+    taking,
+    untaken,
+)
+from runstore.executors._pending import RemoteResult
+from runstore.executors._shared import Shared, pickled
 
 __all__ = [
     "Call",
     "Executor",
     "LocalExecutor",
+    "LogLevels",
+    "LogLine",
+    "Shared",
     "given_up",
+    "is_remote",
+    "kinds_of",
+    "levels_here",
     "open_executor",
+    "pickled",
+    "sink_here",
+    "taking",
     "traceback_text",
+    "untaken",
 ]
 
 # By name: nothing of an engine is imported before it is asked for.
@@ -32,6 +52,11 @@ _EXECUTORS = {
     "dask": ("runstore.executors._dask", "DaskExecutor", "distributed"),
     "ray": ("runstore.executors._ray", "RayExecutor", "ray"),
 }
+
+
+def is_remote(held: object) -> bool:
+    """Return whether the result of a future is a handle of a value that stays on a worker."""
+    return isinstance(held, RemoteResult)
 
 
 def open_executor(

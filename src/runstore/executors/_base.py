@@ -8,6 +8,8 @@ from typing import Any, Protocol, Self
 
 from runstore.arguments import unfit
 from runstore.context import Lease
+from runstore.executors._logs import OnLog
+from runstore.executors._shared import Shared
 
 __all__ = ["Call", "Executor", "check_count"]
 
@@ -37,6 +39,9 @@ class Call:
         resources: What the call needs; engines that do not count resources ignore it.
         lease: It is revoked, where the call runs, when the call fails or is given up. What
             the call has left running can then no longer write.
+        shared: What it has in common with other calls: the first positional arguments.
+        decides: Whether its failure decides about the calls that have not begun: none begins
+            until the caller has called `Executor.settled`.
     """
 
     function: Callable[..., Any]
@@ -45,6 +50,12 @@ class Call:
     timeout: float | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
     lease: Lease | None = None
+    shared: tuple[Shared, ...] = ()
+    decides: bool = False
+
+    def here(self) -> Any:
+        """Make the call in this thread, and return its result."""
+        return self.function(*(one.value for one in self.shared), *self.args)
 
 
 class Executor(Protocol):
@@ -56,6 +67,10 @@ class Executor(Protocol):
     its timeout ends with `runstore.errors.StageTimeoutError`, and one whose
     worker dies with `runstore.errors.WorkflowError`; other calls go on.
     """
+
+    on_log: OnLog | None
+    """Called with what calls log in contexts of runs, in other processes, from any thread. It is
+    set before the executor is started."""
 
     @property
     def name(self) -> str:
@@ -98,6 +113,26 @@ class Executor(Protocol):
             The name of each, and the function's result there; nothing for an executor
             whose workers all use this machine's disk.
         """
+        ...
+
+    def room(self) -> int | None:
+        """Return how many calls it takes now; None for as many as there are.
+
+        It has enough to do then. Calls that wait with the caller can be dropped, and those
+        that the caller has for later know how long the first ones have taken.
+        """
+        ...
+
+    def settled(self, taken: Sequence[Future[Any]]) -> None:
+        """Go on after calls that failed: the caller has cancelled what must not begin.
+
+        Args:
+            taken: The futures whose outcomes the caller knows; others may have failed since.
+        """
+        ...
+
+    def submit_all(self, calls: Sequence[Call]) -> Sequence[Future[Any]]:
+        """Start several calls as `submit` does each; quick ones of one kind may go together."""
         ...
 
     def submit(self, call: Call) -> Future[Any]:

@@ -4,13 +4,12 @@ The result of a future is a `RemoteResult`: the engine's own handle. If it is an
 another call, the engine moves the value to that call's worker. Only `fetch` brings it here.
 """
 
-import contextlib
 import operator
 import secrets
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, InvalidStateError, wait
+from concurrent.futures import Future, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -24,19 +23,13 @@ from runstore.errors import (
 )
 from runstore.executors._base import Call
 from runstore.executors._folder import beside_of, state_of
-from runstore.executors._remote import ArgRef, TaskSpec, in_brief
+from runstore.executors._logs import LogLine, OnLog
+from runstore.executors._pending import Bundle, Pending, RemoteResult
+from runstore.executors._remote import BriefResult, TaskSpec, in_brief
+from runstore.executors._together import Together
 from runstore.workers import SLICE
 
-__all__ = ["ClusterExecutor", "Pending", "RemoteResult", "not_unpickled"]
-
-
-class RemoteResult:
-    """A result that the engine keeps as long as this object lives."""
-
-    __slots__ = ("ref",)
-
-    def __init__(self, ref: Any) -> None:
-        self.ref = ref
+__all__ = ["Bundle", "ClusterExecutor", "Pending", "RemoteResult", "not_unpickled"]
 
 
 def not_unpickled(error: Exception) -> UnsupportedValueError:
@@ -47,45 +40,7 @@ def not_unpickled(error: Exception) -> UnsupportedValueError:
     )
 
 
-class Pending(Future[Any]):
-    """The future of a call that the engine has; to cancel it cancels the engine's task."""
-
-    def __init__(
-        self,
-        call: Call,
-        number: int,
-        revoke: Callable[["Pending"], None],
-        modules: beside.Modules | None = None,
-    ) -> None:
-        super().__init__()
-        self.modules = modules  # where its error's class is looked for
-        self.call = call
-        self.number = number
-        self.ref: Any = None
-        self._revoke = revoke
-
-    def cancel(self) -> bool:
-        """Cancel the call, whether it has begun or not."""
-        done = self.done()
-        cancelled = super().cancel()
-        if cancelled and not done:
-            self._revoke(self)
-        return cancelled
-
-    def succeed(self) -> None:
-        """End with the result, which stays where it is."""
-        with contextlib.suppress(InvalidStateError):  # cancelled meanwhile
-            self.set_result(RemoteResult(self.ref))
-        self.ref = None
-
-    def fail(self, error: BaseException) -> None:
-        """End with *error*."""
-        with contextlib.suppress(InvalidStateError):  # cancelled, or failed for its timeout
-            self.set_exception(error)
-        self.ref = None
-
-
-class ClusterExecutor(ABC):
+class ClusterExecutor(Together):
     """Runs calls on a cluster whose engine queues them.
 
     Args:
@@ -97,6 +52,8 @@ class ClusterExecutor(ABC):
     slots = None
 
     def __init__(self, import_path: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.on_log: OnLog | None = None
         self._modules = beside_of(import_path)
         self._folders = tuple((folder, state_of(Path(folder))) for folder in import_path)
         self._owner = secrets.token_hex(8)
@@ -139,6 +96,11 @@ class ClusterExecutor(ABC):
     def submit(self, call: Call) -> Future[Any]:
         """See `Executor.submit`."""
         self._started(call.label)
+        pending = self._pending(call)
+        self._send_alone(pending)
+        return pending
+
+    def _pending(self, call: Call) -> Pending:
         with self._lock:
             self._numbered += 1
             pending = Pending(
@@ -147,6 +109,10 @@ class ClusterExecutor(ABC):
             )
             self._open[pending.number] = pending
         pending.add_done_callback(self._settled)
+        return pending
+
+    def _send_alone(self, pending: Pending) -> None:
+        call, pending.kept_alone = pending.call, True
         try:
             spec, refs = self._spec_of(call, pending.number)
         except Exception as exc:  # noqa: BLE001 - the pickling of a user's value is the user's code
@@ -156,29 +122,33 @@ class ClusterExecutor(ABC):
             )
             error.__cause__ = exc
             pending.fail(error)
-            return pending
+            return
         try:
             self._send(pending, spec, refs)
         except Exception as exc:  # noqa: BLE001 - of an engine that has gone away: any class
-            unavailable = ExecutorUnavailableError(
-                f"{call.label} could not be sent to {self.name} ({type(exc).__name__}: {exc}): the "
-                "cluster or the connection to it has gone away"
-            )
-            unavailable.__cause__ = exc
-            pending.fail(unavailable)
-        return pending
+            pending.fail(self._unsent(call, exc))
+
+    def _unsent(self, call: Call, reason: Exception) -> ExecutorUnavailableError:
+        unavailable = ExecutorUnavailableError(
+            f"{call.label} could not be sent to {self.name} ({type(reason).__name__}: {reason}): "
+            "the cluster or the connection to it has gone away"
+        )
+        unavailable.__cause__ = reason
+        return unavailable
 
     def fetch(self, held: Any) -> Any:
         """See `Executor.fetch`."""
-        if isinstance(held, RemoteResult):
-            with beside.in_front(self._modules):
-                return self._gather([held.ref])[0]
-        if type(held) is not list:
-            return held
-        refs = [item.ref for item in held if isinstance(item, RemoteResult)]
         with beside.in_front(self._modules):
+            if isinstance(held, RemoteResult):
+                return self._gather([held.ref])[0]
+            if type(held) is not list:
+                return _unpickled(held)
+            refs = [item.ref for item in held if isinstance(item, RemoteResult)]
             values = iter(self._gather(refs) if refs else ())
-        return [next(values) if isinstance(item, RemoteResult) else item for item in held]
+            return [
+                next(values) if isinstance(item, RemoteResult) else _unpickled(item)
+                for item in held
+            ]
 
     def divide(
         self, held: Any, listed: Callable[[Any], list[Any]], label: str
@@ -228,6 +198,11 @@ class ClusterExecutor(ABC):
     ) -> None:
         self.close(kill=error is not None)
 
+    def _take_lines(self, lines: list[LogLine]) -> None:
+        """Pass on what stages have logged on workers."""
+        if self.on_log is not None:
+            self.on_log(lines)
+
     def _started(self, label: str) -> None:
         with self._lock:
             if self._closed:
@@ -244,27 +219,8 @@ class ClusterExecutor(ABC):
         assert isinstance(future, Pending)
         with self._lock:
             self._open.pop(future.number, None)
-
-    def _spec_of(self, call: Call, number: int) -> tuple[TaskSpec, list[Any]]:
-        refs: list[Any] = []
-
-        def packed(arg: Any) -> Any:
-            if isinstance(arg, RemoteResult):
-                refs.append(arg.ref)
-                return ArgRef(len(refs) - 1)
-            if type(arg) is list and any(isinstance(item, RemoteResult) for item in arg):
-                return [packed(item) for item in arg]
-            return arg
-
-        args = tuple(packed(arg) for arg in call.args)
-        payload = by_value.dumps((call.function, args))
-        return (
-            TaskSpec(
-                *(number, call.label, payload, call.timeout, self._folders, self._owner),
-                call.lease,
-            ),
-            refs,
-        )
+        if self.bundles and future.kept_alone:
+            self._pace.ended(future.call.shared, self._counted[1])
 
     def _divide(
         self,
@@ -289,3 +245,12 @@ class ClusterExecutor(ABC):
             future.set_exception(exc)
         else:
             future.set_result(found)
+
+
+def _unpickled(held: Any) -> Any:
+    if type(held) is not BriefResult:
+        return held
+    try:
+        return by_value.loads(held.data)
+    except Exception as exc:
+        raise not_unpickled(exc) from exc

@@ -13,14 +13,26 @@ from typing import Any
 from runstore.context import Lease, revoke
 from runstore.errors import ExecutorUnavailableError, InvalidRequestError, WorkflowError
 from runstore.executors._base import check_count
-from runstore.executors._cluster import ClusterExecutor, Pending, not_unpickled
-from runstore.executors._dask_tasks import on_worker, running, stop, topic
+from runstore.executors._cluster import Bundle, ClusterExecutor, Pending, not_unpickled
+from runstore.executors._dask_tasks import (
+    lines_of,
+    log_topic,
+    note_of,
+    on_worker,
+    on_worker_all,
+    report_of,
+    result_of,
+    running,
+    stop,
+    topic,
+)
 from runstore.executors._dask_workers import DaskWorkers
 from runstore.executors._failures import timed_out, unpack
-from runstore.executors._remote import FailedError, TaskSpec
+from runstore.executors._remote import FailedError, Noted, TaskSpec
 
 __all__ = ["DaskExecutor"]
 
+_SCATTERED = 8 << 20  # bytes that are too many for the scheduler
 _CONNECT = 10.0  # seconds for a scheduler to answer
 
 
@@ -46,6 +58,7 @@ class DaskExecutor(ClusterExecutor):
     """
 
     name = "dask"
+    bundles = True
 
     def __init__(
         self,
@@ -120,6 +133,9 @@ class DaskExecutor(ClusterExecutor):
                 str(address),
             ) from exc
         client.subscribe_topic(topic(self._owner), self._expired)
+        client.subscribe_topic(
+            log_topic(self._owner), lambda event: self._take_lines(lines_of(event))
+        )
         self._client = client
         self._secede()
         if self._workers is not None:
@@ -182,7 +198,53 @@ class DaskExecutor(ClusterExecutor):
             pure=False,
             resources=_restrictions(pending.call.resources) or None,
         )
-        ref.add_done_callback(partial(_landed, pending))
+        note = None
+        if pending.call.lease is not None:  # a stage's
+            note = self._client.submit(note_of, ref, key=f"note-{ref.key}", pure=False, priority=10)
+        ref.add_done_callback(partial(_landed, pending, note))
+
+    def _send_bundle(self, bundle: Bundle, spec: TaskSpec, refs: list[Any]) -> None:
+        first = bundle.pending[0].call
+        stage = re.sub(r"\W+", "_", first.label.rpartition("stage ")[2]).strip("_") or "call"
+        ref = bundle.ref = self._client.submit(
+            on_worker_all,
+            spec,
+            *refs,
+            key=f"{stage}-{self._owner}-{spec.number}-{spec.count}",
+            pure=False,
+            resources=_restrictions(first.resources) or None,
+        )
+        report = self._client.submit(report_of, ref, key=f"report-{ref.key}", pure=False)
+        report.add_done_callback(partial(self._reported, bundle))
+
+    def _reported(self, bundle: Bundle, report: Any) -> None:
+        """End the calls of a task that has ended; runs in a thread of the client."""
+        ref, bundle.ref = bundle.ref, None
+        if report.status == "finished":
+            try:
+                found = report.result()
+            except Exception:  # noqa: BLE001 - it was lost just now, with its worker
+                self._broken(bundle)
+                return
+            self._report(bundle, found, partial(self._one_of, ref))
+        elif report.status == "error":
+            self._broken(bundle)
+        else:
+            for one in bundle.pending:
+                one.fail(_lost(one.call.label))
+
+    def _one_of(self, ref: Any, at: int) -> Any:
+        """Return the handle of one result of several."""
+        return self._client.submit(result_of, ref, at, key=f"{ref.key}-{at}", pure=False)
+
+    def _keep(self, data: bytes, key: str) -> Any:
+        if len(data) > _SCATTERED:
+            return self._client.scatter([data], hash=False)[0]
+        # A task, so that it is made again if its worker dies.
+        return self._client.submit(bytes, data, key=f"shared-{self._owner}-{key}", pure=False)
+
+    def _threads(self) -> int:
+        return sum(self._client.nthreads().values()) or 1
 
     def _gather(self, refs: list[Any]) -> list[Any]:
         from distributed.scheduler import KilledWorker
@@ -200,10 +262,13 @@ class DaskExecutor(ClusterExecutor):
                 f"a result could not be brought from Dask ({type(exc).__name__}: {exc}): the "
                 "scheduler went away, or all workers that had it"
             ) from exc
-        return values
+        return [one.value if type(one) is Noted else one for one in values]
 
     def _revoke(self, pending: Sequence[Pending], *, kill: bool) -> None:
         refs = [one.ref for one in pending if one.ref is not None]
+        if kill:
+            bundles = {id(one.bundle): one.bundle for one in pending if one.bundle is not None}
+            refs += [bundle.ref for bundle in bundles.values() if bundle.ref is not None]
         client = self._client
         if client is None or not refs:
             return
@@ -278,10 +343,21 @@ def _killed(label: str) -> str:
     )
 
 
-def _landed(pending: Pending, ref: Any) -> None:
+def _ended(pending: Pending, note: Any) -> None:
+    """End the future of a call that has ended well, when its note is there, or is lost."""
+    if note.status == "finished":
+        with contextlib.suppress(Exception):  # lost just now, with its worker: it is no result
+            pending.noted(note.result())
+    pending.succeed()
+
+
+def _landed(pending: Pending, note: Any, ref: Any) -> None:
     """End the future of a call that has ended; runs in a thread of the client."""
     if ref.status == "finished":
-        pending.succeed()
+        if note is None:
+            pending.succeed()
+        else:
+            note.add_done_callback(partial(_ended, pending))
         return
     try:
         error = ref.exception()
@@ -289,17 +365,21 @@ def _landed(pending: Pending, ref: Any) -> None:
         error = exc
     label = pending.call.label
     if isinstance(error, FailedError):
+        pending.noted(error.failure.note)
         pending.fail(unpack(error.failure, pending.modules))
     elif type(error).__name__ == "KilledWorker":
         pending.fail(_because(WorkflowError(_killed(label)), error))
     elif ref.status in ("cancelled", "lost"):
-        unavailable = ExecutorUnavailableError(
-            f"{label} was lost: the Dask scheduler went away, or somebody cancelled the call there"
-        )
-        pending.fail(_because(unavailable, error))
+        pending.fail(_because(_lost(label), error))
     else:
         failed = WorkflowError(f"{label} did not run on Dask: {type(error).__name__}: {error}")
         pending.fail(_because(failed, error))
+
+
+def _lost(label: str) -> ExecutorUnavailableError:
+    return ExecutorUnavailableError(
+        f"{label} was lost: the Dask scheduler went away, or somebody cancelled the call there"
+    )
 
 
 def _because(error: WorkflowError, cause: BaseException | None) -> WorkflowError:

@@ -1,16 +1,32 @@
 """What runs on Dask's workers: calls, and how they are stopped."""
 
 import os
+import pickle
 import threading
 import time
 from functools import partial
 from typing import Any
 
+from runstore.context import Note
+from runstore.executors._bundle import Report, perform_all
 from runstore.executors._deadline import GRACE, calm, interrupt
-from runstore.executors._remote import TaskSpec, perform
+from runstore.executors._logs import LogLine, Sending, sending
+from runstore.executors._remote import Noted, TaskSpec, note_with, perform
 from runstore.lifetime import ForkSafeLock
 
-__all__ = ["on_worker", "running", "stop", "topic"]
+__all__ = [
+    "OWN",
+    "lines_of",
+    "log_topic",
+    "note_of",
+    "on_worker",
+    "on_worker_all",
+    "report_of",
+    "result_of",
+    "running",
+    "stop",
+    "topic",
+]
 
 _SEND = 0.5  # seconds for a message to leave a worker that is about to be killed
 
@@ -19,6 +35,20 @@ def topic(owner: str) -> str:
     """Return the topic on which workers report calls that ignored their timeout."""
     return f"runstore-{owner}"
 
+
+def log_topic(owner: str) -> str:
+    """Return the topic on which workers send what stages log."""
+    return f"runstore-{owner}-logs"
+
+
+def lines_of(event: tuple[float, bytes]) -> list[LogLine]:
+    """Return what an event on that topic brings."""
+    lines: list[LogLine] = pickle.loads(event[1])  # noqa: S301 - from a worker that runs our code
+    return lines
+
+
+OWN = "_RUNSTORE_DASK_WORKER"
+"""A variable in the environment of workers that were started for a run, and end with it."""
 
 _calls: dict[int, TaskSpec] = {}  # by the thread that runs it
 _calls_lock = ForkSafeLock()
@@ -32,11 +62,55 @@ def on_worker(spec: TaskSpec, *values: Any) -> Any:
     with _calls_lock.held:
         _calls[thread] = spec
     try:
-        return perform(spec, values, partial(_give_up, distributed.get_worker(), spec))
+        worker = distributed.get_worker()
+        with sending(_sink_for(worker, spec.owner)):
+            result = perform(spec, values, partial(_give_up, worker, spec))
+        note = note_with(spec.lease, result)
+        return result if note is None else Noted(result, note)
     finally:
         with _calls_lock.held:
             del _calls[thread]
         calm(thread)
+
+
+def on_worker_all(spec: TaskSpec, *values: Any) -> tuple[Report, list[Any] | None]:
+    """Make several calls, in a thread of the worker."""
+    import distributed
+
+    thread = threading.get_ident()
+    with _calls_lock.held:
+        _calls[thread] = spec
+    try:
+        with sending(_sink_for(distributed.get_worker(), spec.owner)):
+            return perform_all(spec, values, lambda lease: None, told=True)
+    finally:
+        with _calls_lock.held:
+            del _calls[thread]
+        calm(thread)
+
+
+def _sink_for(worker: Any, owner: str) -> Sending:
+    own = OWN in os.environ
+    return Sending(
+        lambda lines: worker.log_event(log_topic(owner), pickle.dumps(lines)),
+        stays=own,
+        console=own,
+    )
+
+
+def report_of(made: tuple[Report, list[Any] | None]) -> Report:
+    """Return the small part of what `on_worker_all` returned."""
+    return made[0]
+
+
+def note_of(made: Any) -> Note | None:
+    """Return the note of what `on_worker` returned."""
+    return made.note if type(made) is Noted else None
+
+
+def result_of(made: tuple[Report, list[Any]], at: int) -> Any:
+    """Return one large result of several."""
+    return made[1][at]
 
 
 def _give_up(worker: Any, spec: TaskSpec) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from runstore.errors import ExecutorUnavailableError
+from runstore.executors._dask_tasks import OWN
 
 __all__ = ["DaskWorkers"]
 
@@ -79,6 +80,7 @@ class DaskWorkers:
             ],
             env={
                 **os.environ,
+                OWN: "1",
                 "PYTHONPATH": os.pathsep.join(dict.fromkeys(path)),
                 "DASK_INTERNAL_INHERIT_CONFIG": dask.config.serialize(config),
             },

@@ -6,9 +6,19 @@ from types import TracebackType
 from typing import NamedTuple
 
 from runstore import beside, by_value
+from runstore.context import Lease, Note
 from runstore.errors import StageTimeoutError
 
-__all__ = ["Failure", "given_up", "pack", "timed_out", "traceback_text", "unpack"]
+__all__ = [
+    "Failure",
+    "given_up",
+    "kinds_of",
+    "noted",
+    "pack",
+    "timed_out",
+    "traceback_text",
+    "unpack",
+]
 
 _HERE = str(Path(__file__).parents[1])
 _SUITES = str(Path(__file__).parents[1] / "testing")
@@ -17,9 +27,10 @@ _SUITES = str(Path(__file__).parents[1] / "testing")
 class RemoteTraceback(Exception):  # noqa: N818 - the name is what a traceback shows
     """The traceback of an error in the process in which it was raised, as text."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, kinds: tuple[str, ...] = ()) -> None:
+        super().__init__(text, kinds)
         self.text = text
+        self.kinds = kinds
 
     def __str__(self) -> str:
         return f'\n"""\n{self.text}"""'
@@ -34,6 +45,20 @@ class Failure(NamedTuple):
     """Type and message, for when it cannot be rebuilt either."""
     text: str
     """The traceback."""
+    kinds: tuple[str, ...] = ()
+    """The names of its class and of those that it is derived from."""
+    note: Note | None = None
+    """What the call has read and written."""
+
+
+def kinds_of(error: BaseException) -> tuple[str, ...]:
+    """Return the class of an error and those it is derived from, as ``module:name``.
+
+    Of an error of another process they are those that it had there, also if a stand-in came.
+    """
+    if isinstance(error.__cause__, RemoteTraceback) and error.__cause__.kinds:
+        return error.__cause__.kinds
+    return tuple(f"{kind.__module__}:{kind.__qualname__}" for kind in type(error).__mro__)
 
 
 def traceback_text(error: BaseException) -> str:
@@ -58,15 +83,25 @@ def _from_the_stage(found: TracebackType | None) -> TracebackType | None:
     return found
 
 
-def pack(error: BaseException) -> Failure:
-    """Return *error* as something that can be sent to another process; never fails."""
+def pack(error: BaseException, lease: Lease | None = None) -> Failure:
+    """Return *error* as something that can be sent to another process; never fails.
+
+    Args:
+        error: What was raised.
+        lease: Of the call, which has noted what it read and wrote.
+    """
     reason = "".join(traceback.format_exception_only(error)).strip()
     text = traceback_text(error)
     try:
         pickled: bytes | None = by_value.dumps(error)
     except Exception:  # noqa: BLE001 - the pickling of a user's exception is the user's code
         pickled = None
-    return Failure(pickled, reason, text)
+    return Failure(pickled, reason, text, kinds_of(error), noted(lease))
+
+
+def noted(lease: Lease | None) -> Note | None:
+    """Return what the call of a lease has read and written, as far as it is known here."""
+    return None if lease is None else lease.noted()
 
 
 def unpack(failure: Failure, modules: beside.Modules | None = None) -> BaseException:
@@ -87,7 +122,7 @@ def unpack(failure: Failure, modules: beside.Modules | None = None) -> BaseExcep
             error = None
     if not isinstance(error, BaseException):
         error = RuntimeError(f"{failure.reason} (a stand-in: the error itself cannot be pickled)")
-    error.__cause__ = RemoteTraceback(failure.text)
+    error.__cause__ = RemoteTraceback(failure.text, failure.kinds)
     return error
 
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from runstore import by_value
-from runstore.context import Lease
+from runstore.context import Lease, Note
 from runstore.errors import (
     ExecutorUnavailableError,
     InvalidRequestError,
@@ -19,10 +19,13 @@ from runstore.errors import (
     WorkflowError,
 )
 from runstore.executors._base import check_count
-from runstore.executors._cluster import ClusterExecutor, Pending, not_unpickled
+from runstore.executors._bundle import Report, perform_all
+from runstore.executors._cluster import Bundle, ClusterExecutor, Pending, not_unpickled
 from runstore.executors._failures import Failure, pack, timed_out, unpack
+from runstore.executors._logs import sending
 from runstore.executors._ray_connection import connect, disconnect
-from runstore.executors._remote import FailedError, TaskSpec, perform
+from runstore.executors._ray_logs import RayLogs, sink_for
+from runstore.executors._remote import FailedError, TaskSpec, note_with, perform
 
 __all__ = ["RayExecutor"]
 
@@ -51,6 +54,7 @@ class RayExecutor(ClusterExecutor):
     """
 
     name = "ray"
+    bundles = True
 
     def __init__(
         self,
@@ -81,7 +85,10 @@ class RayExecutor(ClusterExecutor):
         self._ours = False
         self._about: Any = None
         self._remote: Any = None
+        self._remote_all: Any = None
+        self._remote_one: Any = None
         self._given_up: list[str] = []  # keys of leases
+        self._logs: RayLogs | None = None
 
     def __repr__(self) -> str:
         return f"RayExecutor({self._address or 'own cluster'})"
@@ -130,10 +137,16 @@ class RayExecutor(ClusterExecutor):
         import ray
 
         self._remote = ray.remote(num_returns=2, max_retries=3)(_on_worker)
+        self._remote_all = ray.remote(num_returns=2, max_retries=3)(_on_worker_all)
+        self._remote_one = ray.remote(num_cpus=0, max_retries=3)(_result_of)
         _mark_run(self._owner)
+        self._logs = RayLogs(self._owner, self._take_lines)
 
     def _disconnect(self, *, kill: bool) -> None:
-        self._remote = None
+        if self._logs is not None:
+            self._logs.close()
+            self._logs = None
+        self._remote = self._remote_all = self._remote_one = None
         _unmark_run(self._owner)
         if self._ours:
             self._ours = False
@@ -160,15 +173,36 @@ class RayExecutor(ClusterExecutor):
         )
 
     def _send(self, pending: Pending, spec: TaskSpec, refs: list[Any]) -> None:
-        needs = pending.call.resources
-        status, pending.ref = self._remote.options(
-            name=spec.label,
-            num_cpus=needs.get("cpus", 1),
-            num_gpus=needs.get("gpus"),
-            memory=needs.get("memory"),
-            resources=_custom(needs),
-        ).remote(spec, *refs)
+        options = _options(spec.label, pending.call.resources)
+        status, pending.ref = self._remote.options(**options).remote(spec, *refs)
         status.future().add_done_callback(partial(_landed, pending))
+
+    def _send_bundle(self, bundle: Bundle, spec: TaskSpec, refs: list[Any]) -> None:
+        options = _options(spec.label, bundle.pending[0].call.resources)
+        report, bundle.ref = self._remote_all.options(**options).remote(spec, *refs)
+        report.future().add_done_callback(partial(self._reported, bundle))
+
+    def _reported(self, bundle: Bundle, report: "Future[Report]") -> None:
+        """End the calls of a task that has ended; runs in a thread of Ray."""
+        ref, bundle.ref = bundle.ref, None
+        if report.exception() is None:
+            self._report(bundle, report.result(), partial(self._one_of, ref))
+        else:
+            self._broken(bundle)  # whatever it is, each call finds out for itself
+
+    def _one_of(self, ref: Any, at: int) -> Any:
+        """Return the handle of one result of several."""
+        return self._remote_one.remote(ref, at)
+
+    def _keep(self, data: bytes, key: str) -> Any:
+        import ray
+
+        return ray.put(data)
+
+    def _threads(self) -> int:
+        import ray
+
+        return int(ray.cluster_resources().get("CPU", 1)) or 1
 
     def _gather(self, refs: list[Any]) -> list[Any]:
         import ray
@@ -195,12 +229,27 @@ class RayExecutor(ClusterExecutor):
     def _revoke(self, pending: Sequence[Pending], *, kill: bool) -> None:
         import ray
 
-        for one in pending:
-            if one.ref is not None and ray.is_initialized():
-                ray.cancel(one.ref, force=kill)
+        refs = [one.ref for one in pending if one.ref is not None]
+        if kill:
+            bundles = {id(one.bundle): one.bundle for one in pending if one.bundle is not None}
+            refs += [bundle.ref for bundle in bundles.values() if bundle.ref is not None]
+        for ref in refs:
+            if ray.is_initialized():
+                ray.cancel(ref, force=kill)
 
 
 _RESOURCES = {"cpus": "CPU", "gpus": "GPU"}
+
+
+def _options(label: str, needs: Mapping[str, float]) -> dict[str, Any]:
+    """Return the options of a task."""
+    return {
+        "name": label,
+        "num_cpus": needs.get("cpus", 1),
+        "num_gpus": needs.get("gpus"),
+        "memory": needs.get("memory"),
+        "resources": _custom(needs),
+    }
 
 
 def _custom(needs: Mapping[str, float]) -> dict[str, float]:
@@ -217,40 +266,42 @@ def _own(values: list[Any]) -> list[Any]:
     return copies
 
 
-def _landed(pending: Pending, status: "Future[Failure | None]") -> None:
+def _landed(pending: Pending, status: "Future[Failure | Note | None]") -> None:
     """End the future of a call that has ended; runs in a thread of Ray."""
     import ray.exceptions as known
 
     error = status.exception()
     if error is None:
-        failure = status.result()
-        if failure is None:
-            pending.succeed()
+        told = status.result()
+        if isinstance(told, Failure):
+            pending.noted(told.note)
+            pending.fail(unpack(told, pending.modules))
         else:
-            pending.fail(unpack(failure, pending.modules))
+            pending.noted(told)
+            pending.succeed()
         return
     label = pending.call.label
-    told: WorkflowError
+    lost: WorkflowError
     if isinstance(error, (known.WorkerCrashedError, known.OutOfMemoryError)):
-        told = WorkflowError(
+        lost = WorkflowError(
             f"{label} did not end: the Ray workers that ran it died, one after the other, which is "
             "what the system does when memory runs out; Ray's logs tell more"
         )
     elif isinstance(error, known.RayTaskError):
-        told = WorkflowError(
+        lost = WorkflowError(
             f"{label} did not run on Ray: {type(error.cause).__name__}: {error.cause}"
         )
     else:
-        told = ExecutorUnavailableError(f"{label} was lost by Ray: {type(error).__name__}: {error}")
-    told.__cause__ = error
-    pending.fail(told)
+        lost = ExecutorUnavailableError(f"{label} was lost by Ray: {type(error).__name__}: {error}")
+    lost.__cause__ = error
+    pending.fail(lost)
 
 
 # What follows runs on the workers.
 
 
-def _on_worker(spec: TaskSpec, *values: Any) -> tuple[Failure | None, Any]:
-    """Make a call. The failure is small and is sent to the caller; the result stays."""
+def _on_worker(spec: TaskSpec, *values: Any) -> tuple[Failure | Note | None, Any]:
+    """Make a call. Failure or note are small and are sent to the caller; the result stays."""
     key = f"runstore-{spec.owner}-{spec.number}"
     if spec.timeout is not None and _noted(key):
         return pack(timed_out(spec.label, spec.timeout, "its worker was killed")), None
@@ -258,10 +309,27 @@ def _on_worker(spec: TaskSpec, *values: Any) -> tuple[Failure | None, Any]:
         # Ray interrupts a cancelled call some time later, and nobody knows when that has happened.
         if spec.lease is not None and not spec.lease.watches:
             spec.lease.probe = partial(_over, spec.owner, spec.lease.key)
-        result = perform(spec, values, partial(_give_up, key), told=False)
+        with sending(sink_for(spec.owner)):
+            result = perform(spec, values, partial(_give_up, key), told=False)
     except FailedError as exc:
         return exc.failure, None
-    return None, result
+    return note_with(spec.lease, result), result
+
+
+def _on_worker_all(spec: TaskSpec, *values: Any) -> tuple[Report, list[Any] | None]:
+    """Make several calls; large results stay."""
+
+    def prepare(lease: Lease) -> None:
+        if not lease.watches:
+            lease.probe = partial(_over, spec.owner, lease.key)
+
+    with sending(sink_for(spec.owner)):
+        return perform_all(spec, values, prepare, told=False)
+
+
+def _result_of(results: list[Any], at: int) -> Any:
+    """Return one large result of several."""
+    return results[at]
 
 
 def _give_up(key: str) -> None:

@@ -8,15 +8,30 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from runstore import beside, by_value
-from runstore.context import Lease
+from runstore.context import Lease, Note, is_exact, kept_result
 from runstore.errors import UnsupportedValueError
 from runstore.executors._deadline import ExpiredError, deadline
 from runstore.executors._failures import Failure, given_up, pack, timed_out
+from runstore.lifetime import Bounded
 
-__all__ = ["ArgRef", "FailedError", "TaskSpec", "in_brief", "perform"]
+__all__ = [
+    "PLAIN",
+    "ArgRef",
+    "BriefResult",
+    "FailedError",
+    "Noted",
+    "Rest",
+    "TaskSpec",
+    "filled",
+    "in_brief",
+    "note_with",
+    "perform",
+    "pickled_small",
+    "shared_values",
+]
 
 _BRIEF = 1 << 20  # bytes of items that travel with the calls instead of staying where they are
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
+PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 
 
 class ArgRef(NamedTuple):
@@ -25,8 +40,27 @@ class ArgRef(NamedTuple):
     number: int
 
 
+class BriefResult(NamedTuple):
+    """A small result that the caller has; it is unpickled where it is used."""
+
+    data: bytes
+
+
 class TaskSpec:
-    """A call as it is sent to a worker; engines show its repr."""
+    """A call, or several, as they are sent to a worker; engines show its repr.
+
+    Attributes:
+        number: Of the call, or of the first one.
+        label: Its name in messages.
+        payload: The pickle of function and arguments.
+        timeout: Seconds, or None.
+        folders: Where modules are looked for first, and what state they are in.
+        owner: Of the executor.
+        lease: Of the call.
+        shared: The digests of what the calls have in common with others: the engine brings
+            that as the first of the values.
+        count: How many calls they are.
+    """
 
     def __init__(
         self,
@@ -37,7 +71,11 @@ class TaskSpec:
         folders: tuple[tuple[str, str], ...],
         owner: str,
         lease: Lease | None = None,
+        shared: tuple[str, ...] = (),
+        count: int = 1,
     ) -> None:
+        self.shared = shared
+        self.count = count
         self.number = number
         self.label = label
         self.payload = payload
@@ -86,7 +124,7 @@ def perform(
     except BaseException as exc:  # noqa: BLE001 - a stage's own error, raised by the caller
         if spec.lease is not None:
             spec.lease.revoke(given_up(exc))
-        failure = pack(exc)
+        failure = pack(exc, spec.lease)
     raise FailedError(failure)
 
 
@@ -98,7 +136,8 @@ def _perform(spec: TaskSpec, values: tuple[Any, ...], give_up: Callable[[], None
             stack.enter_context(beside.within(modules))
         with beside.alone():
             function, args = by_value.loads(spec.payload)
-        args = tuple(_filled(arg, values) for arg in args)
+            common = shared_values(spec.shared, values)
+        args = (*common, *(filled(arg, values) for arg in args))
         del values
         if spec.timeout is None:
             result = function(*args)
@@ -118,12 +157,72 @@ def _no_more_writes(spec: TaskSpec) -> None:
         spec.lease.revoke("it took longer than its timeout and was given up")
 
 
-def _filled(arg: Any, values: tuple[Any, ...]) -> Any:
+def note_with(lease: Lease | None, result: Any, *, stays: bool = True) -> Note | None:
+    """Return what the call of a lease has read and written, and what a record keeps of its result.
+
+    Args:
+        lease: Of the call; no stage's call has none.
+        result: What it returned.
+        stays: Whether the result stays on its worker.
+    """
+    if lease is None or lease.trace is None:
+        return None
+    note = lease.noted()
+    if not stays:
+        return note
+    return (note or Note())._replace(result=(kept_result(result), is_exact(result)))
+
+
+class Noted:
+    """A result that stays on a worker, and the note of the call. No tuple: engines look into it."""
+
+    __slots__ = ("note", "value")
+
+    def __init__(self, value: Any, note: Note) -> None:
+        self.value = value
+        self.note = note
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Noted, (self.value, self.note)
+
+
+def filled(arg: Any, values: tuple[Any, ...]) -> Any:
+    """Return an argument with what the engine has brought, and with brief results unpickled."""
     if type(arg) is ArgRef:
-        return values[arg.number]
+        found = values[arg.number]
+        return found.value if type(found) is Noted else found
+    if type(arg) is BriefResult:
+        return by_value.loads(arg.data)
     if type(arg) is list:
-        return [values[item.number] if type(item) is ArgRef else item for item in arg]
+        return [filled(item, values) if type(item) in _STANDS_IN else item for item in arg]
+    if type(arg) is Rest:
+        return tuple(filled(item, values) for item in arg.items)
     return arg
+
+
+class Rest(NamedTuple):
+    """The arguments that all calls of a stage have, of which the engine brings some."""
+
+    items: tuple[Any, ...]
+
+
+_STANDS_IN = (ArgRef, BriefResult)
+
+
+def shared_values(keys: tuple[str, ...], values: tuple[Any, ...]) -> list[Any]:
+    """Return what calls have in common, unpickled once in this process."""
+    found = []
+    for key, data in zip(keys, values, strict=False):
+        folder = beside.current()
+        known = _shared.get((key, folder))
+        if known is None:
+            known = (by_value.loads(data),)
+            _shared.put((key, folder), known)
+        found.append(known[0])
+    return found
+
+
+_shared: Bounded[tuple[str, object], tuple[Any]] = Bounded(64)  # contexts of runs, code of stages
 
 
 class _Nowhere:
@@ -138,10 +237,14 @@ class _TooLongError(Exception):
 
 
 class _Short(io.BytesIO):
-    """A file that takes `_BRIEF` bytes."""
+    """A file that takes so many bytes."""
+
+    def __init__(self, most: int = _BRIEF) -> None:
+        super().__init__()
+        self._most = most
 
     def write(self, data: Any) -> int:
-        if self.tell() + memoryview(data).nbytes > _BRIEF:
+        if self.tell() + memoryview(data).nbytes > self._most:
             raise _TooLongError
         return super().write(data)
 
@@ -151,7 +254,7 @@ def _check_pickles(label: str, result: object) -> None:
 
     Else the engine would find out when another worker asks for it, and might retry for ever.
     """
-    if type(result) in _PLAIN:
+    if type(result) in PLAIN:
         return
     try:
         pickler = by_value.Pickler(_Nowhere(), protocol=5, buffer_callback=lambda buffer: None)
@@ -162,6 +265,21 @@ def _check_pickles(label: str, result: object) -> None:
             f"cannot leave its worker ({type(exc).__name__}: {exc}): put it into the object_store "
             "and return its name"
         ) from exc
+
+
+def pickled_small(label: str, result: object, most: int) -> bytes | None:
+    """Return the pickle of a result; None if it is longer than *most* bytes, and can be pickled.
+
+    Raises:
+        UnsupportedValueError: It cannot be pickled.
+    """
+    with _Short(most) as file:
+        try:
+            by_value.Pickler(file, 5).dump(result)
+            return file.getvalue()
+        except Exception:  # noqa: BLE001 - too long, or the next line says what it is
+            _check_pickles(label, result)
+    return None
 
 
 def in_brief(items: list[Any]) -> tuple[int, bytes | None]:

@@ -1,6 +1,8 @@
 """Calls in threads of this process."""
 
 import threading
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import Context
 from typing import Any
@@ -13,6 +15,29 @@ __all__ = ["ThreadWorker"]
 
 class ThreadWorker:
     """Runs one call after the other in the thread that asks, or beside it if there is a timeout."""
+
+    def __init__(self) -> None:
+        self.begun = 0.0
+
+    def run_all(
+        self,
+        calls: Sequence[Call],
+        ended: Callable[[int, Any, BaseException | None], None],
+        back: Callable[[Sequence[int]], None],
+    ) -> None:
+        """Make several calls, and tell of each its position, its result and its error."""
+        self.begun = time.monotonic()
+        for at, call in enumerate(calls):
+            try:
+                result = self.run(call)
+            except BaseException as exc:  # noqa: BLE001 - a stage's own error, for who waits
+                ended(at, None, exc)
+            else:
+                ended(at, result, None)
+                del result
+
+    def drop(self, positions: Sequence[int]) -> None:
+        """Do nothing: each call is made as soon as it is taken."""
 
     def run(self, call: Call) -> Any:
         """Return what the function returns; raise what it raises.
@@ -51,4 +76,4 @@ def _fulfil(outcome: Future[Any], call: Call) -> None:
 
 def _in_fresh_context(call: Call) -> Any:
     # A context of its own, or a variable set by one stage would be seen by the next.
-    return Context().run(call.function, *call.args)
+    return Context().run(call.here)
