@@ -1,0 +1,156 @@
+"""``%load_ext runstore``: a run for the cells of a notebook.
+
+    %load_ext runstore
+    %run_context --namespace dev --config rate=0.1
+
+From then on every cell runs in this run, as a stage does, with `object_store` and
+`get_run_context`. ``%%run_context`` at the top of a cell is for this cell only, and
+``%run_context --end`` leaves. IPython runs a cell in a context of its own, which ends with it, so
+the run is entered before each cell and left after it.
+"""
+
+import argparse
+import json
+import shlex
+from contextlib import AbstractContextManager
+from typing import Any, NoReturn
+
+from runstore.context import WorkflowRunContext, run_context, use_run_context
+from runstore.errors import InvalidRequestError, RunStoreError
+
+__all__ = ["load", "unload"]
+
+_KEPT = "_runstore_run_context"  # an attribute of the shell: it lives as long as that
+
+
+def load(shell: Any) -> None:
+    """Add ``%run_context`` and ``%%run_context`` to an IPython shell; twice changes nothing."""
+    if getattr(shell, _KEPT, None) is not None:
+        return
+    cells = _Cells(shell)
+    setattr(shell, _KEPT, cells)
+    shell.register_magic_function(cells.magic, "line_cell", "run_context")
+    shell.events.register("pre_run_cell", cells.before)
+    shell.events.register("post_run_cell", cells.after)
+
+
+def unload(shell: Any) -> None:
+    """Remove what `load` has added, and leave the run."""
+    cells = getattr(shell, _KEPT, None)
+    if cells is None:
+        return
+    cells.after()
+    shell.events.unregister("pre_run_cell", cells.before)
+    shell.events.unregister("post_run_cell", cells.after)
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop("run_context", None)
+    setattr(shell, _KEPT, None)
+
+
+class _Cells:
+    """Enters the run before each cell and leaves it afterwards.
+
+    Args:
+        shell: Of IPython.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._ctx: WorkflowRunContext | None = None
+        self._entered: AbstractContextManager[WorkflowRunContext] | None = None
+        self._inner = False  # whether a cell with %%run_context is being run
+
+    def before(self, *_: Any) -> None:
+        """Enter the run of ``%run_context``, if there is one."""
+        if self._ctx is not None and self._entered is None and not self._inner:
+            self._entered = use_run_context(self._ctx)
+            self._entered.__enter__()
+
+    def after(self, *_: Any) -> None:
+        """Leave it."""
+        if self._entered is not None and not self._inner:
+            self._entered.__exit__(None, None, None)
+            self._entered = None
+
+    def magic(self, line: str, cell: str | None = None) -> WorkflowRunContext | None:
+        """Run the following cells, or with %% this cell, in a workflow run.
+
+        %run_context [--namespace NS] [--run NAME] [--workflow NAME] [--store URL]
+                     [--input K=V]… [--config K=V]…
+        %run_context          the current run
+        %run_context --end    leave it
+        """
+        from IPython.core.error import UsageError
+
+        try:
+            given = _parsed(line)
+            made = None if given is None else run_context(source="notebook", **given)
+            if cell is not None:
+                self._run(made or run_context(source="notebook"), cell)
+                return None
+            if line.strip() == "--end":
+                self.after()
+                self._ctx = None
+                return None
+            if made is not None:
+                self.after()
+                self._ctx = made.__enter__()
+                made.__exit__(None, None, None)
+                self.before()
+            return self._ctx
+        except RunStoreError as exc:
+            raise UsageError(str(exc)) from exc
+
+    def _run(self, made: run_context, cell: str) -> None:
+        before, self._inner = self._inner, True
+        try:
+            with made:
+                outcome = self._shell.run_cell(cell)
+        finally:
+            self._inner = before
+        if not outcome.success:  # its traceback has been shown
+            from IPython.core.error import UsageError
+
+            raise UsageError("the cell failed; its run was left")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InvalidRequestError(f"%run_context: {message}; %run_context? shows how to use it")
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    """Return the arguments of `run_context` in a line; None if it has none.
+
+    Raises:
+        InvalidRequestError: They are not understood.
+    """
+    parser = _Parser(prog="%run_context", add_help=False)
+    for name in ("namespace", "run", "workflow", "store"):
+        parser.add_argument(f"--{name}", default=None)
+    for name in ("input", "config"):
+        parser.add_argument(f"--{name}", action="append", default=[], metavar="K=V")
+    parser.add_argument("--end", action="store_true")
+    try:
+        words = shlex.split(line)
+    except ValueError as exc:
+        raise InvalidRequestError(f"%run_context: {exc}") from exc
+    found = vars(parser.parse_args(words))
+    if found.pop("end"):
+        if words != ["--end"]:
+            raise InvalidRequestError("%run_context: --end stands alone")
+        return None
+    given = {name: value for name, value in found.items() if value}
+    for name in given.keys() & {"input", "config"}:
+        given[name] = dict(_pair(name, word) for word in given[name])
+    return given or None
+
+
+def _pair(name: str, word: str) -> tuple[str, Any]:
+    key, equals, text = word.partition("=")
+    if not key or not equals:
+        raise InvalidRequestError(f"%run_context: --{name} {word!r}: write KEY=VALUE", word)
+    try:
+        return key, json.loads(text)
+    except ValueError:
+        return key, text

@@ -1,0 +1,10 @@
+"""Sizes as texts for people; times, types and shapes are in `runstore.texts`."""
+
+from runstore.store import human_size
+
+__all__ = ["size"]
+
+
+def size(nbytes: int | None) -> str:
+    """Return a number of bytes as text: ``1.2 KB``; an empty text for None."""
+    return "" if nbytes is None else human_size(nbytes)
