@@ -8,12 +8,13 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from runstore.arguments import printable
-from runstore.cli._output import duration, short_type
 from runstore.context import new_run
+from runstore.texts import duration, short_type
 
 
 @pytest.fixture
@@ -179,6 +180,38 @@ def test_stored_text_cannot_steer_the_terminal(cli, disk):
     assert r"a\x00b" == printable("a\0b")
 
 
+def test_parts_and_files_of_folders_are_counted(cli, tmp_path):
+    """`du`, `ls` and `runs --sizes` count what an object stands for, and parts without a seal."""
+    from runstore import ObjectStore
+
+    view = ObjectStore(".runstore").at(namespace="dev", run="r")
+    for key in (1, 2):
+        view.put("nested/table", np.arange(700), part=key)
+        view.put("open", bytes(7_000), part=key)
+    view.seal("nested/table")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "f").write_bytes(bytes(9_000))
+    view.put_dir("folder", tmp_path / "folder")
+    view.put("plain", bytes(100))
+    on_disk = sum(
+        path.stat().st_size for path in Path(".runstore/dev").rglob("*.*") if path.is_file()
+    )
+    for words in (["du"], ["du", "dev"], ["du", "dev/r"]):
+        total = json.loads(cli(*words, "--json").out)["total"]
+        assert {"objects": 3, "size": on_disk} == total
+    entries = json.loads(cli("du", "dev/r", "--json").out)["entries"]
+    sizes = {entry["ref"]: entry["size"] for entry in entries}
+    assert ["dev/r/open", "dev/r/nested/table", "dev/r/folder", "dev/r/plain"] == list(sizes)
+    assert view.stat("nested/table").size == sizes["dev/r/nested/table"] > 10_000
+    for words in (["ls", "dev/r"], ["ls", "dev/r/nested"]):
+        for details in ("--details", "--no-details"):
+            found = json.loads(cli(*words, details, "--json").out)["objects"]
+            assert all(sizes[f"dev/r/{info['name']}"] == info["size"] for info in found)
+            assert "nested/table" in [info["name"] for info in found]
+    (entry,) = json.loads(cli("ls", "dev", "--json").out)["runs"]
+    assert (3, on_disk) == (entry["objects"], entry["size"])
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
@@ -232,3 +265,49 @@ def test_get_without_a_file_says_where_a_value_can_go(cli):
     ended = cli("get", "dev/r/x")
     assert 2 == ended.code
     assert "-o FILE writes a file, -o - prints it, and 'runstore show REF' describes" in ended.err
+
+
+def test_runs_are_chosen(cli, disk):
+    """By workflow, state, age and source, alone and together; the newest come first."""
+    from datetime import UTC, datetime, timedelta
+
+    from runstore.context import new_run
+
+    now = datetime.now(UTC)
+    for name, workflow, state, days, source in (
+        ("a", "train", "finished", 0, "cli"),
+        ("b", "train", "failed", 1, "schedule"),
+        ("c", "train", "failed", 9, "cli"),
+        ("d", "clean", "failed", 0.5, "cli"),
+    ):
+        run = new_run(workflow, namespace="n", name=name, source=source)
+        began = now - timedelta(days=days, minutes=5)
+        times = {"state": state, "started_at": began, "finished_at": began}
+        disk.write_run(run.model_copy(update=times))
+
+    def found(*words):
+        return [run["name"] for run in json.loads(cli("runs", "--json", *words).out)["runs"]]
+
+    assert ["a", "b", "c"] == found("--workflow", "train")
+    assert ["d", "b", "c"] == found("--state", "failed")
+    assert ["a", "d", "b"] == found("--since", "2d")
+    assert ["b"] == found("--source", "schedule")
+    assert ["b"] == found("-w", "train", "--state", "failed", "--since", "7d")
+    assert ["a", "d"] == found("--source", "cli", "--limit", "2")
+    assert "no such runs" in cli("runs", "--state", "lost").err
+    assert 2 == cli("runs", "--since", "yesterday").code
+    wrong = cli("runs", "--state", "odd")
+    assert 2 == wrong.code
+    assert "for '--state': 'odd' is not one of 'pending'" in wrong.err
+
+
+def test_runs_of_a_namespace_that_is_not_there(cli, disk):
+    """It is an error that names those there are; one without records is none."""
+    disk.at(namespace="here", run="r").put("x", 1)
+    for words in ((), ("--json",), ("--limit", "3"), ("--tag", "a"), ("--state", "failed")):
+        ended = cli("runs", "-n", "nope", *words)
+        assert (3, "") == (ended.code, ended.out)
+        assert "no namespace 'nope'" in ended.err
+        assert "there is 'here'" in ended.err
+    bare = cli("runs", "-n", "here")
+    assert (0, True) == (bare.code, "no runs with a record in namespace 'here'" in bare.err)

@@ -15,7 +15,7 @@ from runstore.cli._exits import EXIT_CODES, MEANINGS, code_of
 CODES = {
     name: code
     for code, names in {
-        1: "RunStoreError WorkflowError StageError StageTimeoutError",
+        1: "RunStoreError WorkflowError StageError StageTimeoutError RunCancelledError",
         2: "NoRunContextError InvalidNameError InvalidRequestError SettingsError "
         "InvalidWorkflowError MissingInputError StoreClosedError",
         3: "ObjectNotFoundError",
@@ -69,7 +69,27 @@ def test_help_and_manual_have_the_same_table(cli):
 def test_the_manual_has_every_command_and_option(cli):
     """Nothing can be typed that docs/cli.md does not mention."""
     manual = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
-    for command in ("run", "demo", "runs", "ls", "show", "get", "put", "rm", "du", "verify"):
+    for command in (
+        "run",
+        "demo",
+        "runs",
+        "ls",
+        "show",
+        "get",
+        "cat",
+        "head",
+        "put",
+        "rm",
+        "du",
+        "verify",
+        "doctor",
+        "config",
+        "tree",
+        "cp",
+        "mv",
+        "completion",
+        "tail",
+    ):
         assert f"## {command}\n" in manual
         section = manual.partition(f"## {command}\n")[2].partition("\n## ")[0]
         everywhere = manual.partition("## run\n")[0]
@@ -150,6 +170,7 @@ def test_a_damaged_object_has_its_code(cli, disk):
     assert 6 == cli("get", "ns/r/x", "-o", "-").code
 
 
+@pytest.mark.extended
 def test_a_reader_that_leaves_ends_it_quietly(disk):
     """``runstore ls | head`` is no error worth a message."""
     view = disk.at(namespace="ns", run="r")
@@ -164,6 +185,7 @@ def test_a_reader_that_leaves_ends_it_quietly(disk):
         assert ("141", "") == (ended.stdout.strip(), ended.stderr)
 
 
+@pytest.mark.extended
 def test_a_full_disk_behind_stdout_is_a_storage_error(disk):
     """What cannot be printed is told in a sentence, and is no bug."""
     disk.at(namespace="ns", run="r").put("x", "text")
@@ -174,6 +196,23 @@ def test_a_full_disk_behind_stdout_is_a_storage_error(disk):
         )
         told = "error: cannot write to stdout: No space left on device\n"
         assert ("5", told) == (ended.stdout.strip(), ended.stderr)
+
+
+@pytest.mark.extended
+def test_closed_streams_are_no_bug(disk):
+    """A closed stdout fails as a full one does; a closed stderr and stdin do not matter."""
+    disk.at(namespace="ns", run="r").put("x", "text")
+    told = "error: cannot write to stdout: Bad file descriptor\n"
+    for how, code, err in ((">&-", 5, told), (">&- 2>&-", 5, ""), ("<&- 2>/dev/full", 0, "")):
+        script = f"{sys.executable} -m runstore ls ns/r {how}; echo $? >&3"
+        ended = subprocess.run(
+            ["bash", "-c", f"{{ {script}; }} 3>code"],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert (f"{code}\n", err) == (Path("code").read_text(), ended.stderr)
 
 
 def test_help_loads_nothing_heavy():

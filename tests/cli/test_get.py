@@ -1,6 +1,7 @@
 """`get`: a stored value as a file, whole and never silently changed."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,32 @@ def test_what_a_format_cannot_hold_is_refused(cli, here, value, extension, hint)
     assert [Path(".runstore")] == list(Path().iterdir())
 
 
+@pytest.mark.parametrize(
+    ("table", "refused", "good"),
+    [
+        (pa.table({"a": pa.array([1], pa.duration("s"))}), ["csv", "json"], ["parquet", "arrow"]),
+        (pa.table({"a": [[1]]}), ["csv"], ["parquet", "arrow", "json"]),
+        (pa.table({"a": [[float("inf")]]}), ["csv", "json"], ["parquet", "arrow"]),
+        (
+            pa.table({"a": pa.array([(1, 2, 3)], pa.month_day_nano_interval())}),
+            ["csv", "parquet"],
+            ["arrow"],
+        ),
+    ],
+)
+def test_only_formats_that_hold_the_table_are_named(cli, here, table, refused, good):
+    """What a refusal names can be written."""
+    here.put("t", table)
+    for extension in refused:
+        ended = cli("get", "dev/r/t", "-o", "-", "--as", extension)
+        assert 7 == ended.code
+        named = re.findall(r"\.(\w+)", ended.err.rpartition("write it as ")[2])
+        assert set(good) <= set(named), ended.err
+        assert not set(refused) & set(named), ended.err
+    for extension in good:
+        assert 0 == cli("get", "dev/r/t", "-o", f"t.{extension}").code
+
+
 def test_files_are_not_replaced_unasked(cli, here):
     """An existing file stays as it is, unless --force is given; a failure leaves it, too."""
     here.put("v", "new")
@@ -132,6 +159,7 @@ def test_where_no_file_can_be(cli, here):
     assert 5 == cli("get", "dev/r/v", "-o", "no/such/folder/v.txt").code
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -169,3 +197,62 @@ def test_put_and_get_are_each_others_reverse(cli, here):
         assert 0 == cli("get", "dev/r/t", "-o", f"t.{extension}").code
         assert 0 == cli("put", f"dev/r/{extension}", f"t.{extension}").code
         pd.testing.assert_frame_equal(frame, here.get(extension))
+
+
+def test_as_names_the_format(cli, disk, tmp_path):
+    """`--as` decides, for a file without an extension and on stdout."""
+    disk.at(namespace="n", run="r").put("t", pd.DataFrame({"a": [1, 2]}))
+    assert 0 == cli("get", "n/r/t", "-o", "plain", "--as", "parquet").code
+    assert [1, 2] == pd.read_parquet("plain")["a"].tolist()
+    assert [{"a": 1}, {"a": 2}] == json.loads(cli("get", "n/r/t", "-o", "-", "--as", "json").out)
+    assert 2 == cli("get", "n/r/t", "-o", "-", "--as", "xls").code
+    assert 7 == cli("get", "n/r/t", "-o", "-", "--as", "npy").code
+
+
+_WITHOUT_PANDAS = """
+import sys
+from importlib.abc import MetaPathFinder
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "pandas":
+            raise ModuleNotFoundError("No module named 'pandas'", name="pandas")
+sys.meta_path.insert(0, Missing())
+from runstore.cli import main
+codes = [main(line.split()) for line in sys.argv[1:]]
+sys.exit(str(codes))
+"""
+
+
+@pytest.mark.extended
+def test_a_pandas_frame_is_shown_without_pandas(disk):
+    """Tables and columns of pandas are shown and written as Arrow has them."""
+    view = disk.at(namespace="n", run="r")
+    frame = pd.DataFrame({"number": [1, 2], "text": ["first", "second"]}, index=["i", "j"])
+    view.put("frame", frame)
+    view.put("column", frame["text"])
+    view.put("file.csv", pd.DataFrame({"csv": [7]}))
+    view.put("file.parquet", frame)
+    view.put("nested", {"frame": frame})
+    shown = [f"{verb} n/r/{name}" for verb in ("show", "head") for name in ("frame", "column")]
+    shown += ["show n/r/file.csv", "show n/r/file.parquet", "get n/r/frame -o -"]
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_PANDAS, *shown, "show n/r/nested"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert str([0] * 7 + [7]) == done.stderr.splitlines()[-1]
+    assert "pip install 'runstore[pandas]'" in done.stderr
+    assert 6 == done.stdout.count("second")
+    assert "csv" in done.stdout
+
+
+def test_pickle_files_are_written_as_they_are(cli, disk):
+    """An object that is a .pkl file is that file; for any other the message says the way out."""
+    view = disk.at(namespace="n", run="r")
+    view.put("model.pkl", {1: {2, 3}})
+    view.put("model", {1: {2, 3}})
+    assert 0 == cli("get", "n/r/model.pkl", "-o", "copy.pkl").code
+    assert {1: {2, 3}} == pd.read_pickle("copy.pkl")
+    ended = cli("get", "n/r/model", "-o", "m.pkl")
+    assert (7, True) == (ended.code, "put it under a name that ends in .pkl" in ended.err)

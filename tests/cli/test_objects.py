@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from runstore.cli._output import counted
 from runstore.context import new_run
 from runstore.errors import ObjectNotFoundError
 
@@ -17,7 +20,18 @@ class Bomb:
     """Leaves a trace when it is unpickled."""
 
     def __reduce__(self):
-        return Path.touch, (Path("exploded"),)
+        return _exploded, ()
+
+
+def _exploded():
+    Path("exploded").touch()
+    return Bomb()
+
+
+def put_bomb(view, name="bomb", **how):
+    """Store a bomb. A put loads what it has pickled once, so the trace of that is removed."""
+    view.put(name, Bomb(), **how)
+    Path("exploded").unlink(missing_ok=True)
 
 
 @pytest.fixture
@@ -77,7 +91,7 @@ def test_show_begins_the_value(cli, here, value, shown):
 
 def test_show_runs_no_stored_code(cli, here):
     """A pickled object is described without being loaded; --load says to load it."""
-    here.put("bomb", Bomb())
+    put_bomb(here)
     ended = cli("show", "dev/r/bomb")
     assert 0 == ended.code
     assert "--load" in ended.out
@@ -90,7 +104,7 @@ def test_show_runs_no_stored_code(cli, here):
 def test_show_says_whether_it_is_signed(cli, here, monkeypatch):
     """Whether there is a signature is shown without the key; plain data needs none."""
     monkeypatch.setenv("RUNSTORE_SIGNING_KEY", "0123456789abcdef")
-    here.put("bomb", Bomb())
+    put_bomb(here)
     here.put("plain", 1)
     here.put("ours", 1, pickle="signed")
     monkeypatch.delenv("RUNSTORE_SIGNING_KEY")
@@ -103,7 +117,7 @@ def test_show_says_whether_it_is_signed(cli, here, monkeypatch):
 
 def test_load_does_not_overrule_the_policy(cli, here, monkeypatch):
     """Where the settings deny pickle, --load does not help."""
-    here.put("bomb", Bomb())
+    put_bomb(here)
     monkeypatch.setenv("RUNSTORE_PICKLE", "deny")
     assert 7 == cli("show", "dev/r/bomb", "--load").code
     assert not Path("exploded").exists()
@@ -144,7 +158,12 @@ def test_put_can_refuse_to_replace(cli, disk):
     """--if-absent keeps what is there; without it an object is replaced."""
     Path("a.txt").write_text("new")
     disk.at(namespace="dev").put("x", "old", scope="namespace")
-    assert 4 == cli("put", "dev/_shared/x", "a.txt", "--if-absent").code
+    taken = cli("put", "dev/_shared/x", "a.txt", "--if-absent")
+    assert 4 == taken.code
+    told = "dev/_shared/x exists already: choose another name, or omit --if-absent to replace it"
+    assert told in taken.err
+    assert 0 == cli("put", "dev/r/y", "a.txt").code
+    assert told in cli("cp", "dev/r/y", "dev/_shared/x", "--if-absent").err
     assert "old" == disk.at(namespace="dev").get("x", scope="namespace")
     assert 0 == cli("put", "dev/_shared/x", "a.txt").code
     assert "new" == disk.at(namespace="dev").get("x", scope="namespace")
@@ -232,3 +251,54 @@ def test_rm_of_what_is_shared(cli, disk):
     disk.at(namespace="dev").put("x", 3, scope="namespace")
     assert 0 == cli("rm", "-r", "-y", "dev/_shared").code
     assert [] == disk.at(namespace="dev").list(scope="namespace")
+
+
+def test_put_takes_metadata_and_a_format(cli, disk, tmp_path):
+    """`--metadata` is kept with the object; `--as` reads a file of any name."""
+    (tmp_path / "data").write_text('{"a": 1}')
+    words = ("put", "n/r/x", "data", "--as", "json", "--metadata", "rows=3", "-m", "by=me")
+    assert 0 == cli(*words).code
+    view = disk.at(namespace="n", run="r")
+    assert {"a": 1} == view.get("x")
+    assert {"rows": 3, "by": "me"} == view.stat("x").metadata
+    refused = cli("put", "n/r/x.html", "data", "-m", "a=1")
+    assert (2, True) == (refused.code, "no room for metadata" in refused.err)
+    assert not view.exists("x.html")
+    assert 2 == cli("put", "n/r/y", "data", "--as", "xls").code
+
+
+@pytest.mark.extended
+def test_put_reads_a_table_from_a_pipe(disk):
+    """`put - --as csv` stores what a program prints as a table."""
+    done = subprocess.run(
+        [sys.executable, "-m", "runstore", "put", "n/r/t", "-", "--as", "csv"],
+        input=b"a,b\n1,x\n",
+        capture_output=True,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stderr
+    assert [{"a": 1, "b": "x"}] == disk.at(namespace="n", run="r").get("t").to_dict("records")
+
+
+def test_what_is_no_object_says_the_way_out(cli, disk):
+    """A bare name and a run without a record lead to commands that work."""
+    disk.at(namespace="n", run="r").put("features", 1)
+    assert "write NAMESPACE/RUN/NAME" in cli("show", "features").err
+    ended = cli("show", "n/r")
+    assert (3, True) == (ended.code, "`runstore ls n/r` lists them" in ended.err)
+    assert 0 == cli("ls", "n/r").code
+    assert "no run 'none'" in cli("show", "n/none").err
+
+
+def test_one_thing_is_no_several(cli, disk):
+    """Numbers of things are in the singular where it is one."""
+    disk.at(namespace="dev", run="r").put("x", 1)
+    assert "would remove 1 object (" in cli("rm", "-r", "dev/r").err
+    assert "1 object or record checked" in cli("verify").err
+    assert "(1 object)" in cli("tree", "dev", "--depth", "1").out
+    assert "wrote 1 file to" in cli("get", "-r", "dev/r", "-o", "out").err
+    assert ["1 run", "2,000 runs", "0 has"] == [
+        counted(1, "run"),
+        counted(2000, "run"),
+        counted(0, "has", "has"),
+    ]

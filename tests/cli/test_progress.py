@@ -5,7 +5,7 @@ import pytest
 
 from runstore.cli._progress import progress
 from runstore.context import new_run
-from runstore.workflow._events import Reporter
+from runstore.workflows._events import Reporter
 
 
 class Terminal(io.StringIO):

@@ -60,3 +60,28 @@ def test_latest_is_the_newest_recorded_run(store):
     assert Ref("ns", "new", "x") == resolved(store, parse_ref("ns/_latest/x"))
     with pytest.raises(ObjectNotFoundError, match="`runstore ls empty` lists every run"):
         resolved(store, parse_ref("empty/_latest/x"))
+
+
+def test_a_line_that_an_error_shows_is_one_command(cli, disk):
+    """What a shell would carry out in a name is quoted."""
+    disk.at(namespace="n;touch INJ1", run="r;touch INJ2").put("x", 1)
+    for command, ref, line in [
+        ("show", "n;touch INJ1/r;touch INJ2", "`runstore ls 'n;touch INJ1/r;touch INJ2'`"),
+        ("show", "n;touch INJ1/none", "`runstore ls 'n;touch INJ1'`"),
+        ("ls", "n;touch INJ1/_latest", "`runstore ls 'n;touch INJ1'`"),
+    ]:
+        assert line in cli(command, ref).err
+
+
+def test_the_beginning_of_a_name_is_enough_for_people(store):
+    """If one run alone begins so. A whole name is always that run; what is no beginning stays."""
+    for name in ("train-1", "train-10", "test-1"):
+        store.write_run(new_run("w", namespace="ns", name=name))
+    store.at(namespace="ns", run="tr").put("x", 1)
+    for text, run in (("te", "test-1"), ("train-1", "train-1"), ("tr", "tr"), ("zz", "zz")):
+        assert Ref("ns", run, "x") == resolved(store, parse_ref(f"ns/{text}/x"), complete=True)
+        assert Ref("ns", text, "x") == resolved(store, parse_ref(f"ns/{text}/x"))
+    store.at(namespace="ns", run="bare-1").put("x", 1)
+    assert Ref("ns", "bare-1", "x") == resolved(store, parse_ref("ns/ba/x"), complete=True)
+    with pytest.raises(InvalidRequestError, match="2 runs have names that begin so: train-1, "):
+        resolved(store, parse_ref("ns/trai"), complete=True)

@@ -70,6 +70,7 @@ def test_a_failed_stage_shows_its_own_traceback(cli, workflow, disk):
     assert "failed" == disk.read_run("bad", namespace="default").state
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     ("words", "code", "state"), [([], 0, "finished"), (["-i", "fail=1"], 1, "failed")]
 )
@@ -141,3 +142,108 @@ def test_an_interrupted_run_is_recorded(disk, tmp_path, number, code):
     assert code == child.returncode, err
     assert "Traceback" not in err
     assert "failed" == disk.read_run("r", namespace="default").state
+
+
+def test_an_unknown_option_is_an_input(cli, workflow, disk):
+    """`--n_vals 5` and `--name=x` are inputs, JSON where they are JSON."""
+    assert 0 == cli("run", workflow, "--run", "r", "--n_vals", "5", "--name=x y").code
+    given = disk.at(namespace="default", run="r").get("given")
+    assert {"n_vals": 5, "name": "x y"} == given["input"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--executer", "dask"], "did you mean --executor?"),
+        (["--confg=c.yaml"], "did you mean --config?"),
+        (["--n_vals"], "it needs a value"),
+        (["--n_vals", "--json"], "it needs a value"),
+        (["more"], "one word too many"),
+        (["-x", "1"], "one word too many"),
+        (["--n", "1", "--input", "n=2"], "given twice"),
+    ],
+)
+def test_options_that_are_no_inputs(cli, workflow, words, told):
+    """A mistyped option, an option without a value and a word alone are refused."""
+    ended = cli("run", workflow, *words)
+    assert 2 == ended.code
+    assert told in ended.err
+
+
+@pytest.mark.extended
+def test_a_workflow_in_python_runs_by_name(cli, disk, tmp_path):
+    """MODULE:NAME names a workflow, a dict of its shape, or a function that makes one."""
+    (tmp_path / "flows.py").write_text(
+        "from runstore import stage, workflow\n"
+        "def first(n): return list(range(n))\n"
+        "@stage(map_on=first)\n"
+        "def double(x): return 2 * x\n"
+        "flow = workflow('small', first, double)\n"
+        "def made(): return {'metadata': {'name': 'made'}, 'spec': flow.spec.model_dump()}\n"
+    )
+    for name in ("flows:flow", "flows:made"):
+        for mode in ("threads", "processes"):
+            option = ["--executor-option", f"mode={mode}", "--n", "3", "--json"]
+            ended = cli("run", name, *option)
+            assert (0, [0, 2, 4]) == (ended.code, json.loads(ended.out)["result"])
+    ended = cli("run", "flows:flew")
+    assert 2 == ended.code
+    assert "did you mean 'flow'?" in ended.err
+
+
+STAGES = {
+    "decorated": "it is a stage",
+    "needs": "it is a function of table, n, and what makes a workflow takes nothing",
+    "raises": "raised NoRunContextError",
+    "plain": "it returns a value of type int",
+    "later": "it returns a value of type coroutine",
+    "number": "it is of type int",
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_is_no_workflow(cli, disk, tmp_path, name):
+    """Who names a function that makes no workflow is told so, and how to run it."""
+    (tmp_path / "flows.py").write_text(
+        "from runstore import get_run_context, stage\n"
+        "@stage\n"
+        "def decorated(): raise AssertionError('called')\n"
+        "def needs(table, n, more=1): pass\n"
+        "def raises(): return get_run_context()\n"
+        "def plain(): return 1\n"
+        "async def later(): pass\n"
+        "number = 1\n"
+    )
+    ended = cli("run", f"flows:{name}")
+    told = " ".join(ended.err.split())
+    assert (2, True) == (ended.code, STAGES[name] in told)
+    assert f'runstore.workflow("{name}", {name})' in told
+
+
+def test_a_failure_is_told_once(cli, workflow):
+    """The reason of a failed stage is in its traceback alone; other failed stages have a line."""
+    ended = cli("run", str(workflow), "--input", "fail=true")
+    assert 1 == ended.code
+    assert 1 == ended.err.count("ValueError: the sky fell")
+    assert "begin: failed after" in ended.err
+    last = ended.err.splitlines()[-1]
+    assert last.startswith("error: stage 'begin' of run 'default/squares-")
+    assert last.endswith("failed, as shown above")
+
+
+def test_each_of_two_failures_is_told(cli, tmp_path):
+    """If two stages fail side by side, one is told by its traceback and the other in a line."""
+    (tmp_path / "pair.py").write_text(
+        "import threading\nboth = threading.Barrier(2, timeout=60)\n"
+        "def one():\n    both.wait()\n    raise ValueError('first reason')\n"
+        "def two():\n    both.wait()\n    raise ValueError('second reason')\n"
+    )
+    (tmp_path / "pair.yaml").write_text(
+        "metadata: {name: pair}\nspec: {stages: [{name: one, target: pair.one}, "
+        "{name: two, target: pair.two}]}\n"
+    )
+    ended = cli("run", str(tmp_path / "pair.yaml"), "--executor-option", "workers=2")
+    assert 1 == ended.code
+    for stage, reason in (("one", "first"), ("two", "second")):
+        told = ended.err.count(f"ValueError: {reason} reason")
+        assert told == (f"{stage}: failed after" in ended.err)

@@ -133,6 +133,19 @@ def test_nothing_that_is_printed_steers_the_reader_of_a_log(evil, cli, command):
     assert set() == steering(ended.out + ended.err)
 
 
+def test_names_are_never_wrapped_or_cut(disk, terminal, monkeypatch):
+    """On a narrow terminal columns are left out; a name that is wider is one line all the same."""
+    monkeypatch.setenv("COLUMNS", "40")
+    name, run = "n" * 90, "r" * 60
+    disk.at(namespace="ns", run=run).put(name, 1)
+    disk.write_run(new_run("w", namespace="ns", name=run))
+    for command, long in ((f"ls ns/{run}", name), ("ls ns", run), ("runs", run), ("du ns", run)):
+        shown = terminal(*command.split(" "))
+        assert long in shown
+        assert "…" not in shown
+    assert "not shown, as the terminal is narrow: workflow, duration, source" in terminal("runs")
+
+
 def test_markup_in_a_column_name_is_text(evil, terminal):
     """A name in brackets is no style of rich's."""
     assert MARKUP in terminal("show", "n/r/pandas")

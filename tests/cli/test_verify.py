@@ -62,20 +62,20 @@ def test_all_that_is_stored_is_checked(cli, filled):
     """Objects of runs, what they share and records are read; no value is loaded."""
     ended = cli("verify")
     assert (0, "") == ended[:2]
-    assert ended.err.startswith("9 objects and records checked (")
-    assert ended.err.endswith("), 0 damaged, 1 have no digest to check\n")
+    assert ended.err.startswith("10 objects and records checked (")
+    assert ended.err.endswith("), 0 damaged, 2 have no digest to check\n")
     assert 0 == Bomb.loaded
     answer = json.loads(cli("verify", "--json").out)
-    assert (9, [], []) == (answer["checked"], answer["damaged"], answer["unchecked"])
-    assert ["dev/r/train/people.csv"] == answer["without_digest"]
+    assert (10, [], []) == (answer["checked"], answer["damaged"], answer["unchecked"])
+    assert ["dev/r/notes.txt", "dev/r/train/people.csv"] == answer["without_digest"]
     assert answer["size"] > 800_000
 
 
 @pytest.mark.parametrize(
     ("reference", "checked"),
     [
-        ("dev", 8),
-        ("dev/r", 7),  # with its record
+        ("dev", 9),
+        ("dev/r", 8),  # with its record
         ("dev/_latest/train/", 3),
         ("dev/r/long", 1),
         ("dev/_shared", 1),
@@ -157,4 +157,4 @@ def test_a_run_with_a_record_alone(cli, disk):
     """A run that has stored nothing is verified by its record."""
     run = new_run("w", namespace="dev", name="r")
     disk.write_run(run.model_copy(update={"started_at": datetime(2026, 1, 1, tzinfo=UTC)}))
-    assert "1 objects and records checked" in cli("verify", "dev/r").err
+    assert "1 object or record checked" in cli("verify", "dev/r").err

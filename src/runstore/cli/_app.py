@@ -1,7 +1,7 @@
 """The program: its commands, and how it ends."""
 
 import contextlib
-import sys
+import re
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
@@ -11,10 +11,33 @@ import typer
 from typer.core import TyperGroup
 
 from runstore import __version__
-from runstore.cli import _browse, _demo, _get, _objects, _run, _show, _verify
+from runstore.cli import (
+    _audit,
+    _browse,
+    _cancel,
+    _completion,
+    _copying,
+    _demo,
+    _diff,
+    _doctor,
+    _gc,
+    _get,
+    _lineage,
+    _migrate,
+    _objects,
+    _replay,
+    _resume,
+    _run,
+    _show,
+    _stream,
+    _tail,
+    _tree,
+    _ui,
+    _verify,
+)
 from runstore.cli._exits import BUG, INTERRUPTED, MEANINGS, OK, code_of
 from runstore.cli._options import CommonOptions, DebugOption, StoreOption
-from runstore.cli._output import emit, say, say_error
+from runstore.cli._output import emit, say, say_error, standard_streams
 from runstore.errors import RunStoreError, RunStoreWarning, StageError
 
 __all__ = ["app", "main"]
@@ -25,6 +48,20 @@ NAMESPACE/_shared/NAME for one that the namespace's runs share. Write
 _latest for the newest run, as in demo/_latest/report."""
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"{code:>4}  {says}" for code, says in MEANINGS.items())
+
+
+_MEANT = {
+    "delete": "rm",
+    "download": "get",
+    "history": "runs",
+    "list": "ls",
+    "log": "tail",
+    "logs": "tail",
+    "remove": "rm",
+    "resume": "run --resume",
+    "upload": "put",
+}
+"""What people type who know other programs, and the command that does it here."""
 
 
 class _Commands(TyperGroup):
@@ -68,19 +105,43 @@ def _runstore(
     """Parse the options that may stand before the command."""
 
 
+# What `run` does not know is an input of the workflow: `--n_vals 5`.
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(_run.run)
 for _command in (
-    _run.run,
     _demo.demo,
     _browse.runs,
     _browse.ls,
+    _tree.tree,
     _show.show,
     _get.get,
+    _stream.cat,
+    _stream.head,
+    _tail.tail,
+    _cancel.cancel,
     _objects.put,
+    _copying.cp,
+    _copying.mv,
     _objects.rm,
     _browse.du,
+    _gc.gc,
+    _gc.pin,
+    _gc.unpin,
+    _gc.tag,
+    _gc.note,
     _verify.verify,
+    _audit.audit,
+    _diff.diff,
+    _ui.ui,
+    _ui.card,
+    _lineage.lineage,
+    _resume.why,
+    _replay.replay,
+    _migrate.migrate,
+    _doctor.doctor,
+    _completion.completion,
 ):
     app.command()(_command)
+app.add_typer(_doctor.config, name="config")
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -92,9 +153,10 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: The words after ``runstore``; by default those of the process.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for stream in standard_streams():
         with contextlib.suppress(AttributeError):  # names in an ASCII terminal must not fail
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
+    _completion.prepare()
     given = CommonOptions()
     with _warnings_told():
         return _ended(args, given)
@@ -158,15 +220,21 @@ def _told(error: RunStoreError, debug: bool) -> int:
         say("".join(traceback.format_exception(error)))
     elif isinstance(error, StageError) and error.traceback:
         say(error.traceback.rstrip() + "\n")  # the user's own code, which they need to see
+        say_error(f"stage {error.stage!r} of run {error.ref!r} failed, as shown above")
+        return code_of(error)
     say_error(str(error))
     return code_of(error)
 
 
 def _tell_usage(error: Exception) -> None:
     message = error.format_message()  # type: ignore[attr-defined]
+    message = message.replace(": Value error, ", ": ", 1)  # a prefix of pydantic's
     ctx = getattr(error, "ctx", None)
     if not message:  # no arguments: the help itself has been shown
         return
+    unknown = re.match(r"No such command '(\w+)'", message)
+    if unknown and unknown[1] in _MEANT:
+        message = f"{unknown[0]}. Did you mean '{_MEANT[unknown[1]]}'?"
     param = getattr(error, "param", None)
     if (
         ctx is not None

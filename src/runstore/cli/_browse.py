@@ -1,36 +1,32 @@
 """`runs`, `ls` and `du`: what is stored, and how large it is."""
 
+from collections.abc import Iterable
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runstore.cli._completion import complete_namespace, complete_ref
 from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
-from runstore.cli._output import (
-    Column,
-    describe_info,
-    duration,
-    elapsed,
-    emit,
-    emit_json,
-    instant,
-    say,
-    shape,
-    short_type,
-    size,
-    table,
-)
+from runstore.cli._output import Column, describe_info, emit, emit_json, say, shape, size, table
 from runstore.cli._refs import Ref, parse_ref, resolved
 from runstore.cli._scopes import (
+    all_run_names,
     each_readable,
     folder_is_there,
     must_be_there,
-    objects_in,
-    objects_of,
+    newest,
     run_names,
+    sizes_of,
+    stored_in,
+    stored_of,
     totals,
+    with_tag,
 )
+from runstore.cli._transfer import transfer
 from runstore.errors import CorruptObjectError, ObjectNotFoundError, UnsupportedFormatError
 from runstore.keys import SHARED
+from runstore.texts import duration, elapsed, instant, short_type
 
 if TYPE_CHECKING:
     from runstore.context import WorkflowRun
@@ -41,9 +37,23 @@ __all__ = ["du", "list_objects", "ls", "runs"]
 _NUMBER = True
 
 
+class _State(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    LOST = "lost"
+
+
 def runs(
     namespace: Annotated[
-        str | None, typer.Option("--namespace", "-n", help="Only runs of this namespace.")
+        str | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="Only runs of this namespace.",
+            autocompletion=complete_namespace,
+        ),
     ] = None,
     sizes: Annotated[
         bool, typer.Option("--sizes", help="Count what each run has stored, too.")
@@ -51,18 +61,52 @@ def runs(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Only the newest N.")
     ] = None,
+    tag: Annotated[
+        str | None, typer.Option("--tag", "-t", help="Only runs that have this tag.")
+    ] = None,
+    workflow: Annotated[
+        str | None, typer.Option("--workflow", "-w", metavar="NAME", help="Only of this workflow.")
+    ] = None,
+    state: Annotated[
+        _State | None, typer.Option("--state", help="Only runs in this state.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="AGE", help="Only runs that began so lately: 12h, 30d."),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Only runs that this has started, as cli.")
+    ] = None,
     as_json: JsonOption = False,
     store: StoreOption = None,
     debug: DebugOption = False,
 ) -> None:
     """List the records of runs, newest first."""
     place = open_store(store)
-    records = place.runs(namespace)[:limit]
-    counted = {
-        (run.namespace, run.name): totals(objects_of(place, run.namespace, run.name))
-        for run in records
-        if sizes
-    }
+    with transfer("reading the records of runs"):
+        if workflow is not None or state is not None or since is not None or source is not None:
+            found = place.runs(
+                namespace,
+                workflow=workflow,
+                state=None if state is None else state.value,
+                since=since,
+                tag=tag,
+                limit=limit if source is None else None,
+            )
+            records = [run for run in found if source in (None, run.source)][:limit]
+        elif tag is not None:
+            records = with_tag(place, namespace, tag)[:limit]
+        elif limit is None:
+            records = place.runs(namespace)
+        else:
+            records = newest(place, namespace, limit)
+        counted = {
+            (run.namespace, run.name): stored_of(place, run.namespace, run.name)
+            for run in records
+            if sizes
+        }
+        if not records and namespace is not None:
+            must_be_there(place, Ref(namespace))
     if as_json:
         emit_json(
             {
@@ -74,10 +118,13 @@ def runs(
         )
         return
     if not records:
-        say(f"no runs in {place.url}")
+        chosen = (workflow, state, since, source, tag) != (None,) * 5
+        where = place.url if namespace is None else f"namespace {namespace!r} ({place.url})"
+        say(f"no {'such ' if chosen else ''}runs with a record in {where}")
         return
     titles = ["namespace", "run", "workflow", "state", "started (UTC)", "duration", "source"]
-    columns = [Column(title, title == "duration") for title in titles]
+    spare = ("workflow", "duration", "source")
+    columns = [Column(title, title == "duration", title in spare) for title in titles]
     if sizes:
         columns += [Column("objects", _NUMBER), Column("size", _NUMBER)]
     rows = []
@@ -94,7 +141,11 @@ def runs(
 def ls(
     ref: Annotated[
         str | None,
-        typer.Argument(metavar="REF", help="NS, NS/RUN, NS/_shared, or NS/RUN/PREFIX."),
+        typer.Argument(
+            metavar="REF",
+            help="NS, NS/RUN, NS/_shared, or NS/RUN/PREFIX.",
+            autocompletion=complete_ref,
+        ),
     ] = None,
     details: Annotated[
         bool | None,
@@ -113,7 +164,7 @@ def ls(
     if ref is None:
         _list_namespaces(place, as_json)
         return
-    at = resolved(place, parse_ref(ref))
+    at = resolved(place, parse_ref(ref), complete=True)
     details = place.backend.guarantees.mapped if details is None else details
     if at.run is None:
         _list_namespace(place, at.namespace, details, as_json)
@@ -122,31 +173,20 @@ def ls(
 
 
 def du(
-    ref: Annotated[str | None, typer.Argument(metavar="REF", help="NS or NS/RUN.")] = None,
+    ref: Annotated[
+        str | None,
+        typer.Argument(metavar="REF", help="NS or NS/RUN.", autocompletion=complete_ref),
+    ] = None,
     as_json: JsonOption = False,
     store: StoreOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Show how much is stored, the largest first."""
+    """Show how much is stored, the largest first; parts that are not sealed so far, too."""
     place = open_store(store)
-    parts: dict[str, dict[str, int]] = {}
-    if ref is None:
-        parts |= each_readable(
-            place.namespaces(), lambda namespace: totals(objects_in(place, namespace))
-        )
-    else:
-        at = resolved(place, parse_ref(ref))
-        must_be_there(place, at)
-        if at.run is None:
-            for run in [*place.runs_with_objects(at.namespace), None]:
-                total = totals(objects_of(place, at.namespace, run))
-                if run is not None or total["objects"]:
-                    parts[f"{at.namespace}/{run or SHARED}"] = total
-        else:
-            for info in at.view(place).list(at.name, scope=at.scope):
-                parts[str(info.place)] = totals([info])
+    with transfer("adding up"):
+        parts = _sizes(place, ref)
     largest = sorted(parts.items(), key=lambda item: (-item[1]["size"], item[0]))
-    total = {key: sum(part[key] for part in parts.values()) for key in ("objects", "size")}
+    total = _added_up(parts.values())
     if as_json:
         entries = [{"ref": name, **part} for name, part in largest]
         emit_json({"store": place.url, "entries": entries, "total": total})
@@ -160,6 +200,36 @@ def du(
     )
 
 
+def _added_up(parts: Iterable[dict[str, int]]) -> dict[str, int]:
+    sums = {"objects": 0, "size": 0}
+    for part in parts:
+        sums = {key: sums[key] + part[key] for key in sums}
+    return sums
+
+
+def _sizes(place: "ObjectStore", ref: str | None) -> dict[str, dict[str, int]]:
+    """Return how much is stored in each namespace, run or object that *ref* stands for."""
+    parts: dict[str, dict[str, int]] = {}
+    if ref is None:
+        parts |= each_readable(
+            place.namespaces(),
+            lambda namespace: _added_up(stored_in(place, namespace).values()),
+        )
+        return parts
+    at = resolved(place, parse_ref(ref), complete=True)
+    must_be_there(place, at)
+    if at.run is None:
+        for run, sums in stored_in(place, at.namespace).items():
+            parts[f"{at.namespace}/{run or SHARED}"] = sums
+    else:
+        found, alone = sizes_of(place, at.namespace, at.only_run, at.name)
+        for info in found:
+            parts[str(info.place)] = totals([info])
+        for name, bytes_ in alone.items():
+            parts[str(at.place(name))] = {"objects": 0, "size": bytes_}
+    return parts
+
+
 def list_objects(store: "ObjectStore", at: Ref, *, details: bool, as_json: bool = False) -> None:
     """Print the objects of a scope; a damaged one is listed as damaged, and the others, too.
 
@@ -167,12 +237,15 @@ def list_objects(store: "ObjectStore", at: Ref, *, details: bool, as_json: bool 
         ObjectNotFoundError: There is no such run or namespace.
     """
     view = at.view(store)
-    found = view.list(at.name, scope=at.scope)
-    if not found:
-        must_be_there(store, at)
     damaged: dict[str, str] = {}
-    if details:
-        for position, info in enumerate(found):
+    with transfer(f"listing {at}"):
+        if details:
+            found = view.list(at.name, scope=at.scope)
+        else:
+            found, _ = sizes_of(store, at.namespace, at.only_run, at.name)
+        if not found:
+            must_be_there(store, at)
+        for position, info in enumerate(found if details else ()):
             try:
                 found[position] = view.stat(info.name, scope=at.scope)
             except (CorruptObjectError, UnsupportedFormatError) as exc:
@@ -196,19 +269,23 @@ def list_objects(store: "ObjectStore", at: Ref, *, details: bool, as_json: bool 
         what = ["damaged" if info.name in damaged else short_type(info.python_type) or info.format]
         row = [info.name, *([*what, shape(info)] if details else [])]
         rows.append([*row, size(info.size), instant(info.created_at)])
-    table([Column(title, title in ("rows × columns", "size")) for title in titles], rows)
+    spare = ("type", "rows × columns", "created (UTC)")
+    numbers = ("rows × columns", "size")
+    table([Column(title, title in numbers, title in spare) for title in titles], rows)
     for reason in damaged.values():
         say(f"warning: {reason}")
 
 
 def _list_namespaces(store: "ObjectStore", as_json: bool) -> None:
     def look(namespace: str) -> tuple[int, int]:
-        return len(run_names(store, namespace)), len(objects_of(store, namespace, None))
+        names, shared = all_run_names(store, namespace)
+        return len(names), shared
 
-    found = [
-        {"namespace": namespace, "runs": runs, "shared": shared}
-        for namespace, (runs, shared) in each_readable(store.namespaces(), look)
-    ]
+    with transfer("listing namespaces"):
+        found = [
+            {"namespace": namespace, "runs": runs, "shared": shared}
+            for namespace, (runs, shared) in each_readable(store.namespaces(), look)
+        ]
     if as_json:
         emit_json({"store": store.url, "namespaces": found})
     elif not found:
@@ -225,9 +302,11 @@ def _list_namespaces(store: "ObjectStore", as_json: bool) -> None:
 
 
 def _list_namespace(store: "ObjectStore", namespace: str, details: bool, as_json: bool) -> None:
-    must_be_there(store, Ref(namespace))
-    runs = run_names(store, namespace)
-    sums = {name: totals(objects_of(store, namespace, name)) for name in runs}
+    with transfer(f"listing {namespace}"):
+        must_be_there(store, Ref(namespace))
+        found = stored_in(store, namespace)
+        runs = run_names(store, namespace)
+        sums = {name: found.get(name, _added_up(())) for name in runs}
     shared = Ref(namespace, SHARED)
     if as_json:
         entries = [
@@ -244,7 +323,8 @@ def _list_namespace(store: "ObjectStore", namespace: str, details: bool, as_json
         for name, run in runs.items():
             row = [name, run.state, instant(run.started_at)] if run else [name, "no record", ""]
             rows.append([*row, f"{sums[name]['objects']:,}", size(sums[name]["size"])])
-        table([Column(title, title in ("objects", "size")) for title in titles], rows)
+        numbers, spare = ("objects", "size"), ("started (UTC)", "objects", "size")
+        table([Column(title, title in numbers, title in spare) for title in titles], rows)
     if shared.view(store).list(scope="namespace"):
         emit(("\n" if runs else "") + f"shared by all runs, {shared}:")
         list_objects(store, shared, details=details)

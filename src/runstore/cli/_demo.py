@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from runstore.cli._options import DebugOption, StoreOption, open_store, option_for
-from runstore.cli._output import emit, fields, say, size
+from runstore.cli._output import counted, emit, fields, say, size
 from runstore.cli._refs import Ref
 from runstore.cli._run import carry_out
 from runstore.errors import InvalidRequestError, MissingExtraError, ObjectNotFoundError
@@ -52,12 +52,13 @@ def demo(store: StoreOption = None, debug: DebugOption = False) -> None:
     list_objects(place, shared, details=True)
     stored = [info for at in (run, shared) for info in at.view(place).list(scope=at.scope)]
     root = place.url.removeprefix("file://")
+    total = size(sum(info.size for info in stored))
     emit("")
     fields(
         {
             "where": f"{root}/{scope_folder(NAMESPACE, record.name)}",
             "": f"{root}/{scope_folder(NAMESPACE, None)}",
-            "size": f"{size(sum(info.size for info in stored))} in {len(stored)} objects",
+            "size": f"{total} in {counted(len(stored), 'object')}",
             "look": f"runstore show {NAMESPACE}/_latest/{_SHOWN}{option_for(store)}",
         }
     )

@@ -28,7 +28,8 @@ PIPE_CLOSED = 141
 
 MEANINGS = {
     OK: "done",
-    FAILED: "a stage failed, and with it the run; or `verify` found damage",
+    FAILED: "a stage failed, and the run; `verify`, `audit`, `diff` or `doctor` found something, "
+    "or `gc` failed",
     USAGE: "wrong usage: option, name, workflow, config or setting; nothing was touched",
     NOT_FOUND: "no such object, run or namespace",
     TAKEN: "it exists already, has changed meanwhile, or its run is active or over",
@@ -53,6 +54,7 @@ EXIT_CODES: dict[type[errors.RunStoreError], int] = {
     errors.NotModifiedError: TAKEN,
     errors.RunActiveError: TAKEN,
     errors.StaleRunError: TAKEN,
+    errors.RunCancelledError: FAILED,
     errors.CorruptObjectError: UNREADABLE,
     errors.UnsupportedFormatError: UNREADABLE,
     errors.UnsupportedValueError: VALUE,

@@ -1,6 +1,7 @@
 """Values written to files and read from them, in the format of the file's extension."""
 
 import json
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,6 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from runstore.cli._output import short_type
 from runstore.cli._tables import as_table, is_array, is_tabular, titles
 from runstore.codecs import is_json, type_name
 from runstore.errors import (
@@ -19,10 +19,12 @@ from runstore.errors import (
     StorageError,
     UnsupportedValueError,
 )
+from runstore.texts import short_type
 
-__all__ = ["extensions_for", "new_file", "read_value", "write_value"]
+__all__ = ["check_format", "check_free", "extensions_for", "new_file", "read_value", "write_value"]
 
 _TABLES = ("parquet", "csv", "arrow", "json")
+_FORMATS = (*_TABLES, "npy", "txt", "bin")
 _READ = (pa.ArrowException, OSError, ValueError, RecursionError)
 
 
@@ -52,7 +54,9 @@ def write_value(value: Any, extension: str, sink: IO[bytes], ref: str) -> None:
     if extension not in possible and not plain:
         what = f"{ref} is a {short_type(type_name(type(value)))}"
         ways = " or ".join(f".{name}" for name in possible)
-        out = f"it can be written as {ways}" if ways else "only Python can read it, with get()"
+        out = f"it can be written as {ways}" if ways else "read it in Python with get()"
+        if extension == "pkl":
+            out += ", or put it under a name that ends in .pkl, which is a pickle file as it is"
         raise UnsupportedValueError(f"{what}, which a .{extension} file cannot hold: {out}", ref)
     if plain:
         sink.write(value.encode(errors="surrogatepass") if isinstance(value, str) else value)
@@ -64,15 +68,23 @@ def write_value(value: Any, extension: str, sink: IO[bytes], ref: str) -> None:
         _write_json(value, sink, ref)
 
 
-def read_value(path: Path) -> Any:
-    """Read a file in the format of its extension; if that is unknown, as bytes.
+def check_format(name: str) -> None:
+    """Raise InvalidRequestError unless *name* is a format that ``--as`` takes."""
+    if name not in _FORMATS:
+        raise InvalidRequestError(
+            f"--as {name!r} is no format: it is one of {', '.join(_FORMATS)}", name
+        )
+
+
+def read_value(path: Path, as_format: str | None = None) -> Any:
+    """Read a file in the format of its extension, or in another one; if unknown, as bytes.
 
     Tables come as pandas frames where pandas is installed, else as Arrow tables.
 
     Raises:
         InvalidRequestError: It cannot be read as that.
     """
-    extension = path.suffix.removeprefix(".").lower()
+    extension = as_format or path.suffix.removeprefix(".").lower()
     reader = _READERS.get(extension, Path.read_bytes)
     try:
         return reader(path)
@@ -90,11 +102,7 @@ def new_file(path: Path, *, replace: bool) -> Iterator[IO[bytes]]:
         InvalidRequestError: *path* exists and is not a file.
         StorageError: It cannot be written.
     """
-    if path.exists() and not path.is_file():
-        raise InvalidRequestError(
-            f"{str(path)!r} is not a file; `-o -` writes to stdout", str(path)
-        )
-    _refuse(path, replace)
+    check_free(path, replace=replace)
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
     try:
         try:
@@ -108,6 +116,20 @@ def new_file(path: Path, *, replace: bool) -> Iterator[IO[bytes]]:
         raise StorageError(f"cannot write {str(path)!r}: {exc.strerror or exc}", str(path)) from exc
 
 
+def check_free(path: Path, *, replace: bool) -> None:
+    """Check that a file can be written at *path*.
+
+    Raises:
+        ObjectExistsError: It exists, and must not be replaced.
+        InvalidRequestError: It exists and is not a file.
+    """
+    if path.exists() and not path.is_file():
+        raise InvalidRequestError(
+            f"{str(path)!r} is not a file; `-o -` writes to stdout", str(path)
+        )
+    _refuse(path, replace)
+
+
 def _refuse(path: Path, replace: bool) -> None:
     if not replace and path.exists():
         raise ObjectExistsError(f"{str(path)!r} exists: replace it with --force", str(path))
@@ -115,22 +137,34 @@ def _refuse(path: Path, replace: bool) -> None:
 
 def _write_table(table: pa.Table, extension: str, sink: IO[bytes], ref: str) -> None:
     try:
-        if extension == "parquet":
-            import pyarrow.parquet as pq
-
-            pq.write_table(table, sink)
-        elif extension == "arrow":
-            with pa.ipc.new_file(sink, table.schema) as writer:
-                writer.write_table(table)
-        elif extension == "csv":
-            _write_csv(table, sink)
-        else:
-            _write_records(table, sink)
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as exc:  # a list in a CSV
-        others = " or ".join(f".{name}" for name in _TABLES if name != extension)
+        _TABLE_WRITERS[extension](table, sink)
+    except _UNWRITABLE as exc:  # a list in a CSV
+        others = " or ".join(f".{name}" for name in _TABLES if _holds(name, table))
+        out = f"write it as {others}" if others else "read it in Python with get()"
         raise UnsupportedValueError(
-            f"{ref} cannot be written as .{extension} ({exc}): {others} may do", ref
+            f"{ref} cannot be written as .{extension} ({exc}): {out}", ref
         ) from exc
+
+
+def _holds(extension: str, table: pa.Table) -> bool:
+    """Return whether a format can hold a table, which depends on its values, too: by a try."""
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            _TABLE_WRITERS[extension](table, nowhere)
+    except _UNWRITABLE:
+        return False
+    return True
+
+
+def _write_parquet(table: pa.Table, sink: IO[bytes]) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(table, sink)
+
+
+def _write_arrow(table: pa.Table, sink: IO[bytes]) -> None:
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
 
 
 def _write_csv(table: pa.Table, sink: IO[bytes]) -> None:
@@ -156,6 +190,15 @@ def _write_records(table: pa.Table, sink: IO[bytes]) -> None:
             sink.write(separator + _dumped(record))
             separator = b",\n"
     sink.write(b"\n]\n" if separator == b",\n" else b"[]\n")
+
+
+_UNWRITABLE = (pa.ArrowException, ValueError, TypeError, OverflowError)
+_TABLE_WRITERS: dict[str, Callable[[pa.Table, IO[bytes]], None]] = {
+    "parquet": _write_parquet,
+    "csv": _write_csv,
+    "arrow": _write_arrow,
+    "json": _write_records,
+}
 
 
 def _no_nan(item: Any) -> Any:

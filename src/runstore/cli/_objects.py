@@ -1,56 +1,178 @@
 """`put` and `rm`: the commands that change the store."""
 
+import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
-from runstore.cli._output import asked, describe_info, emit_json, say, size
+from runstore.cli._completion import complete_file, complete_ref
+from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store, told_as_option
+from runstore.cli._output import asked, counted, describe_info, emit_json, say, size
 from runstore.cli._refs import object_place, parse_ref, resolved
+from runstore.cli._run import pairs
+from runstore.cli._transfer import transfer
 from runstore.errors import CorruptObjectError, InvalidRequestError, ObjectNotFoundError
-from runstore.keys import SHARED
+from runstore.keys import ARROW, FORMATS, SHARED, Place, extension_of
 
 if TYPE_CHECKING:
     from runstore.cli._refs import Ref
-    from runstore.store import ObjectInfo, ObjectStore
+    from runstore.store import ObjectInfo, ObjectStore, StoreView
 
 __all__ = ["put", "rm"]
 
 
 def put(
-    ref: Annotated[str, typer.Argument(metavar="REF", help="NS/RUN/NAME or NS/_shared/NAME.")],
+    ref: Annotated[
+        str,
+        typer.Argument(
+            metavar="REF", help="NS/RUN/NAME or NS/_shared/NAME.", autocompletion=complete_ref
+        ),
+    ],
     file: Annotated[
         Path,
-        typer.Argument(exists=True, dir_okay=False, readable=True, help="What to store."),
+        typer.Argument(
+            metavar="FILE", help="A file or a folder; - for stdin.", autocompletion=complete_file
+        ),
     ],
+    as_format: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="FORMAT",
+            help="Read it in this format, whatever FILE is called: parquet, csv, arrow, json, npy, "
+            "txt or bin.",
+        ),
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metadata",
+            "-m",
+            metavar="K=V",
+            help="Kept with the object; JSON if V is JSON, else text; repeatable.",
+        ),
+    ] = None,
     if_absent: Annotated[
         bool, typer.Option("--if-absent", help="Fail if there is such an object.")
+    ] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option("--include", metavar="PATTERN", help="Of a folder: only such files."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", metavar="PATTERN", help="Of a folder: no such files."),
+    ] = None,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Of a folder: store what links lead to.")
     ] = False,
     as_json: JsonOption = False,
     store: StoreOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Store the content of a file, read in the format of its extension.
+    """Store the content of a file, of stdin, or of a folder.
 
-    parquet, csv, arrow and feather are tables, json is plain data, npy an array,
-    txt text; anything else is bytes.
+    If NAME has the extension of a file, such as .html, .png or .onnx, the file is stored as it
+    is; so is what comes from stdin, and all files of a folder. Else it is read in the format
+    of FILE's extension: parquet, csv, arrow and feather are tables, json is plain data, npy an
+    array, txt text; anything else is bytes.
     """
-    from runstore.cli._files import read_value
-
+    if file != Path("-") and not os.access(file, os.R_OK):
+        what = "cannot be read" if file.exists() else "does not exist"
+        raise InvalidRequestError(f"{str(file)!r} {what}", str(file))
+    kept = pairs("--metadata", metadata) or None
     place = open_store(store)
     at = object_place(place, ref)
     view = place.at(namespace=at.namespace, run=at.run)
-    info = view.put(at.name, read_value(file), scope=at.scope, if_absent=if_absent)
+    with told_as_option(at), transfer(f"storing {at}"):
+        if as_format is not None or (file.is_file() and extension_of(at.name) in FORMATS | {ARROW}):
+            value = _read(file, as_format)
+            info = view.put(at.name, value, scope=at.scope, metadata=kept, if_absent=if_absent)
+        elif file == Path("-"):
+            info = _put_stdin(view, at, if_absent, kept)
+        elif file.is_dir():
+            info = view.put_dir(
+                at.name,
+                file,
+                scope=at.scope,
+                metadata=kept,
+                include=include,
+                exclude=exclude,
+                symlinks="follow" if follow_links else "refuse",
+                if_absent=if_absent,
+            )
+        else:
+            _refuse_metadata(kept, at)
+            info = view.put_file(at.name, file, scope=at.scope, if_absent=if_absent)
     if as_json:
         emit_json(describe_info(info))
     else:
         say(f"stored {at} ({size(info.size)})")
 
 
+def _read(file: Path, as_format: str | None) -> Any:
+    """Read what is to be stored, from a file or from stdin."""
+    from runstore.cli._files import check_format, read_value
+
+    if as_format is not None:
+        check_format(as_format)
+    if file != Path("-"):
+        return read_value(file, as_format)
+    with tempfile.NamedTemporaryFile(prefix="runstore-", suffix=f".{as_format}") as kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept, _PIECE)
+        kept.flush()
+        return read_value(Path(kept.name), as_format)
+
+
+def _refuse_metadata(kept: dict[str, Any] | None, at: Place) -> None:
+    if kept:
+        raise InvalidRequestError(
+            f"{at} is stored as a plain file, which has no room for metadata: name it without an "
+            "extension, or omit --metadata",
+            str(at),
+        )
+
+
+def _put_stdin(
+    view: "StoreView", at: Place, if_absent: bool, metadata: dict[str, Any] | None
+) -> "ObjectInfo":
+    """Store what comes from stdin: as a file, or as bytes where the name says of no file."""
+    source = sys.stdin.buffer
+    first = source.read(_PIECE)
+    if extension_of(at.name) == ARROW and not first.startswith(b"ARROW1\0\0"):
+        return view.put(
+            at.name,
+            first + source.read(),
+            scope=at.scope,
+            metadata=metadata,
+            if_absent=if_absent,
+        )
+    _refuse_metadata(metadata, at)
+    mode: Literal["wb", "xb"] = "xb" if if_absent else "wb"
+    with view.open(at.name, mode, scope=at.scope) as file:
+        while first:
+            file.write(first)
+            first = source.read(_PIECE)
+    assert file.info is not None
+    return file.info
+
+
+_PIECE = 1 << 20  # bytes
+
+
 def rm(
-    ref: Annotated[str, typer.Argument(metavar="REF", help="NS/RUN/NAME; with -r NS/RUN, too.")],
+    ref: Annotated[
+        str,
+        typer.Argument(
+            metavar="REF",
+            help="NS/RUN/NAME; with -r NS/RUN, too.",
+            autocompletion=complete_ref,
+        ),
+    ],
     recursive: Annotated[
         bool,
         typer.Option(
@@ -92,11 +214,12 @@ def rm(
     if not yes and not _agreed(place, at, found):
         say("nothing was removed")
         return
-    if whole and at.run is not None:
-        place.delete_run(at.run, namespace=at.namespace, force=force)
-    else:
-        names = [info.name for info in found]
-        at.view(place).delete_many(names, scope=at.scope, missing_ok=True)
+    with transfer(f"removing {counted(len(found), 'object')} of {at}"):
+        if whole and at.run is not None:
+            place.delete_run(at.run, namespace=at.namespace, force=force)
+        else:
+            names = [info.name for info in found]
+            at.view(place).delete_many(names, scope=at.scope, missing_ok=True)
     _report([str(info.place) for info in found] + ([str(at)] if recorded else []), as_json)
 
 
@@ -122,7 +245,7 @@ def _state(store: "ObjectStore", at: "Ref") -> str | None:
 
 
 def _agreed(store: "ObjectStore", at: "Ref", found: "list[ObjectInfo]") -> bool:
-    what = f"{len(found):,} objects ({size(sum(info.size for info in found))}) of {at}"
+    what = f"{counted(len(found), 'object')} ({size(sum(info.size for info in found))}) of {at}"
     state = _state(store, at) if not at.name else None
     if state is not None:
         what += " and its record"

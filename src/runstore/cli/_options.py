@@ -1,15 +1,27 @@
 """The options that all commands have, and the store they open."""
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from runstore.errors import ObjectExistsError
+
 if TYPE_CHECKING:
     from runstore.store import ObjectStore
 
-__all__ = ["CommonOptions", "DebugOption", "JsonOption", "StoreOption", "open_store", "option_for"]
+__all__ = [
+    "CommonOptions",
+    "DebugOption",
+    "JsonOption",
+    "StoreOption",
+    "open_store",
+    "option_for",
+    "told_as_option",
+]
 
 
 @dataclass
@@ -55,16 +67,40 @@ JsonOption = Annotated[
 
 
 def open_store(
-    url: str | None, *, pickle: Literal["allow", "warn", "deny"] | None = None
+    url: str | None,
+    *,
+    pickle: Literal["allow", "warn", "deny"] | None = None,
+    longest: float | None = None,
 ) -> "ObjectStore":
     """Open the store of ``--store``, else that of the settings, else the default one.
+
+    Args:
+        url: What ``--store`` says.
+        pickle: The policy, instead of that of the settings.
+        longest: Seconds to wait for a remote place, if the settings do not say fewer.
 
     Raises:
         SettingsError: It is not understood.
     """
     from runstore.store import ObjectStore  # loads pyarrow, which --help must not
 
-    return ObjectStore(url, pickle=pickle)
+    place = ObjectStore(url, pickle=pickle)
+    if longest is not None and place.address.timeout > longest:
+        place.close()
+        place = ObjectStore(url, pickle=pickle, timeout=longest)
+    return place
+
+
+@contextmanager
+def told_as_option(ref: object) -> Iterator[None]:
+    """Let the error for an object that is there already name the option of the shell."""
+    try:
+        yield
+    except ObjectExistsError as exc:
+        raise ObjectExistsError(
+            f"{ref} exists already: choose another name, or omit --if-absent to replace it",
+            str(ref),
+        ) from exc
 
 
 def option_for(url: str | None) -> str:

@@ -8,14 +8,16 @@ direction of text. They are always written out, as ``\x1b``.
 import json
 import math
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from runstore import texts
 from runstore.arguments import printable
 from runstore.cli._exits import PIPE_CLOSED
 from runstore.errors import StorageError
@@ -28,31 +30,60 @@ if TYPE_CHECKING:
 __all__ = [
     "Column",
     "asked",
+    "counted",
     "describe_info",
-    "duration",
-    "elapsed",
     "emit",
     "emit_json",
     "fields",
-    "instant",
+    "finding",
     "say",
     "say_error",
     "shape",
-    "short_type",
     "size",
+    "stamp",
+    "standard_streams",
     "styled",
     "table",
     "to_stdout",
 ]
 
+_MARKS = {"ok": "green", "warning": "yellow", "fault": "bold red", "unknown": "dim"}
 _STATES = {"finished": "green", "failed": "red", "damaged": "red", "lost": "red", "running": "cyan"}
 
 
 class Column(NamedTuple):
-    """A column of a table: its title, and whether it holds numbers."""
+    """A column of a table.
+
+    Attributes:
+        title: Its head.
+        right: Whether it holds numbers.
+        spare: Whether a narrow terminal may show the table without it.
+    """
 
     title: str
     right: bool = False
+    spare: bool = False
+
+
+def standard_streams() -> tuple[IO[str], IO[str]]:
+    """Return stdout and stderr; where the caller has closed one (``>&-``), it is made.
+
+    Else a file of the store could get its number, and what is printed would go into it. What is
+    printed to a closed stdout fails as a full disk does; what is said on a closed stderr is lost.
+    """
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, mode)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+    return sys.stdout, sys.stderr
 
 
 @contextmanager
@@ -82,8 +113,9 @@ def emit(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print a message to stderr."""
-    print(printable(text, lines=True), file=sys.stderr, flush=True)
+    """Print a message to stderr. Where that is full or closed, nothing can be said."""
+    with suppress(OSError):
+        print(printable(text, lines=True), file=sys.stderr, flush=True)
 
 
 def asked(question: str) -> bool:
@@ -116,20 +148,31 @@ def emit_json(document: Any) -> None:
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[str]], *, head: bool = True) -> None:
-    """Print rows: with rich on a terminal, else as aligned plain text without cuts."""
-    columns = [Column(printable(column.title), column.right) for column in columns]
+    """Print rows as aligned text. Nothing is cut or wrapped, so that names can be copied whole.
+
+    A terminal that is too narrow shows the table without its spare columns, the last one first.
+    """
+    columns = [column._replace(title=printable(column.title)) for column in columns]
     cells = [[printable(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        _rich_table(columns, cells, head)
-        return
     lines = [[column.title for column in columns], *cells] if head else cells
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)] if lines else []
-    for line in lines:
-        padded = (
-            cell.rjust(width) if column.right else cell.ljust(width)
-            for cell, width, column in zip(line, widths, columns, strict=True)
-        )
-        emit("  ".join(padded).rstrip())
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)] if lines else []
+    shown = list(range(len(widths)))
+    terminal = sys.stdout.isatty()
+    if terminal:
+        shown = _fitting(columns, widths)
+    for number, line in enumerate(lines):
+        padded = [_padded(line[i], widths[i], columns[i].right) for i in shown]
+        if not terminal:
+            emit("  ".join(padded).rstrip())
+            continue
+        if number == 0 and head:
+            styles = ["bold"] * len(shown)
+        else:
+            styles = [_STATES.get(line[i], "") for i in shown]
+        _styled_line(list(zip(padded, styles, strict=True)))
+    if len(shown) < len(columns):
+        left = [column.title for i, column in enumerate(columns) if i not in shown]
+        say(f"not shown, as the terminal is narrow: {', '.join(left)}")
 
 
 def fields(pairs: dict[str, str | None]) -> None:
@@ -143,6 +186,21 @@ def fields(pairs: dict[str, str | None]) -> None:
             _field(" " * width, other)
 
 
+def finding(state: str, label: str, told: str, cure: str = "") -> None:
+    """Print the outcome of a check, and in a line of its own what to do."""
+    lines = [(state, label, told)] + ([("", "cure", cure)] if cure else [])
+    for mark, name, text in lines:
+        start, text = f"{mark:<8} {printable(name):<19}", printable(text)
+        if not sys.stdout.isatty():
+            emit(f"{start} {text}")
+            continue
+        from rich.console import Console
+        from rich.text import Text
+
+        line = Text.assemble((start, _MARKS.get(mark, "dim")), " ", text)
+        Console().print(line, soft_wrap=True)
+
+
 def size(nbytes: int | None) -> str:
     """Return a number of bytes as text for people."""
     from runstore.store import human_size  # loads pyarrow, which --help must not
@@ -150,58 +208,19 @@ def size(nbytes: int | None) -> str:
     return "" if nbytes is None else human_size(nbytes)
 
 
-def duration(seconds: float | None) -> str:
-    """Return a time span as text for people: ``0.42 s``, ``1 min 03 s``, ``2 h 05 min``."""
-    if seconds is None:
-        return ""
-    if seconds < 59.95:
-        return f"{seconds:.2f} s" if seconds < 9.995 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return a number of things as text for people: ``1 object``, ``2,000 objects``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def instant(time: datetime | None, zone: str = "") -> str:
-    """Return a time as text for people: to the second, in UTC, followed by *zone*.
-
-    A time without a zone is taken as UTC. A time that in UTC is before the year 1 or after 9999
-    is shown in its own zone.
-    """
-    if time is None:
-        return ""
-    try:
-        time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
-    except OverflowError:
-        return time.isoformat(" ", "seconds")
-    return f"{time:%Y-%m-%d %H:%M:%S}{zone}"
-
-
-def elapsed(began: datetime | None, ended: datetime | None) -> float | None:
-    """Return the seconds between two times, None if one is not known.
-
-    A time without a zone is taken as UTC.
-    """
-    if began is None or ended is None:
-        return None
-    zoned = [time if time.tzinfo else time.replace(tzinfo=UTC) for time in (began, ended)]
-    return (zoned[1] - zoned[0]).total_seconds()
-
-
-def short_type(python_type: str | None) -> str:
-    """Return the usual name of a type: ``dict``, ``pandas.DataFrame``, ``polars.Series``."""
-    if python_type is None:
-        return ""
-    library, _, rest = python_type.partition(".")
-    name = rest.rpartition(".")[2]
-    return name if library == "builtins" else f"{library}.{name}"
+def stamp(time: datetime) -> str:
+    """Return a time as all JSON output has it: ISO 8601, UTC, with a Z, as in run records."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def shape(info: "ObjectInfo") -> str:
     """Return the size of a table or array as text, in rows and columns."""
-    if info.rows is None:
-        return ""
-    return f"{info.rows:,}" if info.columns is None else f"{info.rows:,} × {info.columns:,}"
+    return texts.shape(info.rows, info.columns)
 
 
 def describe_info(info: "ObjectInfo") -> dict[str, Any]:
@@ -220,7 +239,7 @@ def describe_info(info: "ObjectInfo") -> dict[str, Any]:
         "columns": info.columns,
         "size": info.size,
         "nbytes": info.nbytes,
-        "created_at": info.created_at.isoformat(),
+        "created_at": stamp(info.created_at),
         "workflow": info.workflow,
         "stage": info.stage,
         "digest": info.digest,
@@ -230,23 +249,37 @@ def describe_info(info: "ObjectInfo") -> dict[str, Any]:
     }
 
 
-def _rich_table(columns: Sequence[Column], cells: list[list[str]], head: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _fitting(columns: Sequence[Column], widths: Sequence[int]) -> list[int]:
+    """Return which columns fit into the terminal; those that are not spare are always shown."""
+    shown = list(range(len(widths)))
+    room = shutil.get_terminal_size().columns
+    for i in reversed(range(len(widths))):
+        if sum(widths[j] + 2 for j in shown) - 2 > room and columns[i].spare:
+            shown.remove(i)
+    return shown
 
-    shown = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=head
-    )
-    for column in columns:
-        shown.add_column(
-            styled(column.title),
-            justify="right" if column.right else "left",
-            no_wrap=column.right,
-            overflow="fold",
-        )
-    for row in cells:
-        shown.add_row(*(styled(cell, _STATES.get(cell, "")) for cell in row))
-    Console().print(shown)
+
+def _width(text: str) -> int:
+    """Return how many cells of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    padding = " " * (width - _width(text))
+    return padding + text if right else text + padding
+
+
+def _styled_line(pieces: Sequence[tuple[str, str]]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    line = Text("  ").join(Text(text, style=style) for text, style in pieces)
+    line.rstrip()
+    Console().print(line, soft_wrap=True)  # by the terminal, which then copies it as one line
 
 
 def _field(label: str, value: str) -> None:

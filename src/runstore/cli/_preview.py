@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runstore.arguments import printable
-from runstore.cli._output import Column, emit, table
+from runstore.cli._output import Column, counted, emit, table
 
 __all__ = ["Preview", "preview", "print_preview"]
 
@@ -92,9 +92,9 @@ def print_preview(shown: Preview) -> None:
     )
     left = []
     if shown.total > len(cells):
-        left.append(f"{shown.total - len(cells):,} more rows")
+        left.append(counted(shown.total - len(cells), "more row"))
     if hidden := [f"{name} ({kind})" for name, kind in shown.columns[fit:]]:
-        left.append(f"{len(hidden)} more columns: {', '.join(hidden)}")
+        left.append(f"{counted(len(hidden), 'more column')}: {', '.join(hidden)}")
     for line in left:
         emit(f"… {line}")
 
@@ -121,4 +121,4 @@ def _first_lines(text: str, count: int) -> str:
     most = max(count, _LINES)
     if len(lines) <= most:
         return text
-    return "\n".join([*lines[:most], f"… {len(lines) - most:,} more lines"])
+    return "\n".join([*lines[:most], f"… {counted(len(lines) - most, 'more line')}"])

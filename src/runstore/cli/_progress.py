@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from runstore.cli._output import duration, say, styled
+from runstore.cli._output import say, styled
+from runstore.texts import duration
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from runstore.workflow import RunEvent
+    from runstore.workflows import RunEvent
 
 __all__ = ["Progress", "progress"]
 
@@ -20,7 +21,14 @@ _STEPS = 20  # lines at most for the items of one stage, where they cannot repla
 
 
 class Progress(AbstractContextManager["Progress"], Protocol):
-    """Receives the events of one run, inside its block."""
+    """Receives the events of one run, inside its block.
+
+    Attributes:
+        failures: How each failed stage has failed. It is not shown: the traceback says more of
+            the one that ends the run.
+    """
+
+    failures: dict[str, str]
 
     def __call__(self, event: "RunEvent") -> None:
         """Report *event*."""
@@ -34,6 +42,9 @@ def progress() -> Progress:
 
 class _Lines:
     """One line per event."""
+
+    def __init__(self) -> None:
+        self.failures: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -58,7 +69,11 @@ class _Lines:
             (event.done - 1) * _STEPS // event.total
         ):
             return
-        say(f"{event.stage}: {event.text}")
+        text = event.text
+        if event.kind == "stage" and event.state == "failed" and event.stage is not None:
+            self.failures[event.stage] = text
+            text = f"failed after {duration(event.seconds)}"
+        say(f"{event.stage}: {text}")
 
 
 @dataclass
@@ -80,6 +95,7 @@ class _Live:
         from rich.live import Live
         from rich.spinner import Spinner
 
+        self.failures: dict[str, str] = {}
         self._stages: dict[str, _Stage] = {}
         self._spinner = Spinner("dots", style="cyan")
         self._live = Live(
@@ -118,6 +134,8 @@ class _Live:
         stage.seconds = event.seconds
         if event.failed:
             stage.failed = event.failed
+        if event.kind == "stage" and event.state == "failed":
+            self.failures[event.stage] = event.text
         if event.kind == "retry":
             stage.notes = [event.text]
 

@@ -11,6 +11,7 @@ word can be a run's name, since those do not begin with ``_``.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runstore.arguments import in_shell
 from runstore.errors import InvalidNameError, InvalidRequestError, ObjectNotFoundError
 from runstore.keys import SHARED, Place, Scope
 from runstore.names import check_namespace, check_run
@@ -18,7 +19,7 @@ from runstore.names import check_namespace, check_run
 if TYPE_CHECKING:
     from runstore.store import ObjectStore, StoreView
 
-__all__ = ["LATEST", "Ref", "object_place", "parse_ref", "resolved"]
+__all__ = ["LATEST", "Ref", "object_place", "parse_ref", "parse_run", "resolved"]
 
 LATEST = "_latest"
 
@@ -59,6 +60,19 @@ class Ref:
         return "/".join(filter(None, (self.namespace, self.run, self.name)))
 
 
+def parse_run(text: str) -> Ref:
+    """Parse a reference where only a run can stand: one word is a run of the default namespace.
+
+    Raises:
+        InvalidNameError: As for `parse_ref`.
+    """
+    if text and "/" not in text:
+        from runstore.context import default_namespace
+
+        text = f"{default_namespace()}/{text}"
+    return parse_ref(text)
+
+
 def parse_ref(text: str) -> Ref:
     """Parse a reference, without a look into the store.
 
@@ -77,25 +91,57 @@ def parse_ref(text: str) -> Ref:
     return Ref(namespace, run or None, name)
 
 
-def resolved(store: "ObjectStore", ref: Ref) -> Ref:
+def resolved(store: "ObjectStore", ref: Ref, *, complete: bool = False) -> Ref:
     """Replace ``_latest`` by the name of the newest run.
+
+    Args:
+        store: The store.
+        ref: The reference.
+        complete: Whether the beginning of a run's name stands for the run, if it is the only one
+            that begins so. Not where something is written or removed.
 
     Raises:
         ObjectNotFoundError: The namespace has no run with a record.
+        InvalidRequestError: Several runs have names that begin so.
     """
-    if ref.run != LATEST:
+    if ref.run is None or ref.run == SHARED:
         return ref
-    runs = store.runs(ref.namespace)
+    if ref.run != LATEST:
+        return Ref(ref.namespace, _completed(store, ref), ref.name) if complete else ref
+    from runstore.runs import newest_runs
+
+    runs = newest_runs(store.backend, ref.namespace, 1)
     if not runs:
         raise ObjectNotFoundError(
             f"no run with a record in namespace {ref.namespace!r} ({store.url}). A run of "
-            f"run_context has none; `runstore ls {ref.namespace}` lists every run",
+            f"run_context has none; `runstore ls {in_shell(ref.namespace)}` lists every run",
             str(ref),
         )
     return Ref(ref.namespace, runs[0].name, ref.name)
 
 
-def object_place(store: "ObjectStore", text: str) -> Place:
+def _completed(store: "ObjectStore", ref: Ref) -> str:
+    """Return the one run whose name begins as *ref* says; what it says if that is one, or none."""
+    from runstore.runs import runs_beginning
+
+    assert ref.run is not None
+    recorded = runs_beginning(store.backend, ref.namespace, ref.run)
+    if ref.run in recorded:
+        return ref.run
+    others = store.runs_with_objects(ref.namespace)  # also without a record
+    names = sorted({*recorded, *(name for name in others if name.startswith(ref.run))})
+    if ref.run in names or not names:
+        return ref.run
+    if len(names) > 1:
+        shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+        raise InvalidRequestError(
+            f"{str(ref)!r}: {len(names)} runs have names that begin so: {shown}; write more of it",
+            str(ref),
+        )
+    return names[0]
+
+
+def object_place(store: "ObjectStore", text: str, *, complete: bool = False) -> Place:
     """Return the place of the one object that *text* names, which may not exist.
 
     Raises:
@@ -111,5 +157,5 @@ def object_place(store: "ObjectStore", text: str) -> Place:
             "`runstore ls` lists them",
             text,
         )
-    ref = resolved(store, ref)
+    ref = resolved(store, ref, complete=complete)
     return ref.place(ref.name)

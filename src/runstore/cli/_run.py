@@ -1,7 +1,9 @@
 """`run`: runs a workflow from its file."""
 
+import difflib
 import json
 import os
+import re
 import shlex
 import signal
 import sys
@@ -13,10 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runstore.cli._completion import complete_file, complete_namespace, complete_ref
 from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store, option_for
-from runstore.cli._output import duration, emit_json, fields, say, short_type
+from runstore.cli._output import emit_json, fields, say
 from runstore.cli._progress import progress
+from runstore.cli._resume import earlier
 from runstore.errors import InvalidRequestError, StageError
+from runstore.texts import duration, short_type
 
 if TYPE_CHECKING:
     from runstore.context import WorkflowRun
@@ -27,10 +32,25 @@ _LONGEST_RESULT = 400  # characters that are printed; all of it is in the record
 
 
 def run(
-    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="The workflow's YAML file.")],
+    ctx: typer.Context,
+    workflow: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="WORKFLOW",
+            help="Its YAML file, or MODULE:NAME of one in Python; with --resume by default that of "
+            "the earlier run.",
+            autocompletion=complete_file,
+        ),
+    ] = None,
     config: Annotated[
         list[str] | None,
-        typer.Option("--config", "-c", metavar="FILE", help="A config's YAML file; repeatable."),
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="A config's YAML file; repeatable.",
+            autocompletion=complete_file,
+        ),
     ] = None,
     inputs: Annotated[
         list[str] | None,
@@ -43,7 +63,12 @@ def run(
     ] = None,
     namespace: Annotated[
         str | None,
-        typer.Option("--namespace", "-n", help="By default RUNSTORE_NAMESPACE, else 'default'."),
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="By default RUNSTORE_NAMESPACE, else 'default'.",
+            autocompletion=complete_namespace,
+        ),
     ] = None,
     executor: Annotated[
         str, typer.Option("--executor", help="What runs the stages: local, dask or ray.")
@@ -59,27 +84,50 @@ def run(
     name: Annotated[
         str | None, typer.Option("--run", metavar="NAME", help="The run's name; must be new.")
     ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume",
+            metavar="RUN",
+            help="Go on with this run: what it has done is taken over. NAME, NS/NAME or _latest.",
+            autocompletion=complete_ref,
+        ),
+    ] = None,
     as_json: JsonOption = False,
     store: StoreOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Run a workflow and wait for its end.
 
+    An option that is none of these is an input: --n_vals 5 is --input n_vals=5.
     Progress goes to stderr. With --json the run's record is printed, and what
     stages print goes to stderr, too.
     """
     from runstore.context import default_namespace
 
+    workflow, words = _parted(workflow, ctx.args)
+    if workflow is not None:
+        _check_form(workflow)
+    before = None if resume is None else earlier(open_store(store), resume, namespace)
+    if before is not None:
+        namespace, workflow = before.namespace, workflow or before.workflow
+    if workflow is None:
+        why = "the record of that run names none" if resume else "there is none"
+        raise InvalidRequestError(f"name the workflow's file, or MODULE:NAME: {why}")
+    known = [
+        option for param in ctx.command.params for option in param.opts if option.startswith("--")
+    ]
     carry_out(
         workflow,
         config=config or [],
-        inputs=pairs("--input", inputs),
+        inputs=pairs("--input", [*(inputs or []), *_inputs_in(words, known)]),
         namespace=namespace if namespace is not None else default_namespace(),
         executor=executor,
         executor_options=pairs("--executor-option", executor_option),
         name=name,
         store=store,
         as_json=as_json,
+        resume=None if before is None else before.name,
     )
 
 
@@ -95,28 +143,30 @@ def carry_out(
     store: str | None,
     as_json: bool,
     source: str = "cli",
+    resume: str | None = None,
 ) -> "WorkflowRun":
     """Run *workflow*, and print its progress and its result.
 
     Raises:
         StageError: A stage failed; the run's summary has been printed.
     """
-    from runstore.workflow import run_workflow
+    from runstore.workflows import run_workflow
 
     place = open_store(store)
     with _only_data_on_stdout(as_json), _terminable(), progress() as told:
         try:
             record = run_workflow(
                 workflow,
-                input=inputs,
+                input=inputs if inputs or resume is None else None,
                 namespace=namespace,
                 executor=executor,
                 executor_options=executor_options,
-                config=config,
+                config=config if config or resume is None else None,
                 source=source,
                 store=place,
                 run=name,
                 on_event=told,
+                resume=resume,
             )
             error = None
         except StageError as exc:
@@ -127,8 +177,81 @@ def carry_out(
     else:
         _tell(record, option_for(store))
     if error is not None:
+        for stage, text in told.failures.items():
+            if stage != error.stage:  # of that one `main` shows the traceback
+                say(f"{stage}: {text}")
         raise error
     return record
+
+
+def _parted(workflow: str | None, words: list[str]) -> tuple[str | None, list[str]]:
+    """Return the workflow and the options that are inputs.
+
+    The parser takes the first word that it does not know for the workflow, also an option.
+    """
+    if workflow is None or not workflow.startswith("--"):
+        return workflow, words
+    words = [workflow, *words]
+    at = 0
+    while at < len(words) and words[at].startswith("--"):
+        at += 1 if "=" in words[at] else 2
+    if at >= len(words):
+        return None, words
+    return words[at], words[:at] + words[at + 1 :]
+
+
+def _check_form(workflow: str) -> None:
+    """Raise InvalidRequestError if *workflow* names a module and nothing in it."""
+    module = Path(workflow.removesuffix(":")).name.removesuffix(".py")
+    if workflow.endswith(".py"):
+        what = "is Python"
+    elif re.fullmatch(r"[\w.]+:?", workflow) and not _may_be_file(Path(workflow)):
+        what = "is no file"
+    else:
+        return
+    raise InvalidRequestError(
+        f"{workflow!r} {what}: for a workflow in Python write MODULE:NAME, as {module}:NAME with "
+        "the name that it has there",
+        workflow,
+    )
+
+
+def _may_be_file(path: Path) -> bool:
+    return path.suffix.lower() in (".yaml", ".yml", ".json") or path.exists()
+
+
+def _inputs_in(words: list[str], known: list[str]) -> list[str]:
+    """Return the options that the program does not know as ``k=v``.
+
+    Raises:
+        InvalidRequestError: A word is no option, has no value, or looks like a mistyped option.
+    """
+    found, left = [], list(words)
+    while left:
+        word = left.pop(0)
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or not name:
+            raise InvalidRequestError(
+                f"{word!r} is one word too many: an input is --input KEY=VALUE, or --KEY VALUE",
+                word,
+            )
+        close = difflib.get_close_matches(f"--{name}", known, 1, 0.8)
+        if close:
+            raise InvalidRequestError(
+                f"there is no option --{name}; did you mean {close[0]}? For an input of that name "
+                f"write --input {name}=VALUE",
+                word,
+            )
+        if not equals:
+            if not left or left[0].startswith("--"):
+                raise InvalidRequestError(
+                    f"--{name} is no option of `runstore run`, and as an input it needs a value: "
+                    f"write --{name} VALUE",
+                    word,
+                )
+            value = left.pop(0)
+        found.append(f"{name}={value}")
+    return found
 
 
 def pairs(option: str, given: list[str] | None) -> dict[str, Any]:

@@ -5,25 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runstore.arguments import in_shell
+from runstore.cli._completion import complete_ref
+from runstore.cli._loading import loaded
 from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
-from runstore.cli._output import (
-    Column,
-    describe_info,
-    duration,
-    elapsed,
-    emit,
-    emit_json,
-    fields,
-    instant,
-    shape,
-    short_type,
-    size,
-    table,
-)
-from runstore.cli._preview import preview, print_preview
+from runstore.cli._output import Column, describe_info, emit, emit_json, fields, shape, size, table
+from runstore.cli._preview import Preview, preview, print_preview
 from runstore.cli._refs import Ref, object_place, parse_ref, resolved
-from runstore.errors import InvalidRequestError
+from runstore.cli._scopes import must_be_there
+from runstore.cli._transfer import transfer
+from runstore.errors import InvalidRequestError, ObjectNotFoundError
 from runstore.keys import key_of
+from runstore.texts import duration, elapsed, instant, short_type
 
 if TYPE_CHECKING:
     from runstore.store import ObjectInfo, ObjectStore
@@ -33,7 +26,12 @@ __all__ = ["show"]
 
 def show(
     ref: Annotated[
-        str, typer.Argument(metavar="REF", help="NS/RUN/NAME, NS/_shared/NAME, or NS/RUN.")
+        str,
+        typer.Argument(
+            metavar="REF",
+            help="NS/RUN/NAME, NS/_shared/NAME, or NS/RUN.",
+            autocompletion=complete_ref,
+        ),
     ],
     rows: Annotated[
         int, typer.Option("--rows", min=0, metavar="N", help="How many rows or items to show.")
@@ -50,16 +48,23 @@ def show(
     place = open_store(store, pickle=None if load else "deny")
     at = parse_ref(ref)
     if at.only_run is not None and not at.name:
-        _show_run(place, resolved(place, at), as_json)
+        _show_run(place, resolved(place, at, complete=True), as_json)
         return
     if at.run is None or not at.name:
-        raise InvalidRequestError(f"{ref!r} is no object or run: `runstore ls {ref}` lists it", ref)
-    target = object_place(place, ref)
+        raise InvalidRequestError(
+            f"{ref!r} is no object or run: write NAMESPACE/RUN/NAME or NAMESPACE/RUN; `runstore "
+            "tree` shows what there is",
+            ref,
+        )
+    target = object_place(place, ref, complete=True)
     view = place.at(namespace=target.namespace, run=target.run)
     info = view.stat(target.name, scope=target.scope)
     shown = None
-    if load or not _is_pickled(info):
-        shown = preview(view.get(target.name, scope=target.scope), rows)
+    if info.python_type == "folder":
+        shown = _files_of(view.parts(target.name, scope=target.scope), rows)
+    elif load or not _is_pickled(info):
+        with transfer(f"reading {target}"):
+            shown = preview(loaded(view, target), rows)
     location = f"{place.url}/{key_of(target)}".removeprefix("file://")
     if as_json:
         document = describe_info(info) | {"store": place.url, "location": location}
@@ -74,6 +79,13 @@ def show(
     for column in _schema(None, info):
         emit(f"{column['name']}: {column['type']}")
     emit("not loaded: it is pickled, and loading it can run code; show it with --load")
+
+
+def _files_of(parts: "list[ObjectInfo]", count: int) -> Preview:
+    """Return the first files of a stored folder, with their sizes."""
+    rows = [[str(part.part), part.size] for part in parts[:count]]
+    document = [{"path": path, "size": stored} for path, stored in rows]
+    return Preview(document, [("path", "text"), ("size", "bytes")], rows, len(parts))
 
 
 def _is_pickled(info: "ObjectInfo") -> bool:
@@ -100,6 +112,7 @@ def _print_info(info: "ObjectInfo", location: str) -> None:
             "object": str(info.place),
             "type": short_type(info.python_type) or None,
             "rows × columns" if info.columns is not None else "length": shape(info) or None,
+            "parts": None if info.parts is None else f"{info.parts:,}",
             "size": stored,
             "created": instant(info.created_at, " UTC"),
             "by": by or None,
@@ -122,7 +135,15 @@ def _signed(info: "ObjectInfo") -> str | None:
 
 def _show_run(store: "ObjectStore", at: Ref, as_json: bool) -> None:
     assert at.run is not None
-    run = store.read_run(at.run, namespace=at.namespace)
+    try:
+        run = store.read_run(at.run, namespace=at.namespace)
+    except ObjectNotFoundError as exc:
+        must_be_there(store, at)  # or the error says what there is
+        raise ObjectNotFoundError(
+            f"{exc.message}. It has objects, as a run of run_context has: `runstore ls "
+            f"{in_shell(str(at))}` lists them",
+            str(at),
+        ) from exc
     if as_json:
         emit_json({"store": store.url, **run.model_dump(mode="json")})
         return

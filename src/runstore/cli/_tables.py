@@ -1,5 +1,6 @@
 """Values as Arrow tables, for files and previews; what would be lost is an error."""
 
+import json
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ __all__ = [
     "is_array",
     "is_tabular",
     "row_count",
+    "texts_table",
     "titles",
 ]
 
@@ -92,6 +94,35 @@ def first_rows(value: Any, count: int) -> tuple[list[tuple[str, str]], list[list
     own = _own_types(value)
     types[: len(own)] = own
     return list(zip(names, types, strict=True)), _rows(columns)
+
+
+def texts_table(value: Any, count: int) -> pa.Table:
+    """Return the first rows of a tabular value as a table that CSV can hold.
+
+    Lists and structs are JSON, time spans text; so are all cells of a column with objects of many
+    kinds, in a frame that has one.
+    """
+    try:
+        table = _converted(head(value, count))
+    except (pa.ArrowException, ValueError, TypeError):
+        columns, rows = first_rows(value, count)
+        cells = [[row[i] for row in rows] for i in range(len(columns))]
+        arrays = [pa.array(column, pa.string()) for column in cells]
+        return pa.Table.from_arrays(arrays, names=[name for name, _ in columns])
+    for i, field in enumerate(table.schema):
+        kind = field.type
+        if pa.types.is_nested(kind) or pa.types.is_duration(kind) or pa.types.is_interval(kind):
+            written = [_text_of(item) for item in _items(table.column(i))]
+            table = table.set_column(i, field.name, pa.array(written, pa.string()))
+    return table
+
+
+def _text_of(item: Any) -> str | None:
+    if item is None:
+        return None
+    if isinstance(item, (list, dict)) and not hasattr(item, "_fields"):
+        return json.dumps(item, ensure_ascii=False, default=str)
+    return str(item)
 
 
 def _items(column: Any) -> list[Any]:

@@ -3,13 +3,15 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runstore.cli._completion import complete_ref
 from runstore.cli._exits import FAILED
 from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
-from runstore.cli._output import emit, emit_json, say, size, styled
+from runstore.cli._output import counted, emit, emit_json, say, size, styled
 from runstore.cli._refs import Ref, parse_ref, resolved
 from runstore.cli._scopes import must_be_there
 from runstore.keys import SHARED
@@ -23,8 +25,23 @@ __all__ = ["verify"]
 def verify(
     ref: Annotated[
         str | None,
-        typer.Argument(metavar="[PREFIX]", help="NS, NS/RUN, NS/_shared, or NS/RUN/PREFIX."),
+        typer.Argument(
+            metavar="[PREFIX]",
+            help="NS, NS/RUN, NS/_shared, or NS/RUN/PREFIX.",
+            autocompletion=complete_ref,
+        ),
     ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            "--journal",
+            metavar="FILE",
+            help="Keep in FILE what was found whole: if it is stopped, it goes on from there.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=1, max=64, help="Objects that are checked at a time.")
+    ] = 4,
     as_json: JsonOption = False,
     store: StoreOption = None,
     debug: DebugOption = False,
@@ -35,13 +52,14 @@ def verify(
     or could not be checked.
     """
     place = open_store(store)
-    at = None if ref is None else resolved(place, parse_ref(ref))
-    count, total = 0, 0
+    at = None if ref is None else resolved(place, parse_ref(ref), complete=True)
+    count, total, resumed = 0, 0, 0
     bad: list[Verified] = []
     bare: list[str] = []
     with _counting() as tell:
-        for found in _found(place, at):
+        for found in _found(place, at, journal, workers):
             count, total = count + 1, total + found.size
+            resumed += found.resumed
             tell(f"{count:,} checked, {size(total)}")
             if found.error is not None:
                 bad.append(found)
@@ -59,27 +77,31 @@ def verify(
                 "store": place.url,
                 "checked": count,
                 "size": total,
+                "resumed": resumed,
                 "damaged": [_described(found) for found in damaged],
                 "unchecked": [_described(found) for found in unchecked],
                 "without_digest": bare,
             }
         )
     else:
-        told = [f"{count:,} objects and records checked ({size(total)})"]
+        looked_at = counted(count, "object or record", "objects and records")
+        told = [f"{looked_at} checked ({size(total)})"]
         told.append(f"{len(damaged):,} damaged")
+        told += [f"{resumed:,} of them by the check before"] if resumed else []
         told += [f"{len(unchecked):,} could not be checked"] if unchecked else []
-        told += [f"{len(bare):,} have no digest to check"] if bare else []
+        told += [f"{counted(len(bare), 'has', 'have')} no digest to check"] if bare else []
         say(", ".join(told))
     if bad:
         raise typer.Exit(FAILED)
 
 
-def _found(store: "ObjectStore", at: Ref | None) -> "Iterator[Verified]":
-    from runstore.store import verified
-
+def _found(
+    store: "ObjectStore", at: Ref | None, journal: Path | None, workers: int
+) -> "Iterator[Verified]":
     if at is None:
-        return verified(store)
-    return verified(store, at.namespace, at.only_run, at.name, shared=at.run == SHARED)
+        return store.verify(journal=journal, workers=workers)
+    shared, run = at.run == SHARED, at.only_run
+    return store.verify(at.namespace, run, at.name, shared=shared, journal=journal, workers=workers)
 
 
 def _line(found: "Verified") -> str:

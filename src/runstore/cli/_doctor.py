@@ -1,0 +1,90 @@
+"""`doctor` and `config show`: what is set, what works, and what to do where it does not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runstore.cli._exits import FAILED
+from runstore.cli._findings import Finding, shown_address
+from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
+from runstore.cli._output import Column, counted, emit_json, finding, say, table
+
+__all__ = ["config", "doctor"]
+
+_PATIENCE = 20.0  # seconds that a place is waited for, at most
+
+config = typer.Typer(help="Show the settings.", no_args_is_help=True)
+
+
+@config.command("show")
+def show_config(
+    as_json: JsonOption = False, store: StoreOption = None, debug: DebugOption = False
+) -> None:
+    """Show every setting, and where it comes from."""
+    from runstore.settings import origins
+
+    found = [
+        one._replace(value=shown_address(one.value)) if one.name == "url" else one
+        for one in origins()
+    ]
+    if as_json:
+        emit_json({"settings": [one._asdict() for one in found]})
+        return
+    table([Column("setting"), Column("value"), Column("from")], [list(one) for one in found])
+    if store is not None:
+        say(f"the store is {shown_address(store)}, given by --store")
+
+
+def doctor(
+    speed: Annotated[
+        bool, typer.Option("--speed/--no-speed", help="Move some megabytes to measure the speed.")
+    ] = True,
+    as_json: JsonOption = False,
+    store: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Look whether the store can be used, and tell what to do where it cannot.
+
+    It checks versions, settings, credentials, permissions, the clock, conditional writes and
+    speed. For that it writes a few small objects under a hidden name, and removes them. The exit
+    code is 1 if there is a fault.
+    """
+    found = []
+    for one in _findings(store, speed):
+        found.append(one)
+        if not as_json:
+            finding(one.state, one.check, one.told, one.cure)
+    faults = sum(one.state == "fault" for one in found)
+    warnings = sum(one.state == "warning" for one in found)
+    if as_json:
+        document = {"findings": [one._asdict() for one in found]}
+        emit_json(document | {"faults": faults, "warnings": warnings})
+    else:
+        say(f"{counted(faults, 'fault')}, {counted(warnings, 'warning')}")
+    if faults:
+        raise typer.Exit(FAILED)
+
+
+def _findings(url: str | None, speed: bool) -> Iterator[Finding]:
+    from runstore.cli._findings import fault, on_disk, settings, versions
+    from runstore.cli._trials import trials
+    from runstore.errors import RunStoreError, SettingsError
+
+    yield from versions()
+    try:
+        yield from settings(url)
+    except SettingsError as exc:
+        yield fault("settings", exc)
+        return
+    try:
+        place = open_store(url, longest=_PATIENCE)
+    except RunStoreError as exc:
+        yield fault("store", exc)
+        return
+    with place:
+        if place.url.startswith("file://"):
+            yield from on_disk(Path(place.url.removeprefix("file://")))
+        yield from trials(place, speed=speed)
+    yield Finding("cache", "ok", "none: this version of runstore keeps no cache on this machine")

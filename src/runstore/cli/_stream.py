@@ -1,0 +1,111 @@
+"""`cat` and `head`: an object's bytes, and how it begins."""
+
+import sys
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runstore.cli._completion import complete_ref
+from runstore.cli._loading import beginning, unpickled_rows
+from runstore.cli._options import DebugOption, StoreOption, open_store
+from runstore.cli._output import emit, say, to_stdout
+from runstore.cli._refs import object_place
+from runstore.cli._transfer import transfer
+from runstore.errors import InvalidRequestError
+from runstore.keys import Place, extension_of
+
+if TYPE_CHECKING:
+    from runstore.store import StoreView
+
+__all__ = ["cat", "copy_to_stdout", "head"]
+
+_PIECE = 1 << 20
+
+_RefArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="REF", help="NS/RUN/NAME or NS/_shared/NAME.", autocompletion=complete_ref
+    ),
+]
+
+
+def cat(
+    ref: _RefArgument,
+    store: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Print the stored bytes of an object, as they are.
+
+    That is the file itself: text, a picture, an Arrow or Parquet file. On a terminal only text.
+    """
+    place = open_store(store)
+    at = object_place(place, ref, complete=True)
+    copy_to_stdout(place.at(namespace=at.namespace, run=at.run), at)
+
+
+def head(
+    ref: _RefArgument,
+    rows: Annotated[
+        int, typer.Option("--rows", "-n", min=1, metavar="N", help="How many rows or lines.")
+    ] = 10,
+    store: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Print the first rows of a table, or lines of a text.
+
+    Tables are csv, on a terminal a table. Nothing that is pickled is loaded: such columns are left
+    out. In csv lists and structs are JSON, and time spans are text.
+    """
+    place = open_store(store, pickle="deny")
+    at = object_place(place, ref, complete=True)
+    view = place.at(namespace=at.namespace, run=at.run)
+    if _is_text(at):
+        with view.open(at.name, scope=at.scope) as file:
+            for line in islice(file, rows):
+                emit(line.decode(errors="backslashreplace").removesuffix("\n").removesuffix("\r"))
+        return
+    from runstore.cli._files import write_value
+    from runstore.cli._preview import preview, print_preview
+    from runstore.cli._tables import is_tabular, texts_table
+
+    with transfer(f"reading {at}"):
+        found = unpickled_rows(place, at, rows)
+        value, left = found or (beginning(view, at, rows), {})
+    if is_tabular(value) and not sys.stdout.isatty():
+        with to_stdout():
+            write_value(texts_table(value, rows), "csv", sys.stdout.buffer, str(at))
+            sys.stdout.buffer.flush()
+    else:
+        print_preview(preview(value, rows))
+    for name, reason in left.items():
+        say(f"column {name!r} is left out: {reason}")
+
+
+def copy_to_stdout(view: "StoreView", at: Place) -> None:
+    """Write the stored bytes of an object to stdout.
+
+    Raises:
+        InvalidRequestError: They are no text, and stdout is a terminal.
+    """
+    if sys.stdout.isatty():
+        if not _is_text(at):
+            raise InvalidRequestError(
+                f"{at} is no text, and would spoil the terminal: pipe it, or write it with "
+                "runstore get -o FILE",
+                str(at),
+            )
+        with view.open(at.name, scope=at.scope) as file:
+            for line in file:
+                emit(line.decode(errors="backslashreplace").removesuffix("\n"))
+        return
+    with view.open(at.name, scope=at.scope) as file, to_stdout():
+        while piece := file.read(_PIECE):
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+
+
+def _is_text(at: Place) -> bool:
+    from runstore.codecs import TEXT_FILES
+
+    return extension_of(at.name) in TEXT_FILES | {"csv", "json"}
