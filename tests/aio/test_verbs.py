@@ -16,7 +16,7 @@ from tests.places.s3_ import ENGINES, options
 import runstore
 from runstore import NoRunContextError, ObjectNotFoundError, aio, run_context, use_run_context
 from runstore.aio import ObjectStore, object_store
-from runstore.context import Lease, get_run_context
+from runstore.context import Lease, get_run_context, new_run
 from runstore.errors import BulkError, StaleRunError, StoreClosedError
 from runstore.store import Verbs
 
@@ -35,8 +35,11 @@ def given(request, tmp_path):
 
 def test_the_verbs_are_the_same():
     """Every verb is there, with the same parameters, on the store, a view and the module."""
-    names = {name for name in vars(Verbs) | vars(Verbs.__mro__[1]) if not name.startswith("_")}
-    assert set(runstore.object_store.__all__) == names == set(object_store.__all__)
+    kinds = [kind for kind in Verbs.__mro__ if kind.__module__.startswith("runstore.")]
+    names = {name for kind in kinds for name in vars(kind) if not name.startswith("_")}
+    assert set(runstore.object_store.__all__) == names | {"at", "runs"}
+    assert set(runstore.object_store.__all__) == set(object_store.__all__)
+    iterators = {"iter", "iter_batches", "writer"}  # for ``async for`` and ``async with``
     for name in names:
         theirs = inspect.signature(getattr(runstore.ObjectStore, name)).parameters
         for home in (ObjectStore, aio.StoreView):
@@ -44,10 +47,26 @@ def test_the_verbs_are_the_same():
             assert [(p.name, p.default, p.kind) for p in theirs.values()] == [
                 (p.name, p.default, p.kind) for p in ours.values()
             ], name
-            assert inspect.iscoroutinefunction(getattr(home, name))
-        assert inspect.iscoroutinefunction(getattr(object_store, name))
+            assert inspect.iscoroutinefunction(getattr(home, name)) or name in iterators
+        assert inspect.iscoroutinefunction(getattr(object_store, name)) or name in iterators
     theirs = inspect.signature(runstore.ObjectStore).parameters
     assert list(theirs) == list(inspect.signature(ObjectStore).parameters)
+
+
+def test_iter_gives_what_list_gives(given):
+    """`async for` over iter() sees the objects of list(), also those of several pages."""
+
+    async def work():
+        async with ObjectStore(**given) as store:
+            view = store.at(namespace="dev", run="r1")
+            await view.put_many({f"n-{n}": n for n in range(12)})
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("runstore.aio._paging._PAGE", 5)
+                found = [info async for info in view.iter("n-1")]
+            assert await view.list("n-1") == found
+            assert ["n-1", "n-10", "n-11"] == [info.name for info in found]
+
+    asyncio.run(work())
 
 
 def test_each_verb_at_each_place(given):
@@ -299,3 +318,73 @@ def test_an_attempt_that_was_given_up_writes_nothing(tmp_path):
 
     asyncio.run(work())
     assert [] == runstore.ObjectStore(tmp_path).at(namespace="dev", run="r1").list()
+
+
+def test_tables_in_pieces(given):
+    """They are written and read to await; a block that fails or is cancelled stores nothing."""
+
+    async def failing(view):
+        async with view.writer("y") as w:
+            await w.write(pd.DataFrame({"a": [1]}))
+            raise ZeroDivisionError
+
+    async def endless(view, begun):
+        async with view.writer("z") as w:
+            await w.write(pd.DataFrame({"a": [1]}))
+            begun.set()
+            await asyncio.Event().wait()
+
+    async def work():
+        async with ObjectStore(**given) as store:
+            view = store.at(namespace="dev", run="r1")
+            async with view.writer("x") as w:
+                await w.write(pd.DataFrame({"a": [0, 1]}))
+                await w.write_all(pd.DataFrame({"a": [i, i]}) for i in (2, 3))
+            assert (6, 6) == (w.rows, w.info.rows)
+            batches = [batch async for batch in view.iter_batches("x", batch_rows=4)]
+            assert [0, 1, 2, 2, 3, 3] == pd.concat(batches)["a"].tolist()
+            assert 2 == len(await view.get("x", filters=[("a", ">", 2)]))
+            assert 6 == (await view.scan("x")).count_rows()
+            with pytest.raises(ZeroDivisionError):
+                await failing(view)
+            begun = asyncio.Event()
+            task = asyncio.create_task(endless(view, begun))
+            await begun.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert ["x"] == [info.name for info in await view.list()]
+
+    asyncio.run(work())
+
+
+def test_a_store_is_looked_into(tmp_path):
+    """`verify`, `audit` and `diff` give what those of the other store give."""
+
+    async def work():
+        async with ObjectStore(tmp_path / "store") as store:
+            await store.at(namespace="dev", run="r1").put_many({"a": 1, "b": 2})
+            found = [one.ref async for one in store.verify("dev")]
+            assert ["dev/r1/a", "dev/r1/b"] == found
+            assert 2 == (await store.audit()).objects
+            assert not (await store.diff("dev/r1/a", "dev/r1/b")).equal
+
+    asyncio.run(work())
+
+
+def test_other_scopes_and_runs_of_the_current_store(tmp_path):
+    """`at` and `runs` of the module are those of the store of the run that awaits them."""
+
+    async def work():
+        with run_context(namespace="dev", run="r1", store=tmp_path / "store"):
+            view = object_store.at(run="r2")
+            await view.put("x", 1)
+            assert 1 == await object_store.get("x", run="r2")
+            store = runstore.ObjectStore(tmp_path / "store")
+            for namespace, name in (("dev", "one"), ("other", "two")):
+                store.write_run(new_run("w", namespace=namespace, name=name))
+            found = await object_store.runs(workflow="w")
+            assert ["one"] == [run.name for run in found]
+            assert ["two"] == [run.name for run in await object_store.runs("other", workflow="w")]
+
+    asyncio.run(work())

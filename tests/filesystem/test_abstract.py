@@ -5,6 +5,7 @@ refuses such (`test_writing` has that), so here each is kept in an Arrow file of
 that the suite asks of paths, patterns, copies and modes is asked of the real filesystem.
 """
 
+import os
 import uuid
 
 import pyarrow as pa
@@ -19,6 +20,8 @@ class AnyFiles(RunstoreFileSystem):
     """Keeps files of any bytes: each as the only cell of an Arrow file."""
 
     def _publish(self, path, place, view, if_absent, data):
+        if isinstance(data, int):  # the descriptor of a file
+            data = os.pread(data, os.fstat(data).st_size, 0)
         batch = pa.record_batch({"file": pa.array([bytes(data)])})
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, batch.schema) as writer:

@@ -8,7 +8,7 @@ import pytest
 from tests.places.s3_ import ENGINES, options
 
 from runstore import ObjectStore
-from runstore.errors import PreconditionFailedError
+from runstore.errors import InvalidRequestError, PreconditionFailedError
 from runstore.filesystem import RunstoreFileSystem
 
 MIB = 1 << 20
@@ -76,6 +76,7 @@ def test_a_file_is_the_same_in_another_process(big):
             pickle.loads(pickle.dumps(file))
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("engine", ENGINES)
 def test_far_away_no_two_versions_are_mixed(moto_server, engine):
     """On S3 a replaced object is read as far as it is here; more of it is refused."""
@@ -108,3 +109,22 @@ def test_a_small_object_far_away_is_one_request(seaweed_server):
     with fs.open("dev/r1/x") as file:
         pd.read_feather(file)
     assert 1 == (seaweed_server.requests(bucket) - before).total()
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_a_sealed_object_is_no_file(store, rows, tmp_path):
+    """Its file is a seal, which no reader asked for: it is refused, with the way to the rows."""
+    view = store.at(namespace="dev", run="r1")
+    wide = {f"{'c' * 200}{n}": np.arange(3) for n in range(rows * 5)}  # a long footer
+    view.put("x", pd.DataFrame(wide), part=1)
+    view.seal("x")
+    fs = RunstoreFileSystem(store.url)
+    for call in (
+        lambda: fs.open("dev/r1/x"),
+        lambda: fs.cat_file("dev/r1/x"),
+        lambda: fs.cat_file("dev/r1/x", 1, 2),
+        lambda: fs.get_file("dev/r1/x", str(tmp_path / "goal")),
+    ):
+        with pytest.raises(InvalidRequestError, match="made of parts"):
+            call()
+    assert not (tmp_path / "goal").exists()

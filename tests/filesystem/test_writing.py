@@ -131,6 +131,7 @@ def test_a_writer_of_a_library_that_fails_leaves_nothing(fs, view):
     assert [] == view.list()
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("text", [False, True])
 def test_a_file_that_nobody_closes_is_dropped(fs, view, text):
     """What is freed without having been closed is not stored, and says so."""

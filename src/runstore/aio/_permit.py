@@ -3,6 +3,7 @@
 import sys
 import threading
 from concurrent.futures import Future
+from typing import Any
 
 from runstore.errors import IndeterminateWriteError
 from runstore.store import Permission, Target, Verbs
@@ -30,6 +31,9 @@ class Permit:
         """Return this permit; what it lets write needs *lease*, too."""
         self._under = lease
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:  # in another process nothing is cancelled
+        return _itself, (self._under,)
 
     def check(self) -> None:
         """See `Permission.check`."""
@@ -73,6 +77,10 @@ class Permit:
             if self._settled is None and self._published:
                 self._settled = Future()
             return self._settled
+
+
+def _itself(lease: Permission | None) -> Permission | None:
+    return lease
 
 
 class Permitted(Verbs):

@@ -2,20 +2,29 @@
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
 from runstore import store as sync
+from runstore.aio._addresses import AwaitedStoreUrl
 from runstore.aio._calls import over, reading, whole
+from runstore.aio._keeping import AsyncKeeping
+from runstore.aio._paging import in_pages
 from runstore.aio._pool import Pool, is_near
 from runstore.aio._verbs import AsyncVerbs
-from runstore.context import PicklePolicy, StoreAddress, WorkflowRun
+from runstore.context import PicklePolicy, RunState, StoreAddress, WorkflowRun
 from runstore.errors import StoreClosedError
+from runstore.places import Guarantees
+from runstore.store import Audit, ObjectDiff, RunDiff, RunList, UrlOfStore, Verified
 
 __all__ = ["ObjectStore", "StoreView"]
 
+_VERIFIED_AT_ONCE = 64  # that are brought from a thread at a time
 
-class ObjectStore(AsyncVerbs):
+
+class ObjectStore(AsyncKeeping, AsyncVerbs):
     """A place where objects are kept; its verbs are awaited, and work in the current run.
 
     It takes what `runstore.ObjectStore` takes, and is an async context manager: it is closed
@@ -63,22 +72,30 @@ class ObjectStore(AsyncVerbs):
         self._pool = Pool(near=is_near(self._store.address))
         self._closed = False
 
-    @property
-    def url(self) -> str:
-        """Where this store is, absolute."""
-        return self._store.url
+    url: AwaitedStoreUrl = UrlOfStore(AsyncVerbs.url, AwaitedStoreUrl)  # type: ignore[assignment]
+    """Where this store is, absolute; ``await url(name)`` is the verb."""
 
     @property
     def address(self) -> StoreAddress:
         """Where this store is and how it behaves, without secrets."""
         return self._store.address
 
+    async def guarantees(self) -> Guarantees:
+        """Return what the place promises; it is asked once for what is not known yet.
+
+        Raises:
+            StorageError: It could not be asked.
+        """
+        return await reading(self._open_pool(), lambda: self._store.guarantees)
+
     def _taken(self) -> tuple[sync.Verbs, Pool]:
         return self._store, self._open_pool()
 
     def _open_pool(self) -> Pool:
         if self._closed:
-            raise StoreClosedError(f"the store {self.url} was closed: open another", self.url)
+            raise StoreClosedError(
+                f"the store {self.address.url} was closed: open another", self.address.url
+            )
         return self._pool
 
     async def close(self) -> None:
@@ -116,9 +133,30 @@ class ObjectStore(AsyncVerbs):
         """Return the runs of *namespace* that hold objects, recorded or not, sorted."""
         return await reading(self._open_pool(), lambda: self._store.runs_with_objects(namespace))
 
-    async def runs(self, namespace: str | None = None) -> list[WorkflowRun]:
-        """Return the records of every run; see `runstore.ObjectStore.runs`."""
-        return await reading(self._open_pool(), lambda: self._store.runs(namespace))
+    async def runs(
+        self,
+        namespace: str | None = None,
+        *,
+        workflow: str | None = None,
+        state: RunState | None = None,
+        since: datetime | timedelta | str | float | None = None,
+        tag: str | None = None,
+        limit: int | None = None,
+        page: str | None = None,
+    ) -> RunList:
+        """Return the records of runs, in pages; see `runstore.ObjectStore.runs`."""
+        return await reading(
+            self._open_pool(),
+            lambda: self._store.runs(
+                namespace,
+                workflow=workflow,
+                state=state,
+                since=since,
+                tag=tag,
+                limit=limit,
+                page=page,
+            ),
+        )
 
     async def read_run(self, name: str, *, namespace: str) -> WorkflowRun:
         """Return the record of a run; see `runstore.ObjectStore.read_run`."""
@@ -130,6 +168,10 @@ class ObjectStore(AsyncVerbs):
         """Write a run's record; see `runstore.ObjectStore.write_run`. Cancelling waits for it."""
         await whole(self._open_pool(), lambda: self._store.write_run(run, new=new))
 
+    async def cancel_run(self, name: str, *, namespace: str) -> None:
+        """Ask a run to stop; see `runstore.ObjectStore.cancel_run`."""
+        await whole(self._open_pool(), lambda: self._store.cancel_run(name, namespace=namespace))
+
     async def delete_run(self, name: str, *, namespace: str, force: bool = False) -> None:
         """Remove a run; see `runstore.ObjectStore.delete_run`. Cancelling waits for its end."""
         await whole(
@@ -137,9 +179,32 @@ class ObjectStore(AsyncVerbs):
             lambda: self._store.delete_run(name, namespace=namespace, force=force),
         )
 
-    async def sweep(self, older_than: float = 3600) -> int:
+    async def sweep(self, older_than: float | None = None) -> int:
         """Remove leftovers; see `runstore.ObjectStore.sweep`. Cancelling waits for its end."""
         return await whole(self._open_pool(), lambda: self._store.sweep(older_than))
+
+    def verify(
+        self,
+        namespace: str | None = None,
+        run: str | None = None,
+        prefix: str = "",
+        *,
+        shared: bool = False,
+        journal: str | os.PathLike[str] | None = None,
+        workers: int = 4,
+    ) -> AsyncIterator[Verified]:
+        """Check objects and records, for ``async for``; see `runstore.ObjectStore.verify`."""
+        how = {"shared": shared, "journal": journal, "workers": workers}
+        found = self._store.verify(namespace, run, prefix, **how)  # type: ignore[arg-type]
+        return in_pages(self._open_pool(), found, _VERIFIED_AT_ONCE)
+
+    async def audit(self, namespace: str | None = None, run: str | None = None) -> Audit:
+        """Return what the store holds; see `runstore.ObjectStore.audit`."""
+        return await reading(self._open_pool(), lambda: self._store.audit(namespace, run))
+
+    async def diff(self, one: str, other: str) -> ObjectDiff | RunDiff:
+        """Return what differs in two objects or runs; see `runstore.ObjectStore.diff`."""
+        return await reading(self._open_pool(), lambda: self._store.diff(one, other))
 
     def __repr__(self) -> str:
         return f"aio.{self._store!r}"

@@ -1,15 +1,20 @@
 """The verbs to await: those of `runstore.store.Verbs`, made in threads."""
 
 import builtins
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar, Unpack, overload
 
+from runstore.aio._addresses import AsyncAddressVerbs
 from runstore.aio._calls import reading, writing
+from runstore.aio._files import AsyncFileVerbs
+from runstore.aio._paging import AsyncPagingVerbs
 from runstore.aio._permit import Permit, Permitted
 from runstore.aio._pool import Pool
+from runstore.aio._streams import AsyncStreamVerbs
 from runstore.context import PicklePolicy
 from runstore.keys import Scope
+from runstore.parts import PartKey
 from runstore.store import RAISE, Compression, ObjectInfo, Reading, Verbs
 
 __all__ = ["AsyncVerbs"]
@@ -18,7 +23,7 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 
-class AsyncVerbs(ABC):
+class AsyncVerbs(AsyncAddressVerbs, AsyncFileVerbs, AsyncPagingVerbs, AsyncStreamVerbs):
     """The verbs of an object store, to await.
 
     Each promises what the verb of the same name of `runstore.ObjectStore` does, takes the same
@@ -51,6 +56,8 @@ class AsyncVerbs(ABC):
         if_absent: bool = False,
         if_match: str | None = None,
         compression: Compression = "auto",
+        part: PartKey | None = None,
+        delta: bool = False,
         pickle: PicklePolicy | None = None,
     ) -> ObjectInfo:
         """Store *value* under *name*, all or nothing; see `runstore.ObjectStore.put`."""
@@ -63,6 +70,8 @@ class AsyncVerbs(ABC):
                 if_absent=if_absent,
                 if_match=if_match,
                 compression=compression,
+                part=part,
+                delta=delta,
                 pickle=pickle,
             )
         )
@@ -86,9 +95,12 @@ class AsyncVerbs(ABC):
         *,
         default: Any = RAISE,
         scope: Scope = "run",
-        run: str | None = None,
+        run: str | int | None = None,
+        workflow: str | None = None,
         namespace: str | None = None,
         columns: "builtins.list[Any] | None" = None,
+        filters: Any = None,
+        part: PartKey | ObjectInfo | None = None,
         as_type: type | None = None,
         pickle: PicklePolicy | None = None,
         verify: Literal["auto"] | bool = "auto",
@@ -97,8 +109,11 @@ class AsyncVerbs(ABC):
         how = Reading(
             scope=scope,
             run=run,
+            workflow=workflow,
             namespace=namespace,
             columns=columns,
+            filters=filters,
+            part=part,
             pickle=pickle,
             verify=verify,
         )
@@ -121,9 +136,12 @@ class AsyncVerbs(ABC):
         name: str,
         *,
         scope: Scope = "run",
-        run: str | None = None,
+        run: str | int | None = None,
+        workflow: str | None = None,
         namespace: str | None = None,
         columns: "builtins.list[Any] | None" = None,
+        filters: Any = None,
+        part: PartKey | ObjectInfo | None = None,
         as_type: type | None = None,
         pickle: PicklePolicy | None = None,
         verify: Literal["auto"] | bool = "auto",
@@ -132,8 +150,11 @@ class AsyncVerbs(ABC):
         how = Reading(
             scope=scope,
             run=run,
+            workflow=workflow,
             namespace=namespace,
             columns=columns,
+            filters=filters,
+            part=part,
             pickle=pickle,
             verify=verify,
         )
@@ -144,12 +165,15 @@ class AsyncVerbs(ABC):
         name: str,
         *,
         scope: Scope = "run",
-        run: str | None = None,
+        run: str | int | None = None,
+        workflow: str | None = None,
         namespace: str | None = None,
     ) -> bool:
         """Return whether an object is stored; see `runstore.ObjectStore.exists`."""
         return await self._read(
-            lambda verbs: verbs.exists(name, scope=scope, run=run, namespace=namespace)
+            lambda verbs: verbs.exists(
+                name, scope=scope, run=run, workflow=workflow, namespace=namespace
+            )
         )
 
     async def stat(
@@ -157,12 +181,15 @@ class AsyncVerbs(ABC):
         name: str,
         *,
         scope: Scope = "run",
-        run: str | None = None,
+        run: str | int | None = None,
+        workflow: str | None = None,
         namespace: str | None = None,
     ) -> ObjectInfo:
         """Describe an object without loading it; see `runstore.ObjectStore.stat`."""
         return await self._read(
-            lambda verbs: verbs.stat(name, scope=scope, run=run, namespace=namespace)
+            lambda verbs: verbs.stat(
+                name, scope=scope, run=run, workflow=workflow, namespace=namespace
+            )
         )
 
     async def list(
@@ -250,3 +277,47 @@ class AsyncVerbs(ABC):
         await self._write(
             lambda verbs: verbs.delete_many(names, scope=scope, missing_ok=missing_ok)
         )
+
+    async def seal(
+        self,
+        name: str,
+        parts: Iterable[PartKey | ObjectInfo] | None = None,
+        *,
+        scope: Scope = "run",
+        metadata: dict[str, Any] | None = None,
+        if_absent: bool = False,
+        if_match: str | None = None,
+    ) -> ObjectInfo:
+        """Make parts one object; see `runstore.ObjectStore.seal`."""
+        return await self._write(
+            lambda verbs: verbs.seal(
+                name,
+                parts,
+                scope=scope,
+                metadata=metadata,
+                if_absent=if_absent,
+                if_match=if_match,
+            )
+        )
+
+    async def parts(
+        self,
+        name: str,
+        *,
+        scope: Scope = "run",
+        run: str | None = None,
+        namespace: str | None = None,
+        sealed: bool = True,
+    ) -> "builtins.list[ObjectInfo]":
+        """Describe the parts of an object; see `runstore.ObjectStore.parts`."""
+        return await self._read(
+            lambda verbs: verbs.parts(
+                name, scope=scope, run=run, namespace=namespace, sealed=sealed
+            )
+        )
+
+    async def pending(
+        self, name: str, keys: Iterable[PartKey], *, scope: Scope = "run"
+    ) -> "builtins.list[Any]":
+        """Return the keys whose parts are not there yet; see `runstore.ObjectStore.pending`."""
+        return await self._read(lambda verbs: verbs.pending(name, keys, scope=scope))

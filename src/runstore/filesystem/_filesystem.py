@@ -11,20 +11,22 @@ from typing import Any
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.utils import isfilelike
 
-from runstore.buffers import Buffer, flat, map_private
+from runstore.arguments import check_choice, check_instance, check_text, texts, unfit
+from runstore.buffers import Buffer, flat
 from runstore.errors import InvalidRequestError, PreconditionFailedError
 from runstore.filesystem._errors import as_file_errors, not_found
 from runstore.filesystem._folders import Folders
 from runstore.filesystem._listing import file_info, has_folder, stat
-from runstore.filesystem._local import write_pieces, write_whole
+from runstore.filesystem._local import check_local, write_pieces, write_whole
 from runstore.filesystem._paths import located, place_at
 from runstore.filesystem._reading import ObjectReader
 from runstore.filesystem._writing import ObjectWriter
 from runstore.keys import Place, key_of
-from runstore.store import Pinned, StoreView, pinned, put_bytes
+from runstore.store import Pinned, StoreView, check_one_file, pinned, put_bytes
 
 __all__ = ["RunstoreFileSystem"]
 
+_MODES = ("overwrite", "create")
 _TORN_AT_MOST = 5  # replacements in the middle of one call that it begins again after
 
 
@@ -68,6 +70,7 @@ class RunstoreFileSystem(Folders):
             InvalidNameError: *path* cannot name an object.
             StorageError: The place failed.
         """
+        check_text("open", "mode", mode)
         if mode.replace("t", "").replace("b", "") not in ("r", "w", "x"):
             raise InvalidRequestError(
                 f"open {path}: mode={mode!r} changes a part, and objects are written whole: read "
@@ -98,11 +101,15 @@ class RunstoreFileSystem(Folders):
 
     def _pinned(self, path: str, place: Place) -> Pinned:
         with as_file_errors(path):
-            return pinned(self._store.backend, place)
+            version = pinned(self._store.backend, place)
+            check_one_file("runstore://", place, version.read, version.entry.size)
+            return version
 
     def _whole(self, path: str, place: Place) -> memoryview:
         with as_file_errors(path):
-            return flat(self._store.backend.get(key_of(place))[0])
+            view = flat(self._store.backend.get(key_of(place))[0])
+            check_one_file("runstore://", place, lambda *span: bytes(view[slice(*span)]), len(view))
+            return view
 
     def cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
@@ -121,6 +128,9 @@ class RunstoreFileSystem(Folders):
             StorageError: The place failed.
         """
         path = self._strip_protocol(path)
+        for name, value in (("start", start), ("end", end)):
+            if value is not None:
+                check_instance("cat_file", name, value, int, "an int or None")
         place = place_at(path)
         if start is None and end is None:
             return bytes(self._whole(path, place))
@@ -148,6 +158,8 @@ class RunstoreFileSystem(Folders):
             OSError: The local file cannot be written.
         """
         rpath = self._strip_protocol(rpath)
+        if outfile is None and not isfilelike(lpath):
+            check_local("get_file", lpath)
         file = outfile if outfile is not None else lpath if isfilelike(lpath) else None
         place = located(rpath).place
         if file is None and (place is None or self.isdir(rpath)):
@@ -166,7 +178,7 @@ class RunstoreFileSystem(Folders):
         return self._store.at(namespace=place.namespace, run=place.run)
 
     def _publish(
-        self, path: str, place: Place, view: StoreView, if_absent: bool, data: Buffer
+        self, path: str, place: Place, view: StoreView, if_absent: bool, data: Buffer | int
     ) -> None:
         with as_file_errors(path):
             objects = view._target().writable()
@@ -188,7 +200,11 @@ class RunstoreFileSystem(Folders):
         """
         path = self._strip_protocol(path)
         place = place_at(path)
-        data = value if isinstance(value, bytes) else bytes(value)  # nobody can change it
+        check_choice("pipe_file", "mode", mode, _MODES)
+        try:
+            data = value if isinstance(value, bytes) else bytes(flat(value))  # nobody can change it
+        except (TypeError, BufferError) as exc:  # bytes(3) would be three zeros
+            raise unfit("pipe_file", "value", "bytes", value, by_type=True) from exc
         self._publish(path, place, self._view(place), mode == "create", data)
 
     def put_file(
@@ -203,15 +219,16 @@ class RunstoreFileSystem(Folders):
 
         A local folder needs none here.
         """
+        check_choice("put_file", "mode", mode, _MODES)
+        check_local("put_file", lpath)
         if os.path.isdir(lpath):  # noqa: PTH112 - fsspec's paths are text
             return
         with builtins.open(lpath, "rb") as file:  # noqa: PTH123
             size = os.fstat(file.fileno()).st_size
-            data = map_private(file.fileno(), size)
-        callback.set_size(size)
-        rpath = self._strip_protocol(rpath)
-        place = place_at(rpath)
-        self._publish(rpath, place, self._view(place), mode == "create", data)
+            callback.set_size(size)
+            rpath = self._strip_protocol(rpath)
+            place = place_at(rpath)
+            self._publish(rpath, place, self._view(place), mode == "create", file.fileno())
         callback.relative_update(size)
 
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
@@ -263,6 +280,12 @@ class RunstoreFileSystem(Folders):
             IsADirectoryError: It is a folder, without *recursive*.
             StorageError: The place failed; the objects that were not reached are still there.
         """
+        if maxdepth is not None:
+            check_instance("rm", "maxdepth", maxdepth, int, "an int or None")
+            if maxdepth < 1:
+                raise unfit("rm", "maxdepth", "at least 1, or None", maxdepth)
+        if not isinstance(path, (str, os.PathLike)):
+            path = texts("rm", "path", path)
         for one in self.expand_path(path, recursive=recursive, maxdepth=maxdepth):
             if self.isfile(one):
                 self.rm_file(one)

@@ -4,6 +4,7 @@ import builtins
 from datetime import UTC, datetime
 from typing import Any
 
+from runstore.arguments import unfit
 from runstore.filesystem._errors import not_found
 from runstore.filesystem._listing import (
     Info,
@@ -93,10 +94,11 @@ class Folders(OfStore):
             kwargs: Ignored.
 
         Raises:
+            InvalidRequestError: *maxdepth* is no number of levels.
             StorageError: The place failed.
         """
-        if maxdepth is not None and maxdepth < 1:
-            raise ValueError("maxdepth must be at least 1")
+        if maxdepth is not None and (not isinstance(maxdepth, int) or maxdepth < 1):
+            raise unfit("find", "maxdepth", "None or an int from 1 on", maxdepth)
         path = self._strip_protocol(path)
         where, found = located(path), dict[str, Info]()
         depth = path.count("/") + 1 if path else 0

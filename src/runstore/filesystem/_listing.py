@@ -8,7 +8,7 @@ from runstore.errors import ObjectNotFoundError
 from runstore.filesystem._paths import Location, located, path_of
 from runstore.keys import SHARED, Place, extension_of, key_of, scope_folder, scope_of
 from runstore.places import Entry
-from runstore.store import ObjectStore
+from runstore.store import ObjectStore, every_object
 
 __all__ = ["Info", "children", "file_info", "folder_info", "has_folder", "objects_below", "stat"]
 
@@ -51,8 +51,6 @@ def has_folder(store: ObjectStore, where: Location) -> bool:
     """Return whether anything lies below a path; the root is always there."""
     if where.namespace is None:
         return True
-    if where.scope is None:
-        return bool(_scopes(store, where.namespace))
     return next(objects_below(store, where), None) is not None
 
 
@@ -73,17 +71,14 @@ def children(store: ObjectStore, path: str) -> list[Info]:
 
 def objects_below(store: ObjectStore, where: Location) -> Iterator[Info]:
     """Describe every object below a path, at any depth, in no order."""
-    if where.namespace is None:
-        for namespace in store.namespaces():
-            yield from objects_below(store, Location(namespace, None, ""))
-    elif where.scope is None:
-        for scope in _scopes(store, where.namespace):
-            yield from objects_below(store, where._replace(scope=scope))
+    if where.scope is None:
+        found = every_object(store, where.namespace)
     else:
         objects = store.at(namespace=where.namespace, run=where.run)._target().objects
         prefix = f"{where.name}/" if where.name else ""
-        for info in objects.list(where.namespace, where.run, prefix):
-            yield _info(info.place, info.size, info.created_at, info.version)
+        found = objects.list(str(where.namespace), where.run, prefix)
+    for info in found:
+        yield _info(info.place, info.size, info.created_at, info.version)
 
 
 def _scopes(store: ObjectStore, namespace: str) -> list[str]:

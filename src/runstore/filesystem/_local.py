@@ -7,9 +7,23 @@ from typing import Any
 
 from fsspec.callbacks import Callback
 
-__all__ = ["write_pieces", "write_whole"]
+from runstore.arguments import path_text, unfit
+from runstore.errors import InvalidRequestError
+
+__all__ = ["check_local", "write_pieces", "write_whole"]
 
 _PIECE = 4 << 20  # bytes at a time, so that a progress bar moves
+
+
+def check_local(call: str, path: Any) -> None:
+    """Raise InvalidRequestError unless *path* can be that of a local file."""
+    text = path_text(f"{call}: lpath", path, InvalidRequestError)
+    try:
+        good = isinstance(text, str) and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        good = False
+    if not good:
+        raise unfit(call, "lpath", "the path of a local file", path)
 
 
 def write_pieces(file: Any, view: memoryview, callback: Callback) -> None:

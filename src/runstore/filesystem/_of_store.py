@@ -7,13 +7,13 @@ from typing import Any
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
-from runstore.arguments import check_flag
+from runstore.arguments import check_flag, check_text
 from runstore.context import (
     PicklePolicy,
     StoreAddress,
     default_address,
-    find_run_context,
     known_key,
+    peek_run_context,
 )
 from runstore.errors import SettingsError
 from runstore.filesystem._paths import PROTOCOL, stripped
@@ -110,13 +110,19 @@ class OfStore(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
         if isinstance(path, list):
-            return [cls._strip_protocol(one) for one in path]
-        return stripped(stringify_path(path))
+            return [_stripped(one) for one in path]
+        return _stripped(path)
+
+
+def _stripped(path: Any) -> str:
+    text = stringify_path(path)
+    check_text("RunstoreFileSystem", "path", text)
+    return stripped(text)
 
 
 def _default_address() -> StoreAddress:
     """Return the address of the store of the current run, or of the default store."""
-    ctx = find_run_context()
+    ctx = peek_run_context()
     return default_address() if ctx is None else ctx.store
 
 

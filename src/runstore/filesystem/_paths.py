@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from runstore.arguments import check_text
 from runstore.errors import InvalidNameError
 from runstore.keys import SHARED, Place, key_of
 from runstore.names import check_namespace, check_run
@@ -47,7 +48,9 @@ def located(path: str) -> Location:
 
     Raises:
         InvalidNameError: Its namespace, run or name cannot be one.
+        InvalidRequestError: It is several paths.
     """
+    check_text("RunstoreFileSystem", "path", path)
     if not path:
         return Location(None, None, "")
     namespace, _, rest = path.partition("/")
