@@ -15,6 +15,7 @@ Needs ``pip install 'runstore[testing]'``.
 
 from importlib.util import find_spec
 
+from runstore.deprecation import renamed
 from runstore.errors import MissingExtraError
 
 for _needed in ("pytest", "hypothesis"):
@@ -25,23 +26,23 @@ for _needed in ("pytest", "hypothesis"):
 
 import pytest
 
-for _suite in ("_same", "codecs", "executors", "machine", "places"):
+for _suite in ("_same", "_unclaimed", "codecs", "executors", "machine", "places"):
     pytest.register_assert_rewrite(f"runstore.testing.{_suite}")  # failures show their values
 
 from runstore.testing._same import assert_same
+from runstore.testing._unclaimed import UnclaimedWarning
 from runstore.testing.codecs import CodecTests
 from runstore.testing.executors import ExecutorTests
 from runstore.testing.machine import StoreMachine
 from runstore.testing.places import PlaceTests
 
-BackendTests = PlaceTests
-"""The former name of `PlaceTests`."""
-
 __all__ = [
-    "BackendTests",
     "CodecTests",
     "ExecutorTests",
     "PlaceTests",
     "StoreMachine",
+    "UnclaimedWarning",
     "assert_same",
 ]
+
+__getattr__ = renamed(__name__, {"BackendTests": "PlaceTests"}, since="0.2.0", until="0.4.0")

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 
 from runstore.codecs import Codec, Encoded, Pickling, codec_named
+from runstore.containers import Header, arrow_file, open_arrow
 from runstore.context import PicklePolicy
 from runstore.errors import CorruptObjectError, UnsafePickleError
-from runstore.format import Header, arrow_file, open_arrow
 from runstore.testing._same import assert_same
 
 __all__ = ["CodecTests"]

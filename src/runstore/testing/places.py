@@ -1,8 +1,9 @@
 """What `runstore.places.Backend` promises, as tests."""
 
 import threading
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import ClassVar
 
@@ -17,9 +18,10 @@ from runstore.errors import (
     PreconditionFailedError,
     StorageError,
 )
-from runstore.places import Backend
+from runstore.places import Backend, list_with_parts
+from runstore.testing._unclaimed import UnclaimedWarning, holding, together
 
-__all__ = ["PlaceTests"]
+__all__ = ["PlaceTests", "UnclaimedWarning"]
 
 LARGE = 1 << 20
 
@@ -32,8 +34,11 @@ class PlaceTests(ABC):
     """The contract of a place. Subclasses give an empty one per test, and a side door.
 
     What the place's `guarantees` claim is tried, and what they do not claim has to be refused.
+    What is not claimed and seems to hold all the same is reported by an `UnclaimedWarning`.
 
     Attributes:
+        unclaimed: What is left unclaimed on purpose, by the name of the guarantee, and why. It
+            is not reported.
         exact_folders: Whether ``folders`` leaves out those that were emptied. Some S3
             servers keep them for a while.
         repeats: How often races are run.
@@ -44,6 +49,7 @@ class PlaceTests(ABC):
     sorted_listing: ClassVar[bool] = True
     exact_folders: ClassVar[bool] = True
     repeats: ClassVar[int] = 10
+    unclaimed: ClassVar[Mapping[str, str]] = {}
 
     @pytest.fixture
     @abstractmethod
@@ -53,6 +59,32 @@ class PlaceTests(ABC):
     @abstractmethod
     def raw_read(self, backend: Backend, key: str) -> bytes:
         """Read without the backend's own code, so that ``put`` is really tested."""
+
+    def unrestrained(self, backend: Backend) -> Backend | None:
+        """Return *backend* so that it tries conditions that it does not claim, for the report.
+
+        Returns:
+            None where nothing is refused that could be tried.
+        """
+        return None
+
+    def another(self, backend: Backend) -> Backend | None:
+        """Return what another process would open, for the report; None if that cannot be told."""
+        return None
+
+    def test_what_holds_is_claimed(self, backend: Backend) -> None:
+        """What is not claimed and holds, as far as that can be tried, is reported."""
+        claimed = backend.probe()
+        seem = set(holding(backend, self.unrestrained(backend), self.another(backend), claimed))
+        for name in sorted(seem - set(self.unclaimed)):
+            warnings.warn(
+                UnclaimedWarning(
+                    f"{type(backend).__name__} does not claim {name!r} "
+                    f"({getattr(claimed, name)!r}), and it seems to hold: claim it, or name the "
+                    f"reason in {type(self).__name__}.unclaimed"
+                ),
+                stacklevel=2,
+            )
 
     def test_close_can_be_repeated(self, backend: Backend) -> None:
         """close() gives back what the backend holds; buffers that were read stay valid."""
@@ -250,6 +282,39 @@ class PlaceTests(ABC):
         }
         assert [] == list(backend.list("nothing/"))
 
+    def test_parts_are_listed_in_their_own_folder_alone(self, backend: Backend) -> None:
+        """A folder ``.parts`` is hidden to who lists above it, and listed by who asks for it."""
+        backend.put("n/r/.parts/x.arrow/i1.a.arrow", [b"1"])
+        backend.put("n/r/.parts/x.arrow/i2.a.arrow", [b"2"])
+        backend.put("n/s/y.arrow", [b"y"])
+        assert ["n/s/y.arrow"] == [entry.key for entry in backend.list("")]
+        assert [] == [entry.key for entry in backend.list("n/r/")]
+        for prefix in ("n/r/.parts/", "n/r/.parts/x.arrow/"):
+            found = [entry.key.rpartition("/")[2] for entry in backend.list(prefix)]
+            assert ["i1.a.arrow", "i2.a.arrow"] == found
+        assert ([], ["n/"]) == (backend.folders("n/r/"), backend.folders(""))
+        assert ["r/", "s/"] == backend.folders("n/")
+        of_run = {"n/r/.parts/x.arrow/i1.a.arrow", "n/r/.parts/x.arrow/i2.a.arrow"}
+        assert of_run == {entry.key for entry in list_with_parts(backend, "n/r/")}
+        assert of_run | {"n/s/y.arrow"} == {e.key for e in list_with_parts(backend, "n/")}
+
+    def test_a_prefix_may_end_within_a_part(self, backend: Backend) -> None:
+        """list() of any beginning gives the keys that begin so: files and folders, no others."""
+        keys = ["n/r/a.arrow", "n/r/a/b.arrow", "n/r/ab-1.arrow", "n/r/ab-1/c.arrow"]
+        for key in [
+            *keys,
+            "n/r/ab.arrow",
+            "n/r/aa.arrow",
+            "n/r/b.arrow",
+            "n/r2/ab.arrow",
+            "n/ab/r.arrow",
+        ]:
+            backend.put(key, [b"x"])
+        for prefix in ("n/r/a", "n/r/ab", "n/r/ab-1", "n/r/ab.", "n/r/ac", "n/r", "n/r2", "nn"):
+            found = [entry.key for entry in backend.list(prefix)]
+            every = [entry.key for entry in backend.list("")]
+            assert [key for key in every if key.startswith(prefix)] == found
+
     def test_list_and_head_agree(self, backend: Backend) -> None:
         """put(), head() and list() describe an object alike."""
         put = backend.put("a/b.arrow", [b"xyz"])
@@ -329,7 +394,7 @@ class PlaceTests(ABC):
                 won.append(b"%d" % i)
 
             key = f"race-{round_}.arrow"
-            _together([partial(race, i, key) for i in range(8)])
+            together([partial(race, i, key) for i in range(8)])
             assert [bytes(flat(backend.get(key)[0]))] == won
 
     def test_no_update_is_lost_under_if_match(self, backend: Backend) -> None:
@@ -349,7 +414,7 @@ class PlaceTests(ABC):
                     except PreconditionFailedError:
                         continue
 
-        _together([count] * 4)
+        together([count] * 4)
         assert b"80" == bytes(flat(backend.get("n.arrow")[0]))
 
     def test_readers_never_see_a_mixture(self, backend: Backend) -> None:
@@ -373,7 +438,7 @@ class PlaceTests(ABC):
                 if len(values) != 1:
                     mixtures.append(values)
 
-        _together([write, read, read])
+        together([write, read, read])
         assert [] == mixtures
 
     def test_listing_survives_puts_and_deletes(self, backend: Backend) -> None:
@@ -395,7 +460,7 @@ class PlaceTests(ABC):
                 if finished:
                     return
 
-        _together([churn, look])
+        together([churn, look])
         assert {True} == set(listings)
 
     def test_delete_many_removes_each_and_tells_each_error(self, backend: Backend) -> None:
@@ -414,22 +479,3 @@ class PlaceTests(ABC):
         backend.put("a/b.arrow", [b"x"])
         backend.sweep(0)
         assert ["a/b.arrow"] == [entry.key for entry in backend.list("")]
-
-
-def _together(jobs: list[Callable[[], None]]) -> None:
-    """Run *jobs* in threads at once and raise what the first failing one raised."""
-    errors: list[BaseException] = []
-
-    def run(job: Callable[[], None]) -> None:
-        try:
-            job()
-        except BaseException as exc:  # noqa: BLE001 - raised again below, in the test's thread
-            errors.append(exc)
-
-    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]

@@ -1,0 +1,1 @@
+"""Flowdapt's ``flowdapt.compute``: object store, artifacts, run context, `execute_workflow`."""

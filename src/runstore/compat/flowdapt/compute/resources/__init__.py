@@ -1,0 +1,1 @@
+"""Flowdapt's ``flowdapt.compute.resources``."""

@@ -1,0 +1,1 @@
+"""What runstore plugs into orchestrators; each module needs its orchestrator, and is used there."""

@@ -1,0 +1,128 @@
+"""The stages as ops and assets of Dagster: in process, in the multiprocess executor."""
+
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import dagster as dg
+import pandas as pd
+import stages
+
+import runstore
+from runstore.integrations.dagster import RunstoreIOManager
+
+
+@dg.op
+def build():
+    """Store."""
+    stages.build()
+    return 1
+
+
+@dg.op
+def train(_built):
+    """Read."""
+    stages.train()
+
+
+@dg.op(out=dg.DynamicOut())
+def items():
+    """Give two items."""
+    for item in (1, 2):
+        yield dg.DynamicOutput(item, mapping_key=str(item))
+
+
+@dg.op
+def each(item):
+    """Store an item."""
+    stages.each(item)
+
+
+@dg.op(retry_policy=dg.RetryPolicy(max_retries=1))
+def flaky():
+    """Fail once."""
+    stages.flaky()
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def training():
+    """Run every stage."""
+    train(build())
+    items().map(each)
+    flaky()
+
+
+@dg.job(executor_def=dg.multiprocess_executor.configured({"max_concurrent": 1}))
+def in_processes():
+    """Each op in a process of its own."""
+    train(build())
+
+
+@dg.asset
+def features():
+    """An asset of no job."""
+    stages.build()
+
+
+PARTS = dg.StaticPartitionsDefinition(["a", "b"])
+
+
+@dg.op(out=dg.Out(io_manager_key="store"))
+def made():
+    """Give what the next op takes."""
+    return pd.DataFrame({"x": [1, 2]})
+
+
+@dg.op
+def taken(frame):
+    """Take it."""
+    assert frame.equals(pd.DataFrame({"x": [1, 2]}))
+
+
+@dg.job(resource_defs={"store": RunstoreIOManager()}, executor_def=dg.in_process_executor)
+def passing():
+    """Pass a frame through the store."""
+    taken(made())
+
+
+@dg.asset(partitions_def=PARTS, io_manager_key="store")
+def by_letter(context: dg.AssetExecutionContext):
+    """One partition."""
+    return pd.DataFrame({"letter": [context.partition_key]})
+
+
+@dg.asset(io_manager_key="store")
+def letters(by_letter):
+    """All partitions at once."""
+    assert ["a", "b"] == [by_letter[key]["letter"][0] for key in ("a", "b")]
+    return sorted(by_letter)
+
+
+def check_io_manager(instance: dg.DagsterInstance) -> None:
+    """Outputs of ops and partitions of assets go through the store."""
+    assert passing.execute_in_process(instance=instance).success
+    resources = {"store": RunstoreIOManager()}
+    for key in ("a", "b"):
+        dg.materialize([by_letter], partition_key=key, instance=instance, resources=resources)
+    done = dg.materialize(
+        [letters, dg.SourceAsset("by_letter", partitions_def=PARTS, io_manager_key="store")],
+        instance=instance,
+        resources=resources,
+    )
+    assert done.success
+    shown = done.asset_materializations_for_node("letters")[0].metadata
+    assert "default/_shared/letters" == shown["object"].value
+    view = runstore.ObjectStore().at()
+    assert ["a", "b"] == view.get("letters", scope="namespace")
+    view.seal("by_letter", scope="namespace")
+    assert ["a", "b"] == list(view.get("by_letter", scope="namespace")["letter"])
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as home, dg.DagsterInstance.local_temp(home) as instance:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: training.execute_in_process(instance=instance), range(2)))
+        done = dg.execute_job(dg.reconstructable(in_processes), instance=instance)
+        assert done.success
+        dg.materialize([features], instance=instance)
+        check_io_manager(instance)
+    stages.check_outside()

@@ -1,0 +1,77 @@
+"""Stages that know nothing of who runs them, and what they tell of where they are."""
+
+import json
+import os
+import time
+
+from runstore import NoRunContextError, get_run_context, object_store
+
+__all__ = ["build", "check_outside", "each", "flaky", "train"]
+
+
+def build():
+    """Store a value of this run."""
+    object_store.put("features", {"rows": [1, 2, 3], "uid": get_run_context().run.uid})
+    _tell("build")
+
+
+def train():
+    """Read what this run's `build` has stored, and measure a look-up."""
+    features = object_store.get("features")
+    assert features["uid"] == get_run_context().run.uid
+    object_store.put("model", sum(features["rows"]))
+    times = []
+    for _ in range(7):
+        begun = time.process_time()
+        for _ in range(500):
+            get_run_context()
+        times.append((time.process_time() - begun) / 500 * 1e6)
+    _tell("train", microseconds=sorted(times)[3])
+
+
+def each(item):
+    """Store one object per item of a mapped task."""
+    object_store.put(f"each/{item}", item)
+    _tell("each")
+
+
+def flaky():
+    """Fail at the first attempt."""
+    _tell("flaky")
+    if get_run_context().stage.attempt == 1:
+        object_store.put("attempt", 1)
+        raise ValueError("as it should")
+    object_store.put("attempt", get_run_context().stage.attempt)
+
+
+def check_outside():
+    """Outside of any run there is no context, and none is made up."""
+    try:
+        object_store.put("nowhere", 1)
+    except NoRunContextError:
+        _write({"what": "outside"})
+
+
+def _tell(what, **more):
+    ctx = get_run_context()
+    _write(
+        {
+            "what": what,
+            "namespace": ctx.namespace,
+            "run": ctx.run.name,
+            "workflow": ctx.run.workflow,
+            "source": ctx.run.source,
+            "stage": ctx.stage.name if ctx.stage else None,
+            "attempt": ctx.stage.attempt if ctx.stage else None,
+            "map_index": ctx.stage.map_index if ctx.stage else None,
+            "input": {key: repr(value) for key, value in ctx.input.items()},
+            **more,
+        }
+    )
+
+
+def _write(told):
+    line = (json.dumps(told) + "\n").encode()
+    file = os.open(os.environ["STAGES_TELL"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, line)
+    os.close(file)
