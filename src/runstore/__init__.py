@@ -8,7 +8,7 @@ Importing the package loads nothing; each name is loaded when it is first used.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from runstore._version import __version__
+from runstore._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from runstore import errors, object_store
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Config,
         ContextProcessPoolExecutor,
         ContextThreadPoolExecutor,
+        Stage,
         Workflow,
         WorkflowRun,
         WorkflowRunContext,
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
         RunStoreError,
         StageError,
     )
+    from runstore.steps import progress
     from runstore.store import ObjectInfo, ObjectStore
-    from runstore.workflow import run_workflow
+    from runstore.workflows import recorded_run, replay, run_workflow, stage, workflow
 
 _HOME = {
     "Config": "runstore.context",
@@ -44,15 +46,21 @@ _HOME = {
     "ObjectNotFoundError": "runstore.errors",
     "ObjectStore": "runstore.store",
     "RunStoreError": "runstore.errors",
+    "Stage": "runstore.context",
     "StageError": "runstore.errors",
     "Workflow": "runstore.context",
     "WorkflowRun": "runstore.context",
     "WorkflowRunContext": "runstore.context",
     "bind": "runstore.context",
     "get_run_context": "runstore.context",
+    "progress": "runstore.steps",
+    "recorded_run": "runstore.workflows",
+    "replay": "runstore.workflows",
     "run_context": "runstore.context",
-    "run_workflow": "runstore.workflow",
+    "run_workflow": "runstore.workflows",
+    "stage": "runstore.workflows",
     "use_run_context": "runstore.context",
+    "workflow": "runstore.workflows",
 }
 
 __all__ = [
@@ -65,18 +73,23 @@ __all__ = [
     "ObjectNotFoundError",
     "ObjectStore",
     "RunStoreError",
+    "Stage",
     "StageError",
     "Workflow",
     "WorkflowRun",
     "WorkflowRunContext",
-    "__version__",
     "bind",
     "errors",
     "get_run_context",
     "object_store",
+    "progress",
+    "recorded_run",
+    "replay",
     "run_context",
     "run_workflow",
+    "stage",
     "use_run_context",
+    "workflow",
 ]
 
 
@@ -92,4 +105,14 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return list(__all__)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Add ``%run_context`` to a notebook: what ``%load_ext runstore`` calls."""
+    import_module("runstore.notebook").load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Remove what ``%load_ext runstore`` has added, and leave its run."""
+    import_module("runstore.notebook").unload(shell)

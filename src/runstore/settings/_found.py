@@ -1,0 +1,65 @@
+"""Where settings are: variables of the environment, and tables in files."""
+
+import os
+from typing import Any
+
+from runstore.errors import SettingsError
+
+__all__ = ["PREFIX", "tables", "variables_set"]
+
+PREFIX = "RUNSTORE_"
+
+
+def variables_set() -> list[str]:
+    """Return the names of all variables that are settings, or look like it."""
+    return [name for name in os.environ if name.upper().startswith(PREFIX)]
+
+
+def tables() -> list[tuple[str, dict[str, Any]]]:
+    """Return the nearest files that have settings, and these, the one that counts more first.
+
+    Raises:
+        SettingsError: A file cannot be read, or is not TOML, or has something else there.
+    """
+    found = (_table_in("runstore.toml"), _table_in("pyproject.toml", "tool", "runstore"))
+    return [(path, table) for path, table in found if table]
+
+
+def _table_in(filename: str, *headers: str) -> tuple[str, dict[str, Any]]:
+    """Return the nearest file of that name and the settings in it; nothing without one."""
+    path = _nearest(filename)
+    if path is None:
+        return "", {}
+    import tomllib
+
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a Path takes longer to make
+            found: Any = tomllib.loads(file.read().decode())
+    except OSError as exc:
+        raise SettingsError(f"{path} cannot be read: {exc.strerror or exc}", path) from exc
+    except (ValueError, RecursionError) as exc:  # not TOML, or not UTF-8
+        raise SettingsError(f"{path} is not valid TOML: {exc}", path) from exc
+    for depth, header in enumerate(headers):
+        found = found.get(header, {})
+        if not isinstance(found, dict):
+            raise SettingsError(
+                f"{path}: {'.'.join(headers[: depth + 1])} must be a table, not "
+                f"{type(found).__name__}",
+                path,
+            )
+    return path, found
+
+
+def _nearest(filename: str) -> str | None:
+    try:
+        folder = os.getcwd()  # noqa: PTH109 - pathlib takes ten times as long, here and below
+    except FileNotFoundError:  # the working directory was removed: no file is near
+        return None
+    while True:
+        path = f"{folder.rstrip('/')}/{filename}"
+        if os.path.isfile(path):  # noqa: PTH113 - False where we may not look
+            return path
+        above = folder.rpartition("/")[0] or "/"
+        if above == folder:
+            return None
+        folder = above
