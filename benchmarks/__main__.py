@@ -1,13 +1,24 @@
-"""`python -m benchmarks [run | aio | containers | engines | tables] …`: measure, or tabulate."""
+"""`python -m benchmarks COMMAND …`; the commands are below, `run` if none is named."""
 
 import sys
 from importlib import import_module
 
 _COMMANDS = {
     "aio": "benchmarks.aio",
+    "columns": "benchmarks.columns",
     "containers": "benchmarks.containers",
+    "copies": "benchmarks.copies",
+    "delta": "benchmarks.delta",
     "engines": "benchmarks.engines",
+    "frames": "benchmarks.frames",
+    "items": "benchmarks.items",
+    "large": "benchmarks.large",
+    "objects": "benchmarks.objects",
+    "parts": "benchmarks.parts",
+    "pieces": "benchmarks.pieces",
     "run": "benchmarks.run",
+    "runs": "benchmarks.runs",
+    "small": "benchmarks.small",
     "tables": "benchmarks.tables",
 }
 

@@ -85,6 +85,10 @@ VALUES: dict[str, tuple[Callable[[int], Any], int]] = {
     "bytes of 200": (lambda n: [random.Random(i).randbytes(200) for i in range(n)], 300_000),
     "np.float64": (_scalars, 300_000),
     "ints": (lambda n: list(range(n)), 5_000_000),
+    "ints, few of them large": (
+        lambda n: [i % 200 + (i % 50 == 0) * 2**40 for i in range(n)],
+        2_000_000,
+    ),
     "floats": (lambda n: [i / 3 for i in range(n)], 2_000_000),
     "text": (lambda n: [f"text number {i}" for i in range(n)], 1_000_000),
     "set of text": (lambda n: {f"text number {i}" for i in range(n)}, 500_000),

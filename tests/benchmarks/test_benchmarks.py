@@ -59,6 +59,7 @@ def results(quick):
     return [result for file in quick[1].values() for result in file["results"]]
 
 
+@pytest.mark.slow
 def test_every_pair_of_case_and_peer_is_in_a_result_file_once(results):
     """No peer is dropped, and none is counted twice."""
     expected = evaluated("[(c.name, p) for c in CASES for p in c.peers]")
@@ -67,6 +68,7 @@ def test_every_pair_of_case_and_peer_is_in_a_result_file_once(results):
     assert Counter(map(tuple, expected)) == found
 
 
+@pytest.mark.slow
 def test_every_peer_gives_back_what_was_put(results):
     """Values, dtypes, labels and index; those that were not installed are reported as that."""
     own = set(evaluated("[p for c in CASES for p in c.peers if requirements(p)]"))
@@ -77,6 +79,7 @@ def test_every_peer_gives_back_what_was_put(results):
             assert result["status"] in {"ok", "not installed"}, result
 
 
+@pytest.mark.slow
 def test_every_step_is_measured_in_time_processor_and_memory(results):
     """Each step of a case has as many samples as there were rounds."""
     steps = evaluated("{c.name: c.steps for c in CASES}")
@@ -89,6 +92,7 @@ def test_every_step_is_measured_in_time_processor_and_memory(results):
                 ]
 
 
+@pytest.mark.slow
 def test_requests_bytes_and_stored_size_are_counted_on_s3(results):
     """They come from the server, for each client alike."""
     measured = [r for r in results if r["place"].startswith("s3") and r["status"] == "ok"]
@@ -100,6 +104,7 @@ def test_requests_bytes_and_stored_size_are_counted_on_s3(results):
             assert result["bytes"] * 0.5 < result["stored_bytes"] / result["count"]
 
 
+@pytest.mark.slow
 def test_each_verb_makes_the_requests_of_the_budget(results):
     """What the tables call the budget's counts is what the tests of S3 hold it to."""
     (found,) = [r for r in results if (r["case"], r["peer"]) == ("s3-verbs-1KiB", "runstore")]
@@ -108,6 +113,7 @@ def test_each_verb_makes_the_requests_of_the_budget(results):
     assert expected == pytest.approx(requests)
 
 
+@pytest.mark.slow
 def test_the_result_files_say_where_and_with_what(quick):
     """A figure without machine, versions and commit is worth nothing."""
     for about in quick[1].values():
@@ -117,6 +123,7 @@ def test_the_result_files_say_where_and_with_what(quick):
         assert about["date"]
 
 
+@pytest.mark.slow
 def test_the_result_files_do_not_say_whose_machine(quick):
     """Results are published: no host, and no path."""
     text = json.dumps(quick[1])
@@ -124,6 +131,7 @@ def test_the_result_files_do_not_say_whose_machine(quick):
         assert secret not in text
 
 
+@pytest.mark.slow
 def test_the_tables_show_each_case_and_what_each_peer_promises(quick, results):
     """Whatever ran is shown, in plain text when nobody looks."""
     printed = quick[0]
@@ -134,6 +142,7 @@ def test_the_tables_show_each_case_and_what_each_peer_promises(quick, results):
         assert result.get("guarantees", "") in printed
 
 
+@pytest.mark.slow
 def test_nothing_is_left_on_the_measured_disk(quick):
     """The folder is as it was."""
     assert [] == list(quick[2].iterdir())

@@ -6,6 +6,7 @@ from benchmarks import engines
 
 
 @pytest.mark.xdist_group("dask")
+@pytest.mark.slow
 def test_every_measure_is_taken(tmp_path, capsys):
     """Tiny and untimed: runstore and each engine by itself start, chain and map."""
     output = tmp_path / "engines.json"

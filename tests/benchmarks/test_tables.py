@@ -82,6 +82,7 @@ def test_the_budget_says_what_was_not_measured_and_what_was_not_met():
     assert "| 2.00 × (200 ms, 100 ms) | **no** |" in page
 
 
+@pytest.mark.extended
 def test_figures_are_drawn_of_results(tmp_path):
     """Each is an SVG, the same for the same results."""
     from benchmarks.plots import draw
