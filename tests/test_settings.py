@@ -1,4 +1,5 @@
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from runstore import ObjectStore, run_context
 from runstore.context import address_of
 from runstore.errors import InvalidNameError, InvalidRequestError, SettingsError
-from runstore.settings import Settings, current_settings
+from runstore.settings import Defaults, Settings, current_settings
 from runstore.store import StoreView
 
 
@@ -106,7 +107,7 @@ def test_a_file_that_is_not_text_is_told(tmp_path):
         ("runstore_ulr", r"'runstore_ulr' \(did you mean 'RUNSTORE_URL'\?\)"),
         (
             "RUNSTORE_STORE_PATH",
-            "'RUNSTORE_STORE_PATH'.* is no setting: there are RUNSTORE_DURABLE",
+            "'RUNSTORE_STORE_PATH'.* is no setting: there are RUNSTORE_CONTEXTS",
         ),
         ("RUNSTORE_XYZ", "'RUNSTORE_XYZ' is no setting"),
     ],
@@ -197,7 +198,7 @@ def test_a_working_directory_that_is_gone_is_told(monkeypatch, tmp_path):
         (lambda s: s.delete_run(None, namespace="n"), "delete_run: name must be a str"),
         (lambda s: s.sweep("1h"), "sweep: older_than must be a number of seconds from 0"),
         (lambda s: s.sweep(math.nan), "not nan"),
-        (lambda s: ObjectStore.from_address(s.url), "address must be a StoreAddress, not str"),
+        (lambda s: ObjectStore.from_address(str(s.url)), "address must be a StoreAddress, not str"),
         (lambda s: StoreView("x", "n", "r"), "store must be an ObjectStore, not str"),
     ],
 )
@@ -205,3 +206,23 @@ def test_arguments_of_a_stores_methods_are_checked(store, call, said):
     """Each method says which of its arguments is wrong, before it asks the place."""
     with pytest.raises((SettingsError, InvalidNameError, InvalidRequestError), match=said):
         call(store)
+
+
+def test_where_nothing_is_set_the_defaults_are_those_of_the_model(tmp_path, monkeypatch):
+    """They are known without pydantic-settings; anything that is set is read with it."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.upper().startswith("RUNSTORE_")]:
+        monkeypatch.delenv(name)
+    assert Defaults() is not Settings
+    assert isinstance(current_settings(), Defaults)
+    assert Settings.model_fields.keys() == Defaults._field_defaults.keys()
+    plain = Settings()
+    for name, value in Defaults()._asdict().items():
+        assert getattr(plain, name) == value
+    (tmp_path / "pyproject.toml").write_text("[tool.other]\n")
+    assert isinstance(current_settings(), Defaults)
+    (tmp_path / "pyproject.toml").write_text("[tool.runstore]\nnamespace = 'x'\n")
+    assert "x" == current_settings().namespace
+    (tmp_path / "pyproject.toml").write_text("[tool.runstore\n")
+    with pytest.raises(SettingsError, match="not valid TOML"):
+        current_settings()

@@ -70,7 +70,7 @@ def integer_keys(here: Path) -> None:
 
 def _refused(here: Path, text: str, said: str) -> None:
     from runstore.errors import InvalidWorkflowError
-    from runstore.workflow import load_config, load_workflow
+    from runstore.workflows import load_config, load_workflow
 
     path = here / "flow.yaml"
     path.write_text(text)
@@ -90,7 +90,7 @@ def yaml_bombs(here: Path) -> None:
 @case("D6", "`retries: 010` and `timeout: 1:30` are refused, `name: on` is remarked and refused.")
 def ambiguous_yaml(here: Path) -> None:
     from runstore.errors import AmbiguousYamlWarning, InvalidWorkflowError
-    from runstore.workflow import load_workflow
+    from runstore.workflows import load_workflow
 
     stage = "metadata: {{name: x}}\nspec: {{stages: [{{name: {0}, target: m.f, {1}}}]}}\n"
     _refused(here, stage.format("a", "retries: 010"), "octal")
@@ -107,7 +107,7 @@ def ambiguous_yaml(here: Path) -> None:
 @case("D6", "A stage cannot need a negative amount of anything.")
 def negative_resources(here: Path) -> None:
     from runstore.errors import InvalidWorkflowError
-    from runstore.workflow import load_workflow
+    from runstore.workflows import load_workflow
 
     path = here / "flow.yaml"
     path.write_text(

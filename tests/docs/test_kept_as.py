@@ -82,6 +82,16 @@ def objects(*cells: Any) -> Any:
     return array
 
 
+def _places() -> list[Any]:
+    try:
+        import geopandas
+        from shapely import Point
+    except ModuleNotFoundError:
+        return []
+    places = geopandas.GeoSeries([Point(1, 2)], crs=4326)
+    return [geopandas.GeoDataFrame({"a": [1]}, geometry=places), places]
+
+
 def rows(title: str) -> dict[str, list[str]]:
     """Give the rows of the table under these titles, by their first cell."""
     lines = API.read_text().split("\n")
@@ -132,8 +142,15 @@ EXAMPLES: dict[str, list[Any]] = {
             sp.lil_matrix,
         )
     ],
-    "xarray dataset or array of NumPy arrays, one index per dimension": [
+    "geopandas `GeoDataFrame`, `GeoSeries`": _places(),
+    (
+        "xarray dataset or array of NumPy arrays or of what pandas made (times, categories, "
+        "nullable), one index per dimension at most"
+    ): [
         xr.Dataset({"a": ("x", [1.5])}), xr.DataArray([1.5], {"x": ["a"]}),
+        xr.Dataset({"a": ("x", pd.date_range("2024", periods=2))}),
+        xr.Dataset({"a": ("x", pd.array([1, None]))}),
+        xr.Dataset({"a": ("x", pd.Categorical(["a"]))}),
     ],
     "`bytes`, `bytearray`": [b"a", bytearray(b"a")],
     "`str`": ["a"],
@@ -176,16 +193,16 @@ EXAMPLES: dict[str, list[Any]] = {
     ): [_Data(1), _Model(a=1), _Data, len, re.A | re.I, LinearRegression()],
     "another library's table (`__arrow_c_stream__`)": [_Stream()],
     "anything else": [_PATTERN, ValueError(1), pa.int8()],
-    "`pathlib.Path`, polars `LazyFrame`, polars frame of objects": [
-        Path("x"), pl.LazyFrame({"a": [1]}), pl.DataFrame({"a": pl.Series([{1}], dtype=pl.Object)}),
+    "`pathlib.Path`, polars frame of objects": [
+        Path("x"), pl.DataFrame({"a": pl.Series([{1}], dtype=pl.Object)}),
     ],
     (
-        "a handle: open or temporary file, mapped file, `memoryview`, lock, connection, generator, "
-        "iterator (`iter`, `map`, `zip`), `os.environ`, future, dask collection, lazily opened "
-        "xarray, `pyarrow.dataset`, Ray reference; also deep in a value"
+        "a handle: open or temporary file, mapped file, `memoryview`, lock, connection, generator "
+        "or iterator of no tables, `os.environ`, future, dask collection, lazily opened xarray, "
+        "Ray reference; also deep in a value"
     ): [
         iter([1]), os.environ, memoryview(b"a"), [memoryview(b"a")], (n for n in range(3)),
-        threading.Lock(),
+        threading.Lock(), [pl.LazyFrame({"a": [1]})],
     ],
 }  # fmt: skip
 _ELSEWHERE = {"torch tensor (CPU, strided, no computed gradient)"}

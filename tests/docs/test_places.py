@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from runstore.places._azure import AzureBackend
+from runstore.places._google import GoogleBackend
 from runstore.places._local import LocalBackend
 from runstore.places._memory import MemoryBackend
 from runstore.places._s3._backend import _GUARANTEES
@@ -21,6 +23,8 @@ def rendered() -> str:
         ("`memory://`", MemoryBackend.guarantees),
         ("a path, `file://`", LocalBackend.guarantees),
         ("`s3://`", _GUARANTEES),
+        ("`gs://`, `gcs://` (obstore)", GoogleBackend.promised),
+        ("`abfs://`, `abfss://`, `az://` (obstore)", AzureBackend.promised),
         *((one.name, one.guarantees) for one in table()),
     ]
     names = [*FACTS, "mapped", "shared"]

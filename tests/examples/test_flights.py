@@ -10,9 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from tests.places.s3_ import environment
+from tests.store.openlineage_ import fits
+from tests.store.test_lineage import strictly_mermaid
 
 from runstore import ObjectStore, WorkflowRun, run_workflow
-from runstore.workflow import load_workflow
+from runstore.workflows import load_workflow
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "flights"
@@ -183,6 +185,7 @@ def run_on_a_cluster(executor, store, **more):
     ).stderr
 
 
+@pytest.mark.extended
 # tests/engines runs stages of every kind on both; of the flights, one engine is enough by default.
 @pytest.mark.parametrize("executor", [pytest.param("dask", marks=pytest.mark.slow), "ray"])
 def test_clusters_report_what_threads_report(executor, run, tmp_path):
@@ -269,3 +272,27 @@ def test_the_workflow_file_names_functions_that_exist():
     source = (EXAMPLE / "stages.py").read_text(encoding="utf-8")
     functions = re.findall(r"^def ([a-z]\w*)\(", source, re.MULTILINE)
     assert {f"stages.{name}" for name in functions} == targets
+
+
+def test_the_lineage_of_the_report_names_every_input_and_stage(run, view):
+    """Back from the report to the published tables, also of stages that only pass a result."""
+    found = view.lineage("report", direction="back")
+    origins = {f"delays/{origin}" for origin in run.config["origins"]}
+    raw = {f"raw/{name}" for name in ("airports", "flights", "planes", "weather")}
+    made = {"flights", "features", "evaluation", "predictions", "report"}
+    assert raw | made | origins == {one.name for one in found.objects.values()}
+    assert {stage.name for stage in run.stages} == {one.stage for one in found.stages.values()}
+    assert all(edge.exact for edge in found.edges)
+    assert () == found.gaps
+    assert raw | made | origins <= {
+        label.split("\n")[0] for label in strictly_mermaid(found).values()
+    }
+
+
+def test_the_events_of_the_report_are_valid(run, view):
+    """Each stage has begun and has ended, as OpenLineage's own classes have it."""
+    event_v2 = pytest.importorskip("openlineage.client.event_v2")
+    events = view.lineage("report").openlineage()
+    assert 2 * len(run.stages) == len(events)
+    for event in events:
+        fits(event, event_v2.RunEvent, "event")

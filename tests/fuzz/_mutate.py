@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 import xxhash
 
-from runstore import format as containers
-from runstore.format._layout import Layout
-from runstore.format._messages import parse_footer
-from runstore.format._structure import StructureDigest
+from runstore import containers
+from runstore.containers._layout import Layout
+from runstore.containers._messages import parse_footer
+from runstore.containers._structure import StructureDigest
 
 __all__ = ["mutated", "resealed"]
 

@@ -4,16 +4,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tests.fuzz.__main__ import findings
 
 _ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_changed_files_do_no_harm():
     """Nothing crashes, hangs, raises a foreign error, runs or fills memory, however it is read."""
     assert [] == list(findings(0, 300))
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_crashes_or_passes():
     """In what is read whole it is found; in mapped numbers verify=True finds it."""
     code = "from tests.fuzz.flips import KINDS, flips\nfor kind in KINDS: flips(kind, 4)"

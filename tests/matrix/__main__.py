@@ -47,9 +47,9 @@ _OLD_BOTO = {"BOTO_EXPERIMENTAL__NO_EMPTY_CONTINUE": "true"}  # else its second 
 _OLD_WARNINGS = ["-o", "filterwarnings=default"]  # old releases warn of each other
 
 _RELEASES = {
-    "cloudpickle==3.1.2": ["tests/test_by_value.py", "tests/workflow/test_failures.py"],
+    "cloudpickle==3.1.2": ["tests/test_by_value.py", "tests/workflows/test_failures.py"],
     "pandas==2.3.3": ["tests/codecs", "tests/docs"],
-    "pyarrow==23.0.0": ["tests/codecs", "tests/format"],
+    "pyarrow==23.0.0": ["tests/codecs", "tests/containers"],
 }
 """Releases between the lowest and the newest at which a library changed what runstore relies on."""
 _NEEDED = {"pandas==2.3.3": ["pytz"]}

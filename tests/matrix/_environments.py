@@ -70,7 +70,7 @@ def find_python(*names: str) -> Python:
 def extras() -> dict[str, list[str]]:
     """Return what each extra requires."""
     found: dict[str, list[str]] = _PROJECT["project"]["optional-dependencies"]
-    return found
+    return {name: required for name, required in found.items() if name != "all"}
 
 
 def lowest() -> list[str]:

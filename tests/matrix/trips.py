@@ -204,6 +204,29 @@ def testing() -> None:
     assert runstore.testing.CodecTests
 
 
+def ui() -> None:
+    """A run as one page, and the modules of the browser view."""
+    import subprocess
+
+    import runstore.ui
+
+    assert runstore.ui.__all__
+    _run("local")
+    card = [sys.executable, "-m", "runstore", "card", "default/_latest", "-o", "run.html"]
+    subprocess.run(card, check=True)
+    assert "<html" in Path("run.html").read_text()
+
+
+def openlineage() -> None:
+    """What made an object, as events."""
+    from runstore import ObjectStore, object_store, recorded_run
+
+    with recorded_run(workflow="w", namespace="dev", run="r9", store=str(Path("store").absolute())):
+        object_store.put("x", [1])
+    found = ObjectStore(Path("store")).at(namespace="dev", run="r9").lineage("x")
+    assert isinstance(found.openlineage(), list)
+
+
 def demo() -> None:
     """The example workflow runs."""
     from runstore.cli import main
