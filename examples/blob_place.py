@@ -38,7 +38,16 @@ from runstore.errors import (
     RunStoreError,
     StorageError,
 )
-from runstore.places import Backend, Entry, Guarantees, Opening, Tail, copy_through, delete_each
+from runstore.places import (
+    Backend,
+    Entry,
+    Guarantees,
+    Opening,
+    Tail,
+    copy_through,
+    delete_each,
+    is_hidden,
+)
 
 
 def open_blobs(opening: Opening) -> Backend:
@@ -150,7 +159,11 @@ class BlobBackend:
         return self.tail(key, 1)[1]
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """Return the objects below *prefix*, a page a request."""
+        """Return the objects below *prefix*, without what is in hidden folders there."""
+        return (entry for entry in self._below(prefix) if not is_hidden(entry.key, prefix))
+
+    def _below(self, prefix: str) -> Iterator[Entry]:
+        """Return everything below *prefix*, a page a request."""
         root, after, more = f"{self._name}/", "", True
         while more:
             query = urlencode({"prefix": root + prefix, "after": after})
@@ -159,14 +172,14 @@ class BlobBackend:
             for blob in page["blobs"]:
                 after = blob["key"]
                 key = after.removeprefix(root)
-                if "/." not in f"/{key}":
-                    modified = datetime.fromtimestamp(blob["modified"], UTC)
-                    yield Entry(key, blob["size"], modified, blob["etag"])
+                modified = datetime.fromtimestamp(blob["modified"], UTC)
+                yield Entry(key, blob["size"], modified, blob["etag"])
 
     def folders(self, prefix: str) -> builtins.list[str]:
         """Return the folders directly below *prefix*; the service knows none, so it lists all."""
-        rests = (entry.key[len(prefix) :] for entry in self.list(prefix))
-        return sorted({f"{rest.partition('/')[0]}/" for rest in rests if "/" in rest})
+        rests = (entry.key[len(prefix) :] for entry in self._below(prefix))
+        names = {f"{rest.partition('/')[0]}/" for rest in rests if "/" in rest}
+        return sorted(name for name in names if not name.startswith("."))
 
     def copy(
         self, source: str, target: str, *, if_absent: bool = False, tail: Tail | None = None
