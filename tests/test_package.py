@@ -78,6 +78,19 @@ def test_modules_stay_small():
     assert {} == long
 
 
+@pytest.mark.skipif(not (SOURCE.parents[1] / ".git").exists(), reason="not in a repository of git")
+def test_git_ignores_no_source_file():
+    """What a clone of the repository would lack shows here, not only where somebody clones it."""
+    ask = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", "--"]
+    rooms = ["src", "tests", "docs", "benchmarks", "examples"]
+    done = subprocess.run(
+        [*ask, *rooms], cwd=SOURCE.parents[1], capture_output=True, text=True, check=True
+    )
+    made = ("__pycache__/", ".hypothesis/", ".runstore/", ".egg-info/")
+    lost = [name for name in done.stdout.splitlines() if not any(one in name for one in made)]
+    assert [] == lost
+
+
 def test_every_test_says_what_is_true():
     """Each test function of ours has a docstring of its own."""
     silent = []
