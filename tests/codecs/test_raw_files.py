@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 
 from runstore import ObjectStore
-from runstore.codecs import BYTES_FILES, TEXT_FILES
 from runstore.errors import (
     CorruptObjectError,
     InvalidNameError,
@@ -18,6 +17,7 @@ from runstore.errors import (
     UnsupportedFormatError,
     UnsupportedValueError,
 )
+from runstore.file_types import BYTES_FILES, TEXT_FILES
 from runstore.keys import FORMATS
 
 ROOT = Path(__file__).parents[2]

@@ -106,6 +106,6 @@ def copy_to_stdout(view: "StoreView", at: Place) -> None:
 
 
 def _is_text(at: Place) -> bool:
-    from runstore.codecs import TEXT_FILES
+    from runstore.file_types import TEXT_FILES
 
     return extension_of(at.name) in TEXT_FILES | {"csv", "json"}

@@ -16,7 +16,7 @@ __all__ = ["folder_of", "is_file"]
 
 def is_file(at: Place) -> bool:
     """Return whether an object's name is that of a file that is stored as it is."""
-    from runstore.codecs import raw_type
+    from runstore.file_types import raw_type
 
     extension = extension_of(at.name)
     return raw_type(extension) is not None and extension not in FORMATS | {ARROW}

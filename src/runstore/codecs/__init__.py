@@ -8,15 +8,21 @@ import sys
 from functools import cache
 from typing import Any
 
-from runstore.codecs._base import Codec, Encoded, Opened, Projecting, is_a, type_name
+from runstore.codecs._base import (
+    Codec,
+    Encoded,
+    Opened,
+    PluginCodec,
+    Projecting,
+    is_a,
+    type_name,
+)
 from runstore.codecs._fields import by_fields
 from runstore.codecs._files import FileCodec, file_codec, stored_as_file
 from runstore.codecs._joined import Joined, is_table
 from runstore.codecs._joining import difference, joined, layout_of
 from runstore.codecs._pickle import PickleWarning, Pickling
-from runstore.codecs._plugins import PluginCodec, has_plugin, plugin_codec, plugin_for
 from runstore.codecs._python import is_json
-from runstore.codecs._raw_files import ARROW_MAGIC, BYTES_FILES, TEXT_FILES, raw_type
 from runstore.codecs._reading import (
     columns_kept,
     converted,
@@ -31,16 +37,12 @@ from runstore.codecs._sealed import SEALED, Sealed, SealedPart
 from runstore.codecs._small import SmallKind, is_small_kind, small_kinds, value_in
 from runstore.codecs._some_rows import SomeRows, spec_of_rows
 from runstore.codecs._sources import pieces_of
-from runstore.codecs._versions import version_of, wrote_and_here
 from runstore.errors import MissingExtraError, UnsupportedFormatError, UnsupportedValueError
 from runstore.lifetime import Bounded, load_module
 
 __all__ = [
-    "ARROW_MAGIC",
-    "BYTES_FILES",
     "PARQUET_CODECS",
     "SEALED",
-    "TEXT_FILES",
     "Codec",
     "Encoded",
     "FileCodec",
@@ -63,7 +65,6 @@ __all__ = [
     "encode",
     "encode_table",
     "file_codec",
-    "has_plugin",
     "is_json",
     "is_small_kind",
     "is_table",
@@ -72,7 +73,6 @@ __all__ = [
     "known_codecs",
     "layout_of",
     "pieces_of",
-    "raw_type",
     "selected",
     "small_kinds",
     "spec_of_rows",
@@ -80,8 +80,6 @@ __all__ = [
     "stored_as_file",
     "type_name",
     "value_in",
-    "version_of",
-    "wrote_and_here",
 ]
 
 # Codec name to module, class, and the pip line for what it needs.
@@ -249,6 +247,8 @@ def _codecs_for(value: Any) -> tuple[Codec, ...]:
         return _codecs_named("arrow")  # each Arrow type has classes of its own
     if name.startswith("numpy.") and isinstance(value, sys.modules["numpy"].generic):
         return _codecs_named("nested")
+    from runstore.codecs._plugins import plugin_for  # few types are of a plug-in
+
     plugin = plugin_for(name, frozenset(_CODECS))
     if plugin is not None:
         return (plugin,)
@@ -276,6 +276,8 @@ def codec_named(name: str) -> Codec:
     codec = _opened.get(name)
     if codec is None:
         if name not in _CODECS:
+            from runstore.codecs._plugins import plugin_codec
+
             if (plugin := plugin_codec(name)) is not None:
                 return plugin
             raise UnsupportedFormatError(

@@ -12,7 +12,16 @@ if TYPE_CHECKING:
 
     from runstore.codecs._pickle import Pickling
 
-__all__ = ["Codec", "Encoded", "Opened", "OpenedObject", "Projecting", "is_a", "type_name"]
+__all__ = [
+    "Codec",
+    "Encoded",
+    "Opened",
+    "OpenedObject",
+    "PluginCodec",
+    "Projecting",
+    "is_a",
+    "type_name",
+]
 
 
 class Alike:
@@ -154,6 +163,13 @@ class Codec(Protocol):
             UnsafePickleError: A part is pickled and the policy forbids loading it.
         """
         ...
+
+
+class PluginCodec(Codec, Protocol):
+    """A codec that says which types it is for."""
+
+    types: tuple[str, ...]
+    """``module.QualName`` of each type, exact; its module should import them late."""
 
 
 @runtime_checkable

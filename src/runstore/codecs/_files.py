@@ -19,8 +19,10 @@ from runstore.errors import (
     UnsupportedFormatError,
     UnsupportedValueError,
 )
+from runstore.file_types import raw_type
 from runstore.keys import ARROW, FORMATS
 from runstore.lifetime import load_module
+from runstore.plugins import has_format
 
 __all__ = ["FileCodec", "file_codec", "stored_as_file"]
 
@@ -196,12 +198,11 @@ def stored_as_file(extension: str, value: Any) -> bool:
     """
     if extension in (ARROW, "parquet"):
         return False
-    from runstore.codecs._plugins import has_plugin
-    from runstore.codecs._raw_files import raw_type, takes_as_file
+    from runstore.codecs._raw_files import takes_as_file
 
     if raw_type(extension) is not None:
         return takes_as_file(value)
-    return extension in FORMATS or has_plugin(extension)
+    return extension in FORMATS or has_format(extension)
 
 
 def _is_finite(value: Any) -> bool:

@@ -17,7 +17,6 @@ from typing import Any
 from runstore.buffers import Buffer, flat
 from runstore.codecs._base import Encoded, Opened, type_name
 from runstore.codecs._cells import BLOB, blob_batch, blob_in, encoded_cell
-from runstore.codecs._versions import wrote_and_here
 from runstore.context import PicklePolicy
 from runstore.errors import (
     CorruptObjectError,
@@ -26,6 +25,7 @@ from runstore.errors import (
     UnsafePickleError,
     UnsupportedValueError,
 )
+from runstore.versions import wrote_and_here
 
 __all__ = ["PickleCodec", "PickleWarning", "Pickling"]
 

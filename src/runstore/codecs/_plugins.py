@@ -12,24 +12,15 @@ that runstore itself does not know. What runstore knows cannot be replaced.
 
 import warnings
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-from runstore.codecs._base import Codec
+from runstore.codecs._base import Codec, PluginCodec
 from runstore.codecs._files import FileCodec
 from runstore.errors import MissingExtraError
-from runstore.lifetime import load_module
+from runstore.lifetime import Bounded
+from runstore.plugins import entries, load_plugin
 
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
-__all__ = ["PluginCodec", "has_plugin", "plugin_codec", "plugin_file", "plugin_for"]
-
-
-class PluginCodec(Codec, Protocol):
-    """A codec that says which types it is for."""
-
-    types: tuple[str, ...]
-    """``module.QualName`` of each type, exact; its module should import them late."""
+__all__ = ["plugin_codec", "plugin_file", "plugin_for"]
 
 
 def plugin_for(type_name: str, taken: frozenset[str]) -> Codec | None:
@@ -52,11 +43,6 @@ def plugin_codec(name: str) -> Codec | None:
     return codec
 
 
-def has_plugin(extension: str) -> bool:
-    """Return whether an installed package brings a format for this extension; imports nothing."""
-    return extension in _entries("runstore.formats")
-
-
 def plugin_file(extension: str) -> FileCodec | None:
     """Return the format that a package brings for this extension; None if there is none.
 
@@ -71,7 +57,7 @@ def plugin_file(extension: str) -> FileCodec | None:
 def _by_type(taken: frozenset[str]) -> dict[str, Codec]:
     """Load all codecs that packages bring; one that fails is left out, and said to be."""
     found: dict[str, Codec] = {}
-    for name in sorted(_entries("runstore.codecs")):
+    for name in sorted(entries("runstore.codecs")):
         try:
             codec: PluginCodec = _load("runstore.codecs", name)
             if name in taken or codec.name != name:
@@ -88,24 +74,14 @@ def _by_type(taken: frozenset[str]) -> dict[str, Codec]:
     return found
 
 
-@cache
 def _load(group: str, name: str) -> Any:
-    entry = _entries(group).get(name)
-    if entry is None:
-        return None
-    try:
-        plugin = entry.load()
-    except (ImportError, AttributeError) as exc:
-        package = entry.dist.name if entry.dist is not None else entry.value
-        raise MissingExtraError(
-            f"the plug-in {name!r} ({group}) of {package} cannot be imported: {exc}. Repair or "
-            "uninstall that package",
-            name,
-        ) from exc
-    return plugin() if isinstance(plugin, type) else plugin
+    loaded = _loaded.get((group, name))
+    if loaded is None:
+        plugin = load_plugin(group, name)
+        loaded = plugin() if isinstance(plugin, type) else plugin
+        if loaded is not None:
+            _loaded.put((group, name), loaded)
+    return loaded
 
 
-@cache
-def _entries(group: str) -> "dict[str, EntryPoint]":
-    found = load_module("importlib.metadata").entry_points(group=group)
-    return {entry.name: entry for entry in found}
+_loaded: Bounded[tuple[str, str], Any] = Bounded(1000)  # codecs and formats of other packages

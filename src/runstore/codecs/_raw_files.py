@@ -2,7 +2,7 @@
 
 Text under ``.html`` is stored as exactly that text in UTF-8, bytes under ``.png`` as exactly
 those bytes. A picture of matplotlib or Pillow is saved as a file of the extension's kind.
-``docs/format.md`` has the list, which is fixed: what comes back must not change.
+`runstore.file_types` has the list.
 """
 
 import io
@@ -13,26 +13,9 @@ from runstore.buffers import Buffer, flat
 from runstore.codecs._base import is_a, type_name
 from runstore.codecs._pickle import Pickling
 from runstore.errors import UnsupportedFormatError, UnsupportedValueError
+from runstore.file_types import ARROW_MAGIC, BYTES_FILES, TEXT_FILES
 
-__all__ = ["ARROW_MAGIC", "BYTES_FILES", "TEXT_FILES", "raw_codec", "raw_type", "takes_as_file"]
-
-_TEXT = """
-    cfg conf css dot htm html ini ipynb jinja js jsonl log markdown md mmd ndjson properties py r
-    rst sh sql tex text toml tsv txt xml yaml yml
-"""
-TEXT_FILES = frozenset(_TEXT.split())
-"""Extensions of files that are text in UTF-8: `get` returns ``str``."""
-
-_BYTES = """
-    7z avi avro bin bmp bz2 cbm ckpt dat db doc docx duckdb eps flac gguf gif gz h5 hdf5 ico jar
-    jpeg jpg keras mat model mov mp3 mp4 nc npz odp ods odt ogg onnx orc pb pdf png ppt pptx ps pt
-    pth rds so sqlite svg tar tflite tgz tif tiff ttf ubj wasm wav webm webp whl woff2 xls xlsx xz
-    zip zst
-"""
-BYTES_FILES = frozenset(_BYTES.split())
-"""Extensions of files that are bytes: `get` returns ``bytes``."""
-
-ARROW_MAGIC = b"ARROW1\0\0"
+__all__ = ["raw_codec", "takes_as_file"]
 
 
 def raw_codec(extension: str) -> "_Text | _Bytes | None":
@@ -40,13 +23,6 @@ def raw_codec(extension: str) -> "_Text | _Bytes | None":
     if extension in TEXT_FILES:
         return _Text(extension)
     return _Bytes(extension) if extension in BYTES_FILES else None
-
-
-def raw_type(extension: str) -> str | None:
-    """Return the type of what a file comes back as; None if the extension is not in the list."""
-    if extension in TEXT_FILES:
-        return "builtins.str"
-    return "builtins.bytes" if extension in BYTES_FILES else None
 
 
 def takes_as_file(value: Any) -> bool:

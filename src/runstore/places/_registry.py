@@ -12,17 +12,14 @@ What runstore knows cannot be replaced.
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from runstore.errors import MissingExtraError, SettingsError
-from runstore.lifetime import load_module
 from runstore.places._base import Backend
+from runstore.plugins import load_plugin
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     from runstore.places._cloud._services import ServiceBackend
 
 __all__ = [
@@ -121,7 +118,7 @@ def opener_of(scheme: str) -> Opener | None:
     Raises:
         MissingExtraError: A package says so and cannot be imported.
     """
-    return _OURS.get(scheme) or _registered.get(scheme) or _plugin(scheme)
+    return _OURS.get(scheme) or _registered.get(scheme) or load_plugin("runstore.places", scheme)
 
 
 def register_place(scheme: str, opener: Opener, *, secrets: Iterable[str] = ()) -> None:
@@ -293,25 +290,3 @@ _OURS: dict[str, Opener] = {
 }
 
 _registered: dict[str, Opener] = {}  # by `register_place`; nothing that would have to be closed
-
-
-@cache
-def _plugin(scheme: str) -> Opener | None:
-    entry = _entries().get(scheme)
-    if entry is None:
-        return None
-    try:
-        return cast("Opener", entry.load())
-    except (ImportError, AttributeError) as exc:
-        package = entry.dist.name if entry.dist is not None else entry.value
-        raise MissingExtraError(
-            f"the plug-in {scheme!r} (runstore.places) of {package} cannot be imported: {exc}. "
-            "Repair or uninstall that package",
-            scheme,
-        ) from exc
-
-
-@cache
-def _entries() -> "dict[str, EntryPoint]":
-    found = load_module("importlib.metadata").entry_points(group="runstore.places")
-    return {entry.name: entry for entry in found}

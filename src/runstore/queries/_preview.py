@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pyarrow as pa
 
 from runstore.buffers import flat
-from runstore.codecs import TEXT_FILES
+from runstore.file_types import TEXT_FILES
 from runstore.queries._cells import Cell, cells_of, shown_value
 from runstore.queries._texts import size
 from runstore.store.rows import LeftOut, LookedAt, open_rows, read_start, sealed_in

@@ -1,9 +1,10 @@
 """A copy that moves no more than a footer: the place copies the body by itself."""
 
 from runstore import containers
-from runstore.codecs import SEALED, raw_type
+from runstore.codecs import SEALED
 from runstore.containers import Guard
 from runstore.errors import InvalidRequestError, PreconditionFailedError
+from runstore.file_types import raw_type
 from runstore.keys import FORMATS, AnyPlace, extension_at, key_of
 from runstore.places import Backend, Entry, Tail
 from runstore.store._decoding import check_place

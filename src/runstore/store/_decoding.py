@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore import codecs, containers
 from runstore.buffers import Buffer
-from runstore.codecs import Pickling, SomeRows, file_codec, wrote_and_here
+from runstore.codecs import Pickling, SomeRows, file_codec
 from runstore.containers import Guard, Header, Stored, Verify
 from runstore.context import PicklePolicy
 from runstore.errors import (
@@ -17,6 +17,7 @@ from runstore.errors import (
     UnsupportedFormatError,
 )
 from runstore.keys import AnyPlace, Place
+from runstore.versions import wrote_and_here
 
 if TYPE_CHECKING:
     from runstore.containers import StoredParquet

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from runstore import codecs, containers
 from runstore.buffers import Buffer
-from runstore.codecs import Codec, Encoded, Pickling, file_codec, version_of
+from runstore.codecs import Codec, Encoded, Pickling, file_codec
 from runstore.containers import Header, Written
 from runstore.context import PicklePolicy
 from runstore.errors import InvalidNameError, UnsupportedValueError
@@ -15,6 +15,7 @@ from runstore.lifetime import Bounded, unique_id
 from runstore.parts import part_text
 from runstore.store._decoding import guard_of
 from runstore.store._signing import signing_keys
+from runstore.versions import version_of
 
 __all__ = [
     "ContainerFile",

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from runstore.arguments import printable
-from runstore.codecs import raw_type
 from runstore.displays import brief, pairs
+from runstore.file_types import raw_type
 from runstore.keys import AnyPlace, PartPlace, Place, Scope, extension_at
 from runstore.parts import PartKey
 

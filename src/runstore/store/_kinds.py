@@ -4,12 +4,12 @@ The extension says it where it is a known format. Where it is not (``model.v2``,
 content does: an Arrow file is an Arrow object, anything else is a plain file.
 """
 
-from runstore import codecs
 from runstore.buffers import Buffer, flat
-from runstore.codecs import ARROW_MAGIC
 from runstore.containers import footer_start
 from runstore.errors import CorruptObjectError
+from runstore.file_types import ARROW_MAGIC
 from runstore.keys import ARROW, FORMATS
+from runstore.plugins import has_format
 
 __all__ = ["CONTAINERS", "container_in", "container_of", "ends_as_container", "is_plain"]
 
@@ -64,7 +64,7 @@ def _is_of_plugin(extension: str, view: memoryview) -> bool:
 
     Its format may be Arrow, too. Objects that were put without the package have our header.
     """
-    if not codecs.has_plugin(extension):
+    if not has_format(extension):
         return False
     return _OURS not in bytes(view[-_FOOTERS:])
 

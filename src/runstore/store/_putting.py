@@ -1,12 +1,12 @@
 """Which way a put goes: as one file, as a part, by its changes, or partition by partition."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from runstore.context import PicklePolicy
 from runstore.errors import InvalidRequestError
 from runstore.keys import AnyPlace, Place
-from runstore.store._delta import put_by_changes
 from runstore.store._info import ObjectInfo
 from runstore.store._partitions import put_partitions, splitter_of
 from runstore.store._sealing import new_part
@@ -52,7 +52,11 @@ def put_at(
     if part is not None:
         at = new_part(place, part, if_absent=if_absent, if_match=if_match)
     objects = target.writable()
-    put = partial(put_by_changes, objects) if delta else objects.put
+    put: Callable[..., ObjectInfo] = objects.put
+    if delta:
+        from runstore.store._delta import put_by_changes  # few puts are by changes
+
+        put = partial(put_by_changes, objects)
     return put(
         at,
         value,

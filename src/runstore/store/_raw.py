@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from runstore.buffers import Buffer, flat, map_private
-from runstore.codecs import has_plugin
 from runstore.containers import check_file, footer_start
 from runstore.context import PicklePolicy
 from runstore.errors import (
@@ -24,6 +23,7 @@ from runstore.errors import (
 )
 from runstore.keys import ARROW, AnyPlace, Place, extension_of, key_of
 from runstore.places import Backend, Entry
+from runstore.plugins import has_format
 from runstore.store._decoding import guard_of, open_object, rebuilt_file
 from runstore.store._encoding import check_whole_name
 from runstore.store._info import ObjectInfo, describe_file
@@ -225,7 +225,7 @@ def _check_container(place: Place, data: Buffer, container: str, policy: PickleP
 def _check_plain(place: Place, data: Buffer, extension: str, policy: PicklePolicy) -> None:
     ref = str(place)
     check_whole_name(place)
-    if not (is_plain(extension) or has_plugin(extension)):
+    if not (is_plain(extension) or has_format(extension)):
         return  # a file is a file: `get` gives text or bytes, or says what it needs
     check_file(extension, data, ref)
     if extension in ("csv", "json") and flat(data).nbytes > _LOOKED_INTO:

@@ -15,7 +15,7 @@ import xxhash
 
 from runstore import codecs, containers
 from runstore.buffers import Buffer, flat
-from runstore.codecs import SEALED, Pickling, Sealed, SealedPart, version_of
+from runstore.codecs import SEALED, Pickling, Sealed, SealedPart
 from runstore.containers import Header, Verify
 from runstore.context import PicklePolicy
 from runstore.errors import (
@@ -42,6 +42,7 @@ from runstore.store._info import ObjectInfo, describe
 from runstore.store._kinds import container_in
 from runstore.store._one_file import other_kind
 from runstore.store._signing import signing_keys
+from runstore.versions import version_of
 from runstore.workers import Workers
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from runstore.errors import (
     UnsupportedFormatError,
     UnsupportedValueError,
 )
+from runstore.file_types import raw_type
 from runstore.keys import ARROW, FORMATS, PartPlace, Place, extension_of, key_of
 from runstore.parts import (
     PartKey,
@@ -56,7 +57,7 @@ T = TypeVar("T")
 def check_takes_parts(call: str, place: Place) -> None:
     """Raise InvalidRequestError if objects of this name are files of a format of its own."""
     extension = extension_of(place.name)
-    if extension in FORMATS or codecs.raw_type(extension) is not None:
+    if extension in FORMATS or raw_type(extension) is not None:
         raise InvalidRequestError(
             f"{call}: {place.name!r} is one .{extension} file, and a file has no parts: use a name "
             "without the extension",

@@ -23,6 +23,7 @@ from runstore.context._records import WorkflowRun
 from runstore.context.resolvers._found import Found, Here, Resolver, run_name
 from runstore.errors import SettingsError
 from runstore.lifetime import Bounded
+from runstore.plugins import entries
 
 __all__ = ["Found", "Here", "Resolver", "resolved", "run_name"]
 
@@ -92,9 +93,7 @@ def _used(variable: str | None) -> tuple[tuple[str, Resolver], ...]:
 @cache
 def _brought() -> dict[str, Any]:
     """Return the entry points of other packages by name; none is loaded here."""
-    from importlib.metadata import entry_points
-
-    return {entry.name: entry for entry in entry_points(group="runstore.contexts")}
+    return entries("runstore.contexts")
 
 
 def _context(orchestrator: str, found: Found) -> WorkflowRunContext:

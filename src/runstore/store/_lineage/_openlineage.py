@@ -10,9 +10,9 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from runstore.codecs import version_of
 from runstore.errors import MissingExtraError
 from runstore.keys import SHARED
+from runstore.versions import version_of
 
 if TYPE_CHECKING:
     from runstore.context import WorkflowRun

@@ -5,15 +5,17 @@ partition to the process that calls, except where that is where it is computed.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from runstore.codecs import type_name
 from runstore.keys import Place
 from runstore.lifetime import load_module
 from runstore.store._info import ObjectInfo
-from runstore.store._partitions._crossing import PartReader, PartWriter
 from runstore.store._sealing import check_takes_parts, seal_parts
 from runstore.store._target import Target
+
+if TYPE_CHECKING:
+    from runstore.store._partitions._crossing import PartReader, PartWriter
 
 __all__ = ["put_partitions", "read_partitions", "reader_of", "splitter_of"]
 
@@ -34,13 +36,13 @@ _READ = {
     "ray.data.dataset.Dataset": ("_ray", "read"),
 }
 
-Splitter = Callable[[Any, PartWriter], Sequence[ObjectInfo]]
+Splitter = Callable[[Any, "PartWriter"], Sequence[ObjectInfo]]
 
 
 class Reader(Protocol):
     """Builds a value of partitions, each of which is read where it is needed."""
 
-    def __call__(self, reader: PartReader, kind: type) -> Any:
+    def __call__(self, reader: "PartReader", kind: type) -> Any:
         """Return a *kind* of the parts that *reader* reads."""
         ...
 
@@ -79,6 +81,8 @@ def put_partitions(
         InvalidRequestError: The name is one of a file.
         UnsupportedValueError: A partition cannot be kept exactly, or they do not join.
     """
+    from runstore.store._partitions._crossing import PartWriter  # few values have partitions
+
     check_takes_parts("put", place)
     objects = target.writable()
     writer = PartWriter.of(target, place, compression=compression, pickle=pickle)
@@ -110,5 +114,7 @@ def read_partitions(
         ObjectNotFoundError: Nothing is stored there.
         InvalidRequestError: What is stored there is not made of parts.
     """
+    from runstore.store._partitions._crossing import PartReader
+
     reader = PartReader.of(target, place, columns=columns, pickle=pickle, verify=verify)
     return read(reader, kind)
