@@ -12,11 +12,11 @@ import pytest
 from runstore.buffers import WHOLE_UP_TO, flat
 from runstore.context import Lease
 from runstore.errors import PreconditionFailedError, StaleRunError
+from runstore.objects import LeasedBackend
 from runstore.places._local import LocalBackend
 from runstore.places._local_gate import close_gate, gate_of, open_gate
 from runstore.places._local_lock import KeyLock
 from runstore.places._local_small import put_small
-from runstore.store._leased import LeasedBackend
 
 KEY = "n/a.arrow"
 

@@ -10,7 +10,6 @@ import pytest
 from tests.places.s3_ import ENGINES, open_store
 
 from runstore import ObjectStore
-from runstore.codecs import Sealed
 from runstore.errors import (
     CorruptObjectError,
     InvalidNameError,
@@ -21,8 +20,9 @@ from runstore.errors import (
     UnsupportedFormatError,
 )
 from runstore.keys import Place
+from runstore.objects import read_seal, seal_header, write_seal
 from runstore.places import Wrapper
-from runstore.store._sealed import read_seal, seal_header, write_seal
+from runstore.seals import Sealed
 
 FILES = {
     "README.md": b"# Model\r\n",

@@ -16,8 +16,8 @@ from runstore.errors import (
     ObjectNotFoundError,
     PreconditionFailedError,
 )
+from runstore.objects import earlier_digest
 from runstore.store import ObjectRef
-from runstore.store._value_digest import earlier_digest
 
 FRAME = pd.DataFrame({"a": range(100_000), "b": 1.5})
 VALUES = {
@@ -168,6 +168,6 @@ def test_references_of_earlier_versions_to_parquet_files_are_read(tmp_path):
     """Their digest left the columns out; it still names the data that it named."""
     view = ObjectStore(tmp_path / "store").at(namespace="n", run="r")
     view.put("x.parquet", pa.table({"a": [1, 2]}))
-    header = view._target().objects._header("n/r/x.parquet")
+    header = view._target().objects.header("n/r/x.parquet")
     digest = earlier_digest(header, view.stat("x.parquet").digest)
     assert [1, 2] == view.get(f"runstore://n/r/x.parquet@{digest}")["a"].to_pylist()

@@ -33,7 +33,6 @@ from runstore.codecs._reading import (
 )
 from runstore.codecs._reasons import why_no_table
 from runstore.codecs._refused import refuse, refuse_handle
-from runstore.codecs._sealed import SEALED, Sealed, SealedPart
 from runstore.codecs._small import SmallKind, is_small_kind, small_kinds, value_in
 from runstore.codecs._some_rows import SomeRows, spec_of_rows
 from runstore.codecs._sources import pieces_of
@@ -42,7 +41,6 @@ from runstore.lifetime import Bounded, load_module
 
 __all__ = [
     "PARQUET_CODECS",
-    "SEALED",
     "Codec",
     "Encoded",
     "FileCodec",
@@ -52,8 +50,6 @@ __all__ = [
     "Pickling",
     "PluginCodec",
     "Projecting",
-    "Sealed",
-    "SealedPart",
     "SmallKind",
     "SomeRows",
     "by_fields",

@@ -1,144 +1,28 @@
-"""Seals: the list of the parts that are one object, as rows of a small table.
+"""Seals of objects of parts, as a codec: so a seal is read and checked as any other object."""
 
-A seal names exact writes of parts: key, write id, digest, rows and size, in order. Where a part
-lies follows from its key and write id, so a seal cannot name a file outside of its own folder.
-"""
-
-import json
-from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
-
-import pyarrow as pa
 
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
-from runstore.errors import CorruptObjectError
-from runstore.parts import PartKey, is_write_id, part_in, part_order, part_text
+from runstore.seals import SEAL_VERSION, SEALED, Sealed, seal_rows, seal_spec, sealed_in
 
-__all__ = ["SEALED", "Sealed", "SealedCodec", "SealedPart"]
-
-SEALED = "sealed"
-"""The name of the codec, by which a seal is known."""
-
-_SCHEMA = pa.schema(
-    [
-        pa.field("part", pa.string(), nullable=False),
-        pa.field("write_id", pa.string(), nullable=False),
-        pa.field("digest", pa.string(), nullable=False),
-        pa.field("rows", pa.int64()),
-        pa.field("size", pa.int64(), nullable=False),
-        pa.field("more", pa.string()),
-    ]
-)
-
-
-@dataclass(frozen=True, slots=True)
-class SealedPart:
-    """One part, as its seal names it.
-
-    Attributes:
-        part: The key; of a folder's file its path.
-        write_id: Of the write that is meant.
-        digest: ``xxh3_128:`` and 32 hex digits: of the part's data, as `ObjectInfo.digest`; of a
-            file without a header, of all its bytes.
-        rows: Of a table; an array's length; else None.
-        size: Stored bytes of the file.
-        more: What else is kept of it, JSON: as the mode of a file.
-    """
-
-    part: PartKey
-    write_id: str
-    digest: str
-    rows: int | None
-    size: int
-    more: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """What a seal says.
-
-    Attributes:
-        kind: What the parts are together: ``parts`` of one value, or files of a ``folder``.
-        parts: In the order of their keys.
-        layout: What all parts have in common; see `runstore.codecs.layout_of`.
-        extension: Of the part files: ``arrow``, or ``file`` for files without a header.
-    """
-
-    kind: str
-    parts: tuple[SealedPart, ...]
-    layout: dict[str, Any] | None = None
-    extension: str = "arrow"
-
-    @property
-    def size(self) -> int:
-        """Stored bytes of all parts."""
-        return sum(part.size for part in self.parts)
+__all__ = ["SealedCodec"]
 
 
 class SealedCodec:
-    """Seals. `Objects` asks for it by name; a seal cannot be put as a value."""
+    """Seals. `runstore.objects` writes and reads them without it; no seal is put as a value."""
 
     name = SEALED
-    version = 1
+    version = SEAL_VERSION
 
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
         if not isinstance(value, Sealed):
             return None
-        parts = value.parts
-        columns = [
-            pa.array([part_text(one.part) for one in parts], pa.string()),
-            pa.array([one.write_id for one in parts], pa.string()),
-            pa.array([one.digest for one in parts], pa.string()),
-            pa.array([one.rows for one in parts], pa.int64()),
-            pa.array([one.size for one in parts], pa.int64()),
-            pa.array([json.dumps(one.more) if one.more else None for one in parts], pa.string()),
-        ]
-        batch = pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)
-        spec: dict[str, Any] = {
-            "kind": value.kind,
-            "size": value.size,
-            "count": len(parts),
-            "extension": value.extension,
-        }
-        if value.layout is not None:
-            spec["layout"] = value.layout
-        return Encoded(_SCHEMA, [batch], spec)
+        rows = seal_rows(value)
+        return Encoded(rows.schema, [rows], seal_spec(value))
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Sealed:
         """See `runstore.codecs.Codec.decode`; every entry is checked."""
         opened.check_all()  # its numbers, too, if it is large and mapped
-        try:
-            return _decoded(opened.table(), spec)
-        except (ValueError, KeyError, TypeError, pa.ArrowException) as exc:
-            raise CorruptObjectError(
-                f"{opened.ref} is no seal of parts: {exc}", opened.ref
-            ) from exc
-
-
-def _decoded(table: pa.Table, spec: dict[str, Any]) -> Sealed:
-    if table.schema != _SCHEMA:
-        raise ValueError("its columns are others")
-    if spec["extension"] not in ("arrow", "file") or not isinstance(spec["kind"], str):
-        raise ValueError("it names no kind of parts")
-    parts = []
-    for row in table.to_pylist():
-        if not is_write_id(row["write_id"]):
-            raise ValueError(f"{row['write_id'][:70]!r} is no write id")
-        if row["size"] < 0 or (row["rows"] is not None and row["rows"] < 0):
-            raise ValueError("a part has a negative size")
-        more = {} if row["more"] is None else json.loads(row["more"])
-        if not isinstance(more, dict):
-            raise TypeError("what it says of a part is no object of JSON")
-        parts.append(SealedPart(part_in(row.pop("part")), **row | {"more": more}))
-    found = Sealed(spec["kind"], tuple(parts), spec.get("layout"), spec["extension"])
-    if found.kind == "parts" and not parts:
-        raise ValueError("it names no parts")
-    for one, following in pairwise(parts):
-        if part_order(one.part) >= part_order(following.part):
-            raise ValueError("its parts are not in order, each once")
-    if (spec["size"], spec["count"]) != (found.size, len(parts)):
-        raise ValueError("it counts its parts wrong")
-    return found
+        return sealed_in(opened.table(), spec, opened.ref)

@@ -17,13 +17,27 @@ from runstore.errors import (
 )
 from runstore.keys import scope_of
 from runstore.names import check_namespace, check_run
+from runstore.objects import (
+    PARTS_AGE,
+    FileWriter,
+    ObjectInfo,
+    Permission,
+    Pinned,
+    Progress,
+    Symlinks,
+    check_one_file,
+    human_size,
+    pieces,
+    pinned,
+    sweep_parts,
+    traced,
+    written_file,
+)
 from runstore.places import Backend, Guarantees
 from runstore.runs._marks import Marks
 from runstore.store._across import every_object, objects_and_parts, with_parts
 from runstore.store._addresses import Method, Reader
 from runstore.store._arguments import check_filesystem, check_store
-from runstore.store._file_reader import pieces
-from runstore.store._file_writer import FileWriter
 from runstore.store._files import FileMode
 from runstore.store._findings import (
     Audit,
@@ -38,14 +52,10 @@ from runstore.store._findings import (
     Verified,
 )
 from runstore.store._gc import GcPlan, GcReport, Orphans, PlannedRun
-from runstore.store._info import ObjectInfo, human_size
 from runstore.store._inspecting import InspectingStore
 from runstore.store._keeping import KeepingVerbs, current_lease
-from runstore.store._leased import Permission
 from runstore.store._lineage import Lineage, LineageEdge, LineageObject, LineageStage
-from runstore.store._local_files import written_file
 from runstore.store._objects import Objects
-from runstore.store._one_file import check_one_file
 from runstore.store._opening import (
     address_for,
     address_of_filesystem,
@@ -55,15 +65,12 @@ from runstore.store._opening import (
     remember,
     unremember,
 )
-from runstore.store._raw import Pinned, Progress, pinned, put_bytes
+from runstore.store._put_bytes import put_bytes
 from runstore.store._refs import ObjectRef
 from runstore.store._run_verbs import RunVerbs
 from runstore.store._shown import Mapped, ObjectList, RunList, ShownStore
 from runstore.store._store_url import StoreUrl, UrlOfStore
-from runstore.store._sweeping import PARTS_AGE, sweep_parts
 from runstore.store._target import RAISE, Target
-from runstore.store._traced import traced
-from runstore.store._trees import Symlinks
 from runstore.store._verbs import Compression, Reading, Verbs
 from runstore.store._writer import Writer
 

@@ -16,8 +16,8 @@ from runstore.keys import (
     scope_folder,
     scope_of,
 )
+from runstore.objects import ObjectInfo, describe
 from runstore.places import Entry, list_with_parts
-from runstore.store._info import ObjectInfo, describe
 
 if TYPE_CHECKING:
     from runstore.store import ObjectStore

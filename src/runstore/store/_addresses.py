@@ -9,9 +9,9 @@ from urllib.parse import quote
 from runstore.arguments import check_choice, unfit
 from runstore.errors import InvalidRequestError, ObjectNotFoundError
 from runstore.keys import Scope, key_of
+from runstore.objects import is_seal, made_of_parts
 from runstore.places import Backend
 from runstore.store._files import local_path
-from runstore.store._one_file import is_seal, made_of_parts
 from runstore.store._target import Target, missing, place_of
 
 __all__ = ["AddressVerbs", "Method", "Reader", "SecretOptions"]

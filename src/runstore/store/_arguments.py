@@ -14,8 +14,8 @@ from runstore.arguments import (
 from runstore.context import PicklePolicy
 from runstore.errors import SettingsError
 from runstore.keys import Scope
+from runstore.objects import ObjectInfo
 from runstore.parts import PartKey
-from runstore.store._info import ObjectInfo
 from runstore.store._target import not_a_name
 
 __all__ = [

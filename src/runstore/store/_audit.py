@@ -29,13 +29,12 @@ from runstore.keys import (
     scope_folder,
     scope_of,
 )
+from runstore.objects import CONTAINERS, ObjectInfo, describe_file, is_plain
 from runstore.places import Backend, Entry, list_allowed
 from runstore.runs import read_record
 from runstore.steps import reporting
 from runstore.store._audit_parts import Parts
 from runstore.store._findings import Audit, Finding, RunUsage
-from runstore.store._info import ObjectInfo, describe_file
-from runstore.store._kinds import CONTAINERS, is_plain
 from runstore.store._objects import Objects
 from runstore.workers import Workers
 
@@ -188,7 +187,7 @@ def _place_at(objects: Objects, entry: Entry) -> Place | Finding | None:
             return Place(namespace, run, name)
         return None if entry.key.endswith("/") else foreign
     try:
-        header = objects._header(entry.key)
+        header = objects.header(entry.key)
     except ObjectNotFoundError:
         return None
     except UnsupportedFormatError as exc:

@@ -11,11 +11,10 @@ from runstore.errors import (
     UnsupportedFormatError,
 )
 from runstore.keys import ARROW, PARTS, SHARED, PartPlace, parts_folder, scope_of
+from runstore.objects import UNREADABLE_SEAL, ObjectInfo, object_of_parts, unnamed_of
 from runstore.parts import parsed_part_file
 from runstore.places import Entry
 from runstore.store._findings import Finding
-from runstore.store._info import ObjectInfo
-from runstore.store._sweeping import UNREADABLE_SEAL, object_of_parts, unnamed_of
 from runstore.workers import Workers
 
 if TYPE_CHECKING:
@@ -102,8 +101,8 @@ def _part(objects: "Objects", entry: Entry, ref: str) -> Iterator[Finding]:
     if not entry.key.endswith(f".{ARROW}"):
         return  # a file of a folder, without a header
     try:
-        footer, entry = objects._footer(entry.key, f"part of {ref}")
-        read = footer and containers.read_footer(footer, entry.key, objects._guard())
+        footer, entry = objects.footer(entry.key, f"part of {ref}")
+        read = footer and containers.read_footer(footer, entry.key, objects.guard())
     except ObjectNotFoundError:
         return
     except UnsupportedFormatError as exc:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from runstore.codecs import SealedPart, type_name
+from runstore.codecs import type_name
 from runstore.containers import Verify
 from runstore.keys import AnyPlace, Place
+from runstore.objects import part_place, parts_of
+from runstore.seals import SealedPart
 from runstore.store._filters import Filter
 from runstore.store._objects import Objects
-from runstore.store._sealed import part_place, parts_of
 from runstore.store._tables import Piecewise, Rows, open_piecewise
 from runstore.store._wholes import Whole, slices
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from runstore import containers
 from runstore.buffers import Buffer
-from runstore.codecs import SEALED, SealedPart
 from runstore.containers import Verify
 from runstore.context import PicklePolicy
 from runstore.errors import (
@@ -16,10 +15,10 @@ from runstore.errors import (
     UnsupportedFormatError,
 )
 from runstore.keys import AnyPlace, key_of
+from runstore.objects import check_sealed_part, guard_of, read_ranges
 from runstore.places import Backend, Entry
-from runstore.store._decoding import guard_of, rebuilt
-from runstore.store._ranges import read_ranges
-from runstore.store._sealed import check_sealed_part
+from runstore.seals import SEALED, SealedPart
+from runstore.store._decoding import rebuilt
 
 if TYPE_CHECKING:
     from runstore.store._objects import Objects

@@ -1,22 +1,20 @@
 """Decoding: from the bytes of an object to its value, by its codec and under the policy."""
 
-import math
-import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runstore import codecs, containers
 from runstore.buffers import Buffer
 from runstore.codecs import Pickling, SomeRows, file_codec
-from runstore.containers import Guard, Header, Stored, Verify
+from runstore.containers import Header, Stored
 from runstore.context import PicklePolicy
 from runstore.errors import (
     CorruptObjectError,
     RunStoreError,
-    SettingsError,
     UnsupportedFormatError,
 )
 from runstore.keys import AnyPlace, Place
+from runstore.objects import check_place, check_version, guard_of
 from runstore.versions import wrote_and_here
 
 if TYPE_CHECKING:
@@ -24,58 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOT_SMALL",
-    "check_place",
-    "guard_of",
     "learn_small",
-    "open_object",
     "rebuilt",
     "rebuilt_file",
     "small_value",
 ]
-
-
-def guard_of(policy: PicklePolicy, signed: bool = False) -> Guard:
-    """Return the checks that files of a store have to pass.
-
-    Args:
-        policy: Its pickle policy: under ``allow`` and ``warn`` whoever writes may run code.
-        signed: Whether the object's signature has been checked.
-    """
-    return _TRUSTING if signed or policy in ("allow", "warn") else _CAREFUL
-
-
-def _max_decoded() -> float | None:
-    text = os.environ.get("RUNSTORE_MAX_DECODED")
-    if not text:  # an empty variable is none
-        from runstore.settings import current_settings
-
-        return current_settings().max_decoded
-    try:
-        multiple = float(text)
-    except ValueError:
-        multiple = math.nan
-    if not 1 <= multiple < math.inf:
-        raise SettingsError(f"RUNSTORE_MAX_DECODED must be a number from 1, not {text!r}")
-    return multiple
-
-
-_TRUSTING = Guard(trusted=True, multiple=_max_decoded)
-_CAREFUL = Guard(trusted=False, multiple=_max_decoded)
-
-
-def open_object(
-    data: Buffer,
-    ref: str,
-    extension: str,
-    guard: Guard,
-    verify: Verify = "auto",
-    *,
-    mapped: bool = False,
-) -> "Stored | StoredParquet":
-    """Open the bytes of an Arrow or Parquet file; see `runstore.containers`."""
-    if extension == "parquet":
-        return containers.open_parquet(data, ref, verify=verify, guard=guard)
-    return containers.open_arrow(data, ref, verify=verify, mapped=mapped, guard=guard)
 
 
 NOT_SMALL: Any = object()
@@ -190,12 +141,7 @@ def _decoded(
         if stored is not None:
             return stored
     codec = codecs.codec_named(name)
-    if version > codec.version:
-        raise UnsupportedFormatError(
-            f"{ref} was written by version {version} of the codec {codec.name!r}, this runstore "
-            f"reads up to {codec.version}: upgrade runstore",
-            ref,
-        )
+    check_version(ref, codec.name, version, codec.version)
 
     def is_intact() -> bool:
         opened.check_all()
@@ -216,13 +162,3 @@ def _not_rebuilt(place: AnyPlace, header: Header | None, exc: Exception) -> Unsu
         "If they are the same, report this as a bug of runstore",
         str(place),
     )
-
-
-def check_place(header: Header, place: AnyPlace) -> None:
-    """Raise CorruptObjectError unless the object was stored for this place."""
-    if header.place != place:
-        raise CorruptObjectError(
-            f"at {place} stands an object that was stored as {header.place}: files were swapped, "
-            "moved or renamed outside runstore. Put it back, or use copy()",
-            str(place),
-        )

@@ -6,8 +6,8 @@ from typing import Any
 from runstore.buffers import Buffer
 from runstore.errors import ObjectNotFoundError, PreconditionFailedError
 from runstore.keys import AnyPlace
+from runstore.objects import ObjectInfo
 from runstore.places import Entry, Wrapper
-from runstore.store._info import ObjectInfo
 from runstore.store._objects import Objects
 
 __all__ = ["DeltaBackend", "put_by_changes"]

@@ -4,15 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from runstore.codecs import SEALED
 from runstore.errors import InvalidRequestError, ObjectNotFoundError, UnsupportedValueError
 from runstore.keys import Place, key_of
+from runstore.objects import ObjectInfo, read_seal
+from runstore.seals import SEALED
 from runstore.store._changes import changes
 from runstore.store._findings import Change, ObjectDiff
-from runstore.store._info import ObjectInfo
 from runstore.store._objects import Objects
 from runstore.store._refs import digest_now
-from runstore.store._sealed import read_seal
 from runstore.store._target import missing
 
 __all__ = ["diff_objects", "same_content"]
@@ -54,7 +53,7 @@ def diff_objects(objects: Objects, one: Place, other: Place) -> ObjectDiff:
 def _differs_beside(objects: Objects, one: ObjectInfo, other: ObjectInfo) -> bool:
     if one.codec != other.codec or one.codec in (None, SEALED):
         return False  # of another type, which is told
-    left, right = (objects._header(key_of(info.place)) for info in (one, other))
+    left, right = (objects.header(key_of(info.place)) for info in (one, other))
     return left is not None and right is not None and left.spec != right.spec
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstore.context import WorkflowRun
 from runstore.errors import ObjectNotFoundError
+from runstore.objects import ObjectInfo
 from runstore.runs import read_run
 from runstore.store._changes import changes
 from runstore.store._diff import same_content
 from runstore.store._findings import ObjectChange, RunDiff
-from runstore.store._info import ObjectInfo
 from runstore.workers import Workers
 
 if TYPE_CHECKING:

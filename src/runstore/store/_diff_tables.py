@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 
 from runstore.errors import InvalidRequestError, UnsupportedValueError
 from runstore.keys import Place, extension_of, key_of
+from runstore.objects import ObjectInfo
 from runstore.store._batches import batches
 from runstore.store._diff_categories import Categories
 from runstore.store._diff_values import differing, example
 from runstore.store._findings import ColumnDiff, TableDiff
-from runstore.store._info import ObjectInfo
 from runstore.store._objects import Objects
 
 __all__ = ["compared"]

@@ -9,17 +9,15 @@ from runstore.buffers import Buffer
 from runstore.codecs import Codec, Encoded, Pickling, file_codec
 from runstore.containers import Header, Written
 from runstore.context import PicklePolicy
-from runstore.errors import InvalidNameError, UnsupportedValueError
-from runstore.keys import AnyPlace, PartPlace, is_shortened, key_of
+from runstore.errors import UnsupportedValueError
+from runstore.keys import AnyPlace, PartPlace
 from runstore.lifetime import Bounded, unique_id
+from runstore.objects import check_whole_name, guard_of, signing_keys
 from runstore.parts import part_text
-from runstore.store._decoding import guard_of
-from runstore.store._signing import signing_keys
 from runstore.versions import version_of
 
 __all__ = [
     "ContainerFile",
-    "check_whole_name",
     "container_file",
     "pieces_of",
     "plain_file",
@@ -55,16 +53,6 @@ def plain_file(
     check_whole_name(place)
     parts = file_codec(extension, ref).encode(value, ref, Pickling(policy, ref))
     return containers.with_digest(extension, parts, ref)
-
-
-def check_whole_name(place: AnyPlace) -> None:
-    """Raise InvalidNameError if the key of a plain file would not have all of its name."""
-    if is_shortened(key_of(place)):
-        raise InvalidNameError(
-            f"object name {place.name[:40]!r}… has a part too long for a file name, and a plain "
-            "file has no room to keep the full name: shorten it",
-            place.name,
-        )
 
 
 def pieces_of(place: AnyPlace, value: Any) -> Iterator[Any] | None:

@@ -15,25 +15,29 @@ from runstore.errors import (
     StorageError,
 )
 from runstore.keys import Place, Scope, key_of
-from runstore.places import Backend
-from runstore.steps import both, reporting
-from runstore.store._file_reader import opened_to_read, pieces
-from runstore.store._file_writer import FileWriter, TextFileWriter
-from runstore.store._info import ObjectInfo
-from runstore.store._local_files import (
+from runstore.objects import (
+    FileWriter,
+    ObjectInfo,
+    Progress,
+    TextFileWriter,
     check_encoding,
+    check_one_file,
     check_path,
     check_target,
     copied_file,
+    note_read,
     opened_file,
     opened_stored,
+    opened_to_read,
+    pieces,
+    pinned,
     temporary_folder,
     written_file,
 )
-from runstore.store._one_file import check_one_file
-from runstore.store._raw import Progress, pinned, put_bytes
+from runstore.places import Backend
+from runstore.steps import both, reporting
+from runstore.store._put_bytes import put_bytes
 from runstore.store._target import Target, missing, place_of
-from runstore.store._traced import note_read
 
 __all__ = ["FileMode", "FileVerbs", "Opening", "local_path"]
 

@@ -6,16 +6,16 @@ import numpy as np
 import pyarrow.types as kinds
 
 from runstore.buffers import Buffer
-from runstore.codecs import SealedPart
 from runstore.containers import Verify
 from runstore.context import PicklePolicy
 from runstore.errors import ObjectNotFoundError, PreconditionFailedError
 from runstore.keys import AnyPlace
+from runstore.objects import PartGoneError
 from runstore.places import Entry
+from runstore.seals import SealedPart
 from runstore.store._columns import WholeNeeded
 from runstore.store._filters import Filter
 from runstore.store._objects import Objects
-from runstore.store._sealed import PartGoneError
 from runstore.store._tables import Piecewise, Rows, open_piecewise
 from runstore.store._wholes import Whole
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 from runstore.context import WorkflowRun
 from runstore.errors import CorruptObjectError, RunStoreError
 from runstore.keys import SHARED
-from runstore.store._info import ObjectInfo
+from runstore.objects import ObjectInfo
 
 __all__ = [
     "Audit",

@@ -14,7 +14,6 @@ import xxhash
 
 from runstore.arguments import check_callable, check_choice, check_flag
 from runstore.buffers import Buffer
-from runstore.codecs import Sealed, SealedPart
 from runstore.containers import Header
 from runstore.errors import (
     CorruptObjectError,
@@ -26,26 +25,36 @@ from runstore.errors import (
     StorageError,
 )
 from runstore.keys import PartPlace, Place, Scope, is_shortened, key_of, parts_folder
-from runstore.parts import new_write_id, part_order
-from runstore.steps import both, reporting
-from runstore.store._file_reader import pieces
-from runstore.store._files import local_path
-from runstore.store._info import ObjectInfo
-from runstore.store._local_files import check_path, opened_file, opened_stored, written_file
-from runstore.store._metadata import own_metadata
-from runstore.store._objects import Objects
-from runstore.store._raw import Progress, file_pieces, pinned
-from runstore.store._sealed import (
+from runstore.objects import (
+    Chosen,
+    ObjectInfo,
     PartGoneError,
+    Progress,
+    Symlinks,
+    TreeFile,
+    check_path,
+    check_tree,
     each_of,
+    file_pieces,
+    files_below,
+    opened_file,
+    opened_stored,
     part_place,
+    pieces,
+    pinned,
     read_seal,
     seal_header,
     write_seal,
+    written_file,
 )
+from runstore.parts import new_write_id, part_order
+from runstore.seals import Sealed, SealedPart
+from runstore.steps import both, reporting
+from runstore.store._files import local_path
+from runstore.store._metadata import own_metadata
+from runstore.store._objects import Objects
 from runstore.store._sealing import check_takes_parts, kind_of_seal
 from runstore.store._target import Target, missing, place_of
-from runstore.store._trees import Chosen, Symlinks, TreeFile, check_tree, files_below
 
 __all__ = ["FolderVerbs"]
 

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from runstore.errors import AccessDeniedError, MissingExtraError
+from runstore.objects import PARTS_AGE, unnamed_parts
 from runstore.places import Backend
 from runstore.runs import (
     RunLook,
@@ -19,7 +20,6 @@ from runstore.runs import (
 from runstore.store._gc import GcPlan, Orphans
 from runstore.store._gc_known import Known, keeps_shared_parts
 from runstore.store._gc_plan import LEFTOVERS_AGE
-from runstore.store._sweeping import PARTS_AGE, unnamed_parts
 
 if TYPE_CHECKING:
     from runstore.store import ObjectStore

@@ -17,6 +17,7 @@ from runstore.errors import (
     UnsupportedFormatError,
 )
 from runstore.keys import PARTS, SHARED, Place, key_of, log_key, scope_folder, scope_of
+from runstore.objects import PARTS_AGE, unnamed_parts
 from runstore.parts import parsed_part_file
 from runstore.places import Entry, leftovers, list_with_parts
 from runstore.runs import (
@@ -42,7 +43,6 @@ from runstore.store._gc_known import (
     warn,
 )
 from runstore.store._retention import QUIET, judged
-from runstore.store._sweeping import PARTS_AGE, unnamed_parts
 from runstore.workers import Workers
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ class _Namespace:
         if below.startswith(f"{PARTS}/"):
             return parsed_part_file(below.rpartition("/")[2]) is not None
         try:
-            header = self._objects._header(entry.key)
+            header = self._objects.header(entry.key)
         except (CorruptObjectError, UnsupportedFormatError, ObjectNotFoundError):
             return False
         return (

@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 from runstore.arguments import check_flag, check_text
 from runstore.errors import CorruptObjectError, ObjectNotFoundError, UnsupportedFormatError
 from runstore.keys import Place, Scope, extension_of, key_beginning, key_of, scope_folder
-from runstore.store._info import ObjectInfo, describe
+from runstore.objects import ObjectInfo, describe
 from runstore.store._objects import Objects
 from runstore.store._target import Target, place_of
 

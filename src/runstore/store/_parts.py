@@ -8,11 +8,9 @@ from typing import Any
 from runstore.arguments import check_flag, check_text, unfit
 from runstore.errors import ObjectNotFoundError
 from runstore.keys import Scope
+from runstore.objects import ObjectInfo, newest_parts, read_seal
 from runstore.parts import PartKey, check_part, part_file_start
-from runstore.store._info import ObjectInfo
 from runstore.store._metadata import own_metadata
-from runstore.store._part_files import newest_parts
-from runstore.store._sealed import read_seal
 from runstore.store._sealing import (
     check_takes_parts,
     infos_of,

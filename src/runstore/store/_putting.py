@@ -7,7 +7,7 @@ from typing import Any
 from runstore.context import PicklePolicy
 from runstore.errors import InvalidRequestError
 from runstore.keys import AnyPlace, Place
-from runstore.store._info import ObjectInfo
+from runstore.objects import ObjectInfo
 from runstore.store._partitions import put_partitions, splitter_of
 from runstore.store._sealing import new_part
 from runstore.store._target import Target

@@ -18,13 +18,16 @@ from runstore.errors import (
     PreconditionFailedError,
 )
 from runstore.keys import SHARED, Place, Scope, extension_of, key_of
-from runstore.store._file_reader import pieces
-from runstore.store._info import ObjectInfo
-from runstore.store._kinds import ends_as_container
+from runstore.objects import (
+    ObjectInfo,
+    earlier_digest,
+    ends_as_container,
+    pieces,
+    pinned,
+    value_digest,
+)
 from runstore.store._objects import Objects
-from runstore.store._raw import pinned
 from runstore.store._target import Target, missing, place_of
-from runstore.store._value_digest import earlier_digest, value_digest
 
 if TYPE_CHECKING:
     from runstore.store._filters import Filter
@@ -214,7 +217,7 @@ def _digests_in(objects: Objects, place: Place, end: memoryview, size: int) -> t
     start = containers.footer_start(end[-10:], size, ref) - (size - end.nbytes)
     if start < 0:
         return _digests_in(objects, place, flat(objects.backend.get(key_of(place))[0]), size)
-    footer, guard = bytes(end[start:]), objects._guard()
+    footer, guard = bytes(end[start:]), objects.guard()
     read = containers.read_footer(footer, ref, guard)
     if read is None:
         return ()

@@ -17,6 +17,7 @@ from runstore.arguments import (
 from runstore.context import RunState, StoreAddress, WorkflowRun
 from runstore.errors import InvalidNameError, ObjectNotFoundError
 from runstore.names import check_namespace, check_run
+from runstore.objects import leased
 from runstore.places import Backend
 from runstore.runs import (
     ask_to_delete,
@@ -28,7 +29,6 @@ from runstore.runs import (
     write_run,
 )
 from runstore.store._keeping import check_lease, current_lease, drop_marks
-from runstore.store._leased import leased
 from runstore.store._objects import Objects
 from runstore.store._shown import RunList
 

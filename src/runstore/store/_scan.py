@@ -14,13 +14,14 @@ import pyarrow.dataset as ds
 from pyarrow.fs import FileSystemHandler, PyFileSystem
 
 from runstore import codecs
-from runstore.codecs import Sealed, SealedPart, SomeRows
+from runstore.codecs import SomeRows
 from runstore.containers import Verify
 from runstore.errors import InvalidRequestError, PreconditionFailedError, UnsupportedValueError
 from runstore.keys import AnyPlace, Place
+from runstore.objects import part_place, parts_of
+from runstore.seals import Sealed, SealedPart
 from runstore.store._filters import BoundFilter, selected_rows
 from runstore.store._objects import Objects
-from runstore.store._sealed import part_place, parts_of
 from runstore.store._tables import Piecewise, Rows, open_piecewise
 from runstore.store._wholes import Whole
 

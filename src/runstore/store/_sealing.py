@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstore import codecs
 from runstore.arguments import shown
-from runstore.codecs import SEALED, Sealed, SealedPart
 from runstore.containers import Header
 from runstore.context import PicklePolicy
 from runstore.errors import (
@@ -18,6 +17,18 @@ from runstore.errors import (
 )
 from runstore.file_types import raw_type
 from runstore.keys import ARROW, FORMATS, PartPlace, Place, extension_of, key_of
+from runstore.objects import (
+    Found,
+    ObjectInfo,
+    PartGoneError,
+    each_of,
+    files_there,
+    newest_of,
+    part_place,
+    read_seal,
+    seal_header,
+    write_seal,
+)
 from runstore.parts import (
     PartKey,
     check_part,
@@ -26,16 +37,7 @@ from runstore.parts import (
     part_in,
     part_order,
 )
-from runstore.store._info import ObjectInfo
-from runstore.store._part_files import Found, files_there, newest_of
-from runstore.store._sealed import (
-    PartGoneError,
-    each_of,
-    part_place,
-    read_seal,
-    seal_header,
-    write_seal,
-)
+from runstore.seals import SEALED, Sealed, SealedPart
 
 if TYPE_CHECKING:
     from runstore.store._objects import Objects
@@ -125,7 +127,7 @@ def infos_of(objects: "Objects", place: Place, found: Iterable[Found]) -> list[O
     def info(one: Found) -> ObjectInfo:
         part = one.file.part
         if part is None:  # its key stands inside
-            header = objects._header(one.entry.key)
+            header = objects.header(one.entry.key)
             if header is None or header.part is None:
                 ref = f"{objects.backend.url}/{one.entry.key}"
                 raise CorruptObjectError(f"{ref} is no part of {place}", ref)
@@ -198,7 +200,7 @@ def kind_of_seal(objects: "Objects", place: Place) -> str | None:
         StorageError: The place failed.
     """
     try:
-        header = objects._header(key_of(place))
+        header = objects.header(key_of(place))
     except (ObjectNotFoundError, CorruptObjectError, UnsupportedFormatError):
         return None
     if header is None or header.codec != SEALED:

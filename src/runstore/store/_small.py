@@ -12,9 +12,9 @@ from runstore.codecs import small_kinds
 from runstore.containers import Header, SmallFiles
 from runstore.keys import ARROW, Place, Scope, key_of
 from runstore.lifetime import Bounded
+from runstore.objects import ObjectInfo, describe, described_later
 from runstore.places import Entry
 from runstore.store._encoding import versions_of
-from runstore.store._info import ObjectInfo, describe, described_later
 from runstore.store._objects import Objects
 from runstore.store._target import Target
 

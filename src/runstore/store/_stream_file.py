@@ -13,12 +13,10 @@ from runstore.containers import Header, Written
 from runstore.context import PicklePolicy
 from runstore.errors import RunStoreError, UnsupportedValueError
 from runstore.keys import AnyPlace, PartPlace, extension_at
+from runstore.objects import container_of, guard_of, signing_keys
 from runstore.parts import part_text
 from runstore.referred import nbytes_of, referred_batches
-from runstore.store._decoding import guard_of
 from runstore.store._encoding import versions_of
-from runstore.store._kinds import container_of
-from runstore.store._signing import signing_keys
 
 __all__ = ["StreamFile"]
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from runstore import codecs, containers
 from runstore.buffers import Buffer, flat
-from runstore.codecs import SealedPart, SomeRows
+from runstore.codecs import SomeRows
 from runstore.containers import ArrowPieces, Header, ParquetPieces, Verify
 from runstore.context import PicklePolicy
 from runstore.errors import (
@@ -23,13 +23,13 @@ from runstore.errors import (
     UnsupportedFormatError,
 )
 from runstore.keys import AnyPlace, extension_at, key_of
+from runstore.objects import check_place, check_sealed_part, container_in, guard_of, is_plain
 from runstore.places import Entry
+from runstore.seals import SealedPart
 from runstore.store._columns import reads_columns
-from runstore.store._decoding import check_place, guard_of, rebuilt
+from runstore.store._decoding import rebuilt
 from runstore.store._filters import BoundFilter, Filter, selected_rows
-from runstore.store._kinds import container_in, is_plain
 from runstore.store._objects import Objects
-from runstore.store._sealed import check_sealed_part
 from runstore.workers import Workers, awaited
 
 __all__ = ["Piecewise", "Rows", "open_piecewise"]
@@ -302,7 +302,7 @@ def open_piecewise(
         start = containers.footer_start(view[-10:], view.nbytes, ref)
         footer, read = bytes(view[start:]), _reading(data)
     elif reads_columns(backend):
-        found, entry = objects._footer(key, ref)
+        found, entry = objects.footer(key, ref)
         if found is None or entry.version is None:
             return None
         footer = found

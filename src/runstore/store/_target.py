@@ -13,8 +13,8 @@ from runstore.errors import (
 )
 from runstore.keys import Place, Scope, key_of, name_of, parts_folder, scope_folder
 from runstore.lifetime import load_module
+from runstore.objects import Permission, leased
 from runstore.places import glimpse
-from runstore.store._leased import Permission, leased
 from runstore.store._objects import Objects
 
 __all__ = [

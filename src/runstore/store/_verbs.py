@@ -9,13 +9,13 @@ from runstore.codecs import small_kinds
 from runstore.context import PicklePolicy
 from runstore.errors import InvalidRequestError, ObjectNotFoundError
 from runstore.keys import Scope
+from runstore.objects import ObjectInfo
 from runstore.parts import PartKey
 from runstore.store._addresses import AddressVerbs
 from runstore.store._arguments import Reading, check_get, check_put, column_list
 from runstore.store._bulk import BulkVerbs
 from runstore.store._files import FileVerbs
 from runstore.store._folders import FolderVerbs
-from runstore.store._info import ObjectInfo
 from runstore.store._lineage import LineageVerbs
 from runstore.store._paging import PagingVerbs
 from runstore.store._partitions import (

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runstore import containers
 from runstore.buffers import Buffer
-from runstore.codecs import SealedPart
 from runstore.errors import (
     AccessDeniedError,
     BackendUnavailableError,
@@ -35,22 +34,26 @@ from runstore.keys import (
     record_key,
     scope_folder,
 )
+from runstore.objects import (
+    UNREADABLE_SEAL,
+    check_place,
+    check_sealed_part,
+    container_in,
+    object_of_parts,
+    open_object,
+    part_place,
+    parts_by_object,
+    seal_in,
+    signing_keys,
+    unnamed_of,
+)
 from runstore.parts import parsed_part_file
 from runstore.places import Backend, Entry, list_allowed
 from runstore.runs import read_record
+from runstore.seals import SealedPart
 from runstore.steps import reporting
-from runstore.store._decoding import check_place, open_object
 from runstore.store._findings import Verified
-from runstore.store._kinds import container_in
 from runstore.store._objects import Objects
-from runstore.store._sealed import check_sealed_part, part_place, seal_in
-from runstore.store._signing import signing_keys
-from runstore.store._sweeping import (
-    UNREADABLE_SEAL,
-    object_of_parts,
-    parts_by_object,
-    unnamed_of,
-)
 from runstore.store._verify_journal import Journal
 from runstore.store._verify_streamed import check_file_of, streamed
 from runstore.workers import Workers
@@ -188,7 +191,7 @@ def _check_unsealed(objects: Objects, whole: Place, entry: Entry) -> bool:
     file = parsed_part_file(entry.key.rpartition("/")[2])
     if file is None or file.extension != ARROW:
         return False  # a file of a folder: only a seal has its digest
-    header = objects._header(entry.key)
+    header = objects.header(entry.key)
     place = None if header is None else header.place
     if not isinstance(place, PartPlace) or place.whole != whole or key_of(place) != entry.key:
         ref = f"{objects.backend.url}/{entry.key}"
@@ -251,11 +254,11 @@ def _check(
     container = container_in(extension, data, ref)
     if container is None:
         return _check_file(extension, data, ref)
-    signed = objects._pickle == "signed"
+    signed = objects.policy == "signed"
     if signed:
         keys = signing_keys(ref, "verify")
-        data, _ = objects._authentic(data, ref, container, keys, "verify")
-    opened = open_object(data, ref, container, objects._guard(signed))  # as if it were not mapped
+        data, _ = objects.authentic(data, ref, container, keys, "verify")
+    opened = open_object(data, ref, container, objects.guard(signed))  # as if it were not mapped
     if opened.header is None:
         opened.table()  # whether all of it is there
         raise _without_digest(ref)
@@ -315,7 +318,7 @@ def _shortened(objects: Objects, entry: Entry, prefix: str) -> Verified | None:
 
     def check() -> bool:
         nonlocal place
-        header = objects._header(key)
+        header = objects.header(key)
         if header is None or key_of(header.place) != key:
             ref = f"{objects.backend.url}/{key}"
             raise CorruptObjectError(

@@ -3,15 +3,20 @@
 import xxhash
 
 from runstore import containers
-from runstore.codecs import SEALED, SealedPart
 from runstore.errors import CorruptObjectError, PreconditionFailedError
 from runstore.keys import AnyPlace, PartPlace, extension_at, key_of
-from runstore.store._decoding import check_place
-from runstore.store._file_reader import pieces
-from runstore.store._kinds import ends_as_container
+from runstore.objects import (
+    Pinned,
+    check_place,
+    check_sealed_file,
+    check_sealed_part,
+    ends_as_container,
+    not_sealed,
+    pieces,
+    pinned,
+)
+from runstore.seals import SEALED, SealedPart
 from runstore.store._objects import Objects
-from runstore.store._raw import Pinned, pinned
-from runstore.store._sealed import check_sealed_file, check_sealed_part, not_sealed
 
 __all__ = ["check_file_of", "streamed"]
 
@@ -59,7 +64,7 @@ def _checked(
     start = containers.footer_start(version.end[-10:], size, ref)
     if start < version.start:
         return None  # a footer as long as this is seldom
-    footer, guard = bytes(version.end[start - version.start :]), objects._guard()
+    footer, guard = bytes(version.end[start - version.start :]), objects.guard()
     read = containers.read_footer(footer, ref, guard)
     if read is None or read[0].codec == SEALED:
         return None

@@ -11,16 +11,15 @@ from typing import Any
 import pyarrow as pa
 
 from runstore import codecs
-from runstore.codecs import SealedPart
 from runstore.containers import Verify
 from runstore.context import PicklePolicy
 from runstore.errors import InvalidRequestError
 from runstore.keys import AnyPlace, Place, extension_at
+from runstore.objects import PartGoneError, seal_in
+from runstore.seals import SealedPart
 from runstore.store._decoding import rebuilt, rebuilt_file
 from runstore.store._filters import Filter, selected_rows
 from runstore.store._objects import Objects
-from runstore.store._opened import open_whole
-from runstore.store._sealed import PartGoneError, seal_in, whole_value
 from runstore.store._tables import stored_name
 
 __all__ = ["Whole", "slices"]
@@ -53,7 +52,7 @@ class Whole:
         self._objects, self._verify = objects, verify
         self._place, self._policy = place, policy
         self.ref, self._extension = str(place), extension_at(place)
-        self._opened, self.data, self.entry = open_whole(objects, place, policy, verify, sealed)
+        self._opened, self.data, self.entry = objects.open_whole(place, policy, verify, sealed)
         self.seal = None if self._opened is None else seal_in(self._opened, place)
 
     def value(self, columns: list[Any] | None, wanted: Filter | None, as_type: type | None) -> Any:
@@ -68,7 +67,7 @@ class Whole:
         if self.seal is not None:
             assert isinstance(self._place, Place)
             how = self._verify, columns, as_type, policy, wanted
-            return whole_value(self._objects, self._place, self.seal, *how)
+            return self._objects.whole_value(self._place, self.seal, *how)
         value = rebuilt(opened, self._place, policy, policy == "signed", columns, as_type)
         if wanted is None:
             return value

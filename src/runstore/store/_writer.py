@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextvars import copy_context
+from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self
@@ -20,14 +21,13 @@ from runstore.arguments import unfit
 from runstore.buffers import Buffer, Paced
 from runstore.context import PicklePolicy
 from runstore.errors import InvalidRequestError, StorageError
-from runstore.keys import AnyPlace, Place, key_of
+from runstore.keys import AnyPlace, Place, extension_at, key_of
+from runstore.objects import ObjectInfo, container_of, describe
 from runstore.places import Entry
 from runstore.steps import counted, reporting
-from runstore.store._info import ObjectInfo
 from runstore.store._metadata import own_metadata
 from runstore.store._objects import Objects
 from runstore.store._stream_file import StreamFile
-from runstore.store._stream_put import described
 from runstore.workers import PATIENCE, SLICE, Workers, awaited
 
 __all__ = ["Writer", "open_writer", "put_pieces"]
@@ -160,7 +160,7 @@ class Writer:
             self._give_up(error)
             raise
         self._workers.__exit__(None, None, None)
-        self._info = described(self._objects, self._place, entry, self._stream, digest)
+        self._info = _described(self._objects, self._place, entry, self._stream, digest)
 
     def _give_up(self, error: BaseException) -> None:
         """End the write; wait for it, so that nothing of it appears later."""
@@ -243,6 +243,15 @@ def open_writer(
     metadata = own_metadata(place, metadata, False)
     stream = StreamFile(place, objects.policy, schema=schema, metadata=metadata, **how)
     return Writer(objects, place, stream, if_absent, if_match)
+
+
+def _described(
+    objects: Objects, place: AnyPlace, entry: Entry, stream: StreamFile, digest: str | None
+) -> ObjectInfo:
+    """Return the description of a table that has just been written piece by piece."""
+    schema = partial(objects.read_schema, entry.key, place)
+    container = container_of(extension_at(place))
+    return describe(place, entry, container, stream.header, digest, stream.signed, schema)
 
 
 class _Turns:

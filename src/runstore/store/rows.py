@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import pyarrow as pa
 
 from runstore.buffers import Buffer, flat
-from runstore.codecs import SEALED
 from runstore.containers import ArrowRows, Column, Header, LeftOut, footer_start
 from runstore.errors import InvalidRequestError
 from runstore.keys import ARROW, AnyPlace, Place, extension_at, key_of
+from runstore.objects import (
+    check_place,
+    container_of,
+    ends_as_container,
+    guard_of,
+    is_plain,
+    part_place,
+    parts_of,
+    read_ranges,
+    read_seal,
+)
 from runstore.places import Entry
-from runstore.store._decoding import check_place, guard_of
-from runstore.store._kinds import container_of, ends_as_container, is_plain
-from runstore.store._ranges import read_ranges
-from runstore.store._sealed import part_place, parts_of, read_seal
+from runstore.seals import SEALED
 
 if TYPE_CHECKING:
     from runstore.store import ObjectStore

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from runstore.arguments import printable
-from runstore.store._info import human_size
+from runstore.objects import human_size
 from runstore.store._lineage._graph import LineageObject, LineageStage
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from runstore.arguments import printable
-from runstore.store._info import human_size
+from runstore.objects import human_size
 from runstore.store._lineage._graph import LineageEdge
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runstore.codecs import type_name
 from runstore.keys import Place
 from runstore.lifetime import load_module
-from runstore.store._info import ObjectInfo
+from runstore.objects import ObjectInfo
 from runstore.store._sealing import check_takes_parts, seal_parts
 from runstore.store._target import Target
 

@@ -3,14 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from runstore.codecs import SealedPart
 from runstore.context import StoreAddress
 from runstore.errors import InvalidRequestError
 from runstore.keys import PartPlace, Place
+from runstore.objects import ObjectInfo, Permission, leased, read_seal
 from runstore.parts import check_part, new_write_id
-from runstore.store._info import ObjectInfo
-from runstore.store._leased import Permission, leased
-from runstore.store._sealed import read_seal
+from runstore.seals import SealedPart
 from runstore.store._target import Target
 
 if TYPE_CHECKING:

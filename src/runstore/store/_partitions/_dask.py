@@ -7,7 +7,7 @@ import dask
 import dask.dataframe as dd
 import pandas as pd
 
-from runstore.store._info import ObjectInfo
+from runstore.objects import ObjectInfo
 from runstore.store._partitions._crossing import PartReader, PartWriter
 
 __all__ = ["put", "read"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from runstore.store._info import ObjectInfo
+from runstore.objects import ObjectInfo
 from runstore.store._partitions._crossing import PartWriter
 from runstore.workers import Workers
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import ray.data
 from ray.data.block import BlockAccessor
 
-from runstore.store._info import ObjectInfo
+from runstore.objects import ObjectInfo
 from runstore.store._partitions._crossing import PartReader, PartWriter
 
 __all__ = ["put", "read"]

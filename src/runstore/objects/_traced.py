@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import xxhash
 
@@ -19,14 +19,16 @@ from runstore.buffers import Buffer, Paced, at_hand, flat
 from runstore.context import ObjectUse, Trace, current_entry
 from runstore.errors import AccessDeniedError, CorruptObjectError, RunStoreError
 from runstore.keys import PARTS, SHARED, extension_of, is_shortened, name_of, scope_of
+from runstore.objects._checks import guard_of
+from runstore.objects._kinds import ends_as_container
+from runstore.objects._objects import StoredObjects
+from runstore.objects._value_digest import value_digest
 from runstore.parts import parsed_part_file, part_text
 from runstore.places import Backend, Entry, Tail, Wrapper
-from runstore.store._decoding import guard_of
-from runstore.store._kinds import ends_as_container
-from runstore.store._objects import Objects
-from runstore.store._value_digest import value_digest
 
 __all__ = ["TracedBackend", "note_read", "traced"]
+
+AnyObjects = TypeVar("AnyObjects", bound=StoredObjects)
 
 _log = logging.getLogger("runstore.store")
 
@@ -292,7 +294,7 @@ def note_read(backend: Backend, entry: Entry) -> None:
         backend.saw_whole(entry)
 
 
-def traced(objects: Objects, lease: object) -> Objects:
+def traced(objects: AnyObjects, lease: object) -> AnyObjects:
     """Return *objects* so that what is read and written is noted, where *lease* has a trace."""
     trace: Trace | None = getattr(lease, "trace", None)
     if trace is None:

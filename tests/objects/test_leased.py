@@ -7,11 +7,11 @@ from tests.places.s3_ import ENGINES, options
 
 from runstore.context import Lease
 from runstore.errors import ObjectNotFoundError, StaleRunError
+from runstore.objects import LeasedBackend
 from runstore.places import Backend
 from runstore.places._local import LocalBackend
 from runstore.places._memory import MemoryBackend
 from runstore.places._s3 import S3Backend
-from runstore.store._leased import LeasedBackend
 
 MIB = 1 << 20
 READS = {"get", "tail", "read", "head", "list", "folders"}

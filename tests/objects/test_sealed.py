@@ -11,7 +11,6 @@ import pytest
 
 from runstore import ObjectStore, codecs
 from runstore.buffers import flat
-from runstore.codecs import Sealed, SealedPart
 from runstore.context import Lease
 from runstore.errors import (
     CorruptObjectError,
@@ -26,7 +25,8 @@ from runstore.errors import (
     UnsupportedValueError,
 )
 from runstore.keys import PartPlace, Place, key_of, parts_folder
-from runstore.store._sealed import seal_header, write_seal
+from runstore.objects import seal_header, write_seal
+from runstore.seals import Sealed, SealedPart
 from runstore.testing import assert_same
 
 

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import xxhash
 
-from runstore import codecs, containers
+from runstore import containers
 from runstore.buffers import Buffer, flat
-from runstore.codecs import SEALED, Pickling, Sealed, SealedPart
-from runstore.containers import Header, Verify
+from runstore.containers import Header
 from runstore.context import PicklePolicy
 from runstore.errors import (
     CorruptObjectError,
@@ -36,19 +35,27 @@ from runstore.keys import (
     parts_folder,
     scope_folder,
 )
+from runstore.objects._checks import check_place, check_version, guard_of, open_object
+from runstore.objects._info import ObjectInfo, describe
+from runstore.objects._kinds import container_in
+from runstore.objects._one_file import other_kind
+from runstore.objects._signing import signing_keys
 from runstore.places import Backend
-from runstore.store._decoding import guard_of, open_object, rebuilt
-from runstore.store._info import ObjectInfo, describe
-from runstore.store._kinds import container_in
-from runstore.store._one_file import other_kind
-from runstore.store._signing import signing_keys
+from runstore.seals import (
+    SEAL_VERSION,
+    SEALED,
+    Sealed,
+    SealedPart,
+    seal_rows,
+    seal_spec,
+    sealed_in,
+)
 from runstore.versions import version_of
 from runstore.workers import Workers
 
 if TYPE_CHECKING:
     from runstore.containers import Stored, StoredParquet
-    from runstore.store._filters import Filter
-    from runstore.store._objects import Objects
+    from runstore.objects._objects import StoredObjects
 
 __all__ = [
     "PartGoneError",
@@ -65,7 +72,6 @@ __all__ = [
     "read_seal",
     "seal_header",
     "seal_in",
-    "whole_value",
     "write_seal",
 ]
 
@@ -82,7 +88,7 @@ class PartGoneError(Exception):
         super().__init__(error.message)
         self.error = error
 
-    def check(self, objects: "Objects", place: Place, header: Header | None) -> None:
+    def check(self, objects: "StoredObjects", place: Place, header: Header | None) -> None:
         """Return if the seal at *place* is another one by now, so that it can be read again.
 
         Raises:
@@ -107,13 +113,14 @@ def seal_in(opened: "Stored | StoredParquet", place: AnyPlace) -> Sealed | None:
     header = opened.header
     if header is None or header.codec != SEALED or isinstance(place, PartPlace):
         return None
-    found = rebuilt(opened, place, "deny", False, None, None)  # a seal holds no pickle
-    assert isinstance(found, Sealed)
-    return found
+    check_place(header, place)
+    check_version(opened.ref, SEALED, header.codec_version, SEAL_VERSION)
+    opened.check_all()  # its numbers, too, if it is large and mapped
+    return sealed_in(opened.table(), header.spec, opened.ref)
 
 
 def read_seal(
-    objects: "Objects", place: Place, *, pickle: PicklePolicy | None = None
+    objects: "StoredObjects", place: Place, *, pickle: PicklePolicy | None = None
 ) -> tuple[Sealed, Header]:
     """Return the seal of an object of parts, and its header.
 
@@ -128,12 +135,12 @@ def read_seal(
         CorruptObjectError: It is damaged.
     """
     ref = str(place)
-    policy = objects._policy(pickle, ref)
+    policy = objects.policy_for(pickle, ref)
     data, _ = objects.backend.get(key_of(place))
     if container_in(extension_at(place), data, ref) == ARROW:
         signed = policy == "signed"
         if signed:
-            data, _ = objects._authentic(data, ref, ARROW, signing_keys(ref, "load"), "load")
+            data, _ = objects.authentic(data, ref, ARROW, signing_keys(ref, "load"), "load")
         opened = open_object(data, ref, ARROW, guard_of(policy, signed))
         if (seal := seal_in(opened, place)) is not None:
             assert opened.header is not None
@@ -141,14 +148,14 @@ def read_seal(
     raise InvalidRequestError(f"{ref} is not made of parts: read it with get(name)", ref)
 
 
-def is_sealed(objects: "Objects", place: Place) -> bool:
+def is_sealed(objects: "StoredObjects", place: Place) -> bool:
     """Return whether an object is made of parts, or is damaged, so that it may be.
 
     Raises:
         ObjectNotFoundError: It is not there.
     """
     try:
-        header = objects._header(key_of(place))
+        header = objects.header(key_of(place))
     except (CorruptObjectError, UnsupportedFormatError):
         return True
     return header is not None and header.codec == SEALED
@@ -168,41 +175,6 @@ def each_of(backend: Backend, function: Callable[[T], R], items: Iterable[T]) ->
     at_once = min(_AT_ONCE_NEAR if near else _AT_ONCE_FAR, len(items))
     with Workers(at_once, "runstore-parts") as workers:
         return workers.map(function, items)
-
-
-def whole_value(
-    objects: "Objects",
-    place: Place,
-    seal: Sealed,
-    verify: Verify,
-    columns: list[Any] | None,
-    as_type: type | None,
-    pickle: PicklePolicy | None,
-    filters: "Filter | None" = None,
-) -> Any:
-    """Read all parts, some at a time, and join them in the order of their keys.
-
-    Raises:
-        PartGoneError: One is not there.
-        RunStoreError: What `Objects.get` raises.
-    """
-    parts = parts_of(place, seal)
-
-    def read(part: SealedPart) -> Any:
-        return objects.get(
-            part_place(place, seal, part),
-            verify=verify,
-            columns=columns,
-            filters=filters,
-            as_type=as_type,
-            pickle=pickle,
-            sealed=part,
-        )
-
-    try:
-        return codecs.joined(each_of(objects.backend, read, parts), str(place))
-    except ObjectNotFoundError as exc:
-        raise PartGoneError(exc) from exc
 
 
 def parts_of(place: Place, seal: Sealed) -> tuple[SealedPart, ...]:
@@ -292,7 +264,7 @@ def seal_header(
 
 
 def write_seal(
-    objects: "Objects",
+    objects: "StoredObjects",
     place: Place,
     sealed: Sealed,
     header: Header,
@@ -309,14 +281,11 @@ def write_seal(
         StorageError: The place failed; the old object is intact.
     """
     signing = None
-    if objects._pickle == "signed":
+    if objects.policy == "signed":
         signing = signing_keys(str(place), "seal").current
-    encoded = codecs.codec_named(SEALED).encode(sealed, Pickling("deny", str(place)))
-    assert encoded is not None
-    header = replace(header, spec=encoded.spec)
-    written = containers.arrow_file(
-        encoded.schema, encoded.batches, header, nbytes=encoded.nbytes, key=signing
-    )
+    rows = seal_rows(sealed)
+    header = replace(header, spec=seal_spec(sealed))
+    written = containers.arrow_file(rows.schema, [rows], header, nbytes=0, key=signing)
     entry = objects.backend.put(key_of(place), written, if_absent=if_absent, if_match=if_match)
     return describe(place, entry, ARROW, header, written.digest, signing is not None)
 
@@ -355,7 +324,7 @@ def delete_parts_of_many(backend: Backend, places: Iterable[Place]) -> None:
 
 
 def copied_parts(
-    objects: "Objects", sealed: Sealed, source: Place, target: Place, if_absent: bool
+    objects: "StoredObjects", sealed: Sealed, source: Place, target: Place, if_absent: bool
 ) -> Sealed:
     """Copy all parts of an object, and return the seal for its copy.
 

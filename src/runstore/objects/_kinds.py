@@ -6,12 +6,19 @@ content does: an Arrow file is an Arrow object, anything else is a plain file.
 
 from runstore.buffers import Buffer, flat
 from runstore.containers import footer_start
-from runstore.errors import CorruptObjectError
+from runstore.errors import CorruptObjectError, InvalidNameError
 from runstore.file_types import ARROW_MAGIC
-from runstore.keys import ARROW, FORMATS
+from runstore.keys import ARROW, FORMATS, AnyPlace, is_shortened, key_of
 from runstore.plugins import has_format
 
-__all__ = ["CONTAINERS", "container_in", "container_of", "ends_as_container", "is_plain"]
+__all__ = [
+    "CONTAINERS",
+    "check_whole_name",
+    "container_in",
+    "container_of",
+    "ends_as_container",
+    "is_plain",
+]
 
 CONTAINERS = (ARROW, "parquet")
 """The formats that keep our header."""
@@ -59,10 +66,20 @@ def ends_as_container(extension: str, tail: memoryview, size: int, ref: str) -> 
     return None if _is_of_plugin(extension, tail) else ARROW
 
 
+def check_whole_name(place: AnyPlace) -> None:
+    """Raise InvalidNameError if the key of a plain file would not have all of its name."""
+    if is_shortened(key_of(place)):
+        raise InvalidNameError(
+            f"object name {place.name[:40]!r}… has a part too long for a file name, and a plain "
+            "file has no room to keep the full name: shorten it",
+            place.name,
+        )
+
+
 def _is_of_plugin(extension: str, view: memoryview) -> bool:
     """Return whether an Arrow file is not ours, but of the format that an installed package brings.
 
-    Its format may be Arrow, too. Objects that were put without the package have our header.
+    Its format may be Arrow, too. StoredObjects that were put without the package have our header.
     """
     if not has_format(extension):
         return False

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from runstore import containers
 from runstore.arguments import printable
-from runstore.codecs import SEALED
 from runstore.errors import (
     CorruptObjectError,
     InvalidRequestError,
@@ -17,12 +16,13 @@ from runstore.errors import (
     UnsupportedFormatError,
 )
 from runstore.keys import PARTS, PartPlace, Place, key_of, name_of, parts_folder, scope_folder
+from runstore.objects._sealed import part_place, read_seal
 from runstore.parts import parsed_part_file
 from runstore.places import Entry
-from runstore.store._sealed import part_place, read_seal
+from runstore.seals import SEALED
 
 if TYPE_CHECKING:
-    from runstore.store._objects import Objects
+    from runstore.objects._objects import StoredObjects
 
 __all__ = [
     "PARTS_AGE",
@@ -42,7 +42,9 @@ UNREADABLE_SEAL = (CorruptObjectError, UnsupportedFormatError, UnsafePickleError
 """What `unnamed_of` raises where it is not known which parts a seal names."""
 
 
-def sweep_parts(objects: "Objects", namespace: str, run: str | None, older_than: float) -> int:
+def sweep_parts(
+    objects: "StoredObjects", namespace: str, run: str | None, older_than: float
+) -> int:
     """Remove the parts of a scope that no seal names, where nothing was put or sealed lately.
 
     Args:
@@ -67,7 +69,7 @@ def sweep_parts(objects: "Objects", namespace: str, run: str | None, older_than:
 
 
 def unnamed_parts(
-    objects: "Objects", namespace: str, run: str | None, latest: float
+    objects: "StoredObjects", namespace: str, run: str | None, latest: float
 ) -> Iterator[tuple[Place, list[Entry]]]:
     """Yield the parts of a scope that no seal names, by object.
 
@@ -97,7 +99,7 @@ def unnamed_parts(
 
 
 def parts_by_object(
-    objects: "Objects", namespace: str, run: str | None
+    objects: "StoredObjects", namespace: str, run: str | None
 ) -> Iterator[tuple[str, list[Entry]]]:
     """Yield what is in a scope's folder of parts, by the folders of the objects."""
     found: dict[str, list[Entry]] = {}
@@ -109,14 +111,14 @@ def parts_by_object(
 
 
 def object_of_parts(
-    objects: "Objects", namespace: str, run: str | None, folder: str, entries: list[Entry]
+    objects: "StoredObjects", namespace: str, run: str | None, folder: str, entries: list[Entry]
 ) -> Place | None:
     """Return the object whose parts are in *folder*; None if it is nobody's."""
     scope = f"{scope_folder(namespace, run)}{PARTS}/"
     name = name_of(folder[len(scope) : -1])
     if name is None:  # the name is too long to be a folder's, and stands in the parts
         try:
-            header = objects._header(entries[0].key)
+            header = objects.header(entries[0].key)
         except (CorruptObjectError, UnsupportedFormatError, ObjectNotFoundError):
             return None
         if header is None or not isinstance(header.place, PartPlace):
@@ -126,7 +128,9 @@ def object_of_parts(
     return place if parts_folder(place) == folder else None
 
 
-def unnamed_of(objects: "Objects", place: Place, entries: list[Entry]) -> tuple[list[Entry], float]:
+def unnamed_of(
+    objects: "StoredObjects", place: Place, entries: list[Entry]
+) -> tuple[list[Entry], float]:
     """Return those files of an object's parts that its seal does not name, and the seal's time.
 
     Raises:
@@ -137,10 +141,10 @@ def unnamed_of(objects: "Objects", place: Place, entries: list[Entry]) -> tuple[
     return [entry for entry in entries if entry.key not in named], sealed_at
 
 
-def _named(objects: "Objects", place: Place) -> tuple[set[str], float]:
+def _named(objects: "StoredObjects", place: Place) -> tuple[set[str], float]:
     """Return the keys that the object's seal names, and when it was written; none without one."""
     try:
-        footer, entry = objects._footer(key_of(place), str(place))
+        footer, entry = objects.footer(key_of(place), str(place))
         read = footer and containers.read_footer(footer, str(place))
         if not read or read[0].codec != SEALED:
             return set(), 0.0

@@ -2,14 +2,16 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from runstore.buffers import Buffer, Paced, at_hand
 from runstore.errors import RunStoreError
+from runstore.objects._objects import StoredObjects
 from runstore.places import Backend, Entry, Tail, Wrapper
-from runstore.store._objects import Objects
 
 __all__ = ["LeasedBackend", "Permission", "leased"]
+
+AnyObjects = TypeVar("AnyObjects", bound=StoredObjects)
 
 
 class Permission(Protocol):
@@ -135,7 +137,7 @@ class LeasedBackend(Wrapper):
         yield from ()
 
 
-def leased(objects: Objects, lease: Permission) -> Objects:
+def leased(objects: AnyObjects, lease: Permission) -> AnyObjects:
     """Return *objects* so that what they write needs *lease*.
 
     Raises:

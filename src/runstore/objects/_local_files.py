@@ -16,20 +16,34 @@ from typing import IO, Any, Self
 
 from runstore.arguments import path_text, unfit
 from runstore.buffers import Buffer, flat
-from runstore.errors import InvalidRequestError, ObjectNotFoundError, StorageError
+from runstore.errors import (
+    InvalidRequestError,
+    ObjectNotFoundError,
+    StorageError,
+    UnsupportedValueError,
+)
 from runstore.lifetime import at_fork
 from runstore.workers import check_stopped
 
 __all__ = [
+    "FileReading",
     "NewFile",
+    "Progress",
     "check_encoding",
     "check_path",
     "check_target",
     "copied_file",
+    "file_pieces",
     "opened_file",
+    "opened_stored",
     "temporary_folder",
     "written_file",
 ]
+
+Progress = Callable[[int, int], object]
+"""What is called now and then with how many bytes are done, and how many there are."""
+
+_PIECE = 4 << 20  # bytes that are read at a time
 
 
 def check_path(call: str, path: object) -> str:
@@ -234,7 +248,34 @@ def copied_file(
             sink.take(file, size)
 
 
-_PIECE = 4 << 20
+def file_pieces(fd: int, ref: str) -> Iterator[bytes]:
+    """Yield the bytes of an open file; raise UnsupportedValueError at its end if it was changed."""
+    return FileReading(fd, ref, None).pieces()
+
+
+class FileReading:
+    """A file that is read from its beginning to its end, and must not change meanwhile."""
+
+    def __init__(self, fd: int, ref: str, progress: Progress | None) -> None:
+        self._fd, self._ref, self._progress = fd, ref, progress
+        self._was = os.fstat(fd)
+        self.size = self._was.st_size
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield all of it, piece by piece."""
+        done = 0
+        while done < self.size and (piece := os.pread(self._fd, _PIECE, done)):
+            yield piece
+            done += len(piece)
+            if self._progress is not None:
+                self._progress(done, self.size)
+        now = os.fstat(self._fd)
+        if (done, now.st_size, now.st_mtime_ns) != (self.size, self.size, self._was.st_mtime_ns):
+            raise UnsupportedValueError(
+                f"cannot store {self._ref}: the file was changed while it was read. Let nobody "
+                "write to it meanwhile, or store a copy",
+                self._ref,
+            )
 
 
 def temporary_folder() -> Path:

@@ -10,7 +10,7 @@ import pytest
 from runstore import ObjectStore
 from runstore.context import Trace
 from runstore.keys import Place
-from runstore.store._traced import traced
+from runstore.objects import traced
 
 WIDE = pd.DataFrame(np.zeros((2, 1000)), columns=[f"column {n}" for n in range(1000)])
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 
 from runstore.buffers import Buffer, flat
-from runstore.store._raw import Pinned
+from runstore.objects._pinned import Pinned
 from runstore.workers import Workers, awaited
 
 __all__ = ["opened_to_read", "pieces"]

@@ -1,14 +1,14 @@
 """A copy that moves no more than a footer: the place copies the body by itself."""
 
 from runstore import containers
-from runstore.codecs import SEALED
 from runstore.containers import Guard
 from runstore.errors import InvalidRequestError, PreconditionFailedError
 from runstore.file_types import raw_type
 from runstore.keys import FORMATS, AnyPlace, extension_at, key_of
+from runstore.objects._checks import check_place
+from runstore.objects._kinds import check_whole_name
 from runstore.places import Backend, Entry, Tail
-from runstore.store._decoding import check_place
-from runstore.store._encoding import check_whole_name
+from runstore.seals import SEALED
 
 __all__ = ["check_extensions", "copied_there", "copies_there"]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from runstore.buffers import Buffer
 from runstore.errors import InvalidRequestError, StorageError
-from runstore.store._info import ObjectInfo
+from runstore.objects._info import ObjectInfo
 
 __all__ = ["FileWriter", "TextFileWriter"]
 

@@ -1,12 +1,10 @@
-"""The stored bytes of objects, as files: what other programs read and write.
+"""Storing a file that another program has written, byte for byte.
 
-What is read is what is stored, byte for byte. What is written is looked at first: a file that
-`get` could not read under its name is refused, and the old object is as it was.
+It is looked at first: a file that `get` could not read under its name is refused, and the old
+object is as it was.
 """
 
-import os
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from runstore.buffers import Buffer, flat, map_private
 from runstore.containers import check_file, footer_start
@@ -21,75 +19,25 @@ from runstore.errors import (
     UnsafePickleError,
     UnsupportedValueError,
 )
-from runstore.keys import ARROW, AnyPlace, Place, extension_of, key_of
-from runstore.places import Backend, Entry
+from runstore.keys import ARROW, Place, extension_of, key_of
+from runstore.objects import (
+    FileReading,
+    ObjectInfo,
+    Progress,
+    check_signature,
+    check_whole_name,
+    container_in,
+    describe_file,
+    guard_of,
+    is_plain,
+    open_object,
+    signing_keys,
+)
 from runstore.plugins import has_format
-from runstore.store._decoding import guard_of, open_object, rebuilt_file
-from runstore.store._encoding import check_whole_name
-from runstore.store._info import ObjectInfo, describe_file
-from runstore.store._kinds import container_in, is_plain
+from runstore.store._decoding import rebuilt_file
 from runstore.store._objects import Objects
-from runstore.store._signing import check_signature, signing_keys
 
-__all__ = ["Pinned", "Progress", "file_pieces", "pinned", "put_bytes"]
-
-Progress = Callable[[int, int], object]
-"""What is called now and then with how many bytes are done, and how many there are."""
-
-_AT_ONCE = 1 << 20  # bytes of the first request; an object that is no larger is one request
-
-
-class Pinned(NamedTuple):
-    """One version of an object, to be read in pieces.
-
-    Attributes:
-        backend: Where it is.
-        entry: What the place says of this version.
-        start: From which byte on `end` has it.
-        end: The last bytes of it, or all: what need not be asked for.
-    """
-
-    backend: Backend
-    entry: Entry
-    start: int
-    end: memoryview
-
-    def read(self, start: int, end: int) -> bytes:
-        """Return the bytes from *start* to before *end*, all of this version.
-
-        Raises:
-            PreconditionFailedError: It was replaced meanwhile, and the rest is not here.
-            ObjectNotFoundError: It was deleted meanwhile, likewise.
-            StorageError: The place failed.
-        """
-        end = min(end, self.entry.size)
-        if start >= end:
-            return b""
-        if start >= self.start:
-            return bytes(self.end[start - self.start : end - self.start])
-        assert self.entry.version is not None
-        read = self.backend.read(self.entry.key, start, end - start, self.entry.version)
-        return read if isinstance(read, bytes) else bytes(flat(read))
-
-
-def pinned(backend: Backend, place: AnyPlace) -> Pinned:
-    """Open the stored bytes of an object; what is read from now on is of one version.
-
-    In memory and on a disk all of it is mapped, so a replacement or deletion is not noticed.
-    Far away the last mebibyte is read, where readers of Arrow and Parquet begin; all of it
-    where no version tells two writes apart.
-
-    Raises:
-        ObjectNotFoundError: Nothing is stored there.
-        StorageError: The place failed.
-    """
-    key, facts = key_of(place), backend.guarantees
-    if facts.ranges and not facts.mapped and facts.versions in ("write", "content"):
-        tail, entry = backend.tail(key, _AT_ONCE)
-        view = flat(tail)
-        return Pinned(backend, entry, entry.size - view.nbytes, view)
-    data, entry = backend.get(key)
-    return Pinned(backend, entry, 0, flat(data))
+__all__ = ["put_bytes"]
 
 
 def put_bytes(
@@ -123,7 +71,7 @@ def put_bytes(
     """
     key = key_of(place)
     if isinstance(data, int):
-        read = _Reading(data, str(place), progress)
+        read = FileReading(data, str(place), progress)
         view = flat(map_private(data, read.size))
         buffers: Iterator[Buffer] = read.pieces()
     else:
@@ -135,39 +83,6 @@ def put_bytes(
     return (
         describe_file(place, entry) if footer is None else objects.described(place, entry, footer)
     )
-
-
-_PIECE = 4 << 20  # bytes that are read at a time
-
-
-def file_pieces(fd: int, ref: str) -> Iterator[bytes]:
-    """Yield the bytes of an open file; raise UnsupportedValueError at its end if it was changed."""
-    return _Reading(fd, ref, None).pieces()
-
-
-class _Reading:
-    """A file that is read from its beginning to its end, and must not change meanwhile."""
-
-    def __init__(self, fd: int, ref: str, progress: Progress | None) -> None:
-        self._fd, self._ref, self._progress = fd, ref, progress
-        self._was = os.fstat(fd)
-        self.size = self._was.st_size
-
-    def pieces(self) -> Iterator[bytes]:
-        """Yield all of it, piece by piece."""
-        done = 0
-        while done < self.size and (piece := os.pread(self._fd, _PIECE, done)):
-            yield piece
-            done += len(piece)
-            if self._progress is not None:
-                self._progress(done, self.size)
-        now = os.fstat(self._fd)
-        if (done, now.st_size, now.st_mtime_ns) != (self.size, self.size, self._was.st_mtime_ns):
-            raise UnsupportedValueError(
-                f"cannot store {self._ref}: the file was changed while it was read. Let nobody "
-                "write to it meanwhile, or store a copy",
-                self._ref,
-            )
 
 
 def _told(view: memoryview, progress: Progress | None) -> Iterator[Buffer]:

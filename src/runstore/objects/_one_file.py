@@ -7,7 +7,6 @@ and of a folder is a seal, a short list, so these are refused with the way to th
 from collections.abc import Callable
 
 from runstore import containers
-from runstore.codecs import SEALED, Sealed
 from runstore.errors import (
     CorruptObjectError,
     InvalidRequestError,
@@ -15,8 +14,9 @@ from runstore.errors import (
     UnsupportedFormatError,
 )
 from runstore.keys import ARROW, AnyPlace, PartPlace, Place, extension_at
-from runstore.store._info import ObjectInfo
-from runstore.store._kinds import ends_as_container, is_plain
+from runstore.objects._info import ObjectInfo
+from runstore.objects._kinds import ends_as_container, is_plain
+from runstore.seals import SEALED, Sealed
 
 __all__ = ["check_one_file", "file_of_folder", "is_seal", "made_of_parts", "other_kind"]
 
