@@ -6,56 +6,25 @@ The orchestrators themselves are in tests/integrations; here a small one stands 
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
-from importlib.metadata import EntryPoint
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.context.small import Small, small_orchestrator
 
 from runstore import NoRunContextError, bind, get_run_context, object_store, run_context
-from runstore.context import find_run_context, resolvers
-from runstore.context.resolvers import Found, Here, run_name
+from runstore.context import find_run_context
+from runstore.context.resolvers import Found, run_name
 from runstore.errors import SettingsError
 from runstore.keys import Place, key_of
 from runstore.names import check_run
 
 
-class Small:
-    """A resolver of an orchestrator whose run is what `now` says."""
-
-    MODULE = "small_orchestrator"
-
-    def __init__(self) -> None:
-        self.now: Found | None = None
-        self.described = 0
-
-    def here(self) -> Here | None:
-        """Return the run."""
-        return None if self.now is None else Here(self.now.uid, self._describe)
-
-    def _describe(self) -> Found:
-        self.described += 1
-        assert self.now is not None
-        return self.now
-
-
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Small]:
     """An orchestrator that another package has brought a resolver for."""
-    resolver = Small()
-    monkeypatch.setenv("RUNSTORE_URL", str(tmp_path))
-    monkeypatch.setitem(sys.modules, Small.MODULE, ModuleType(Small.MODULE))
-    monkeypatch.setattr(EntryPoint, "load", lambda _: resolver)
-    entry = EntryPoint("small", "nowhere:resolver", "runstore.contexts")
-    resolvers._used.cache_clear()
-    brought = cache(lambda: {"small": entry})
-    brought()
-    monkeypatch.setattr(resolvers, "_brought", brought)
-    yield resolver
-    resolvers._used.cache_clear()
+    yield from small_orchestrator(monkeypatch, tmp_path)
 
 
 RUN = Found(workflow="flow", run="flow.1", uid="1", stage="task", attempt=2, input={"n": 1})

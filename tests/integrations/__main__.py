@@ -105,7 +105,14 @@ def _zenml(told: list[Told]) -> None:
     _whole(told, 2)
 
 
+# The lightest ones first.
 _ALL = {
+    "metaflow": Orchestrator(
+        "metaflow", _metaflow, ("--no-pylint", "run"), (("USERNAME", "runstore"),)
+    ),
+    "kedro": Orchestrator("kedro", _kedro),
+    "flyte": Orchestrator("flyte", _flyte),
+    "dagster": Orchestrator("dagster", _dagster),
     "prefect": Orchestrator(
         "prefect",
         _prefect,
@@ -114,15 +121,15 @@ _ALL = {
             ("PREFECT_LOGGING_LEVEL", "ERROR"),
         ),
     ),
-    "dagster": Orchestrator("dagster", _dagster),
-    "metaflow": Orchestrator(
-        "metaflow", _metaflow, ("--no-pylint", "run"), (("USERNAME", "runstore"),)
-    ),
-    "kedro": Orchestrator("kedro", _kedro),
-    "flyte": Orchestrator("flyte", _flyte),
     "airflow": Orchestrator("apache-airflow", _airflow),
     "zenml": Orchestrator("zenml[local]", _zenml),
 }
+
+
+def _environment(name: str, orchestrator: Orchestrator) -> Path:
+    """Return the interpreter of an orchestrator's environment, made where it is missing."""
+    ours = ["--editable", ".[pandas,polars]"]
+    return environment(f"orchestrator-{name}", this_python(), [*ours, orchestrator.package])
 
 
 def _tried(name: str, orchestrator: Orchestrator) -> str:
@@ -132,9 +139,7 @@ def _tried(name: str, orchestrator: Orchestrator) -> str:
         AssertionError: The stages were not in the runs that they had to be in.
         CalledProcessError: The orchestrator failed.
     """
-    inside = environment(
-        f"orchestrator-{name}", this_python(), ["--editable", ".", orchestrator.package]
-    )
+    inside = _environment(name, orchestrator)
     with tempfile.TemporaryDirectory(prefix=f"rs-{name}-") as folder:
         told_in = Path(folder, "told")
         variables = {

@@ -107,8 +107,9 @@ def environment(
         subprocess.run([python.path, "-m", "venv", "--clear", folder], check=True)
         limits = folder / "constraints.txt"
         limits.write_text("\n".join(constraints))
-        _pip(inside, "--upgrade", "pip>=25.1")
-        _pip(inside, "--constraint", str(limits), *requirements)
+        _pip(inside, "--no-compile", "--upgrade", "pip>=25.1")
+        # Python compiles what is imported, which is a small part of what an orchestrator brings.
+        _pip(inside, "--no-compile", "--constraint", str(limits), *requirements)
 
     _kept(folder, [python.version, requirements, [*constraints], _dependencies()], make)
     return inside

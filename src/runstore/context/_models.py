@@ -108,6 +108,7 @@ class WorkflowRunContext(Value):
 
     _lease: Lease | None = PrivateAttr(None)
     _lent: bool = PrivateAttr(False)
+    _found: bool = PrivateAttr(False)
 
     @model_validator(mode="after")
     def _find_lease(self) -> Self:
@@ -142,6 +143,17 @@ class WorkflowRunContext(Value):
         """Its lease; None if it may always write, as a run that was entered by hand."""
         private = self.__pydantic_private__  # by its own name, pydantic takes a microsecond
         return None if private is None else private["_lease"]
+
+    @property
+    def found(self) -> bool:
+        """Whether it is that of an orchestrator's run, which runstore has not started."""
+        private = self.__pydantic_private__
+        return private is not None and private.get("_found") is True
+
+    def as_found(self) -> Self:
+        """Note that it is that of an orchestrator's run; return it."""
+        self._found = True
+        return self
 
     def leased(self, lease: Lease | None) -> Self:
         """Return the same context, which may write until *lease* is revoked."""

@@ -1,20 +1,18 @@
 """Prefect's plug-in: results of flows and tasks go to the store, and a reference through Prefect.
 
-``@task(persist_result=True, result_serializer="runstore")``, after this module was imported.
+``@task(persist_result=True, result_serializer="runstore")``, after this module was imported; and
+``@flow(**run_hooks)``, so that the record of the run says how it has ended.
 """
 
-import json
-import uuid
 from typing import Any
 
 from prefect.serializers import Serializer
 from pydantic import Field
 
-from runstore.context import find_run_context
-from runstore.errors import CorruptObjectError
-from runstore.store import ObjectRef, ObjectStore
+from runstore.integrations._carried import Carried
+from runstore.integrations._ended import run_ended
 
-__all__ = ["RunstoreSerializer"]
+__all__ = ["RunstoreSerializer", "run_hooks"]
 
 
 class RunstoreSerializer(Serializer):  # type: ignore[misc] # Prefect is not installed here
@@ -37,13 +35,7 @@ class RunstoreSerializer(Serializer):  # type: ignore[misc] # Prefect is not ins
         Raises:
             RunStoreError: As `runstore.object_store.put`.
         """
-        ctx = find_run_context()
-        store = ObjectStore(self.url)
-        view = store.at() if ctx is None else store.at(namespace=ctx.namespace, run=ctx.run.name)
-        scope: Any = "namespace" if ctx is None else "run"
-        name = f"prefect/{uuid.uuid4()}"
-        view.put(name, obj, scope=scope)
-        return json.dumps({"ref": view.ref(name, scope=scope), "store": store.url}).encode()
+        return Carried.of(obj, "prefect", self.url).as_json().encode()
 
     def loads(self, blob: bytes) -> Any:
         """Return the value that `dumps` has stored.
@@ -53,9 +45,15 @@ class RunstoreSerializer(Serializer):  # type: ignore[misc] # Prefect is not ins
             CorruptObjectError: *blob* is not what `dumps` has returned.
             RunStoreError: As `runstore.object_store.get`.
         """
-        try:
-            found = json.loads(blob)
-            ref, url = ObjectRef(found["ref"]), str(found["store"])
-        except (ValueError, TypeError, KeyError) as exc:
-            raise CorruptObjectError(f"this result of Prefect names no object: {exc}") from exc
-        return ObjectStore(self.url or url).at().get(ref)
+        return Carried.read(blob, "result of Prefect").open(self.url)
+
+
+def _flow_ended(flow: Any, flow_run: Any, state: Any) -> None:
+    error = None if state.is_completed() else f"{state.name}: {state.message or ''}".rstrip(": ")
+    run_ended(flow.name, str(flow_run.id), "failed" if error else "finished", error)
+
+
+run_hooks: dict[str, list[Any]] = {
+    hook: [_flow_ended] for hook in ("on_completion", "on_failure", "on_crashed", "on_cancellation")
+}
+"""For ``@flow(**run_hooks)``: the record of the run says how it has ended."""

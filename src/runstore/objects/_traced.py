@@ -16,7 +16,7 @@ import xxhash
 
 from runstore import containers
 from runstore.buffers import Buffer, Paced, at_hand, flat
-from runstore.context import ObjectUse, Trace, current_entry
+from runstore.context import ObjectUse, Trace, peek_run_context
 from runstore.errors import AccessDeniedError, CorruptObjectError, RunStoreError
 from runstore.keys import PARTS, SHARED, extension_of, is_shortened, name_of, scope_of
 from runstore.objects._checks import guard_of
@@ -162,12 +162,12 @@ class TracedBackend(Wrapper):
         if (namespace, run) in self._trace.reached or run == SHARED:
             return
         self._trace.reached.add((namespace, run))
-        entry, other = current_entry(), (scope_of(namespace), scope_of(run))
-        if entry is None or other[0] is None or other[1] is None:
+        ctx, other = peek_run_context(), (scope_of(namespace), scope_of(run))
+        if ctx is None or other[0] is None or other[1] is None:
             return
         from runstore.runs import note_reads  # few stages need it
 
-        reader = entry.ctx.namespace, entry.ctx.run.name
+        reader = ctx.namespace, ctx.run.name
         if reader == other or not self._backend.guarantees.shared:
             return
         try:

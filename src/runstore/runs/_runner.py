@@ -2,16 +2,20 @@
 
 import os
 import socket
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstore.context import RunProcess, WorkflowRun
+from runstore.context import RunProcess, WorkflowRun, now
 from runstore.signs import process_space
 
 if TYPE_CHECKING:
     from runstore.runs._alive import Liveness
 
-__all__ = ["seen_from_here", "this_process"]
+__all__ = ["UNHEARD", "seen_from_here", "this_process"]
+
+UNHEARD = timedelta(days=7)
+"""After which a run of an orchestrator counts as lost, if nobody has said how it has ended."""
 
 _NO_PID = 1 << 31  # the number of a process is a C int
 
@@ -28,7 +32,8 @@ def seen_from_here(run: WorkflowRun, liveness: "Liveness | None" = None) -> Work
     """Return *run*, as ``lost`` if it says ``running`` and its process is gone.
 
     On this host that is seen at once. Of a process of another host, of another container, or
-    before the last boot, it is told by when the run was renewed last.
+    before the last boot, it is told by when the run was renewed last. A run of an orchestrator has
+    no process that is known: it is lost when nothing was heard of it for `UNHEARD`.
 
     Args:
         run: The run, as its record says.
@@ -38,6 +43,8 @@ def seen_from_here(run: WorkflowRun, liveness: "Liveness | None" = None) -> Work
         StorageError: The place failed.
     """
     runner = run.runner
+    if run.state == "running" and runner is None and _is_elsewhere(run):
+        return run.model_copy(update={"state": "lost"}) if _unheard(run) else run
     if run.state != "running" or runner is None:
         return run
     here = socket.gethostname(), process_space()
@@ -46,6 +53,18 @@ def seen_from_here(run: WorkflowRun, liveness: "Liveness | None" = None) -> Work
     else:
         lost = runner.renews is not None and liveness is not None and liveness.is_lost(run)
     return run.model_copy(update={"state": "lost"}) if lost else run
+
+
+def _is_elsewhere(run: WorkflowRun) -> bool:
+    """Return whether an orchestrator executes it, whose name is noted as source and executor."""
+    return run.executor is not None and run.executor == run.source
+
+
+def _unheard(run: WorkflowRun) -> bool:
+    signs = [run.started_at, *(stage.started_at for stage in run.stages)]
+    signs += [stage.finished_at for stage in run.stages]
+    heard = [at if at.tzinfo else at.replace(tzinfo=UTC) for at in signs if at is not None]
+    return bool(heard) and now() - max(heard) > UNHEARD
 
 
 def _lives(runner: RunProcess) -> bool:

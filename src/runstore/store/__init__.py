@@ -275,10 +275,13 @@ class ObjectStore(ShownStore, InspectingStore, KeepingVerbs, RunVerbs, Verbs):
         return self.backend.probe()
 
     def _target(self) -> Target:
-        ctx = _current_run()
+        ctx, objects = _current_run(), self._objects
         stage = ctx.stage.name if ctx.stage is not None else None
-        run = ctx.run
-        lease, objects = ctx.lease, self._objects
+        run, lease = ctx.run, ctx.lease
+        if lease is None and ctx.found:
+            from runstore.store._orchestrated import observed_target  # few are in one
+
+            return observed_target(objects, self.address, ctx)
         if lease is not None and lease.trace is not None:
             objects = traced(objects, lease)
         return Target(objects, ctx.namespace, run.name, run.workflow, stage, lease, self.address)

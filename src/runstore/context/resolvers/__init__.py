@@ -119,4 +119,4 @@ def _context(orchestrator: str, found: Found) -> WorkflowRunContext:
         stage=None
         if found.stage is None
         else StageScope(name=found.stage, attempt=found.attempt, map_index=found.map_index),
-    )
+    ).as_found()

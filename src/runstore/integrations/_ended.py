@@ -1,0 +1,44 @@
+"""How a run of an orchestrator has ended, as its hooks tell it."""
+
+import logging
+from typing import Literal
+
+from runstore.context import default_namespace
+from runstore.context.resolvers import run_name
+from runstore.errors import RunStoreError
+from runstore.store import ObjectStore
+from runstore.store._orchestrated import run_has_ended
+
+__all__ = ["run_ended"]
+
+_log = logging.getLogger("runstore.integrations")
+
+
+def run_ended(
+    workflow: str,
+    run: str,
+    state: Literal["finished", "failed"],
+    error: str | None = None,
+    *,
+    namespace: str | None = None,
+    url: str | None = None,
+) -> None:
+    """Write into the record of a run how it has ended, if it has one.
+
+    From then on it is found by ``get(workflow=)`` and goes by the rules of retention. The run of
+    the orchestrator does not fail with the store: if that cannot be reached, it is logged.
+
+    Args:
+        workflow: The name of the workflow, as the context of the run has it.
+        run: The orchestrator's id of the run.
+        state: How it has ended.
+        error: Why it failed.
+        namespace: By default the setting ``RUNSTORE_NAMESPACE``, else ``default``.
+        url: The store; by default ``RUNSTORE_URL``, else ``.runstore``.
+    """
+    name = run_name(workflow, run)
+    at = default_namespace() if namespace is None else namespace
+    try:
+        run_has_ended(ObjectStore(url).backend, at, name, state, error)
+    except RunStoreError as exc:
+        _log.warning("the record of run %s/%s does not say that it has ended: %s", at, name, exc)

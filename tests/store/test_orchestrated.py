@@ -1,0 +1,215 @@
+"""Light records of runs that an orchestrator executes: others find them as those of run_workflow.
+
+The orchestrators themselves are in tests/integrations; here a small one stands for them.
+"""
+
+import logging
+import multiprocessing
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.context.small import Small, small_orchestrator
+
+from runstore import ObjectStore, bind, get_run_context, object_store
+from runstore.context import StageScope, now
+from runstore.context.resolvers import Found
+from runstore.places import Wrapper
+from runstore.runs import write_run
+from runstore.store import _orchestrated
+from runstore.store._orchestrated import run_has_ended, stage_has_ended, tell_records
+
+RUN = Found(workflow="flow", run="flow.1", uid="1", stage="build", input={"n": 1, "token": "s3cr"})
+TRAIN = replace(RUN, stage="train")
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Small]:
+    """An orchestrator that another package has brought; nothing of other tests is told here."""
+    monkeypatch.setattr(_orchestrated, "_runs", _orchestrated._Runs())
+    yield from small_orchestrator(monkeypatch, tmp_path / "store")
+
+
+def _end(state: Any, error: str | None = None) -> None:
+    run_has_ended(ObjectStore().backend, "default", "flow.1", state, error)
+
+
+def test_a_run_has_a_record_from_its_first_put_on(small: Small) -> None:
+    """It says what the orchestrator says, without secrets; to look for objects makes none."""
+    store = ObjectStore()
+    small.now = RUN
+    assert not object_store.exists("x")
+    assert [] == store.runs("default")
+    object_store.put("x", 1)
+    [run] = store.runs("default")
+    assert ("flow.1", "1", "flow", "small", "running") == (
+        *(run.name, run.uid, run.workflow, run.source),
+        run.state,
+    )
+    assert run.started_at is not None
+    assert run.input is not None
+    assert 1 == run.input["n"]
+    assert "s3cr" not in repr(run.input)
+
+
+def test_no_put_costs_a_request(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record is written at the first put of a process and once more when it has ended."""
+    written: list[str] = []
+    backend = type(ObjectStore().backend)
+    put = backend.put
+    monkeypatch.setattr(backend, "put", lambda *a, **k: (written.append(a[1]), put(*a, **k))[1])
+    for stage in (RUN, TRAIN):
+        small.now = stage
+        for number in range(20):
+            object_store.put(f"{stage.stage}/{number}", number)
+    assert ["default/_runs/flow.1.json"] == [key for key in written if "/_" in key]
+    tell_records()
+    tell_records()
+    assert 2 * ["default/_runs/flow.1.json"] == [key for key in written if "/_" in key]
+
+
+def test_a_run_that_has_ended_is_found_by_its_workflow(small: Small) -> None:
+    """`get(workflow=)` and lineage know it as a run of run_workflow."""
+    small.now = RUN
+    object_store.put("x", [1, 2])
+    small.now = TRAIN
+    object_store.put("model", sum(object_store.get("x")))
+    _end("finished")
+    small.now = None
+    store = ObjectStore()
+    assert 3 == store.at().get("model", workflow="flow")
+    [run] = store.runs("default", state="finished")
+    assert ["finished", "finished"] == [stage.state for stage in run.stages]
+    found = store.at(run="flow.1").lineage("model")
+    assert {"build", "train"} == {stage.stage for stage in found.stages.values()}
+    assert () == found.gaps
+
+
+def test_a_run_that_is_run_again_goes_on(small: Small) -> None:
+    """A failed run that the orchestrator tries again is running, until it ends anew."""
+    small.now = RUN
+    object_store.put("x", 1)
+    attempt = StageScope(name="build")
+    stage_has_ended("flow.1", attempt, "failed", "ValueError: as it should")
+    _end("failed", "build: ValueError: as it should")
+    store = ObjectStore()
+    [run] = store.runs("default")
+    assert ("failed", "build: ValueError: as it should") == (run.state, run.error)
+    assert ["failed"] == [stage.state for stage in run.stages]
+    small.now = replace(RUN, attempt=2)
+    object_store.put("x", 2)
+    assert ["running"] == [run.state for run in store.runs("default")]
+    _end("finished")
+    [run] = store.runs("default")
+    assert ("finished", None) == (run.state, run.error)
+    assert [("finished", 2, None)] == [(one.state, one.attempts, one.error) for one in run.stages]
+
+
+def _in_a_process(url: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        for small in small_orchestrator(patch, url):
+            small.now = TRAIN
+            object_store.put("model", object_store.get("x"))
+
+
+def test_processes_of_a_run_share_its_record(small: Small, tmp_path: Path) -> None:
+    """Each adds what its stages have used when it ends, also one that was forked."""
+    small.now = RUN
+    object_store.put("x", 1)
+    fork = multiprocessing.get_context("fork")
+    child = fork.Process(target=_in_a_process, args=(str(tmp_path / "store"),))
+    child.start()
+    child.join()
+    assert 0 == child.exitcode
+    store = ObjectStore()
+    [run] = store.runs("default")
+    assert ["train"] == [stage.name for stage in run.stages]
+    tell_records()
+    [run] = store.runs("default")
+    assert {"build": ["x"], "train": ["model"]} == {
+        stage.name: [use.name for use in stage.writes] for stage in run.stages
+    }
+
+
+def test_a_process_tells_what_it_knows_when_it_ends(tmp_path: Path) -> None:
+    """Also where no hook of an orchestrator does."""
+    code = f"""
+import pytest
+from tests.store.test_orchestrated import RUN, small_orchestrator
+from runstore import object_store
+with pytest.MonkeyPatch.context() as patch:
+    for small in small_orchestrator(patch, {str(tmp_path)!r}):
+        small.now = RUN
+        object_store.put("x", 1)
+"""
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+    [run] = ObjectStore(tmp_path).runs("default")
+    assert [("build", ["x"])] == [
+        (one.name, [use.name for use in one.writes]) for one in run.stages
+    ]
+
+
+def test_a_run_of_which_nobody_hears_is_lost(small: Small) -> None:
+    """Then clean-up may remove it; before, it may go on."""
+    small.now = RUN
+    object_store.put("x", 1)
+    small.now = None
+    store = ObjectStore()
+    [run] = store.runs("default")
+    for days, state in ((6, "running"), (8, "lost")):
+        write_run(store.backend, run.model_copy(update={"started_at": now() - timedelta(days)}))
+        assert [state] == [run.state for run in store.runs("default")]
+        plan = store.plan_gc(older_than="30d", namespace="default")
+        assert () == plan.runs, "its object is new"
+
+
+def test_an_outage_of_records_is_logged(
+    small: Small, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The stage goes on; it is tried once."""
+    folder = tmp_path / "store" / "default"
+    folder.mkdir(parents=True)
+    (folder / "_runs").write_text("no folder")
+    small.now = RUN
+    with caplog.at_level(logging.WARNING, "runstore.store"):
+        object_store.put("x", 1)
+        object_store.put("y", 2)
+    assert 1 == object_store.get("x")
+    assert 1 == sum("record of run default/flow.1" in line for line in caplog.messages)
+
+
+def test_bound_code_is_in_the_run_too(small: Small) -> None:
+    """A context that was found crosses to threads and by pickle, and what is used there is told."""
+    small.now = RUN
+    ctx = pickle.loads(pickle.dumps(get_run_context()))
+    small.now = None
+    bind(lambda: object_store.put("x", 1), ctx)()
+    tell_records()
+    [run] = ObjectStore().runs("default")
+    assert ["build"] == [stage.name for stage in run.stages]
+
+
+def test_what_crosses_may_write(small: Small) -> None:
+    """What code of a run writes under stays in its process."""
+    small.now = RUN
+    lease = object_store.store._target().lease
+    assert lease is not None
+    assert pickle.loads(pickle.dumps(lease)) is None
+
+
+def test_wrappers_are_seen_through(small: Small) -> None:
+    """The record goes to the place itself, not through what notes the stage's objects."""
+    small.now = RUN
+    target = object_store.store._target()
+    assert isinstance(target.writable().backend, Wrapper)
+    object_store.put("x", 1)
+    tell_records()
+    [run] = ObjectStore().runs("default")
+    assert [["x"]] == [[use.name for use in stage.writes] for stage in run.stages]
