@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from tests.matrix._environments import ROOT, environment, this_python
 
+from runstore import ObjectStore
+
 Told = dict[str, Any]
 _RUNS = Path(__file__).parent / "runs"
 _PATIENCE = 600  # seconds for the runs of one orchestrator, on a busy machine
@@ -26,6 +28,7 @@ class Orchestrator(NamedTuple):
     Attributes:
         package: For pip.
         check: Looks at what the stages have told.
+        states: How the records say that the runs have ended; by default that they have finished.
         command: What follows the script.
         variables: The environment.
     """
@@ -34,6 +37,26 @@ class Orchestrator(NamedTuple):
     check: Callable[[list[Told]], None]
     command: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    states: frozenset[str] = frozenset({"finished"})
+
+
+def _recorded(url: str, told: list[Told], states: frozenset[str]) -> None:
+    """Each run has a record, which says how it has ended, and who has made the model of what."""
+    store = ObjectStore(url)
+    wanted = {(one["namespace"], one["run"]) for one in told if one["what"] != "outside"}
+    runs = {(run.namespace, run.name): run for run in store.runs()}
+    assert wanted <= runs.keys(), wanted - runs.keys()
+    found = {run.state for place, run in runs.items() if place in wanted}
+    assert found <= states, (found, states)
+    for one in told:
+        if one["what"] == "train":
+            view = store.at(namespace=one["namespace"], run=one["run"])
+            made = view.lineage("model", direction="back")
+            assert any(each.name == "features" for each in made.objects.values()), made.tree()
+            assert () == made.gaps, made.gaps
+    newest = store.at(namespace=told[0]["namespace"])
+    if states == {"finished"}:
+        assert 6 == newest.get("model", workflow=told[0]["workflow"])
 
 
 def _whole(told: list[Told], runs: int) -> None:
@@ -80,7 +103,8 @@ def _dagster(told: list[Told]) -> None:
 def _metaflow(told: list[Told]) -> None:
     _whole(told, 1)
     _retried(told)
-    assert 2 == sum(one["what"] == "each" for one in told)
+    assert [0, 1] == sorted(one["map_index"] for one in told if one["what"] == "each")
+    assert {"{'n': '1'}"} == {str(one["input"]) for one in _in(told, "training")}
 
 
 def _kedro(told: list[Told]) -> None:
@@ -105,13 +129,15 @@ def _zenml(told: list[Told]) -> None:
     _whole(told, 2)
 
 
+_OPEN = frozenset({"running"})  # no hook says how the runs have ended
+
 # The lightest ones first.
 _ALL = {
     "metaflow": Orchestrator(
         "metaflow", _metaflow, ("--no-pylint", "run"), (("USERNAME", "runstore"),)
     ),
     "kedro": Orchestrator("kedro", _kedro),
-    "flyte": Orchestrator("flyte", _flyte),
+    "flyte": Orchestrator("flyte", _flyte, states=_OPEN),
     "dagster": Orchestrator("dagster", _dagster),
     "prefect": Orchestrator(
         "prefect",
@@ -167,8 +193,7 @@ def _tried(name: str, orchestrator: Orchestrator) -> str:
         assert {name} == {one["source"] for one in told if one["what"] != "outside"}
         assert any(one["what"] == "outside" for one in told), "outside of a run there was one"
         orchestrator.check(told)
-        stored = sorted(Path(folder, "store").rglob("*.arrow"))
-        assert stored
+        _recorded(f"{folder}/store", told, orchestrator.states)
     package = orchestrator.package.partition("[")[0]
     version = subprocess.run(
         [inside, "-c", f"from importlib.metadata import version as v; print(v({package!r}))"],

@@ -21,12 +21,20 @@ def here() -> Here | None:
 
 def _found(current: Any) -> Found:
     name, run = current.flow_name, current.run_id
-    parameters = current.get("parameters") or {}
+    flow: Any = _flow()
+    names = current.get("parameter_names") or ()
     return Found(
         workflow=name,
         run=run_name(name, run),
         uid=f"{name}/{run}",
         stage=current.step_name,
         attempt=current.retry_count + 1,
-        input=parameters if isinstance(parameters, dict) else dict(parameters),
+        map_index=getattr(flow, "index", None),  # of the innermost foreach
+        input={each: getattr(flow, each) for each in names if hasattr(flow, each)},
     )
+
+
+def _flow() -> object:
+    """Return the flow whose step runs in this process; None where Metaflow does not tell."""
+    module = sys.modules.get("metaflow.system_context")
+    return getattr(getattr(module, "system_context", None), "flow", None)
