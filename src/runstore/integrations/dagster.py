@@ -1,20 +1,29 @@
-"""Dagster's plug-in: an IO manager that keeps outputs as objects of the store."""
+"""Dagster's plug-in: an IO manager that keeps outputs as objects of the store, and run sensors.
+
+``dg.Definitions(…, resources={"io_manager": RunstoreIOManager()}, sensors=run_sensors)``
+"""
 
 from typing import Any
 
 import dagster as dg
 
 from runstore.context.resolvers import run_name
-from runstore.store import ObjectInfo, ObjectStore, StoreView
+from runstore.context.resolvers.dagster import workflow_of
+from runstore.integrations._ended import run_ended
+from runstore.store import ObjectInfo, ObjectRef, ObjectStore, StoreView
 
-__all__ = ["RunstoreIOManager"]
+__all__ = ["REF", "RunstoreIOManager", "run_sensors"]
+
+REF = "runstore/ref"
+"""The metadata of a source asset that is one version of an object: its reference."""
 
 
 class RunstoreIOManager(dg.ConfigurableIOManager):  # type: ignore[misc] # not installed here
     """Stores what ops and assets return, any value exactly, and gives it to those downstream.
 
     An asset is an object of the namespace, named by its key; its partitions are parts of it. The
-    output of an op is an object of its run. What was stored is shown in Dagster's UI.
+    output of an op is an object of its run. What was stored is shown in Dagster's UI. A source
+    asset with the metadata `REF` is the object of that reference, whoever has stored it.
 
     Attributes:
         url: The store; by default ``RUNSTORE_URL``, else ``.runstore``.
@@ -51,6 +60,9 @@ class RunstoreIOManager(dg.ConfigurableIOManager):  # type: ignore[misc] # not i
         if not context.has_asset_key:
             upstream = context.upstream_output
             return self._view(_run_of(upstream)).get(_name_of(upstream))
+        ref = _ref_of(context)
+        if ref is not None:
+            return self._view(None).get(ref)
         name, view = "/".join(context.asset_key.path), self._view(None)
         if not context.has_asset_partitions:
             return view.get(name, scope="namespace")
@@ -72,6 +84,12 @@ def _run_of(context: dg.OutputContext) -> str:
     return run_name(context.job_name, context.run_id)
 
 
+def _ref_of(context: dg.InputContext) -> ObjectRef | None:
+    upstream = context.upstream_output
+    found = (upstream.definition_metadata if upstream is not None else {}).get(REF)
+    return None if found is None else ObjectRef(str(getattr(found, "text", found)))
+
+
 def _name_of(context: dg.OutputContext) -> str:
     return f"{context.step_key}/{context.name}" + (
         f"/{context.mapping_key}" if context.mapping_key else ""
@@ -88,3 +106,25 @@ def _shown(info: ObjectInfo, view: StoreView) -> dict[str, Any]:
         "digest": info.digest,
     }
     return {key: value for key, value in shown.items() if value is not None}
+
+
+def _run_sensor(status: Any, name: str) -> Any:
+    @dg.run_status_sensor(run_status=status, name=name)  # type: ignore[untyped-decorator]
+    def sensor(context: dg.RunStatusSensorContext) -> None:
+        """Let the record of a run say how it has ended."""
+        run, failed = context.dagster_run, status != dg.DagsterRunStatus.SUCCESS
+        reason = (context.dagster_event.message or run.status.value) if failed else None
+        run_ended(workflow_of(run), run.run_id, "failed" if failed else "finished", reason)
+
+    return sensor
+
+
+run_sensors: list[Any] = [
+    _run_sensor(status, f"runstore_{status.value.lower()}")
+    for status in (
+        dg.DagsterRunStatus.SUCCESS,
+        dg.DagsterRunStatus.FAILURE,
+        dg.DagsterRunStatus.CANCELED,
+    )
+]
+"""For ``dg.Definitions(sensors=run_sensors)``: records of runs say how the runs have ended."""

@@ -276,8 +276,7 @@ class ObjectStore(ShownStore, InspectingStore, KeepingVerbs, RunVerbs, Verbs):
 
     def _target(self) -> Target:
         ctx, objects = _current_run(), self._objects
-        stage = ctx.stage.name if ctx.stage is not None else None
-        run, lease = ctx.run, ctx.lease
+        run, stage, lease = ctx.run, ctx.stage and ctx.stage.name, ctx.lease
         if lease is None and ctx.found:
             from runstore.store._orchestrated import observed_target  # few are in one
 

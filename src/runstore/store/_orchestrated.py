@@ -26,10 +26,10 @@ from runstore.context import (
 )
 from runstore.errors import RunStoreError
 from runstore.lifetime import ForkSafeLock, forget_at_fork
+from runstore.objects import traced
 from runstore.places import Backend
 from runstore.store._objects import Objects
 from runstore.store._target import Target
-from runstore.store._traced import traced
 
 __all__ = ["Observed", "observed_target", "run_has_ended", "stage_has_ended", "tell_records"]
 

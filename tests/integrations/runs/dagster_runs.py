@@ -8,7 +8,7 @@ import pandas as pd
 import stages
 
 import runstore
-from runstore.integrations.dagster import RunstoreIOManager
+from runstore.integrations.dagster import RunstoreIOManager, run_sensors
 
 
 @dg.op
@@ -117,6 +117,27 @@ def check_io_manager(instance: dg.DagsterInstance) -> None:
     assert ["a", "b"] == list(view.get("by_letter", scope="namespace")["letter"])
 
 
+def close_runs(instance: dg.DagsterInstance) -> None:
+    """Do what the daemon does for each run that has ended."""
+    by_status = dict(zip(("SUCCESS", "FAILURE", "CANCELED"), run_sensors, strict=True))
+    for record in instance.get_run_records():
+        run = record.dagster_run
+        [event] = [
+            each.dagster_event
+            for each in instance.all_logs(run.run_id)
+            if each.dagster_event
+            and each.dagster_event.event_type_value in ("PIPELINE_SUCCESS", "PIPELINE_FAILURE")
+        ]
+        sensor = by_status[run.status.value]
+        context = dg.build_run_status_sensor_context(
+            sensor_name=sensor.name,
+            dagster_event=event,
+            dagster_instance=instance,
+            dagster_run=run,
+        )
+        list(sensor(context) or ())
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home, dg.DagsterInstance.local_temp(home) as instance:
         with ThreadPoolExecutor(2) as pool:
@@ -125,4 +146,5 @@ if __name__ == "__main__":
         assert done.success
         dg.materialize([features], instance=instance)
         check_io_manager(instance)
+        close_runs(instance)
     stages.check_outside()

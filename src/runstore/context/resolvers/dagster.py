@@ -5,7 +5,7 @@ from typing import Any
 
 from runstore.context.resolvers._found import Found, Here, run_name
 
-__all__ = ["MODULE", "here"]
+__all__ = ["MODULE", "here", "workflow_of"]
 
 MODULE = "dagster"
 _COMPUTE = "dagster._core.execution.context.compute"
@@ -26,10 +26,7 @@ def here() -> Here | None:
 
 def _found(context: Any) -> Found:
     run, step = context.run, context.get_step_execution_context()
-    job, stage = run.job_name, str(context.op_handle)
-    if job.startswith(_UNNAMED):
-        selected = sorted(key.to_user_string() for key in run.asset_selection or ())
-        job = selected[0] if len(selected) == 1 else "assets"
+    job, stage = workflow_of(run), str(context.op_handle)
     return Found(
         workflow=job,
         run=run_name(job, run.run_id),
@@ -39,6 +36,15 @@ def _found(context: Any) -> Found:
         map_index=_index(context.get_mapping_key()),
         input=run.run_config or {},
     )
+
+
+def workflow_of(run: Any) -> str:
+    """Return the name of what a run of Dagster executes: a job, an asset of none, or `assets`."""
+    job: str = run.job_name
+    if not job.startswith(_UNNAMED):
+        return job
+    selected = sorted(key.to_user_string() for key in run.asset_selection or ())
+    return selected[0] if len(selected) == 1 else "assets"
 
 
 def _index(key: str | None) -> int | None:
