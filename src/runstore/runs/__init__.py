@@ -26,7 +26,13 @@ from runstore.runs._records import (
     write_run,
 )
 from runstore.runs._runner import seen_from_here, this_process
-from runstore.runs._stage_logs import delete_logs, logged_runs, read_log, write_log
+from runstore.runs._stage_logs import (
+    delete_logs,
+    listed_logs,
+    logged_runs,
+    read_log,
+    write_log,
+)
 
 if TYPE_CHECKING:
     from runstore.runs._alive import (
@@ -63,6 +69,7 @@ if TYPE_CHECKING:
         remove_marks,
         set_mark,
     )
+    from runstore.runs._near import near_runs
     from runstore.runs._pages import newest_first, page_of_runs
     from runstore.runs._reads import delete_reads, note_reads, reading_runs, referred_runs
     from runstore.runs._removal import (
@@ -118,12 +125,14 @@ __all__ = [
     "latest_finished",
     "latest_named",
     "list_runs",
+    "listed_logs",
     "living",
     "logged_runs",
     "looks",
     "marks_folder",
     "marks_of",
     "move_latest",
+    "near_runs",
     "newest_first",
     "newest_runs",
     "note_reads",
@@ -172,6 +181,7 @@ _LATER = {
         ("forget_latest", "latest_finished", "latest_named", "move_latest", "settle_latest"),
         "_latest",
     ),
+    "near_runs": "_near",
     **dict.fromkeys(("newest_first", "page_of_runs"), "_pages"),
     **dict.fromkeys(
         (

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from datetime import UTC
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runstore.arguments import printable
@@ -122,11 +123,19 @@ def read_run(backend: Backend, name: str, namespace: str) -> WorkflowRun:
     try:
         data, _ = backend.get(key)
     except ObjectNotFoundError as exc:
-        raise ObjectNotFoundError(
+        error = ObjectNotFoundError(
             f"no record of a run {name!r} in namespace {namespace!r} ({backend.url})", ref
-        ) from exc
+        )
+        error.look = partial(_near, backend, namespace, name)
+        raise error from exc
     record = parsed_record(flat(data).tobytes(), namespace, name, f"{backend.url}/{key}")
     return seen_from_here(record, liveness_of(backend, namespace))
+
+
+def _near(backend: Backend, namespace: str, name: str) -> str:
+    from runstore.runs._near import near_runs  # only for messages
+
+    return near_runs(backend, namespace, name)
 
 
 def liveness_of(backend: Backend, namespace: str) -> "Liveness":

@@ -3,9 +3,9 @@
 from runstore.buffers import flat
 from runstore.errors import ObjectNotFoundError
 from runstore.keys import LOGS, log_key, scope_folder, scope_of
-from runstore.places import Backend, prune
+from runstore.places import Backend, Entry, prune
 
-__all__ = ["delete_logs", "logged_runs", "read_log", "write_log"]
+__all__ = ["delete_logs", "listed_logs", "logged_runs", "read_log", "write_log"]
 
 
 def write_log(backend: Backend, namespace: str, run: str, stage: str, text: str) -> None:
@@ -25,6 +25,16 @@ def read_log(backend: Backend, namespace: str, run: str, stage: str) -> str:
     except ObjectNotFoundError:
         return ""
     return flat(data).tobytes().decode()
+
+
+def listed_logs(backend: Backend, namespace: str, run: str) -> dict[str, Entry]:
+    """Return the files of what the stages of a run have logged so far, by key, in some pages.
+
+    Raises:
+        InvalidNameError: *namespace* or *run* cannot be one.
+        StorageError: The place failed.
+    """
+    return {entry.key: entry for entry in backend.list(log_key(namespace, run, ""))}
 
 
 def logged_runs(backend: Backend, namespace: str) -> list[str]:

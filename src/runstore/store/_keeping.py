@@ -276,9 +276,11 @@ class KeepingVerbs(ABC):
         except ObjectNotFoundError as exc:
             if next(runs.objects_of_run(self.backend, namespace, run), None) is not None:
                 return
-            raise ObjectNotFoundError(
+            error = ObjectNotFoundError(
                 f"no run {run!r} in namespace {namespace!r} ({self.backend.url})", ref
-            ) from exc
+            )
+            error.look = lambda: runs.near_runs(self.backend, namespace, run)
+            raise error from exc
         if runs.removal_of(self.backend, namespace, run) is not None:
             raise ObjectNotFoundError(f"the run {ref!r} is being removed", ref)
 

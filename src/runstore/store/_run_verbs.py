@@ -154,10 +154,14 @@ class RunVerbs(ABC):
 
             forget_latest(self.backend, namespace, run.workflow, name)
         if not recorded and not found:
-            raise ObjectNotFoundError(
+            from runstore.runs import near_runs
+
+            error = ObjectNotFoundError(
                 f"no run {name!r} in namespace {namespace!r} ({self.address.url})",
                 f"{namespace}/{name}",
             )
+            error.look = partial(near_runs, self.backend, namespace, name)
+            raise error
 
     def runs(
         self,

@@ -216,7 +216,11 @@ def _looked_up(objects: Objects, place: Place) -> str:
     except RunStoreError:
         return ""  # it says enough without
     if not keys:
-        return "; nothing is stored there at all"
+        nothing = "; nothing is stored there at all"
+        if place.run is None:
+            return nothing
+        near = load_module("runstore.runs").near_runs
+        return f"{nothing}{near(objects.backend, place.namespace, place.run)}"
     if not there:
         return ""  # names that are too long for a key, or files of other programs
     shown = ", ".join(map(repr, there[:5])) + (", …" if len(there) > 5 else "")

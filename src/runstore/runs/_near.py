@@ -1,0 +1,65 @@
+"""Which runs may be meant by a name that no run has, for the end of a message."""
+
+from difflib import get_close_matches
+
+from runstore.errors import RunStoreError
+from runstore.keys import record_key, scope_folder, scope_of
+from runstore.places import Backend, glimpse
+
+__all__ = ["near_runs"]
+
+_SEEN_AT_MOST = 1000  # names that are compared
+_SHOWN = 3
+
+
+def near_runs(backend: Backend, namespace: str, name: str) -> str:
+    """Return what is there instead of a record of a run, as the end of a message.
+
+    It costs a look at some folders, so it is called when a message is shown to a person. It raises
+    nothing: the message says enough without. Nothing is said of a run that has a record.
+    """
+    try:
+        if glimpse(backend, scope_folder(namespace, name), 1):
+            return (
+                "; it has objects and no record, as a run of run_context: recorded_run writes one"
+            )
+        folder = record_key(namespace, "")
+        # The names that begin alike come first: there may be more than are looked at.
+        start = record_key(namespace, name[: max(1, len(name) // 2)]).removesuffix(".json")
+        names = _names(backend, start, folder) or _names(backend, folder, folder)
+        if names:
+            return _meant(name, names)
+        spaces = sorted(filter(None, (scope_of(one.rstrip("/")) for one in backend.folders(""))))
+    except RunStoreError:
+        return ""
+    others = [one for one in spaces if one != namespace]
+    if not others:
+        return "; no run there has a record"
+    close = get_close_matches(namespace, others, n=_SHOWN)
+    hint = f"; did you mean namespace {' or '.join(map(repr, close))}?" if close else ""
+    return f"; no run there has a record{hint}"
+
+
+def _names(backend: Backend, start: str, folder: str) -> list[str]:
+    """Return the names of some runs whose records' keys begin so, sorted."""
+    if start == folder:
+        keys = glimpse(backend, folder, _SEEN_AT_MOST)
+    else:
+        keys = []
+        for entry in backend.list(start):
+            keys.append(entry.key)
+            if len(keys) == _SEEN_AT_MOST:
+                break
+    found = (scope_of(key[len(folder) :].removesuffix(".json")) for key in keys)
+    return sorted(filter(None, found))
+
+
+def _meant(name: str, names: list[str]) -> str:
+    if name in names:
+        return ""  # it has a record, and nothing else
+    begin = [one for one in names if one.startswith(name)]
+    close = begin[:_SHOWN] or get_close_matches(name, names, n=_SHOWN)
+    if close:
+        return f"; did you mean {' or '.join(map(repr, close))}?"
+    shown = ", ".join(map(repr, names[-_SHOWN:]))  # names have the time of their start in them
+    return f"; runs there: {shown}" + (", …" if len(names) > _SHOWN else "")
