@@ -89,6 +89,7 @@ def test_the_manual_has_every_command_and_option(cli):
         "mv",
         "completion",
         "tail",
+        "logs",
     ):
         assert f"## {command}\n" in manual
         section = manual.partition(f"## {command}\n")[2].partition("\n## ")[0]

@@ -74,7 +74,7 @@ def test_a_run_of_the_default_namespace_needs_no_namespace(cli, workflow):
 
 def test_what_other_programs_call_a_command_is_understood(cli):
     """The error names the command that does it."""
-    for word, meant in (("logs", "tail"), ("delete", "rm"), ("lss", "ls")):
+    for word, meant in (("log", "logs"), ("delete", "rm"), ("lss", "ls")):
         ended = cli(word)
         assert (2, True) == (ended.code, f"Did you mean '{meant}'?" in ended.err)
 

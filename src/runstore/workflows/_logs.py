@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ __all__ = ["RunLogs"]
 _log = logging.getLogger("runstore.workflow")
 
 _MOST = 4 << 20  # characters of a stage's first lines, and of its last, that are kept
+_SHARE = 20  # of the time while stages log, writing the copies takes one in so many parts
 
 
 class _Copy:
@@ -58,13 +60,17 @@ class RunLogs:
     Args:
         run: The run.
         objects: Its store.
+        every: Seconds between two writes of the copies while stages go on; None if they are only
+            written when a stage has ended.
     """
 
     sends = False
     stays = False
     console = False
 
-    def __init__(self, run: WorkflowRun, objects: "ObjectStore") -> None:
+    def __init__(
+        self, run: WorkflowRun, objects: "ObjectStore", every: float | None = None
+    ) -> None:
         self.wake: Callable[[], None] = lambda: None
         """Called from any thread when `deliver` has something to do."""
         self._run = run
@@ -72,6 +78,10 @@ class RunLogs:
         self._came: SimpleQueue[list[LogLine]] = SimpleQueue()
         self._copies: dict[str, _Copy] = {}
         self._lock = threading.Lock()
+        self._every = every
+        self._written = time.monotonic(), 0.0  # when that was last, and how long it took
+        self.due: float | None = None
+        """When the copies have to be written, by `time.monotonic`; None if no line has come."""
 
     @contextlib.contextmanager
     def taken(self) -> Iterator[None]:
@@ -83,6 +93,12 @@ class RunLogs:
         """Keep a line that was logged in this process, from any thread."""
         with self._lock:
             self._copies.setdefault(line.stage, _Copy()).add(_as_text(line))
+            first = self.due is None and self._every is not None
+            if self._every is not None and first:
+                at, took = self._written
+                self.due = max(time.monotonic(), at + max(self._every, _SHARE * took))
+        if first:
+            self.wake()
 
     def flush(self) -> None:
         """Nothing waits to be sent."""
@@ -107,11 +123,26 @@ class RunLogs:
         logged = stage in self._copies
         return log_key(self._run.namespace, self._run.name, stage) if logged else None
 
-    def save(self, stage: str | None = None) -> None:
-        """Write the copies of one stage, or of all, that have changed.
+    def save_due(self) -> bool:
+        """Write the copies if it is time; return whether any was written.
+
+        So others can read them while a stage goes on. It costs a request for each stage that has
+        logged since, and not one for each line.
+        """
+        if self.due is None or time.monotonic() < self.due:
+            return False
+        begun = time.monotonic()
+        self.due = None  # first: a line that comes meanwhile is one for the next time
+        written = self.save()
+        self._written = time.monotonic(), time.monotonic() - begun
+        return written > 0
+
+    def save(self, stage: str | None = None) -> int:
+        """Write the copies of one stage, or of all, that have changed; return how many.
 
         A copy that cannot be written costs a warning.
         """
+        written = 0
         for name in list(self._copies) if stage is None else [stage]:
             with self._lock:
                 copy = self._copies.get(name)
@@ -120,6 +151,8 @@ class RunLogs:
                     copy.changed = False
             if text is not None:
                 self._write(name, text)
+                written += 1
+        return written
 
     def _write(self, stage: str, text: str) -> None:
         from runstore.runs import write_log  # not at the top: workers do not need it

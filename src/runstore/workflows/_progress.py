@@ -4,6 +4,7 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
@@ -12,13 +13,22 @@ from runstore.context import MOST_USES, Note, ObjectUse, StageRecord, is_kept, n
 from runstore.workflows._code import source_digest
 from runstore.workflows._plan import PlannedStage
 
-__all__ = ["StageProgress", "reason_of"]
+__all__ = ["StageFailure", "StageProgress", "reason_of"]
 
 _MOST_REASONS = 64 * 1024  # characters of reasons of a stage's failed items, all together
 _MOST_KEPT = 64 * 1024  # characters of the results that a record keeps of one stage
 _MOST_INEXACT = 1000
 _SHORT_REASON = 100
 _LONGEST_REASON = 2000  # characters; the whole text is in StageError.traceback
+
+
+@dataclass(frozen=True)
+class StageFailure:
+    """The first failure of a run; *index* is the item's, if it was one."""
+
+    stage: str
+    index: int | None
+    error: BaseException
 
 
 class StageProgress:
@@ -133,23 +143,32 @@ class StageProgress:
         self._keys["input"] |= record.input_read.keys()
         self._keys["config"] |= record.config_read.keys()
 
-    def note(self, index: int | None, note: Note | None) -> None:
-        """Keep what an attempt has read and written; later ones of the same object replace it."""
+    def note(self, index: int | None, note: Note | None, attempt: int | None = None) -> None:
+        """Keep what an attempt has read and written; later ones of the same object replace it.
+
+        Args:
+            index: Of the item; None if the stage is not mapped.
+            note: What the attempt has noted.
+            attempt: Its number, if it has failed and is made again.
+        """
         if note is None:
             return
         self._keys["input"].update(note.input)
         self._keys["config"].update(note.config)
         self._left_out[0] += note.reads_left_out
         self._left_out[1] += note.writes_left_out
+        of_call = {"item": index, "attempt": attempt}
+        changes = {name: value for name, value in of_call.items() if value is not None}
         for kind, uses in enumerate((note.reads, note.writes)):
             known = self._uses[kind]
             for use in uses:
                 of_version = (use.digest, use.version) if kind == 0 else ()
                 key: object = (use.namespace, use.run, use.name, use.part, *of_version)
-                if key not in known and len(known) >= MOST_USES:
+                old = known.get(key)
+                if old is None and len(known) >= MOST_USES:
                     self._left_out[kind] += 1
-                elif key not in known or kind == 1:
-                    known[key] = use if index is None else use.model_copy(update={"item": index})
+                elif old is None or kind == 1 or (attempt is None and old.attempt is not None):
+                    known[key] = use.model_copy(update=changes) if changes else use
 
     def leave_out(self, index: int, reason: str) -> None:
         """Record that an item failed and is left out of the result.

@@ -42,11 +42,11 @@ from runstore.workflows._load import as_source, values_for
 from runstore.workflows._logs import RunLogs
 from runstore.workflows._placement import check_placement, check_shared
 from runstore.workflows._plan import Plan, make_plan
-from runstore.workflows._progress import reason_of
+from runstore.workflows._progress import StageFailure, reason_of
 from runstore.workflows._resume import Resumed, copied_over, resumed
 from runstore.workflows._resume_from import earlier_run, given_before
 from runstore.workflows._run_record import RunRecord, left_out_of
-from runstore.workflows._scheduler import Scheduler, StageFailure
+from runstore.workflows._scheduler import Scheduler
 from runstore.workflows._signals import TerminatedError, terminable
 
 __all__ = ["run_workflow"]
@@ -188,7 +188,7 @@ def run_workflow(
         }
     )
     try:
-        logs = RunLogs(record, objects)
+        logs = RunLogs(record, objects, keeper.every)
         engine.on_log = logs.come
         with terminable(), engine:
             engine.start(plan.needs())

@@ -1,8 +1,7 @@
 """Which call is made next: stages in the order of the graph, items side by side."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from concurrent.futures import Future
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -20,28 +19,19 @@ from runstore.executors import Executor, Shared, given_up, is_remote, kinds_of, 
 from runstore.workers import taken
 from runstore.workflows._calls import StageCalls
 from runstore.workflows._events import Reporter
+from runstore.workflows._graph import input_items, not_made, users_of
 from runstore.workflows._logs import RunLogs
-from runstore.workflows._plan import Plan, PlannedStage
-from runstore.workflows._progress import StageProgress, reason_of
+from runstore.workflows._plan import Plan
+from runstore.workflows._progress import StageFailure, StageProgress, reason_of
 from runstore.workflows._resume import Resumed
 from runstore.workflows._retries import delay_of, is_retried
 from runstore.workflows._targets import listed
 from runstore.workflows._waiting import Attempt, Waiting
 
-__all__ = ["Scheduler", "StageFailure"]
-
+__all__ = ["Scheduler"]
 
 _LARGEST_RESULT = 64 << 20  # bytes of a mapped last stage's result that a cluster sends here
 _AT_ONCE = 1000  # calls that are submitted at a time to an executor that takes any number
-
-
-@dataclass(frozen=True)
-class StageFailure:
-    """The first failure of a run; *index* is the item's, if it was one."""
-
-    stage: str
-    index: int | None
-    error: BaseException
 
 
 class Scheduler:
@@ -87,7 +77,7 @@ class Scheduler:
         self._sorter = plan.sorter()
         self._stages = {name: StageProgress(planned) for name, planned in plan.stages.items()}
         self._last = next(reversed(self._stages))
-        self._users = _users(plan)
+        self._users = users_of(plan)
         self._held: dict[str, Any] = {}  # results that are still to be passed on
         self._context = Shared(ctx)
         self._calls: dict[str, StageCalls] = {}
@@ -136,16 +126,19 @@ class Scheduler:
 
     def _next_landed(self) -> "list[Future[Any]]":
         """Wait for calls that have ended; there are none if lines come or a retry is due before."""
-        times = [at for at in (self._waiting.due(), self._due()) if at is not None]
+        dues = self._waiting.due(), self._due(), self._logs.due
+        times = [at for at in dues if at is not None]
         try:
             landed = [taken(self._landed, min(times, default=None))]
         except Empty:
-            if self._due() is not None:
-                self._at_progress(False)
+            if self._logs.save_due() or self._due() is not None:
+                self._at_progress(False)  # the record says where the copies are
             return []
         while not self._landed.empty():
             landed.append(self._landed.get())
         self._logs.deliver()
+        if self._logs.save_due():
+            self._at_progress(False)
         return [future for future in landed if future is not None]
 
     def interrupt(self, reason: str) -> None:
@@ -194,7 +187,7 @@ class Scheduler:
             self._waiting.add(Attempt(name, None, rest))
             return
         if planned.map_input is not None:
-            self._divided(Attempt(name, None, ()), _input_items(self._ctx, planned))
+            self._divided(Attempt(name, None, ()), input_items(self._ctx, planned))
             return
         assert planned.map_on is not None
         # The value is divided where it is: it may be too large to be brought here.
@@ -283,10 +276,11 @@ class Scheduler:
         attempt = self._flying.pop(future)
         self._waiting.ended(attempt.stage)
         stage = self._stages[attempt.stage]
-        if self._executor.slots is not None and _not_made(future):
+        if self._executor.slots is not None and not_made(future):
             stage.not_made()
         note = None if attempt.lease is None else attempt.lease.noted()
-        stage.note(attempt.at, note)
+        retried = self._is_retried(stage, attempt, future)
+        stage.note(attempt.at, note, attempt.number if retried else None)
         if stage.state != "running":  # another item has failed the stage meanwhile
             if not future.cancelled() and future.exception() is None:
                 held = future.result()
@@ -297,7 +291,7 @@ class Scheduler:
             attempt.lease.revoke(given_up(error))  # before it is tried again
         if error is None:
             self._keep(stage, attempt, future.result(), note)
-        elif self._is_retried(stage.planned, attempt, error):
+        elif retried:
             again = attempt._replace(number=attempt.number + 1)
             delay = delay_of(stage.planned.stage, attempt.number)
             self._reporter.retry(
@@ -310,7 +304,12 @@ class Scheduler:
         else:
             self._fail(attempt, error)
 
-    def _is_retried(self, planned: PlannedStage, attempt: Attempt, error: BaseException) -> bool:
+    def _is_retried(self, stage: StageProgress, attempt: Attempt, future: "Future[Any]") -> bool:
+        if stage.state != "running" or future.cancelled():
+            return False
+        if (error := future.exception()) is None:
+            return False
+        planned = stage.planned
         kinds = kinds_of(error) if planned.retry_on else ()
         return is_retried(planned.stage, planned.retry_on, attempt.number, kinds)
 
@@ -398,28 +397,3 @@ class Scheduler:
             if stage.state == "pending" and any(state in ("failed", "skipped") for state in below):
                 stage.skip()
                 self._reporter.stage(name, "skipped", 0, stage.total)
-
-
-def _input_items(ctx: WorkflowRunContext, planned: PlannedStage) -> "Future[list[Any]]":
-    """Return a future of the items of the input that a stage is mapped over; it is done."""
-    future: Future[list[Any]] = Future()
-    key = str(planned.map_input)
-    try:
-        future.set_result(listed(planned.stage.name, key, ctx.input[key], of_input=True))
-    except Exception as exc:  # noqa: BLE001 - the stage fails with it, as with code of its own
-        future.set_exception(exc)
-    return future
-
-
-def _not_made(future: "Future[Any]") -> bool:
-    """Return whether a call of this machine was cancelled; then it had not begun."""
-    return future.cancelled() or isinstance(future.exception(), CancelledError)
-
-
-def _users(plan: Plan) -> dict[str, set[str]]:
-    """Return, for each stage, which others are given its result."""
-    users: dict[str, set[str]] = {name: set() for name in plan.stages}
-    for name, planned in plan.stages.items():
-        for other in (*planned.passes, *([planned.map_on] if planned.map_on else [])):
-            users[other].add(name)
-    return users

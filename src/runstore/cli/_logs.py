@@ -1,0 +1,137 @@
+"""`logs`: what the stages of a run have logged, also while it goes on."""
+
+import time
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runstore.cli._completion import complete_ref
+from runstore.cli._options import DebugOption, StoreOption, open_store
+from runstore.cli._output import emit, say
+from runstore.cli._refs import Ref, parse_run, resolved
+from runstore.errors import InvalidRequestError, ObjectNotFoundError
+
+if TYPE_CHECKING:
+    from runstore.context import WorkflowRun
+    from runstore.store import ObjectStore
+
+__all__ = ["logs"]
+
+_NEAR, _FAR = 0.5, 2.0  # seconds between two looks
+_KNOWN_END = 500  # characters by which the place is found up to which a log was shown
+
+
+def logs(
+    ref: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="NS/RUN, or NS/_latest.", autocompletion=complete_ref),
+    ],
+    stage: Annotated[str | None, typer.Argument(metavar="[STAGE]", help="Only this one.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")
+    ] = False,
+    lines: Annotated[
+        int | None,
+        typer.Option("--lines", "-n", min=0, metavar="N", help="The last N lines of each stage."),
+    ] = None,
+    store: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Show what the stages of a run have logged: all of it, stage after stage.
+
+    The lines are those of the copies that the run's record points to. Of a run that goes on there
+    is what was logged up to some seconds ago.
+    """
+    place = open_store(store)
+    at = resolved(place, parse_run(ref), complete=True)
+    if at.only_run is None or at.name:
+        raise InvalidRequestError(f"{ref!r} is no run: write NS/RUN, or NS/_latest", ref)
+    _Logs(place, at, stage, lines).show(follow)
+
+
+class _Logs:
+    """Prints what is new of the logs of a run at each look.
+
+    Args:
+        store: Where its record is.
+        at: The run.
+        stage: Only of this one.
+        lines: How many lines of each are shown when it is first seen; None for all.
+    """
+
+    def __init__(self, store: "ObjectStore", at: Ref, stage: str | None, lines: int | None) -> None:
+        self._store, self._at, self._stage, self._lines = store, at, stage, lines
+        self._seen: dict[str, object] = {}  # which version of each file was read
+        self._ends: dict[str, str] = {}  # the end of what was shown
+        self._wait = _NEAR if store.backend.guarantees.mapped else _FAR
+
+    def show(self, follow: bool) -> None:
+        """Print what there is, and with *follow* what comes until the run has ended."""
+        assert self._at.run is not None
+        while True:
+            run = self._store.read_run(self._at.run, namespace=self._at.namespace)
+            names = _stages(run)
+            if self._stage is not None and names and self._stage not in names:
+                close = get_close_matches(self._stage, names, 1) or names[:5]
+                raise ObjectNotFoundError(
+                    f"run {str(self._at)!r} has no stage {self._stage!r}: there is "
+                    f"{', '.join(map(repr, close))}",
+                    str(self._at),
+                )
+            self._tell(names)
+            if not follow or run.state not in ("running", "pending"):
+                break
+            time.sleep(self._wait)
+        if not self._seen:
+            what = "" if self._stage is None else f" of stage {self._stage!r}"
+            say(f"nothing that was logged{what} is kept")
+
+    def _tell(self, names: list[str]) -> None:
+        from runstore.keys import log_key
+        from runstore.runs import listed_logs
+
+        namespace, run = self._at.namespace, str(self._at.run)
+        files = listed_logs(self._store.backend, namespace, run)
+        known = {log_key(namespace, run, name): name for name in names}
+        order = [key for key in known if key in files]
+        if self._stage is None:
+            order += sorted(files.keys() - known.keys())  # of a stage that the record does not name
+        elif names:
+            order = [key for key in order if known[key] == self._stage]
+        for key in order:
+            entry = files[key]
+            version = entry.version or (entry.size, entry.modified)
+            if self._seen.get(key) != version:
+                self._tell_of(key)
+                self._seen[key] = version
+
+    def _tell_of(self, key: str) -> None:
+        from runstore.buffers import flat
+
+        try:
+            data, _ = self._store.backend.get(key)
+        except ObjectNotFoundError:
+            return  # removed by clean-up
+        text, end = bytes(flat(data)).decode(errors="replace"), self._ends.get(key)
+        at = -1 if end is None else text.rfind(end)
+        if at >= 0 and end is not None:
+            new = text[at + len(end) :].splitlines()
+        else:
+            new = text.splitlines()
+            if end is None and self._lines is not None:
+                new = new[-self._lines :] if self._lines else []
+        for line in new:
+            emit(line)
+        self._ends[key] = text[-_KNOWN_END:]
+
+
+def _stages(run: "WorkflowRun") -> list[str]:
+    """Return the names of a run's stages, in the order of the definition."""
+    found = [one.name for one in run.stages]
+    spec = (run.definition or {}).get("spec")
+    stages = spec.get("stages") if isinstance(spec, dict) else None
+    for one in stages if isinstance(stages, list) else []:
+        if isinstance(one, dict) and isinstance(one.get("name"), str) and one["name"] not in found:
+            found.append(one["name"])
+    return found
