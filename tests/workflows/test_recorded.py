@@ -1,6 +1,7 @@
 """What the record of a run says: what its stages were given, read, wrote and returned."""
 
 import json
+import threading
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from runstore import ObjectStore, get_run_context, object_store
+from runstore import ObjectStore, get_run_context, object_store, replay
 from runstore.context import MOST_USES, Workflow
 from runstore.errors import StageError
 from runstore.places import Wrapper
@@ -153,6 +154,43 @@ def test_a_failed_attempt_is_recorded_too(run: Any, flow: Any, store: Path) -> N
     _, items = ObjectStore(str(store)).read_run("r1", namespace="default").stages
     assert ["features"] == names(items.reads)
     assert {0: 2} == items.item_results
+
+
+def _put(store: Path, name: str, value: Any) -> None:
+    ObjectStore(str(store)).at(namespace="default").put(name, value, scope="namespace")
+
+
+def test_reads_of_a_failed_attempt_are_told_apart(
+    run: Any, flow: Any, store: Path, tmp_path: Path
+) -> None:
+    """The record says which attempt they are of; resume and replay go by the one that counts."""
+    shared = ObjectStore(str(store)).at(namespace="default")
+    shared.put("rates", 1, scope="namespace")
+    shared.put("both", 1, scope="namespace")
+    once = tmp_path / "once"
+
+    def flaky() -> int:
+        object_store.get("both", scope="namespace")
+        found = object_store.get("rates", scope="namespace")
+        if not once.exists():
+            once.touch()
+            other = threading.Thread(target=_put, args=(store, "rates", 2))  # another program
+            other.start()
+            other.join()
+            object_store.put("half", 1)
+            raise OSError("busy")
+        object_store.put("rate", found)
+        return int(found)
+
+    definition = flow(flaky=(flaky, {"retries": 1, "retry_delay": 0}))
+    assert 2 == run(definition, run="r1").result
+    record = ObjectStore(str(store)).read_run("r1", namespace="default").stages[0]
+    assert 2 == record.attempts
+    assert [("both", None), ("rates", 1), ("rates", None)] == [
+        (use.name, use.attempt) for use in record.reads
+    ]
+    assert [("half", 1), ("rate", None)] == [(use.name, use.attempt) for use in record.writes]
+    assert 2 == replay("r1", "flaky", store=store, function=flaky, scratch=tmp_path / "s").result
 
 
 def test_a_record_is_bounded(threads: Any, flow: Any, store: Path) -> None:

@@ -1,6 +1,7 @@
 """Going on with an earlier run: what is taken over, what runs again, and why."""
 
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,42 @@ def test_reads_from_elsewhere(threads: Any, flow: Any, store: Path) -> None:
     record = threads(made, run="r3", resume="r2")
     assert {"use": "'rates', which it read, was replaced"} == why(record)
     assert 2 == record.result
+
+
+def put_elsewhere(store: Path, value: Any) -> None:
+    """Put a shared object in a thread without a context, as another program does."""
+
+    def put() -> None:
+        ObjectStore(str(store)).at(namespace="default").put("rates", value, scope="namespace")
+
+    thread = threading.Thread(target=put)
+    thread.start()
+    thread.join()
+
+
+def test_what_only_a_failed_attempt_read_does_not_count(
+    threads: Any, flow: Any, store: Path, tmp_path: Path
+) -> None:
+    """A stage that was retried is taken over if what its last attempt read is as it was."""
+    put_elsewhere(store, 1)
+    once = tmp_path / "once"
+
+    def flaky() -> int:
+        found = object_store.get("rates", scope="namespace")
+        if not once.exists():
+            once.touch()
+            put_elsewhere(store, 2)
+            raise OSError("busy")
+        return int(found)
+
+    made = flow(flaky=(flaky, {"retries": 1, "retry_delay": 0}))
+    assert 2 == threads(made, run="r1").result
+    second = threads(made, run="r2", resume="r1")
+    assert ({"flaky": ("finished", 0, "r1")}, {}) == (stages_of(second), why(second))
+    put_elsewhere(store, 3)
+    third = threads(made, run="r3", resume="r1")
+    assert 3 == third.result
+    assert "'rates', which it read, " in str(why(third)["flaky"])
 
 
 def test_what_cannot_be_resumed(threads: Any, flow: Any, store: Path) -> None:

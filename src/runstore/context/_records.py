@@ -32,6 +32,8 @@ class ObjectUse(Value):
             where there is no digest.
         part: The key of the part, as JSON, if it is a part of an object.
         item: In a mapped stage the index of the item that wrote it, or of one that read it.
+        attempt: Which attempt has used it, if that one failed and was made again, and the attempt
+            that counts has not used it.
     """
 
     ref: str
@@ -41,6 +43,7 @@ class ObjectUse(Value):
     version: str | None = None
     part: str | None = None
     item: int | None = None
+    attempt: int | None = None
 
     @property
     def namespace(self) -> str:

@@ -42,7 +42,8 @@ class ReadThen(NamedTuple):
                 is not known which one was meant.
             StorageError: The place failed.
         """
-        names = {use.run for use in self.stage.reads if use.namespace == namespace and use.run}
+        uses = [use for use in self.stage.reads if use.attempt is None]
+        names = {use.run for use in uses if use.namespace == namespace and use.run}
         read, gone = list[WorkflowRun](), list[str]()
         for name in sorted(name for name in names if not self._is_own(namespace, name)):
             try:

@@ -22,6 +22,7 @@ from runstore.errors import CorruptObjectError, ObjectNotFoundError
 from runstore.keys import Place, key_of
 from runstore.workers import Workers
 from runstore.workflows._plan import Plan, PlannedStage
+from runstore.workflows._resume_from import reads_that_count
 
 if TYPE_CHECKING:
     from runstore.store import ObjectStore
@@ -175,7 +176,7 @@ class _Decision:
     def _changed_reads(self, record: StageRecord) -> str | None:
         if record.reads_left_out:
             return "it read more objects than a record names"
-        for use in record.reads:
+        for use in reads_that_count(record):
             writer = self._writers.get(_where(use))
             if writer is not None and writer[0] != record.name:
                 if writer[0] in self.why:
@@ -271,7 +272,7 @@ class _Decision:
                     del self.kept[name]
 
     def _touched_by_rerun(self, record: StageRecord) -> str | None:
-        for use in record.reads:
+        for use in reads_that_count(record):
             writer, _ = self._writers.get(_where(use), (record.name, use))
             if writer != record.name and writer in self.why:
                 return f"it read {use.name!r}, which stage {writer!r} writes again"

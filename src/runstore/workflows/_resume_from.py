@@ -2,10 +2,17 @@
 
 from typing import Any, Literal
 
-from runstore.context import StoreAddress, Workflow, WorkflowRun, is_kept
+from runstore.context import (
+    ObjectUse,
+    StageRecord,
+    StoreAddress,
+    Workflow,
+    WorkflowRun,
+    is_kept,
+)
 from runstore.errors import InvalidRequestError, RunActiveError
 
-__all__ = ["earlier_run", "given_before", "is_whole"]
+__all__ = ["earlier_run", "given_before", "is_whole", "reads_that_count"]
 
 
 def earlier_run(
@@ -69,3 +76,13 @@ def is_whole(value: Any) -> bool:
     if isinstance(value, dict):
         return all(map(is_whole, value.values()))
     return all(map(is_whole, value)) if isinstance(value, list) else True
+
+
+def reads_that_count(record: StageRecord) -> list[ObjectUse]:
+    """Return what a stage has read on which its result and its objects depend.
+
+    What an attempt read that failed and was made again counts only if something that such an
+    attempt wrote was not written again.
+    """
+    left = any(use.attempt is not None for use in record.writes)
+    return [use for use in record.reads if left or use.attempt is None]
