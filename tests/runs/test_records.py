@@ -72,6 +72,43 @@ def test_any_flipped_bit_is_found_or_changes_nothing(disk, tmp_path):
     assert found > len(data) / 2
 
 
+def refused(name):
+    """Refuse what strict JSON does not have."""
+    raise AssertionError(f"the record has {name}")
+
+
+def test_a_record_is_strict_json(disk, tmp_path):
+    """Numbers that are not finite are null, a field says what they are, and they come back."""
+    odd = {"loss": math.nan, "a/b~c": [1, math.inf, {"x": -math.inf}], "none": None}
+    stage = StageRecord(name="s", result=odd, item_results={3: math.nan})
+    recorded(disk, "r1", result=math.nan, config=odd, input={"x": 0.5}, stages=(stage,))
+    text = file_of(tmp_path, "r1").read_text()
+    document = json.loads(text, parse_constant=refused)
+    assert document["result"] is document["config"]["loss"] is None
+    assert {
+        "NaN": {"/result", "/stages/0/result/loss", "/stages/0/item_results/3", "/config/loss"},
+        "Infinity": {"/stages/0/result/a~1b~0c/1", "/config/a~1b~0c/1"},
+        "-Infinity": {"/stages/0/result/a~1b~0c/2/x", "/config/a~1b~0c/2/x"},
+    } == {what: set(found) for what, found in document["not_finite"].items()}
+    run = disk.read_run("r1", namespace="dev")
+    assert repr((math.nan, odd, {"x": 0.5})) == repr((run.result, run.config, run.input))
+    assert repr((odd, {3: math.nan})) == repr((run.stages[0].result, run.stages[0].item_results))
+
+
+def test_a_record_with_pythons_own_nan_is_read(disk, tmp_path):
+    """As versions before wrote it; and a wrong field is damage, not a crash."""
+    recorded(disk, "r1")
+    path = file_of(tmp_path, "r1")
+    document = json.loads(path.read_text())
+    del document["digest"]
+    path.write_text(json.dumps(document | {"result": math.nan}))
+    assert "nan" == repr(disk.read_run("r1", namespace="dev").result)
+    for wrong in ({"NaN": ["/nowhere/0"]}, {"1": ["/result"]}, {"NaN": ["/name"]}, [1], {"NaN": 1}):
+        path.write_text(json.dumps(document | {"not_finite": wrong}))
+        with pytest.raises(CorruptObjectError, match="not_finite"):
+            disk.read_run("r1", namespace="dev")
+
+
 def test_blanks_may_change_and_values_may_not(disk, tmp_path):
     """A reformatted record is read; an edited one says how to accept it, and then is read, too."""
     recorded(disk, "r1", result=1.0)

@@ -7,9 +7,15 @@ added, so every version reads the records of every other one, as far as it knows
 The field ``digest`` stands last and covers all others: the XXH3-128 of their canonical JSON (keys
 sorted, no blanks, ASCII). So blanks and line ends may change, and a value may not. A record without
 a digest, of an older runstore or of another program, is read without this check.
+
+JSON has no numbers that are not finite, and strict readers refuse them. Such a number is ``null``,
+and the field ``not_finite`` says what it is: ``{"NaN": ["/result/loss"]}``, each a JSON Pointer
+(RFC 6901). Records of earlier versions have it as Python's `json` writes it, and are read as well.
 """
 
 import json
+from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
 import xxhash
@@ -51,8 +57,61 @@ def record_bytes(run: WorkflowRun) -> bytes:
     document["result"] = kept_result(run.result)
     document["input"], document["config"] = map(_values_or_none, (run.input, run.config))
     document["stages"] = [_stage(stage) for stage in run.stages]
+    try:
+        return _dumped(document)
+    except ValueError:  # it has a number that is not finite
+        document["not_finite"] = _taken_out(document)
+        return _dumped(document)
+
+
+def _dumped(document: dict[str, Any]) -> bytes:
+    document.pop("digest", None)
     document["digest"] = _digest(document)
-    return json.dumps(document, indent=1).encode()
+    return json.dumps(document, indent=1, allow_nan=False).encode()
+
+
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def _taken_out(document: dict[str, Any]) -> dict[str, list[str]]:
+    """Replace numbers that are not finite by None; return where they were, by what they are."""
+    found: dict[str, list[str]] = {}
+    for pointer, holder, key in _not_finite_in(document, ""):
+        found.setdefault(_NOT_FINITE[repr(holder[key])], []).append(pointer)
+        holder[key] = None
+    return found
+
+
+def _not_finite_in(value: Any, above: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yield each number that is not finite: its JSON Pointer, what holds it, under which key."""
+    for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        pointer = f"{above}/{str(key).replace('~', '~0').replace('/', '~1')}"
+        if isinstance(item, float) and not isfinite(item):
+            yield pointer, value, key
+        elif isinstance(item, (dict, list)):
+            yield from _not_finite_in(item, pointer)
+
+
+def _put_back(document: dict[str, Any], found: Any) -> None:
+    """Do what undoes `_taken_out`.
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: *found* is not what that has returned.
+    """
+    for what, pointers in found.items():
+        if what not in _NOT_FINITE.values():
+            raise ValueError(f"{what!r} is no number")
+        for pointer in pointers:
+            holder: Any = document
+            *path, last = [
+                part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]
+            ]
+            for part in path:
+                holder = holder[int(part) if isinstance(holder, list) else part]
+            last = int(last) if isinstance(holder, list) else last
+            if holder[last] is not None:
+                raise ValueError(f"{pointer} is not null")
+            holder[last] = float(what)
 
 
 def _stage(stage: StageRecord) -> dict[str, Any]:
@@ -108,6 +167,12 @@ def parsed_record(data: bytes, namespace: str, name: str, where: str) -> Workflo
         )
     if document.get("state") == REMOVED:
         raise ObjectNotFoundError(f"the run {ref!r} was removed ({where})", ref)
+    try:
+        _put_back(document, document.pop("not_finite", {}))
+    except (ValueError, LookupError, TypeError, AttributeError) as exc:
+        raise CorruptObjectError(
+            f"the run record {where} cannot be read: its field 'not_finite' is wrong: {exc}", ref
+        ) from exc
     try:
         run = WorkflowRun.model_validate(_readable(_known(document)))
     except (ValidationError, RecursionError) as exc:
