@@ -90,5 +90,5 @@ def through(store, before):
 
 
 if __name__ == "__main__":  # the program that is killed
-    print("ready", flush=True)
-    ObjectStore(sys.argv[1]).plan_gc(keep_last=2, orphans=False).apply()
+    told = through(ObjectStore(sys.argv[1]), lambda *_: print("change", flush=True))
+    told.plan_gc(keep_last=2, orphans=False).apply()

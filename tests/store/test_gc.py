@@ -509,35 +509,68 @@ def test_marks_of_a_run_that_is_gone_go(disk):
 # Killed -------------------------------------------------------------------------------------------
 
 
-def killed(folder, delay):
-    """Start a clean-up in another process, and kill it after a while."""
+def killed(folder, changes):
+    """Start a clean-up in another process, and kill it after so many changes."""
     program = [sys.executable, gc_runs.__file__, str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(Path(gc_runs.__file__).parents[2])}
     process = subprocess.Popen(program, stdout=subprocess.PIPE, env=environment)
-    process.stdout.readline()
-    time.sleep(delay)
+    for _ in range(changes):
+        process.stdout.readline()
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
 
 
-@pytest.mark.slow
-def test_a_killed_clean_up_goes_on_50_times(tmp_path):
-    """Killed by the system at any time: the state is always that of one that was not killed."""
-    killed_at = []
-    for position in range(50):
-        store = ObjectStore(tmp_path / f"store-{position}")
-        for day in range(12):
-            stocked(store, f"r{day:02}", day)
-            sealed(store, f"r{day:02}")
-        killed(tmp_path / f"store-{position}", 0.02 * position)
-        killed_at.append(len(store.runs("dev")))
+def many_runs(folder):
+    """Put twelve runs into a store, and two that stay: one is pinned, one goes on."""
+    store = ObjectStore(folder)
+    for name in ("pinned", "living"):
+        stocked(store, name, 0, state="running" if name == "living" else "finished")
+    for day in range(12):
+        stocked(store, f"r{day:02}", day)
+        sealed(store, f"r{day:02}")
+    store.pin("pinned", namespace="dev")
+    return store
+
+
+def places(keys):
+    """Return where keys are, without the random names of parts."""
+    return sorted(key.rpartition("/")[0] if "/.parts/" in key else key for key in keys)
+
+
+@pytest.mark.parametrize(
+    "kills", [pytest.param(3, marks=pytest.mark.extended), pytest.param(50, marks=pytest.mark.slow)]
+)
+def test_a_killed_clean_up_goes_on(tmp_path, kills):
+    """Killed by the system at any place: the state is always that of one that was not killed.
+
+    Pinned and living runs stay byte for byte, also one that began meanwhile.
+    """
+    whole = many_runs(tmp_path / "whole")
+    total = changes_of(whole, keep_last=2, orphans=False)
+    expected = places(keys_in(whole))
+    left = []
+    for position in range(kills):
+        folder = tmp_path / f"store-{position}"
+        store = many_runs(folder)
+        killed(folder, 1 + position * total // kills)
+        left.append(len(keys_in(store)))
+        before = keys_in(stocked_while(store))
         store.plan_gc(keep_last=2, orphans=False).apply()
-        assert ["r10", "r11"] == recorded(store) == store.runs_with_objects("dev")
-        assert {"r10", "r11"} == {key.split("/")[1] for key in keys_in(store) if "/r" in key} - {
-            "_runs"
-        }
-    assert len(set(killed_at)) > 1, killed_at
+        after = keys_in(store)
+        late = {key for key in after if "late" in key}
+        assert expected == places(after.keys() - late)
+        stays = ("/pinned", "/living", "/late", "/r10", "/r11")
+        kept = {key: data for key, data in before.items() if any(one in key for one in stays)}
+        assert kept == {key: data for key, data in after.items() if key in kept}
+        assert {"late"} == {key.split("/")[1] for key in late} - {"_runs", "_marks"}
+    assert len(set(left)) > 1, left
+
+
+def stocked_while(store):
+    """Begin a run while a clean-up is interrupted; it is as old as those that go."""
+    stocked(store, "late", 1, state="running")
+    return store
 
 
 def one():
