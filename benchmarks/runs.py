@@ -2,7 +2,7 @@
 
 Each line is one look: requests, as the server counts them (on a disk: calls of the place), seconds,
 and by how much the process grew at most. After the clean-up all that is left is compared with what
-was there before: exactly the planned objects must be gone.
+was there before, by a hash of every file: exactly the planned objects and records must be gone.
 """
 
 import argparse
@@ -13,11 +13,15 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import xxhash
+
 from benchmarks._places import Place, Places
 from runstore import ObjectStore
+from runstore.buffers import flat
 from runstore.context import new_run, new_run_name
 from runstore.places import Backend, Wrapper, list_with_parts
 from runstore.store import every_object
@@ -91,7 +95,7 @@ def _measured(kind: str, place: Place, runs: int, objects: int) -> int:
         look("every object", lambda: sum(1 for _ in every_object(store, "bench")))
         before = _everything(store)
         plan = look("plan of clean-up", lambda: store.plan_gc(keep_last=runs // 2 // _WORKFLOWS))
-        going = set(plan.keys())
+        going = {*plan.keys(), *(f"bench/_runs/{one.run}.json" for one in plan.runs)}
         look("clean-up of half of them", plan.apply)
         return _compared(before, going, _everything(store))
 
@@ -113,14 +117,22 @@ def _fill(store: ObjectStore, runs: int, objects: int) -> None:
 
 
 def _everything(store: ObjectStore) -> dict[str, str | None]:
-    found = list_with_parts(store.backend, "bench/")
-    return {entry.key: entry.version for entry in found if "/_" not in entry.key}
+    """Return all objects and records with a hash of their bytes; a bucket has that as the ETag."""
+    backend = store.backend
+    listed = chain(list_with_parts(backend, "bench/"), backend.list("bench/_runs/"))
+    found = {entry.key: entry for entry in listed if "/_" not in entry.key.replace("/_runs/", "/")}
+    if not backend.guarantees.mapped:
+        return {key: entry.version for key, entry in found.items()}
+    return {key: xxhash.xxh3_128_hexdigest(flat(backend.get(key)[0])) for key in found}
 
 
 def _compared(before: dict[str, Any], going: set[str], after: dict[str, Any]) -> int:
     left = {key: version for key, version in before.items() if key not in going}
     same = left == after
-    print(f"{len(going):,} objects gone, exactly as planned: {same}\n")
+    print(
+        f"{len(going):,} objects and records gone, exactly as planned: {same}; {len(after):,} left"
+    )
+    print()
     return not same
 
 

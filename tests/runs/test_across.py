@@ -1,6 +1,7 @@
 """Reading across runs: the newest finished run of a workflow, earlier ones, and pages of runs."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,11 +64,15 @@ def test_a_damaged_pointer_is_found_out(store, tmp_path):
 
 
 class Counting(Wrapper):
-    """A place that counts what is read."""
+    """A place that counts what is read; it is far away: each look is a request."""
 
     def __init__(self, backend):
         super().__init__(backend)
         self.asked = []
+
+    @property
+    def guarantees(self):
+        return replace(self._backend.guarantees, mapped=False)
 
     def get(self, key, **how):
         self.asked.append(key)
@@ -138,6 +143,40 @@ def test_a_deleted_latest_gives_way_to_the_one_before(store):
         assert runs[left - 1].name == store.at(namespace="n").get("model", workflow="train")
     store.delete_run(runs[0].name, namespace="n")
     assert store.at(namespace="n").get("model", workflow="train", default=None) is None
+
+
+def test_the_latest_is_one_that_is_there(store):
+    """Where a look costs nothing it is seen that a run is gone, or has not finished after all."""
+    runs = [finished(store, minutes) for minutes in (1, 2)]
+    store.backend.delete(f"n/_runs/{runs[1].name}.json")  # by hand, or a crash
+    assert runs[0].name == latest_named(store.backend, "n", "train")
+    store.write_run(runs[1].model_copy(update={"state": "failed"}))
+    assert runs[0].name == latest_named(store.backend, "n", "train")
+    store.write_run(runs[1])
+    assert runs[1].name == latest_named(store.backend, "n", "train")
+    store.backend.delete_many([f"n/_runs/{run.name}.json" for run in runs])
+    assert latest_named(store.backend, "n", "train") is None
+
+
+def test_a_run_is_no_longer_the_latest_before_anything_of_it_goes(store):
+    """At no moment of a deletion, also one that stops, is a reader led to a run that is gone."""
+    runs = [finished(store, minutes) for minutes in (1, 2)]
+    for run in runs:
+        store.at(namespace="n", run=run.name).put("model", run.name)
+    seen = []
+
+    class Looking(Counting):
+        def delete_many(self, keys, **how):
+            seen.append(latest_named(self, "n", "train"))
+            return super().delete_many(keys, **how)
+
+        def delete(self, key):
+            seen.append(latest_named(self, "n", "train"))
+            return super().delete(key)
+
+    store._objects.backend = Looking(store.backend)
+    store.delete_run(runs[1].name, namespace="n")
+    assert {runs[0].name} == set(seen)
 
 
 def test_runs_come_in_pages(store):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runstore import ObjectStore, object_store
+from runstore import ObjectStore, object_store, recorded_run
 from runstore.context import Lease, new_run
 from runstore.errors import (
     InvalidRequestError,
@@ -19,6 +19,7 @@ from runstore.errors import (
     StaleRunError,
 )
 from runstore.keys import alive_key
+from runstore.places import Wrapper
 from runstore.runs import _alive, this_process
 from runstore.workflows import run_workflow
 from runstore.workflows._keeper import Keeper
@@ -234,6 +235,38 @@ def test_a_process_that_stood_still_asks_before_it_writes(store):
             lease.check()
     finally:
         keeper.end()
+
+
+class Order(Wrapper):
+    """A place that keeps in which order files are written."""
+
+    def __init__(self, backend):
+        super().__init__(backend)
+        self.written = []
+
+    def put(self, key, buffers, **how):
+        self.written.append(key)
+        return super().put(key, buffers, **how)
+
+
+@pytest.mark.parametrize("how", ["run_workflow", "recorded_run"])
+def test_the_file_comes_after_the_record(store, how):
+    """And it goes after the last record: nobody finds a sign of a run without a record."""
+    from runstore.store._opening import remember
+
+    store._objects.backend = place = Order(store.backend)
+    remember(store.address, store)
+    if how == "run_workflow":
+        stages = [{"name": "s", "target": print}]
+        flow = {"metadata": {"name": "w"}, "spec": {"stages": stages}}
+        run_workflow(flow, store=store, run="r1", namespace="n")
+    else:
+        with recorded_run("n", "r1", store=store):
+            pass
+    record, beat = "n/_runs/r1.json", alive_key("n", "r1")
+    assert place.written.index(record) < place.written.index(beat)
+    assert record == [key for key in place.written if key in (record, beat)][-1]
+    assert beat not in {entry.key for entry in store.backend.list("n/_alive/")}
 
 
 def test_a_run_in_memory_has_no_file():

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from runstore import ObjectStore, run_workflow
-from runstore.context import StageRecord, WorkflowRun, new_run
+from runstore.context import ObjectUse, StageRecord, WorkflowRun, new_run
 from runstore.errors import CorruptObjectError, UnreadableWarning
 from runstore.places import Wrapper
 from runstore.runs import list_runs, this_process
@@ -107,6 +107,22 @@ def test_a_record_with_pythons_own_nan_is_read(disk, tmp_path):
         path.write_text(json.dumps(document | {"not_finite": wrong}))
         with pytest.raises(CorruptObjectError, match="not_finite"):
             disk.read_run("r1", namespace="dev")
+
+
+def test_a_record_of_many_stages_is_bounded(disk, tmp_path):
+    """Each stage may name many objects, and the record some of all; it says what is left out."""
+    uses = tuple(
+        ObjectUse(ref=f"runstore://dev/r1/{'n' * 100}-{n}@{n:032x}", size=n, version="v" * 40)
+        for n in range(1000)
+    )
+    stages = tuple(StageRecord(name=f"s{n}", reads=uses, writes=uses) for n in range(30))
+    recorded(disk, "r1", stages=stages)
+    assert file_of(tmp_path, "r1").stat().st_size < 10 << 20
+    found = disk.read_run("r1", namespace="dev").stages
+    assert 20_000 == sum(len(stage.reads) + len(stage.writes) for stage in found)
+    for stage in found:
+        assert 1000 == len(stage.reads) + stage.reads_left_out
+        assert 1000 == len(stage.writes) + stage.writes_left_out
 
 
 def test_blanks_may_change_and_values_may_not(disk, tmp_path):

@@ -16,6 +16,8 @@ from typing import NamedTuple
 from runstore.buffers import flat
 from runstore.context import WorkflowRun
 from runstore.errors import (
+    CorruptObjectError,
+    InvalidNameError,
     ObjectExistsError,
     ObjectNotFoundError,
     PreconditionFailedError,
@@ -24,6 +26,7 @@ from runstore.errors import (
 from runstore.keys import latest_key
 from runstore.places import Backend
 from runstore.runs._pages import newest_first
+from runstore.runs._records import find_record
 
 __all__ = ["forget_latest", "latest_finished", "latest_named", "move_latest", "settle_latest"]
 
@@ -67,7 +70,9 @@ def move_latest(backend: Backend, run: WorkflowRun) -> bool:
 
 
 def forget_latest(backend: Backend, namespace: str, workflow: str, run: str) -> None:
-    """Let the newest finished run of a workflow be another one, if it is *run*, which is deleted.
+    """Let the newest finished run of a workflow be another one, if it is *run*, which is to go.
+
+    To be called before anything of it is removed: then no reader is led to a run that is gone.
 
     Raises:
         StorageError: The place failed, or others were first for too long.
@@ -77,7 +82,9 @@ def forget_latest(backend: Backend, namespace: str, workflow: str, run: str) -> 
         if found is None or found.run != run:
             return None
         for one in newest_first(backend, namespace):
-            if one.workflow == workflow and one.state == "finished" and one.started_at is not None:
+            if one.name == run or one.workflow != workflow or one.started_at is None:
+                continue
+            if one.state == "finished":
                 return _Pointer(one.name, _utc(one.started_at))
         return _NONE
 
@@ -160,6 +167,10 @@ def _changed(
 def latest_named(backend: Backend, namespace: str, workflow: str) -> str | None:
     """Return the name of the newest finished run of a workflow, by one request; None if none is.
 
+    Whoever removes a run says first that it is not the newest any more. Where a look costs no
+    request, it is seen to that the run is there and has finished, as after a file was removed by
+    hand.
+
     Raises:
         InvalidNameError: *namespace* cannot be one.
         StorageError: The place failed.
@@ -167,9 +178,21 @@ def latest_named(backend: Backend, namespace: str, workflow: str) -> str | None:
     found, version = _read(backend, latest_key(namespace, workflow))
     if found is None and version is None:
         return None
-    if found is None:
+    if found is None or (found.run and not _is_there(backend, namespace, found.run)):
         return latest_finished(backend, namespace, workflow)
     return found.run or None
+
+
+def _is_there(backend: Backend, namespace: str, run: str) -> bool:
+    """Return whether a run is there and has finished, as far as that costs no request."""
+    if not backend.guarantees.mapped:
+        return True
+    try:
+        return find_record(backend, run, namespace)[0].state == "finished"
+    except ObjectNotFoundError:
+        return False
+    except (CorruptObjectError, InvalidNameError):
+        return True  # its objects may be whole
 
 
 def latest_finished(backend: Backend, namespace: str, workflow: str) -> str | None:

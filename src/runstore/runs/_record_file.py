@@ -40,6 +40,8 @@ SCHEMA = 2
 
 _PREFIX = "xxh3_128:"
 
+_MOST_USES = 20_000  # objects that the stages of a record name, all together; some 4 MB of JSON
+
 
 REMOVED = "removed"
 """The state in a record's place while the objects of its run are removed; see `runs._removal`."""
@@ -56,7 +58,8 @@ def record_bytes(run: WorkflowRun) -> bytes:
     document = {"schema": SCHEMA} | to_jsonable_python(_readable(plain))
     document["result"] = kept_result(run.result)
     document["input"], document["config"] = map(_values_or_none, (run.input, run.config))
-    document["stages"] = [_stage(stage) for stage in run.stages]
+    left = [_MOST_USES]
+    document["stages"] = [_stage(stage, left) for stage in run.stages]
     try:
         return _dumped(document)
     except ValueError:  # it has a number that is not finite
@@ -114,7 +117,8 @@ def _put_back(document: dict[str, Any], found: Any) -> None:
             holder[last] = float(what)
 
 
-def _stage(stage: StageRecord) -> dict[str, Any]:
+def _stage(stage: StageRecord, left: list[int]) -> dict[str, Any]:
+    """Return the record of a stage as JSON; *left* is how many objects may still be named."""
     fields = {name: getattr(stage, name) for name in type(stage).model_fields}
     fields |= {"result": 0, "item_results": 0, "reads": 0, "writes": 0}
     document: dict[str, Any] = to_jsonable_python(_readable(fields))
@@ -122,8 +126,11 @@ def _stage(stage: StageRecord) -> dict[str, Any]:
     document["item_results"] = {
         str(index): kept_result(item) for index, item in stage.item_results.items()
     }
-    document["reads"] = [_use(one) for one in stage.reads]
-    document["writes"] = [_use(one) for one in stage.writes]
+    for kind, uses in (("writes", stage.writes), ("reads", stage.reads)):
+        named = uses[: left[0]]
+        left[0] -= len(named)
+        document[kind] = [_use(one) for one in named]
+        document[f"{kind}_left_out"] += len(uses) - len(named)
     return document
 
 

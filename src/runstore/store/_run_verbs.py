@@ -144,15 +144,15 @@ class RunVerbs(ABC):
             lease.check()  # code of a given-up attempt deletes no runs either
         view = Context().run(partial(self.at, namespace=namespace, run=name))
         run = ask_to_delete(self.backend, name, namespace, force=force)
+        if run is not None and run.state == "finished":
+            from runstore.runs import forget_latest
+
+            forget_latest(self.backend, namespace, run.workflow, name)
         names = [info.name for info in view.list()]
         Context().run(view.delete_many, names, missing_ok=True)  # it may be the run of this code
         found = len(names) + delete_unnamed(self.backend, namespace, name)
         drop_marks(self.backend, namespace, name)
         recorded = delete_record(self.backend, name, namespace)
-        if run is not None and run.state == "finished":
-            from runstore.runs import forget_latest
-
-            forget_latest(self.backend, namespace, run.workflow, name)
         if not recorded and not found:
             from runstore.runs import near_runs
 
