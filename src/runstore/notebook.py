@@ -5,11 +5,13 @@
 
 From then on every cell runs in this run, as a stage does, with `object_store` and
 `get_run_context`. ``%%run_context`` at the top of a cell is for this cell only, and
-``%run_context --end`` leaves. IPython runs a cell in a context of its own, which ends with it, so
-the run is entered before each cell and left after it.
+``%run_context --end`` leaves. With ``--record`` the run has a record, as with `recorded_run`: it
+ends with ``--end``, with another run or with the kernel. IPython runs a cell in a context of its
+own, which ends with it, so the run is entered before each cell and left after it.
 """
 
 import argparse
+import atexit
 import json
 import shlex
 from contextlib import AbstractContextManager
@@ -39,7 +41,7 @@ def unload(shell: Any) -> None:
     cells = getattr(shell, _KEPT, None)
     if cells is None:
         return
-    cells.after()
+    cells.end()
     shell.events.unregister("pre_run_cell", cells.before)
     shell.events.unregister("post_run_cell", cells.after)
     for kind in ("line", "cell"):
@@ -59,6 +61,7 @@ class _Cells:
         self._ctx: WorkflowRunContext | None = None
         self._entered: AbstractContextManager[WorkflowRunContext] | None = None
         self._inner = False  # whether a cell with %%run_context is being run
+        self._recorded: AbstractContextManager[WorkflowRunContext] | None = None
 
     def before(self, *_: Any) -> None:
         """Enter the run of ``%run_context``, if there is one."""
@@ -72,11 +75,20 @@ class _Cells:
             self._entered.__exit__(None, None, None)
             self._entered = None
 
+    def end(self) -> None:
+        """Leave the run for good; one with a record has finished."""
+        self.after()
+        self._ctx = None
+        recorded, self._recorded = self._recorded, None
+        if recorded is not None:
+            atexit.unregister(self.end)
+            recorded.__exit__(None, None, None)
+
     def magic(self, line: str, cell: str | None = None) -> WorkflowRunContext | None:
         """Run the following cells, or with %% this cell, in a workflow run.
 
         %run_context [--namespace NS] [--run NAME] [--workflow NAME] [--store URL]
-                     [--input K=V]… [--config K=V]…
+                     [--input K=V]… [--config K=V]… [--record]
         %run_context          the current run
         %run_context --end    leave it
         """
@@ -84,34 +96,57 @@ class _Cells:
 
         try:
             given = _parsed(line)
-            made = None if given is None else run_context(source="notebook", **given)
             if cell is not None:
-                self._run(made or run_context(source="notebook"), cell)
+                self._run(_made(given or {}), cell)
                 return None
             if line.strip() == "--end":
-                self.after()
-                self._ctx = None
+                self.end()
                 return None
-            if made is not None:
-                self.after()
-                self._ctx = made.__enter__()
-                made.__exit__(None, None, None)
-                self.before()
+            if given is not None:
+                made = _made(given)
+                self.end()
+                self._enter(made)
             return self._ctx
         except RunStoreError as exc:
             raise UsageError(str(exc)) from exc
 
-    def _run(self, made: run_context, cell: str) -> None:
+    def _enter(self, made: AbstractContextManager[WorkflowRunContext]) -> None:
+        self._ctx = made.__enter__()
+        if isinstance(made, run_context):
+            made.__exit__(None, None, None)
+            self.before()
+        else:
+            self._recorded = made
+            atexit.register(self.end)
+
+    def _run(self, made: AbstractContextManager[WorkflowRunContext], cell: str) -> None:
         before, self._inner = self._inner, True
+        error: BaseException | None = None
         try:
             with made:
                 outcome = self._shell.run_cell(cell)
+                error = outcome.error_in_exec or outcome.error_before_exec
+                if error is not None:
+                    raise error  # so that a record says why
+        except BaseException as exc:
+            if exc is not error:
+                raise
         finally:
             self._inner = before
-        if not outcome.success:  # its traceback has been shown
+        if error is not None:  # its traceback has been shown
             from IPython.core.error import UsageError
 
             raise UsageError("the cell failed; its run was left")
+
+
+def _made(given: dict[str, Any]) -> AbstractContextManager[WorkflowRunContext]:
+    """Return what enters a run, by the options of the magic."""
+    options = {name: value for name, value in given.items() if name != "record"}
+    if not given.get("record"):
+        return run_context(source="notebook", **options)
+    from runstore.workflows import recorded_run  # which needs much more
+
+    return recorded_run(source="notebook", **options)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -130,7 +165,8 @@ def _parsed(line: str) -> dict[str, Any] | None:
         parser.add_argument(f"--{name}", default=None)
     for name in ("input", "config"):
         parser.add_argument(f"--{name}", action="append", default=[], metavar="K=V")
-    parser.add_argument("--end", action="store_true")
+    for name in ("record", "end"):
+        parser.add_argument(f"--{name}", action="store_true")
     try:
         words = shlex.split(line)
     except ValueError as exc:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from runstore import ObjectStore
+
 nbclient = pytest.importorskip("nbclient")
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("ipykernel")
@@ -38,10 +40,18 @@ CELLS = {
     "left": "%run_context --end\nfrom runstore import NoRunContextError\n"
     "try:\n    get_run_context()\nexcept NoRunContextError:\n    print('outside')",
     "still": "try:\n    get_run_context()\nexcept NoRunContextError:\n    print('outside')",
+    "record": "%run_context --record --namespace dev --run rec1 --workflow explore",
+    "recorded": "object_store.put('z', 1)\n"
+    "[(run.name, run.state, run.source) for run in store.runs('dev')]",
+    "ended": "%run_context --end\n"
+    "[run] = store.runs('dev')\n(run.state, [use.name for use in run.stages[0].writes])",
+    "fails": "%%run_context --record --namespace dev --run rec2\nobject_store.put('z', 1)\n1 / 0",
+    "failed": "run = store.read_run('rec2', namespace='dev')\n(run.state, run.error)",
     "progress": "import runstore\nfrom runstore.steps import _notebook, reporting\n"
     "_notebook._PATIENCE = _notebook._PAUSE = 0\n"
     "with runstore.progress(), reporting('long work', 2) as report:\n    report.add()",
     "unload": "%unload_ext runstore\n'run_context' in get_ipython().magics_manager.magics['line']",
+    "at exit": "%load_ext runstore\n%run_context --record --namespace dev --run rec3",
 }
 
 
@@ -55,7 +65,8 @@ def outputs(tmp_path_factory):
         notebook, timeout=300, allow_errors=True, resources={"metadata": {"path": str(folder)}}
     )
     client.execute()
-    return {name: cell.outputs for name, cell in zip(CELLS, notebook.cells, strict=True)}
+    found = {name: cell.outputs for name, cell in zip(CELLS, notebook.cells, strict=True)}
+    return found | {"folder": folder}
 
 
 def text(outputs):
@@ -88,6 +99,19 @@ def test_a_run_is_left(outputs):
     assert "outside\n" == text(outputs["left"])
     assert "outside\n" == text(outputs["still"])
     assert "False" == text(outputs["unload"])
+
+
+def test_a_run_of_cells_can_have_a_record(outputs):
+    """It is listed while it goes on, and says what was written, and why a cell failed."""
+    assert "[('rec1', 'running', 'notebook')]" == text(outputs["recorded"])
+    assert "('finished', ['z'])" == text(outputs["ended"])
+    assert "('failed', 'ZeroDivisionError: division by zero')" == text(outputs["failed"])
+
+
+def test_a_record_ends_with_the_kernel(outputs):
+    """A run that nobody has ended has finished when the kernel was shut down."""
+    store = ObjectStore(outputs["folder"] / ".runstore")
+    assert "finished" == store.read_run("rec3", namespace="dev").state
 
 
 def test_a_mistake_is_one_line(outputs):
