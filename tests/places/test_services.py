@@ -78,6 +78,25 @@ def test_a_public_bucket_is_read_without_credentials(gcs_server, gcs_xml):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # of gcsfs's own client
+def test_obstore_reads_googles_objects_without_our_translation(gcs_server):
+    """What gcsfs has put is read, listed and removed by obstore at the emulator itself."""
+    url = f"gs://{gcs_server.new_bucket()}/p"
+    with ObjectStore(url, engine="gcsfs", **gcs_server.options) as store:
+        put = store.at(namespace="d", run="r").put("a", LARGE)
+        store.at(namespace="d", run="r").put("b", 1)
+        store.at(namespace="d", run="r2").put("c", 1)
+    with ObjectStore(url, engine="obstore", **google_account(gcs_server.endpoint)) as store:
+        view = store.at(namespace="d", run="r")
+        assert np.array_equal(LARGE, view.get("a", verify=True))  # in ranges
+        assert (put.digest, put.size) == (view.stat("a").digest, view.stat("a").size)
+        assert ["a", "b"] == [info.name for info in view.list()]
+        assert ["r", "r2"] == store.runs_with_objects("d")
+        view.delete("a")
+        assert ["b"] == [info.name for info in view.list()]
+
+
+@pytest.mark.slow
 def test_a_forked_child_takes_the_other_client(azure_server):
     """obstore's threads are the parent's: the child reads and writes through adlfs."""
     url = f"abfs://{azure_server.new_bucket()}/p"
