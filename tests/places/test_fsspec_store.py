@@ -283,6 +283,30 @@ def test_an_unknown_filesystem_is_tried(tmp_path):
             torn.put("c", [3], **condition)
 
 
+class Lost(Renaming):
+    """The same, over a connection that is lost once, while it is tried."""
+
+    protocol = "lost"
+    cachable = False
+    losses = 1
+
+    def mv(self, path1, path2, **kwargs):
+        if self.losses:
+            self.losses -= 1
+            raise ConnectionResetError(errno.ECONNRESET, "connection reset by peer")
+        super().mv(path1, path2, **kwargs)
+
+
+def test_an_outage_while_a_filesystem_is_tried_says_nothing_of_what_it_can(tmp_path):
+    """The put fails as an outage does; the next one tries again, and is atomic."""
+    view = ObjectStore(fs=Lost(), root=str(tmp_path)).at(namespace="dev", run="r1")
+    with pytest.raises(BackendUnavailableError):
+        view.put("a", 1)
+    view.put("a", 2)
+    assert 2 == view.get("a")
+    assert "rename" == view.store.guarantees.atomic_put
+
+
 def test_the_web_is_read_only(tmp_path):
     """A place over http:// refuses what would change it, allow_torn or not."""
     view = ObjectStore("http://127.0.0.1:9/x", allow_torn=True).at(namespace="dev", run="r1")

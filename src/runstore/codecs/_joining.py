@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from runstore.codecs._base import type_name
 from runstore.errors import UnsupportedValueError
+from runstore.faults import is_own_fault
 
 __all__ = ["difference", "joined", "layout_of"]
 
@@ -96,6 +97,8 @@ def joined(values: Sequence[Any], ref: str) -> Any:
     except MemoryError:
         raise
     except Exception as exc:  # what a library cannot join, it says in its own way
+        if is_own_fault(exc):
+            raise
         raise UnsupportedValueError(
             f"{ref} cannot be read as one value: the library of its parts cannot join them "
             f"({exc}). Read its parts with get(…, part=…)",

@@ -9,6 +9,7 @@ from runstore.codecs._base import Codec, Opened, OpenedObject, Projecting, type_
 from runstore.codecs._cells import blob_in
 from runstore.codecs._pickle import Pickling
 from runstore.errors import InvalidRequestError, RunStoreError, UnsupportedValueError
+from runstore.faults import is_own_fault
 
 __all__ = ["columns_kept", "converted", "decode", "is_table_as_stored", "selected", "stored_as"]
 
@@ -162,6 +163,8 @@ def stored_as(codec: str, version: int, opened: Opened, spec: Spec, kind: type) 
     except (MemoryError, RunStoreError):
         raise
     except Exception as exc:  # what a library cannot take, it says in its own way
+        if is_own_fault(exc):
+            raise
         raise _inexact(opened.ref, kind, str(exc)) from exc
 
 
@@ -245,6 +248,8 @@ def converted(value: Any, kind: type, ref: str) -> Any:
         except (MemoryError, RunStoreError):
             raise
         except Exception as exc:  # likewise
+            if is_own_fault(exc):
+                raise
             raise _inexact(ref, kind, str(exc)) from exc
         if built is not None:
             return built

@@ -14,6 +14,7 @@ from runstore.buffers import Buffer, flat
 from runstore.codecs._base import Codec, Encoded, type_name
 from runstore.codecs._pickle import Pickling
 from runstore.errors import CorruptObjectError, RunStoreError, UnsupportedValueError
+from runstore.faults import is_own_fault
 from runstore.lifetime import Bounded
 from runstore.referred import referred_batches
 from runstore.schemas import BySchema
@@ -98,6 +99,8 @@ def check_decodes(codec: Codec, value: Any, encoded: Encoded) -> None:
     except UnsupportedValueError as exc:
         raise UnsupportedValueError(f"{_not_read(value)}: {exc.message}") from exc
     except Exception as exc:  # whatever a library stumbles over
+        if is_own_fault(exc):
+            raise
         raise UnsupportedValueError(f"{_not_read(value)} ({_told(exc)})") from exc
     if type_name(type(back)) != type_name(type(value)):
         raise UnsupportedValueError(

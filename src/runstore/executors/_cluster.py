@@ -27,6 +27,7 @@ from runstore.executors._logs import LogLine, OnLog
 from runstore.executors._pending import Bundle, Pending, RemoteResult
 from runstore.executors._remote import BriefResult, TaskSpec, in_brief
 from runstore.executors._together import Together
+from runstore.faults import is_own_fault
 from runstore.workers import SLICE
 
 __all__ = ["Bundle", "ClusterExecutor", "Pending", "RemoteResult", "not_unpickled"]
@@ -116,6 +117,9 @@ class ClusterExecutor(Together):
         try:
             spec, refs = self._spec_of(call, pending.number)
         except Exception as exc:  # noqa: BLE001 - the pickling of a user's value is the user's code
+            if is_own_fault(exc):
+                pending.fail(exc)
+                return
             error = UnsupportedValueError(
                 f"{call.label} cannot be sent to a worker: its function or an argument cannot be "
                 f"pickled ({type(exc).__name__}: {exc}). Pass data through the object_store"
@@ -128,7 +132,9 @@ class ClusterExecutor(Together):
         except Exception as exc:  # noqa: BLE001 - of an engine that has gone away: any class
             pending.fail(self._unsent(call, exc))
 
-    def _unsent(self, call: Call, reason: Exception) -> ExecutorUnavailableError:
+    def _unsent(self, call: Call, reason: Exception) -> Exception:
+        if is_own_fault(reason):
+            return reason
         unavailable = ExecutorUnavailableError(
             f"{call.label} could not be sent to {self.name} ({type(reason).__name__}: {reason}): "
             "the cluster or the connection to it has gone away"

@@ -29,6 +29,7 @@ from runstore.executors._dask_tasks import (
 from runstore.executors._dask_workers import DaskWorkers
 from runstore.executors._failures import timed_out, unpack
 from runstore.executors._remote import FailedError, Noted, TaskSpec
+from runstore.faults import is_own_fault
 
 __all__ = ["DaskExecutor"]
 
@@ -256,6 +257,8 @@ class DaskExecutor(ClusterExecutor):
         except KilledWorker as exc:
             raise WorkflowError(_killed("the call whose result was asked for")) from exc
         except Exception as exc:
+            if is_own_fault(exc):
+                raise
             if self._client.status == "running" and not isinstance(exc, (OSError, CancelledError)):
                 raise not_unpickled(exc) from exc  # the unpickling of a user's value is its code
             raise ExecutorUnavailableError(
@@ -305,8 +308,9 @@ class DaskExecutor(ClusterExecutor):
             yield
         except (OSError, TimeoutError):
             pass
-        except Exception:  # any class, as RuntimeError and AttributeError
-            if client.status == "running" and client.scheduler is not None:
+        except Exception as exc:  # any class, as RuntimeError and AttributeError
+            gone = client.status != "running" or client.scheduler is None
+            if not gone or is_own_fault(exc):
                 raise
 
     def _let_finish(self) -> None:

@@ -13,6 +13,7 @@ from runstore.errors import (
     RunStoreError,
     UnsupportedFormatError,
 )
+from runstore.faults import is_own_fault
 from runstore.keys import AnyPlace, Place
 from runstore.objects import check_place, check_version, guard_of
 from runstore.versions import wrote_and_here
@@ -90,6 +91,8 @@ def rebuilt(
     except (RunStoreError, MemoryError):
         raise
     except Exception as exc:  # whatever a library, or code that a pickle calls, raises
+        if is_own_fault(exc):
+            raise
         opened.check_all()  # numbers that were not checked so far may be damaged
         raise _not_rebuilt(place, opened.header, exc) from exc
 
@@ -116,6 +119,8 @@ def rebuilt_file(
     except (RunStoreError, MemoryError):
         raise
     except Exception as exc:  # likewise
+        if is_own_fault(exc):
+            raise
         containers.check_file(extension, data, ref)
         raise _not_rebuilt(place, None, exc) from exc
     value = value if columns is None else codecs.selected(value, columns, ref)

@@ -10,6 +10,7 @@ from typing import Any
 
 from runstore.context import Stage, target_name
 from runstore.errors import InvalidWorkflowError
+from runstore.faults import is_own_fault
 from runstore.workflows._fingerprint import code_parts
 from runstore.workflows._load import Source
 from runstore.workflows._own_code import Files
@@ -116,7 +117,9 @@ def _code_of(function: Callable[..., Any], files: Files) -> dict[str, str]:
     """Return the parts of a stage's code; none if it has something that cannot be looked at."""
     try:
         return code_parts(function, files)
-    except Exception:  # noqa: BLE001 - attributes and pickles of a user's values are their code
+    except Exception as exc:  # attributes and pickles of a user's values are their code
+        if is_own_fault(exc):
+            raise
         return {}
 
 

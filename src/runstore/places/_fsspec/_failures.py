@@ -16,9 +16,17 @@ from runstore.errors import (
     StorageError,
     StorageFullError,
 )
+from runstore.faults import is_own_fault
 from runstore.places._errors import translated
 
-__all__ = ["connection_lost", "may_have_happened", "outage_behind", "status_of", "translating"]
+__all__ = [
+    "connection_lost",
+    "may_have_happened",
+    "outage_behind",
+    "says_no",
+    "status_of",
+    "translating",
+]
 
 # Names of classes, looked for among an error's bases: the libraries are not imported for this.
 _DENIED = frozenset(
@@ -62,6 +70,8 @@ class translating(translated):  # noqa: N801 - used like a function
         traceback: TracebackType | None,
     ) -> None:
         if exc is None or isinstance(exc, RunStoreError) or not isinstance(exc, Exception):
+            return
+        if is_own_fault(exc):
             return
         if isinstance(exc, OSError) and not _names(exc) & (
             _DENIED | _FULL | _AWAY - {"TimeoutError", "ConnectionError"}
@@ -113,6 +123,13 @@ def may_have_happened(exc: BaseException) -> bool:
     if status_of(exc) is not None:
         return status_of(exc) in (408, 500, 502, 504)
     return isinstance(exc, (TimeoutError, ConnectionError)) or bool(_names(exc) & _AWAY)
+
+
+def says_no(exc: Exception) -> bool:
+    """Return whether a filesystem that was tried cannot do it: an outage does not say so."""
+    if is_own_fault(exc) or isinstance(exc, (ConnectionError, TimeoutError)):
+        return False
+    return not _names(exc) & _AWAY
 
 
 def connection_lost(exc: BaseException) -> bool:

@@ -8,6 +8,7 @@ from fsspec.spec import AbstractFileSystem
 
 from runstore.places._fsspec._calls import Calls
 from runstore.places._fsspec._dialects import Dialect
+from runstore.places._fsspec._failures import says_no
 from runstore.places._guarantees import AtomicPut, Guarantees
 
 __all__ = ["probe"]
@@ -57,11 +58,15 @@ def _creates(calls: Calls, dialect: Dialect, new: str, old: str) -> bool:
         free = f"{old}-2"
         try:
             dialect.link(calls, new, free)
-        except Exception:  # noqa: BLE001 - whatever it says, it cannot
+        except Exception as exc:  # whatever it says, it cannot
+            if not says_no(exc):
+                raise
             return False
         calls.remove(free)
         return True
-    except Exception:  # noqa: BLE001 - likewise
+    except Exception as exc:  # likewise
+        if not says_no(exc):
+            raise
         return False
     return False
 
@@ -74,5 +79,7 @@ def _replaces(calls: Calls, dialect: Dialect, new: str, old: str) -> AtomicPut:
         dialect.rename(calls, new, old)
         calls.forget()
         return "rename" if calls("cat_file", old) == b"new" else "no"
-    except Exception:  # noqa: BLE001 - whatever it says, it cannot
+    except Exception as exc:  # whatever it says, it cannot
+        if not says_no(exc):
+            raise
         return "no"
