@@ -5,6 +5,7 @@ from importlib import import_module
 
 _COMMANDS = {
     "aio": "benchmarks.aio",
+    "card": "benchmarks.card",
     "columns": "benchmarks.columns",
     "containers": "benchmarks.containers",
     "copies": "benchmarks.copies",
@@ -20,6 +21,7 @@ _COMMANDS = {
     "runs": "benchmarks.runs",
     "small": "benchmarks.small",
     "tables": "benchmarks.tables",
+    "ui": "benchmarks.ui",
 }
 
 

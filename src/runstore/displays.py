@@ -20,6 +20,7 @@ __all__ = [
     "pairs",
     "public_names",
     "seconds",
+    "some",
     "table",
 ]
 
@@ -38,6 +39,12 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         "<tr>" + "".join(f"<td{_LEFT}>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def some(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table of the first rows of many, and say how many more there are."""
+    left = len(rows) - _ROWS
+    return table(titles, rows[:_ROWS]) + (note(f"… and {left:,} more") if left > 0 else "")
 
 
 def pairs(values: Mapping[str, object]) -> str:

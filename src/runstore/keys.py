@@ -326,6 +326,8 @@ def is_shortened(key: str) -> bool:
 
 def scope_of(folder: str) -> str | None:
     """Return the run or namespace that a folder's name stands for; None if it stands for none."""
+    if _PLAIN_SCOPE.fullmatch(folder):
+        return folder  # nearly every one
     try:
         text = unquote_to_bytes(folder).decode()
         return text if _scope_part(check_namespace(text)) == folder else None
@@ -333,7 +335,12 @@ def scope_of(folder: str) -> str | None:
         return None
 
 
+_PLAIN_SCOPE = re.compile(r"[A-Za-z0-9-][A-Za-z0-9_.-]{0,127}")
+
+
 def _scope_part(text: str) -> str:
+    if _PLAIN_SCOPE.fullmatch(text):
+        return text
     part = _encoded(text)
     if len(part) > _LONGEST_SCOPE:
         raise InvalidNameError(

@@ -1,13 +1,23 @@
 """What notebooks show is inert, bounded, and never in the way."""
 
+import dataclasses
 import pickle
 from html.parser import HTMLParser
 
+import pyarrow as pa
 import pytest
 
 import runstore
-from runstore import ObjectInfo, ObjectStore, object_store, run_context
-from runstore.context import new_run
+from runstore import (
+    ObjectInfo,
+    ObjectStore,
+    Workflow,
+    object_store,
+    replay,
+    run_context,
+    run_workflow,
+)
+from runstore.context import StageRecord, new_run
 from runstore.displays import Listing, lines, pairs, table
 from runstore.errors import InvalidNameError, NoRunContextError
 
@@ -56,6 +66,65 @@ def test_text_of_users_is_inert(store):
         check(value._repr_html_())
     assert "&lt;script&gt;" in view.list()._repr_html_()
     check(object_store._repr_html_())
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """Give a store with two runs whose names and texts are markup, and the name of their object."""
+    store, name = ObjectStore(tmp_path / "store"), EVIL.replace("/", "_").replace("\x1b", "")
+    store.at(namespace="n").put(f"{name}.pkl", {1: 2}, scope="namespace")
+    for n, run in enumerate(("<b>one", "<b>two")):
+        view = store.at(namespace="n", run=run)
+        view.put(name, {EVIL: f"{EVIL}{n}"}, metadata={EVIL: EVIL * (n + 1)})
+        view.put("table", pa.table({EVIL: [EVIL, str(n)], f"{EVIL}{n}": [1, 2]}))
+        stages = (StageRecord(name=EVIL, error=f"{EVIL}{n}", state="failed"),)
+        record = new_run(EVIL, namespace="n", name=run, source=EVIL)
+        told = {"input": {EVIL: f"{EVIL}{n}"}, "stages": stages, "state": "failed"}
+        store.write_run(record.model_copy(update=told))
+        store.tag(run, ["<i>tag"], namespace="n")
+    store.at(namespace="n", run="<b>bad").put("damaged", EVIL * 1000)
+    [path] = (tmp_path / "store").glob("n/*bad/damaged.arrow")
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-100])
+    return store, name
+
+
+def test_what_inspections_find_is_inert(hostile):
+    """Plans, reports, audits, differences, checks, marks: what they tell shows, as text only."""
+    store, name = hostile
+    runs, table = store.diff("n/<b>one", "n/<b>two"), store.diff("n/<b>one/table", "n/<b>two/table")
+    plan, audit, checked = store.plan_gc(keep_last=1), store.audit(), [*store.verify()]
+    shown = [
+        *(runs, table, table.table, store.diff(f"n/<b>one/{name}", f"n/<b>two/{name}")),
+        *(plan, audit, *checked, store.marks("<b>one", namespace="n"), store.guarantees),
+    ]
+    told = [check(one._repr_html_()) for one in shown]
+    assert all("&lt;b&gt;one" in one for one in told[:2])
+    assert "&lt;b&gt;one</td>" in told[4]
+    assert "Nothing was removed" in told[4]
+    assert any("damaged" in one for one in told[6:])
+    assert "&lt;i&gt;tag" in told[-2]
+    assert audit.findings
+    assert "unreadable" in told[5]
+    done = plan.apply()
+    assert "&lt;b&gt;one</td>" in check(done._repr_html_())
+    assert check(dataclasses.replace(done, failed={EVIL: EVIL}, skipped={EVIL: EVIL})._repr_html_())
+
+
+def test_replays_and_workflows_are_inert(tmp_path, monkeypatch):
+    """What was returned and raised, then and now, and the names of stages."""
+    monkeypatch.chdir(tmp_path)
+
+    def stage():
+        object_store.put("x", EVIL)
+        raise ValueError(EVIL)
+
+    store, made = ObjectStore(tmp_path / "store"), {"name": "s", "target": stage}
+    definition = {"metadata": {"name": EVIL}, "spec": {"stages": [made]}}
+    run = run_workflow(definition, store=store, run="r", raise_on_failure=False)
+    again = replay(run, "s", function=stage, store=store)
+    assert "&lt;script&gt;" in check(again._repr_html_())
+    assert "&lt;script&gt;" in check(Workflow.model_validate(definition)._repr_html_())
 
 
 def test_secrets_by_name_do_not_show():

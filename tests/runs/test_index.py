@@ -10,7 +10,8 @@ from tests.store.gc_runs import record
 from runstore import ObjectStore
 from runstore.context import new_run
 from runstore.places import Wrapper
-from runstore.runs import _index, looks, newest_runs
+from runstore.queries import runs_page
+from runstore.runs import _index, looks, newest_first, newest_runs
 from runstore.runs._index import index_key
 from runstore.store._objects import Objects
 
@@ -77,6 +78,22 @@ def test_records_of_ended_runs_are_read_once(many):
     assert 3 == asked["get"]
 
 
+def test_a_filter_and_a_late_page_read_no_other_record(many):
+    """By the index: states, workflows and sources are in it, and so is which runs come first."""
+    expected = many.runs("dev")
+    failed = [run for run in expected if run.state == "failed"]
+    asked = counted(many)
+    assert failed == many.runs("dev", state="failed")
+    assert failed == runs_page(many, "dev", state="failed").items
+    assert expected == runs_page(many, "dev", text="manual").items
+    assert [] == runs_page(many, "dev", text="cron").items
+    assert 4 * 2 == asked["get"]  # the index and the living run
+    asked.clear()
+    late = newest_first(many.backend, "dev", skip=30, at_once=5)
+    assert expected[30:33] == [next(late) for _ in range(3)]
+    assert 2 == asked["get"]
+
+
 def test_a_small_namespace_has_no_index(tmp_path):
     """A few records are read sooner than an index is written."""
     store = ObjectStore(tmp_path / "store")
@@ -95,7 +112,7 @@ def test_whatever_becomes_of_the_index_the_answers_are_the_same(many):
     for n in range(COUNT):
         record(other, f"r{n:03}", n + 1, state="failed")
     answers(other)
-    strange = [b"", b"\0" * 1000, b"{}", whole.replace(b"index 1", b"index 2"), whole + b"x"]
+    strange = [b"", b"\0" * 1000, b"{}", whole.replace(b"index 2", b"index 1"), whole + b"x"]
     strange += [whole[: len(whole) * part // 10] for part in range(10)]
     strange += [whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in (3, 30, 90, 1500)]
     strange += [bytes(other.backend.get(key)[0])]

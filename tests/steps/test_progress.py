@@ -6,10 +6,12 @@ import sys
 import threading
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import runstore
 from runstore import errors, run_workflow
+from runstore.context import new_run
 from runstore.steps import Step, _notebook, _terminal, reporting
 from runstore.steps._texts import far
 
@@ -54,6 +56,56 @@ def test_many_objects_are_counted(view, heard):
     assert ("reading 20 objects", 20, 20, "objects") == found[1]
     assert ("reading 2 objects", 2, 2, "objects") == found[2]
     assert (20, None, "objects") == found[3][1:]
+
+
+def test_copies_and_deletes_are_told(view, heard):
+    """The bytes of a large copy, the parts of an object of parts, and the objects that go."""
+    view.put("large", np.zeros(2_000_000))
+    view.put_many({f"x{i}": i for i in range(5)})
+    for part in range(3):
+        view.put("parts", np.arange(5), part=part)
+    view.seal("parts")
+    heard.clear()
+    view.copy("large", to_name="other")
+    view.copy("parts", to_name="others")
+    view.copy("x1", to_name="y")
+    view.delete_many([f"x{i}" for i in range(5)])
+    large, parts, gone = kinds(heard)
+    assert "copying dev/r1/large" == large[0]
+    assert large[1] >= 16_000_000
+    assert large[2] >= 16_000_000
+    assert ("copying dev/r1/parts", 3, 3, "items") == parts
+    assert ("deleting 5 objects", 5, 5, "objects") == gone
+
+
+def test_comparisons_and_clean_up_are_told(view, heard):
+    """What is compared, looked at for a plan or an audit, swept, and read of many runs."""
+    store = view.store
+    other = store.at(namespace="dev", run="r2")
+    for at, one in enumerate((view, other)):
+        one.put("table", pa.table({"a": [at, 1, 2]}))
+        one.put("array", np.arange(5) + at)
+        store.write_run(new_run("w", namespace="dev", name=one.run))
+    heard.clear()
+    store.diff("dev/r1", "dev/r2")
+    store.diff("dev/r1/table", "dev/r2/table")
+    store.diff("dev/r1/array", "dev/r2/array")
+    store.audit()
+    store.plan_gc(keep_last=1)
+    store.sweep()
+    store.runs()
+    found = kinds(heard)
+    expected = [
+        ("comparing dev/r1 and dev/r2", 2, None, "objects"),
+        ("comparing dev/r1/table and dev/r2/table", 3, 3, "rows"),
+        ("comparing dev/r1/array and dev/r2/array", 5, 5, "items"),
+        (f"looking at {store.url}", 4, None, "objects"),
+    ]
+    assert expected == found[:4]
+    rest = {what: (done, unit) for what, done, _, unit in found[4:]}
+    assert (6, "objects") == rest[f"looking at what is stored in {store.url}"]
+    assert (3, "items") == rest[f"looking for leftovers in {store.url}"]
+    assert (2, "items") == rest[f"reading the records of runs in {store.url}"]
 
 
 def test_files_and_folders_tell_their_bytes(view, tmp_path, heard):

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, field_serializer, model_validator
 
 from runstore.arguments import LONGEST_AGE, seconds_in
 from runstore.context._values import Value
+from runstore.displays import pairs, some
 from runstore.errors import InvalidWorkflowError, RunStoreError
 
 __all__ = [
@@ -226,6 +227,14 @@ class Workflow(_Definition):
     kind: Literal["workflow"] = "workflow"
     metadata: Metadata
     spec: WorkflowSpec
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [one.name, target_name(one.target), ", ".join(one.depends_on), one.type]
+            for one in self.spec.stages
+        ]
+        told = pairs({"workflow": self.metadata.name})
+        return told + some(["stage", "target", "depends on", "type"], rows)
 
     def by_name(self) -> Self:
         """Return the same definition with callables replaced by their names: plain data."""

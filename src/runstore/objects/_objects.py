@@ -36,7 +36,14 @@ from runstore.keys import (
     scope_folder,
 )
 from runstore.objects._checks import check_place, guard_of, open_object
-from runstore.objects._copying import check_extensions, copied_there, copies_there
+from runstore.objects._copying import (
+    check_extensions,
+    copied_file,
+    copied_there,
+    copies_there,
+    deleted_in_pieces,
+    put_copy,
+)
 from runstore.objects._info import ObjectInfo, describe, describe_file
 from runstore.objects._kinds import container_in, container_of, ends_as_container, is_plain
 from runstore.objects._sealed import (
@@ -178,7 +185,7 @@ class StoredObjects:
     ) -> dict[Place, RunStoreError]:
         """Remove several; return the error of each that was not removed."""
         keys = {key_of(place): place for place in places}
-        failed = self.backend.delete_many(keys, missing_ok=missing_ok)
+        failed = deleted_in_pieces(self.backend, [*keys], missing_ok=missing_ok)
         delete_parts_of_many(self.backend, [keys[key] for key in keys if key not in failed])
         return {keys[key]: error for key, error in failed.items()}
 
@@ -215,7 +222,7 @@ class StoredObjects:
             footer, found = self.footer(key_of(source), ref)
             if footer is None:
                 check_extensions(source, target, plain=True)
-                entry = self.backend.copy(found.key, at, if_absent=if_absent)
+                entry = copied_file(self.backend, found, at, ref, if_absent)
                 return describe_file(target, entry)
             end = footer, found, self.guard()
             there = copied_there(self.backend, source, target, *end, if_absent)
@@ -248,7 +255,7 @@ class StoredObjects:
             footer, opened.header, header, view[:start], key, signed_with
         )
         if readdressed is not None:
-            entry = self.backend.put(at, [view[:start], readdressed], if_absent=if_absent)
+            entry = put_copy(self.backend, at, view[:start], readdressed, ref, if_absent)
             return self.described(target, entry, readdressed)
         # The new name is much longer than the old one.
         batches = [opened.batch(i) for i in range(opened.num_batches)]

@@ -50,6 +50,7 @@ from runstore.seals import (
     seal_spec,
     sealed_in,
 )
+from runstore.steps import each_told, reporting
 from runstore.versions import version_of
 from runstore.workers import Workers
 
@@ -354,4 +355,6 @@ def copied_parts(
                 str(source),
             ) from exc
 
-    return replace(sealed, parts=tuple(each_of(objects.backend, copy, sealed.parts)))
+    with reporting(f"copying {source}", len(sealed.parts), "items") as report:
+        parts = each_told(each_of(objects.backend, copy, sealed.parts), report, 1)
+        return replace(sealed, parts=tuple(parts))

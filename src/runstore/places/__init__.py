@@ -19,6 +19,7 @@ from runstore.places._base import (
 )
 from runstore.places._guarantees import Guarantees
 from runstore.places._leftovers import Leftover, leftovers
+from runstore.places._names import folders_but, names_in
 from runstore.places._registry import (
     GivenFilesystem,
     Opener,
@@ -48,12 +49,14 @@ __all__ = [
     "copy_through",
     "delete_each",
     "describe_filesystem",
+    "folders_but",
     "glimpse",
     "is_hidden",
     "leftovers",
     "list_allowed",
     "list_with_parts",
     "merge_options",
+    "names_in",
     "open_backend",
     "prune",
     "register_place",

@@ -1,7 +1,9 @@
 """What a place promises, as facts: data that the store and a person can look at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
+
+from runstore.displays import pairs
 
 __all__ = ["AtomicPut", "Guarantees", "Versions"]
 
@@ -39,6 +41,11 @@ class Guarantees:
     mapped: bool
     shared: bool
 
+    def _repr_html_(self) -> str:
+        return pairs(
+            {field.name.replace("_", " "): _said(self, field.name) for field in fields(self)}
+        )
+
     def __str__(self) -> str:
         """For people: only what is promised, not what is refused or unknown."""
         said = []
@@ -48,3 +55,10 @@ class Guarantees:
             said.append(f"versions by {self.versions}")
         names = ("create", "compare_and_swap", "ranges", "server_copy", "mapped", "shared")
         return ", ".join(said + [n.replace("_", " ") for n in names if getattr(self, n)])
+
+
+def _said(facts: Guarantees, name: str) -> str:
+    value = getattr(facts, name)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "not asked yet" if value is None else str(value)

@@ -5,7 +5,7 @@ import itertools
 import os
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -23,6 +23,8 @@ from runstore.places._errors import kind_of, translated
 from runstore.places._local_write import version_of
 
 __all__ = ["LocalTree", "entry_of"]
+
+_SOME = 8  # folders
 
 
 class LocalTree:
@@ -55,12 +57,23 @@ class LocalTree:
 
     def folders(self, prefix: str) -> builtins.list[str]:
         """See `runstore.places.Backend.folders`."""
+        return self.folders_but(prefix, ())
+
+    def folders_but(self, prefix: str, known: Container[str]) -> builtins.list[str]:
+        """See `runstore.places._names.folders_but`."""
         with self._translated(prefix, "list"):
             return [
                 name
                 for name, is_folder in self._scan(prefix)
-                if is_folder and self._holds_anything(f"{prefix}{name}")
+                if is_folder and name not in known and self._holds_anything(f"{prefix}{name}")
             ]
+
+    def names_in(self, folder: str) -> Iterator[str]:
+        """See `runstore.places._names.names_in`; a link or special file is not told apart."""
+        with self._translated(folder, "list"):
+            yield from (
+                f"{folder}{name}" for name, is_folder in self._scan(folder) if not is_folder
+            )
 
     def _holds_anything(self, prefix: str) -> bool:
         """Return whether there is a file at any depth; the first one that is found is enough."""
@@ -73,6 +86,10 @@ class LocalTree:
                         continue  # no key begins so, or has such a character
                     if self._is_folder(prefix, entry):
                         below.append(f"{prefix}{entry.name}/")
+                        if len(below) == _SOME:  # of thousands the first ones tell
+                            if any(map(self._holds_anything, below)):
+                                return True
+                            below.clear()
                     elif _is_file(entry):
                         return True
         except (FileNotFoundError, NotADirectoryError):

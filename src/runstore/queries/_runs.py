@@ -7,11 +7,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from runstore.errors import CorruptObjectError, ObjectNotFoundError, RunStoreError
-from runstore.keys import Place
+from runstore.keys import SHARED, Place, scope_folder, scope_of
+from runstore.places import folders_but
 from runstore.runs import newest_first, newest_runs, recorded_runs
 
 if TYPE_CHECKING:
     from runstore.context import WorkflowRun
+    from runstore.runs import RunLook
     from runstore.store import ObjectInfo, ObjectStore
 
 __all__ = [
@@ -31,7 +33,6 @@ T = TypeVar("T")
 
 _RUNS = 50  # of a page
 _OBJECTS = 100
-_MANY = 1000  # records that are read at a time to find those that match
 _FOUND = 40  # of each kind that a search shows
 _RUNS_SEARCHED = 200  # newest runs of a namespace whose objects are searched
 
@@ -118,23 +119,21 @@ def runs_page(
         InvalidNameError: *namespace* cannot be one.
         StorageError: The place failed, or refused every record.
     """
-    needed = page * _RUNS + 1
     wanted = text.casefold()
 
-    def fits(run: "WorkflowRun") -> bool:
+    def fits(run: "WorkflowRun | RunLook") -> bool:
         told = f"{run.name}\n{run.workflow}\n{run.source}".casefold()
         right = (not state or run.state == state) and (not workflow or run.workflow == workflow)
         return right and wanted in told
 
-    if not (text or state or workflow):
-        found = list(islice(newest_first(store.backend, namespace), needed))
-    elif store.backend.guarantees.mapped:  # all of them, from the index
-        found = list(islice(filter(fits, store.runs(namespace)), needed))
-    else:
-        every = newest_first(store.backend, namespace, at_once=_MANY)
-        found = list(islice(filter(fits, every), needed))
-    start = (page - 1) * _RUNS
-    return Page(found[start : start + _RUNS], page, len(found) > start + _RUNS)
+    found = newest_first(
+        *(store.backend, namespace),
+        at_once=_RUNS + 1,
+        fits=fits if text or state or workflow else None,
+        skip=(page - 1) * _RUNS,
+    )
+    some = list(islice(found, _RUNS + 1))
+    return Page(some[:_RUNS], page, len(some) > _RUNS)
 
 
 def latest_run(store: "ObjectStore", namespace: str) -> str:
@@ -166,10 +165,22 @@ def unrecorded(store: "ObjectStore", namespace: str, *, text: str = "") -> Page[
         InvalidNameError: *namespace* cannot be one.
         StorageError: The place failed.
     """
-    recorded, wanted = set(recorded_runs(store.backend, namespace)), text.casefold()
-    every = (name for name in store.runs_with_objects(namespace) if name not in recorded)
+    recorded, wanted = recorded_runs(store.backend, namespace), text.casefold()
+    above = scope_folder(namespace, None).removesuffix(f"{SHARED}/")
+    folders = folders_but(store.backend, above, _Folders(recorded))
+    every = filter(None, (scope_of(folder.rstrip("/")) for folder in folders))
     found = sorted((name for name in every if wanted in name.casefold()), reverse=True)
     return Page(found[:_RUNS], 1, len(found) > _RUNS)
+
+
+class _Folders:
+    """The folders of runs, so that nobody has to look whether there is anything in them."""
+
+    def __init__(self, runs: list[str]) -> None:
+        self._runs = frozenset(runs)
+
+    def __contains__(self, folder: object) -> bool:
+        return scope_of(str(folder).rstrip("/")) in self._runs
 
 
 def objects_page(

@@ -44,6 +44,7 @@ from runstore.runs._journal import (
     token_key,
 )
 from runstore.runs._look import RunLook, is_final
+from runstore.steps import each_told, reporting
 from runstore.workers import Workers
 
 __all__ = [
@@ -87,7 +88,7 @@ def named_records(namespace: str, entries: Iterable[Entry]) -> dict[str, Entry]:
         if not entry.key.endswith(".json"):
             continue
         name = scope_of(entry.key[len(folder) : -len(".json")])
-        if name is not None and record_key(namespace, name) == entry.key:
+        if name is not None:
             found[name] = entry
     return found
 
@@ -299,12 +300,18 @@ def read_each(
     backend: Backend, function: Callable[[Entry], T | None], entries: Iterable[Entry]
 ) -> Iterator[T]:
     """Yield what *function* makes of records, 32 at a time where each is a request."""
+    with reporting(f"reading the records of runs in {backend.url}", unit="items") as report:
+        yield from _read_each(backend, function, each_told(entries, report, 8 * _AT_ONCE))
+
+
+def _read_each(
+    backend: Backend, function: Callable[[Entry], T | None], entries: Iterator[Entry]
+) -> Iterator[T]:
     if backend.guarantees.mapped:
         for entry in entries:
             if (one := function(entry)) is not None:
                 yield one
         return
-    entries = iter(entries)
     while some := list(islice(entries, 8 * _AT_ONCE)):
         if len(some) == 1:
             found = [function(some[0])]

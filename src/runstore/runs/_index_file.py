@@ -1,6 +1,6 @@
 """The index of a namespace as a file: blocks of rows, each compressed and with a digest.
 
-    runstore index 1
+    runstore index 2
     <digest of the next line> {"token": …, "open": […], "blocks": [
         {"rows": …, "at": …, "row_bytes": …, "record_bytes": …, "digest": …}, …]}
     <the blocks: a JSON list of rows, and one of records, both by zlib>
@@ -32,7 +32,7 @@ __all__ = [
 ROWS = 256
 """The most rows of a block."""
 
-_FIRST = b"runstore index 1\n"
+_FIRST = b"runstore index 2\n"
 _LONGEST_RECORD = 16 * 1024  # characters of a record that is kept here, too
 _LEVEL = 1  # of zlib: records of one workflow are so alike that more gains little
 
@@ -164,11 +164,11 @@ def _plain(look: RunLook) -> list[Any]:
     started = None if look.started == float("-inf") else look.started
     return [
         *(look.name, look.version, look.state, look.workflow, started, look.ended),
-        look.retention,
+        *(look.retention, look.source),
     ]
 
 
 def _look(row: list[Any]) -> RunLook:
-    name, version, state, workflow, started, ended, retention = row[:7]
+    name, version, state, workflow, started, ended, retention, source = row[:8]
     began = float("-inf") if started is None else started
-    return RunLook(name, version, state, workflow, began, ended, retention)
+    return RunLook(name, version, state, workflow, began, ended, retention, source=source)

@@ -39,6 +39,7 @@ class RunLook:
         error: Why its record cannot be read.
         written: When its record was written, in seconds since 1970; 0 if that was not looked at.
         mark: A digest of the record, where the place has no versions.
+        source: What triggered it, as its record says.
     """
 
     name: str
@@ -53,6 +54,7 @@ class RunLook:
     error: str | None = None
     written: float = field(default=0.0, compare=False)
     mark: str | None = None
+    source: str = ""
 
     @property
     def is_recorded(self) -> bool:
@@ -111,6 +113,7 @@ def look_of(run: WorkflowRun, data: bytes, version: str | None) -> RunLook:
         None if ended is None else seconds_of(ended),
         _retention(run, data),
         uses,
+        source=run.source,
     )
 
 

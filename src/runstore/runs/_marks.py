@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from runstore.buffers import flat
+from runstore.displays import pairs, some
 from runstore.errors import CorruptObjectError, InvalidNameError, ObjectNotFoundError, RunStoreError
 from runstore.keys import PARTS, SHARED, Place, name_of, parts_folder, scope_folder, scope_of
 from runstore.places import Backend, Entry, prune
@@ -56,6 +57,18 @@ class Marks:
     note: str | None = None
     objects: dict[str, "Marks"] = field(default_factory=dict)
     pin_note: str | None = None
+
+    def _repr_html_(self) -> str:
+        told = pairs(
+            {
+                "pinned": "yes" if self.pinned else "no",
+                "why": self.pin_note,
+                "tags": ", ".join(self.tags),
+                "note": self.note,
+            }
+        )
+        rows = [[name, ", ".join(one.tags), one.note] for name, one in self.objects.items()]
+        return told + (some(["object", "tags", "note"], rows) if rows else "")
 
 
 def check_tag(call: str, tag: str) -> str:

@@ -6,15 +6,21 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from runstore.arguments import printable
 from runstore.context import WorkflowRun
 from runstore.errors import InvalidRequestError, RunStoreError, StorageError, UnreadableWarning
+from runstore.keys import record_key, scope_of
 from runstore.places import Backend
 from runstore.runs._candidates import candidates, from_index, named_start
 from runstore.runs._records import liveness_of, read_with_row, start_of
 from runstore.runs._tagged import tagged_runs
 from runstore.workers import Workers
+
+if TYPE_CHECKING:
+    from runstore.runs._index import Indexed
+    from runstore.runs._look import RunLook
 
 __all__ = ["newest_first", "page_of_runs"]
 
@@ -29,6 +35,8 @@ def newest_first(
     at_once: int = _AT_ONCE,
     before: float | None = None,
     whole: bool = False,
+    fits: "Callable[[WorkflowRun | RunLook], bool] | None" = None,
+    skip: int = 0,
 ) -> Iterator[WorkflowRun]:
     """Yield the runs of a namespace, those that started last first; records are read in turn.
 
@@ -39,57 +47,99 @@ def newest_first(
         namespace: Whose runs.
         at_once: How many records are read at a time, where each is a request.
         before: Only runs that started at this time or before, in seconds since 1970.
-        whole: Whether all of them are going to be asked for.
+        whole: Whether all of them are going to be asked for, or most of them passed over.
+        fits: Only runs that it returns true for; of what the index knows, no other is read.
+        skip: How many of the first of these are left out; of what the index knows none is read.
 
     Raises:
         StorageError: The place failed, or refused every record.
     """
-    left, indexed = candidates(backend, namespace, whole=whole)
+    left, indexed = candidates(backend, namespace, whole=whole or fits is not None or skip > 0)
+    exact, sifted, some = set[str](), fits is not None or skip > 0, False
+    if indexed is not None and sifted:
+        count = len(left)
+        left, exact = _by_index(indexed, namespace, left, fits)
+        some = count > len(left) - len(exact)  # the index knows some
     if before is not None:
         left = [(at, key) for at, key in left if _may_be_before(key, before)]
     read = partial(read_with_row, backend, namespace, liveness_of(backend, namespace))
     found: list[tuple[float, str, WorkflowRun]] = []  # a heap, of what has been read
-    denied, position, some = list[StorageError](), 0, False
-    while position < len(left) or found:
-        while found and (position >= len(left) or -found[0][0] >= left[position][0]):
-            yield heapq.heappop(found)[2]
-        if position >= len(left):
-            continue
-        keys = [key for _, key in left[position : position + at_once]]
-        position += len(keys)
-        outcomes: list[WorkflowRun | RunStoreError] = []
-        if indexed is not None:
-            known = dict(from_index(indexed, backend, namespace, keys))
-            outcomes += known.values()
-            keys = [key for key in keys if key not in known]
-        if backend.guarantees.mapped or len(keys) < 2:
-            got = [read(key) for key in keys]
-        else:
-            with Workers(len(keys), "runstore-runs") as workers:
-                got = workers.map(read, keys)
-        for one, row in filter(None, got):
-            outcomes.append(one)
-            if indexed is not None and row is not None:
-                indexed.add(row)
-        for one in outcomes:
-            if isinstance(one, WorkflowRun):
-                some = True
-                if before is None or start_of(one) <= before:
-                    heapq.heappush(found, (-start_of(one), _reversed(one.name), one))
+    denied, position = list[StorageError](), 0
+    try:
+        while position < len(left) or found:
+            while found and (position >= len(left) or -found[0][0] >= left[position][0]):
+                one = heapq.heappop(found)[2]
+                if skip:
+                    skip -= 1
+                else:
+                    yield one
+            if position >= len(left):
+                continue
+            if skip and left[position][1] in exact:
+                skip, position = skip - 1, position + 1
+                continue
+            keys = [key for _, key in left[position : position + at_once]]
+            position += len(keys)
+            outcomes: list[WorkflowRun | RunStoreError] = []
+            if indexed is not None:
+                known = dict(from_index(indexed, backend, namespace, keys))
+                outcomes += known.values()
+                keys = [key for key in keys if key not in known]
+            if backend.guarantees.mapped or len(keys) < 2:
+                got = [read(key) for key in keys]
             else:
-                if isinstance(one, StorageError):
-                    denied.append(one)
-                _warn(one)
+                with Workers(len(keys), "runstore-runs") as workers:
+                    got = workers.map(read, keys)
+            for each, row in filter(None, got):
+                outcomes.append(each)
+                if indexed is not None and row is not None:
+                    indexed.add(row)
+            for outcome in outcomes:
+                if isinstance(outcome, WorkflowRun):
+                    some = True
+                    if (before is None or start_of(outcome) <= before) and (
+                        fits is None or fits(outcome)
+                    ):
+                        heapq.heappush(
+                            found, (-start_of(outcome), _reversed(outcome.name), outcome)
+                        )
+                else:
+                    if isinstance(outcome, StorageError):
+                        denied.append(outcome)
+                    _warn(outcome)
+    except GeneratorExit:  # nobody asks for more
+        if indexed is not None and sifted:  # so that the next look reads less
+            indexed.save()
+        raise
     if indexed is not None:
         indexed.save()
     if denied and not some:
         raise denied[0]  # none can be read: that must not look like no runs
 
 
+def _by_index(
+    indexed: "Indexed",
+    namespace: str,
+    left: list[tuple[float, str]],
+    fits: "Callable[[WorkflowRun | RunLook], bool] | None",
+) -> tuple[list[tuple[float, str]], set[str]]:
+    """Return the records without those that do not fit, and which of them are where they stand."""
+    folder, known = record_key(namespace, ""), indexed.looks()
+    rest, exact = list[tuple[float, str]](), set[str]()
+    for at, key in left:
+        look = known.get(scope_of(key[len(folder) :].removesuffix(".json")) or "")
+        if look is None:
+            rest.append((at, key))
+        elif fits is None or fits(look):
+            rest.append((look.started, key))
+            exact.add(key)
+    return sorted(rest, reverse=True), exact
+
+
 def page_of_runs(
     backend: Backend,
     namespaces: list[str],
-    wanted: Callable[[WorkflowRun], bool],
+    wanted: "Callable[[WorkflowRun | RunLook], bool] | None",
     since: datetime | None,
     limit: int | None,
     page: str | None,
@@ -100,7 +150,7 @@ def page_of_runs(
     Args:
         backend: The place.
         namespaces: Whose runs.
-        wanted: Whether a run is asked for.
+        wanted: Whether a run is asked for; by default all are.
         since: Only runs that started at this time or later.
         limit: At most so many; None for all.
         page: Where to go on.
@@ -115,13 +165,15 @@ def page_of_runs(
     else:
         whole = limit is None and since is None
         each = [
-            newest_first(backend, one, at_once=at_once, before=before, whole=whole)
+            newest_first(*(backend, one), at_once=at_once, before=before, whole=whole, fits=wanted)
             for one in namespaces
         ]
     runs = heapq.merge(*each, key=_order)
     first = float("-inf") if since is None else since.timestamp()
     selected = (
-        run for run in _until(runs, first) if (start is None or _order(run) > start) and wanted(run)
+        run
+        for run in _until(runs, first)
+        if (start is None or _order(run) > start) and (wanted is None or wanted(run))
     )
     found = list(selected if limit is None else islice(selected, limit))
     more = limit is not None and len(found) == limit and bool(found)

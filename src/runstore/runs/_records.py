@@ -24,7 +24,7 @@ from runstore.errors import (
 )
 from runstore.keys import PARTS, alive_key, is_shortened, record_key, scope_folder, scope_of
 from runstore.names import check_namespace
-from runstore.places import Backend, Entry, prune
+from runstore.places import Backend, Entry, names_in, prune
 from runstore.runs._journal import Journal, forget_index, is_kept, note_run, read_journal
 from runstore.runs._record_file import parsed_record, record_bytes
 from runstore.runs._runner import seen_from_here, this_process
@@ -274,7 +274,7 @@ def recorded_runs(backend: Backend, namespace: str) -> list[str]:
         StorageError: The place failed.
     """
     folder = record_key(namespace, "")
-    keys = (entry.key for entry in backend.list(folder) if entry.key.endswith(".json"))
+    keys = (key for key in names_in(backend, folder) if key.endswith(".json"))
     names = (scope_of(key[len(folder) :].removesuffix(".json")) for key in keys)
     return sorted(filter(None, names))
 

@@ -8,7 +8,17 @@ terminal, a notebook or a callback of the user's listens.
 """
 
 from runstore.steps._progress import progress
-from runstore.steps._reports import SILENT, Report, Step, Unit, both, counted, listening, reporting
+from runstore.steps._reports import (
+    SILENT,
+    Report,
+    Step,
+    Unit,
+    both,
+    counted,
+    each_told,
+    listening,
+    reporting,
+)
 
 __all__ = [
     "SILENT",
@@ -17,6 +27,7 @@ __all__ = [
     "Unit",
     "both",
     "counted",
+    "each_told",
     "listening",
     "progress",
     "reporting",

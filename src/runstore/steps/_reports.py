@@ -18,13 +18,14 @@ __all__ = [
     "Unit",
     "both",
     "counted",
+    "each_told",
     "listening",
     "reporting",
 ]
 
 T = TypeVar("T")
 
-Unit = Literal["bytes", "objects", "items", "stages"]
+Unit = Literal["bytes", "objects", "items", "rows", "stages"]
 
 _log = logging.getLogger("runstore.progress")
 
@@ -38,7 +39,7 @@ class Step:
         what: The operation, in words.
         done: How much is done.
         total: How much there is; None where that is not known.
-        unit: Of what: ``bytes``, ``objects``, ``items`` or ``stages``.
+        unit: Of what: ``bytes``, ``objects``, ``items``, ``rows`` or ``stages``.
         ended: Whether the operation is over, be it well or not.
     """
 
@@ -144,6 +145,21 @@ def reporting(what: str, total: int | None = None, unit: Unit = "objects") -> Re
     """
     listeners = _listeners.get()
     return Report(listeners, what, total, unit) if listeners else SILENT
+
+
+def each_told(items: Iterable[T], report: Report, many: int = 1000) -> Iterator[T]:
+    """Yield *items*, and report their number, so many at a time."""
+    if not report:
+        yield from items
+        return
+    since = 0
+    for item in items:
+        yield item
+        since += 1
+        if since == many:
+            report.add(since)
+            since = 0
+    report.add(since)
 
 
 SILENT = Report((), "", None, "objects")

@@ -35,6 +35,7 @@ from runstore.objects import (
 )
 from runstore.places import Backend, Guarantees
 from runstore.runs._marks import Marks
+from runstore.steps import reporting
 from runstore.store._across import every_object, objects_and_parts, with_parts
 from runstore.store._addresses import Method, Reader
 from runstore.store._arguments import check_filesystem, check_store
@@ -335,9 +336,11 @@ class ObjectStore(ShownStore, InspectingStore, KeepingVerbs, RunVerbs, Verbs):
             check_seconds("sweep", "older_than", older_than, zero=True, most=_OLDEST)
         swept = self.backend.sweep(3600 if older_than is None else older_than)
         age, objects = PARTS_AGE if older_than is None else older_than, self._objects
-        for namespace in self.namespaces():
-            for run in (*self.runs_with_objects(namespace), None):
-                swept += sweep_parts(objects, namespace, run, age)
+        with reporting(f"looking for leftovers in {self.address.url}", unit="items") as report:
+            for namespace in self.namespaces():
+                for run in (*self.runs_with_objects(namespace), None):
+                    swept += sweep_parts(objects, namespace, run, age)
+                    report.add()
         return swept
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from runstore.errors import InvalidRequestError, ObjectNotFoundError, Unsupporte
 from runstore.keys import Place, key_of
 from runstore.objects import ObjectInfo, read_seal
 from runstore.seals import SEALED
+from runstore.steps import reporting
 from runstore.store._changes import changes
 from runstore.store._findings import Change, ObjectDiff
 from runstore.store._objects import Objects
@@ -106,10 +107,12 @@ def _arrays(
     if left.shape != right.shape or left.dtype.kind != right.dtype.kind:
         return ObjectDiff(*infos, False, "array", metadata=metadata)
     one, other = left.reshape(-1), right.reshape(-1)
-    count = sum(
-        _differing(one[at : at + _ITEMS], other[at : at + _ITEMS])
-        for at in range(0, len(one), _ITEMS)
-    )
+    count = 0
+    what = " and ".join(str(info.place) for info in infos)
+    with reporting(f"comparing {what}", len(one), "items") as report:
+        for at in range(0, len(one), _ITEMS):
+            count += _differing(one[at : at + _ITEMS], other[at : at + _ITEMS])
+            report.at(min(at + _ITEMS, len(one)))
     equal = not count and left.dtype == right.dtype and same_type
     return ObjectDiff(*infos, equal, "array", items=count, metadata=metadata)
 

@@ -8,6 +8,7 @@ from runstore.context import WorkflowRun
 from runstore.errors import ObjectNotFoundError
 from runstore.objects import ObjectInfo
 from runstore.runs import read_run
+from runstore.steps import reporting
 from runstore.store._changes import changes
 from runstore.store._diff import same_content
 from runstore.store._findings import ObjectChange, RunDiff
@@ -90,11 +91,14 @@ def _objects(
             return None  # deleted while we look
         return ObjectChange(there.name, "removed" if right is None else "added", left, right)
 
-    with Workers(_AT_ONCE_NEAR if near else _AT_ONCE_FAR, "runstore-diff") as workers:
+    what = " and ".join(f"{namespace}/{run}" for namespace, run in (one, other))
+    at_once = _AT_ONCE_NEAR if near else _AT_ONCE_FAR
+    with reporting(f"comparing {what}") as report, Workers(at_once, "runstore-diff") as workers:
         while some := list(islice(pairs, _SUBMITTED)):
             outcomes = workers.map(look, some)
             found += [change for change in outcomes if change is not None]
             same += sum(change is None for change in outcomes)
+            report.add(len(some))
     return tuple(found), same
 
 

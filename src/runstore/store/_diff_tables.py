@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from runstore.errors import InvalidRequestError, UnsupportedValueError
 from runstore.keys import Place, extension_of, key_of
 from runstore.objects import ObjectInfo
+from runstore.steps import reporting
 from runstore.store._batches import batches
 from runstore.store._diff_categories import Categories
 from runstore.store._diff_values import differing, example
@@ -45,18 +46,21 @@ def compared(objects: Objects, one: ObjectInfo, other: ObjectInfo) -> tuple[Tabl
     names = [_named(side.schema) for side in sides]
     both = {name: _Column(at, names[1][name]) for name, at in names[0].items() if name in names[1]}
     rows, differ = [0, 0], 0
-    for left, right in _aligned(sides[0].tables(), sides[1].tables(), rows):
-        masks = [
-            mask
-            for column in both.values()
-            if (mask := _compared(column, left, right, rows[0])) is not None
-        ]
-        if masks:
-            while len(masks) > 1:
-                masks.append(pc.or_(masks.pop(), masks.pop()))
-            differ += pc.sum(masks[0]).as_py() or 0
-        rows[0] += left.num_rows
-        rows[1] += right.num_rows
+    most = max((info.rows or 0 for info in (one, other)), default=0) or None
+    with reporting(f"comparing {one.place} and {other.place}", most, "rows") as report:
+        for left, right in _aligned(sides[0].tables(), sides[1].tables(), rows):
+            masks = [
+                mask
+                for column in both.values()
+                if (mask := _compared(column, left, right, rows[0])) is not None
+            ]
+            if masks:
+                while len(masks) > 1:
+                    masks.append(pc.or_(masks.pop(), masks.pop()))
+                differ += pc.sum(masks[0]).as_py() or 0
+            rows[0] += left.num_rows
+            rows[1] += right.num_rows
+            report.at(max(rows))
     order = [[name for name in side if name in both] for side in names]
     columns = tuple(_told([side.schema for side in sides], names, both))
     beside = sides[0].categories != sides[1].categories or sides[0].metadata != sides[1].metadata

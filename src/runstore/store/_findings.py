@@ -47,6 +47,11 @@ class Verified(NamedTuple):
         """Whether its bytes are wrong. If not, *error* says why that is not known."""
         return isinstance(self.error, CorruptObjectError)
 
+    def _repr_html_(self) -> str:
+        from runstore.store._findings_shown import verified_html
+
+        return verified_html(self)
+
 
 class Finding(NamedTuple):
     """One object or file that an audit names.
@@ -126,6 +131,11 @@ class Audit:
         """Return the findings of one kind."""
         return tuple(found for found in self.findings if found.kind == kind)
 
+    def _repr_html_(self) -> str:
+        from runstore.store._findings_shown import audit_html
+
+        return audit_html(self)
+
 
 class Change(NamedTuple):
     """One difference.
@@ -180,6 +190,11 @@ class TableDiff(NamedTuple):
         """Whether both have the same columns in the same order, with the same rows."""
         return not self.columns and self.same_order and self.rows[0] == self.rows[1]
 
+    def _repr_html_(self) -> str:
+        from runstore.store._findings_shown import table_diff_html
+
+        return table_diff_html(self)
+
 
 @dataclass(frozen=True)
 class ObjectDiff:
@@ -209,6 +224,11 @@ class ObjectDiff:
     items: int | None = None
     changes: tuple[Change, ...] = ()
     metadata: tuple[Change, ...] = ()
+
+    def _repr_html_(self) -> str:
+        from runstore.store._findings_shown import object_diff_html
+
+        return object_diff_html(self)
 
 
 class ObjectChange(NamedTuple):
@@ -255,3 +275,8 @@ class RunDiff:
     def equal(self) -> bool:
         """Whether both were given the same, ran the same code, and hold the same objects."""
         return not (self.input or self.config or self.code or self.objects)
+
+    def _repr_html_(self) -> str:
+        from runstore.store._findings_shown import run_diff_html
+
+        return run_diff_html(self)

@@ -97,6 +97,11 @@ class GcReport:
     skipped: dict[str, str]
     failed: dict[str, str] = field(default_factory=dict)
 
+    def _repr_html_(self) -> str:
+        from runstore.store._findings_shown import report_html
+
+        return report_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class GcPlan:
@@ -142,6 +147,11 @@ class GcPlan:
         counted = ((len(self.runs), "run"), (left, "leftover"), (self.objects, "file"))
         runs, left_over, files = (f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in counted)
         return f"{runs} and {left_over}: {files}, {human_size(self.bytes)}"
+
+    def _repr_html_(self) -> str:
+        from runstore.store._findings_shown import plan_html
+
+        return plan_html(self)
 
     def _workflows(self) -> frozenset[str]:
         """Return the workflows that have a run where the plan has looked, or one half removed."""

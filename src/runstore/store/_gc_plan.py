@@ -33,6 +33,7 @@ from runstore.runs import (
     objects_of_run,
     reading_runs,
 )
+from runstore.steps import Report, each_told, reporting
 from runstore.store._gc import GcPlan, GcRequest, Orphans, PlannedRun
 from runstore.store._gc_known import (
     Known,
@@ -66,15 +67,16 @@ def planned(store: "ObjectStore", request: GcRequest) -> GcPlan:
     kept: Counter[str] = Counter()
     unseen = unseen_readers(known)
     wanted = [*known.runs] if request.namespace is None else [request.namespace]
-    for namespace in wanted:
-        one = _Namespace(store, namespace, request, known, read)
-        going = one.runs(kept)
-        if unseen is not None and going:
-            kept[unseen] += len(going)
-            going = []
-        runs += going
-        if request.orphans:
-            orphans += one.orphans()
+    with reporting(f"looking at what is stored in {store.address.url}") as report:
+        for namespace in wanted:
+            one = _Namespace(store, namespace, request, known, read, report)
+            going = one.runs(kept)
+            if unseen is not None and going:
+                kept[unseen] += len(going)
+                going = []
+            runs += going
+            if request.orphans:
+                orphans += one.orphans()
     if request.orphans and request.namespace is None and request.workflow is None:
         orphans += _leftovers(store, request)
     return GcPlan(
@@ -115,8 +117,10 @@ class _Namespace:
         request: GcRequest,
         known: Known,
         read: Mapping[str, Mapping[str, str]],
+        report: Report,
     ) -> None:
         self._objects = store._objects
+        self._report = report
         self._namespace = namespace
         self._request = request
         self._all = known
@@ -135,7 +139,8 @@ class _Namespace:
         """Add up what is stored by run; None for what runs share."""
         first = scope_folder(self._namespace, None).partition("/")[0] + "/"
         folders: dict[str, _Stored] = {}
-        for entry in list_with_parts(self._objects.backend, first):
+        listed = list_with_parts(self._objects.backend, first)
+        for entry in each_told(listed, self._report):
             folder, slash, below = entry.key[len(first) :].partition("/")
             if slash and is_of_run(below):
                 stored = folders.get(folder)

@@ -33,6 +33,7 @@ from runstore.store._objects import Objects
 from runstore.store._shown import RunList
 
 if TYPE_CHECKING:
+    from runstore.runs import RunLook
     from runstore.store import StoreView
 
 __all__ = ["RunVerbs"]
@@ -216,10 +217,11 @@ class RunVerbs(ABC):
 
         names = self.namespaces() if namespace is None else [namespace]
 
-        def wanted(run: WorkflowRun) -> bool:
+        def wanted(run: "WorkflowRun | RunLook") -> bool:
             return workflow in (None, run.workflow) and state in (None, run.state)
 
-        found, following = page_of_runs(self.backend, names, wanted, first, limit, page, tag)
+        some = wanted if workflow is not None or state is not None else None
+        found, following = page_of_runs(self.backend, names, some, first, limit, page, tag)
         return RunList(found, following)
 
 

@@ -34,11 +34,13 @@ def runs(site: Site, request: Request) -> Response:
             f"state={shown(asked['state'])} in the address: it is one of {', '.join(states)}",
             asked["state"],
         )
-    if namespace not in site.store.namespaces():
-        raise ObjectNotFoundError(f"no namespace {namespace!r} in {site.store.url}", namespace)
-    found = _there(queries.runs_page(site.store, namespace, **asked, page=page))
+    found = queries.runs_page(site.store, namespace, **asked, page=page)
     first = page == 1 and not (asked["state"] or asked["workflow"])
     bare = queries.unrecorded(site.store, namespace, text=asked["text"]) if first else None
+    is_seen = found.items or (bare is not None and bare.items)
+    if not is_seen and namespace not in site.store.namespaces():
+        raise ObjectNotFoundError(f"no namespace {namespace!r} in {site.store.url}", namespace)
+    _there(found)
     return site.page(
         "runs.html",
         namespace=namespace,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from runstore.context import ObjectUse, WorkflowRun, kept_result
+from runstore.displays import brief, pairs, some
 from runstore.errors import ObjectNotFoundError
 from runstore.keys import Place
 
@@ -106,6 +107,25 @@ class Replay:
         ended = self.state == self.state_before and self.error == self.error_before
         result = self.error is not None or kept_result(self.result) == self.before
         return ended and result and all(one.same for one in self.written)
+
+    def _repr_html_(self) -> str:
+        told = pairs(
+            {
+                "run": f"{self.run.namespace}/{self.run.name}",
+                "stage": self.stage,
+                "item": self.item,
+                "the same": "yes" if self.same else "no",
+                "state": f"{self.state}; then {self.state_before}",
+                "result": brief(self.result),
+                "result then": brief(self.before),
+                "error": self.error,
+                "error then": self.error_before,
+                "seconds": f"{self.seconds:,.2f}",
+                "store": self.folder,
+            }
+        )
+        rows = [[one.name, one.scope, "yes" if one.same else "no"] for one in self.written]
+        return told + (some(["written", "scope", "the same"], rows) if rows else "")
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
