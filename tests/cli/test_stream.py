@@ -188,12 +188,14 @@ def test_progress_of_what_takes_longer(stream, monkeypatch):
     monkeypatch.setattr(sys, "stderr", stream())
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "xterm")
-    with transfer("storing short") as progress:
+    now = 0.0
+    with transfer("storing short", clock=lambda: now) as progress:
         progress(1, 2)
+        now = 0.99
     assert "storing" not in sys.stderr.getvalue()
-    monkeypatch.setattr("runstore.steps._terminal._PATIENCE", 0.0)
-    with transfer("storing long", "bytes") as progress:
+    with transfer("storing long", "bytes", lambda: now) as progress:
         progress(500, 1000)
+        now = 2.0
     shown = sys.stderr.getvalue()
     assert (stream is Terminal) is ("storing long" in shown)
     assert (stream is Terminal) is ("500 B of 1.0 KB, 50 %" in shown)

@@ -2,17 +2,20 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["findings"]
 
 _BATCH = 5000  # files read by one process
-_SILENT = 180  # seconds for one file; a process that takes longer hangs
+_SILENT = 180  # seconds of a processor, or of sleep, for one file; what takes longer hangs
+_POLL = 2.0  # seconds
 
 
 def findings(first: int, count: int) -> Iterator[tuple[int, str, str]]:
@@ -52,26 +55,39 @@ def findings(first: int, count: int) -> Iterator[tuple[int, str, str]]:
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     return {key: value for key, value in os.environ.items() if not key.startswith("RUNSTORE_")}
 
 
 def _wait(process: "subprocess.Popen[bytes]", at: Path) -> bool:
-    """Wait for the process; kill it, and say so, if it stays at one file for too long."""
-    last, since = "", time.monotonic()
+    """Wait for the process; kill it, and say so, if it stays at one file for too long.
+
+    Time in which it would work, but has no processor, does not count.
+    """
+    last, used, slept = "", 0.0, 0.0
     while True:
         try:
-            process.wait(timeout=2)
+            process.wait(timeout=_POLL)
             return False
         except subprocess.TimeoutExpired:
-            now = at.read_text()
+            now, (asleep, seconds) = at.read_text(), _state(process.pid)
             if now != last:
-                last, since = now, time.monotonic()
-            elif time.monotonic() - since > _SILENT:
+                last, used, slept = now, seconds, 0.0
+            slept += _POLL if asleep else 0.0
+            if slept > _SILENT or seconds - used > _SILENT:
                 process.kill()
                 process.wait()
                 return True
+
+
+def _state(pid: int) -> tuple[bool, float]:
+    """Return whether all threads of the process sleep, and what it has used of processors."""
+    states, ticks = set(), 0
+    for task in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            fields = task.read_text().rpartition(")")[2].split()
+            states.add(fields[0])
+            ticks += int(fields[11]) + int(fields[12])
+    return states == {"S"}, ticks / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> int:

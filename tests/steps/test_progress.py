@@ -194,13 +194,15 @@ class Terminal(io.StringIO):
 
 def test_a_terminal_shows_what_takes_long(monkeypatch):
     """Lines with bar and count, after a second; names of users are written out."""
-    monkeypatch.setattr(_terminal, "_PATIENCE", 0)
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("TERM", "xterm")
-    with _terminal.Lines("waiting") as lines:
+    now = 0.0
+    with _terminal.Lines("waiting", lambda: now) as lines:
+        now = 1.0
         lines._live.refresh()
         lines(Step("1", "reading \x1b]0;x", 250, 1000, "bytes"))
+        now = 2.0
         lines._live.refresh()
     shown = sys.stderr.getvalue()
     assert "waiting" in shown
@@ -208,8 +210,10 @@ def test_a_terminal_shows_what_takes_long(monkeypatch):
     assert "250 B of 1.0 KB, 25 %" in shown
     assert "━━━━╌" in shown
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with runstore.progress(), reporting("short") as report:  # nothing is left of it
-        report.add()
+    with _terminal.Lines("", lambda: now) as lines:  # nothing is left of what has ended
+        lines(Step("2", "short", 1, None, "objects"))
+        lines(Step("2", "short", 1, None, "objects", ended=True))
+        now = 9.0
     assert "short" not in sys.stderr.getvalue()
 
 

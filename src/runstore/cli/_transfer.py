@@ -1,6 +1,7 @@
 """How far a transfer is, on a terminal, once it takes longer than a second."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,11 +11,13 @@ __all__ = ["transfer"]
 
 
 @contextmanager
-def transfer(what: str, unit: Unit = "objects") -> Iterator[Callable[[int, int], None]]:
+def transfer(
+    what: str, unit: Unit = "objects", clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[int, int], None]]:
     """Show *what* is being done in lines of stderr that are redrawn and then removed.
 
     That is what the operations in the block tell by `runstore.steps`, or else *what* alone.
-    Nothing is shown in the first second, or where stderr is no terminal.
+    Nothing is shown in the first second of *clock*, or where stderr is no terminal.
 
     Returns:
         What is told how much is done, and how much there is, in *unit*; from any thread.
@@ -24,7 +27,7 @@ def transfer(what: str, unit: Unit = "objects") -> Iterator[Callable[[int, int],
         return
     from runstore.steps._terminal import Lines
 
-    with Lines(what) as lines, listening(lines):
+    with Lines(what, clock) as lines, listening(lines):
         report: Report | None = None
 
         def told(done: int, total: int) -> None:

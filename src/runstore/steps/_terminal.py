@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -24,17 +25,19 @@ class Lines:
 
     Args:
         what: A line of its own, without a count, where no operation says how far it is.
+        clock: Gives the time, in seconds.
     """
 
-    def __init__(self, what: str = "") -> None:
+    def __init__(self, what: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         from rich.console import Console
         from rich.live import Live
         from rich.spinner import Spinner
 
         self._what = what
+        self._clock = clock
         self._begun: dict[str, float] = {}
         self._steps: dict[str, Step] = {}
-        self._since = time.monotonic()
+        self._since = clock()
         self._spinner = Spinner("dots", style="cyan")
         self._live = Live(
             console=Console(stderr=True),
@@ -49,7 +52,7 @@ class Lines:
             self._steps.pop(step.id, None)
             self._begun.pop(step.id, None)
             return
-        self._begun.setdefault(step.id, time.monotonic())
+        self._begun.setdefault(step.id, self._clock())
         self._steps[step.id] = step
 
     def __enter__(self) -> Self:
@@ -68,7 +71,7 @@ class Lines:
         from rich.table import Table
         from rich.text import Text
 
-        lines, now = Table.grid(padding=(0, 1, 0, 0)), time.monotonic()
+        lines, now = Table.grid(padding=(0, 1, 0, 0)), self._clock()
         shown = [
             step
             for step in list(self._steps.values())
