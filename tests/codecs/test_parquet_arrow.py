@@ -12,7 +12,8 @@ import pytest
 
 from runstore import ObjectStore
 from runstore.containers._parquet import open_parquet
-from runstore.errors import UnsupportedValueError
+from runstore.containers._parquet_types import READS_MISSING_LISTS
+from runstore.errors import UnsupportedFormatError, UnsupportedValueError
 from runstore.testing import assert_same
 
 
@@ -34,9 +35,9 @@ def _twice(labels: Any) -> pd.MultiIndex:
 
 TAKEN: dict[str, Callable[[], Any]] = {
     "bytes of a length": lambda: _arrow([b"abc", None], pa.binary(3)),
-    "lists of a length": lambda: _arrow([[1, 2], None], pa.list_(pa.int8(), 2)),
+    "lists of a length": lambda: _arrow([[1, 2], [3, 4]], pa.list_(pa.int8(), 2)),
     "unknown": lambda: _arrow([1, None], pa.opaque(pa.int8(), "kind", "vendor")),
-    "tensors": lambda: _arrow([[1, 2], None], pa.fixed_shape_tensor(pa.int8(), (2,))),
+    "tensors": lambda: _arrow([[1, 2], [3, 4]], pa.fixed_shape_tensor(pa.int8(), (2,))),
     "labels of numbers": lambda: _arrow([7, None, 7], pa.dictionary(pa.uint8(), pa.int64())),
     "labels of days in the index": lambda: _labelled(
         [1, None], pa.array([7, 8], pa.date32()), ordered=True
@@ -46,6 +47,18 @@ TAKEN: dict[str, Callable[[], Any]] = {
     "maps": lambda: _arrow([[("a", 1)], None, []], pa.map_(pa.string(), pa.int8())),
     "repeated levels of labels": lambda: pd.DataFrame([[1, 2]], columns=_twice(["a", "a"])),
 }
+
+
+_TWO = pa.list_(pa.int8(), 2)
+_MISSING: dict[str, Callable[[], Any]] = {
+    "lists of a length, missing": lambda: _arrow([[1, 2], None], _TWO),
+    "tensors, missing": lambda: _arrow([[1, 2], None], pa.fixed_shape_tensor(pa.int8(), (2,))),
+    "in lists": lambda: _arrow([[[1, 2]], None, [], [None]], pa.list_(_TWO)),
+    "in a struct that is missing": lambda: _arrow([{"l": [1, 2]}, None], pa.struct([("l", _TWO)])),
+}
+"""What pyarrow reads since version 26."""
+if READS_MISSING_LISTS:
+    TAKEN |= _MISSING
 
 
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
@@ -84,6 +97,21 @@ def test_what_pandas_itself_cannot_write(name: str, view: Any, tmp_path: Path) -
         view.put("x.parquet", value)
         read = view.get("x.parquet")["x"].array.__arrow_array__().combine_chunks()
         assert [5, 4, 3] == read.dictionary.to_pylist()
+
+
+@pytest.mark.skipif(READS_MISSING_LISTS, reason="this pyarrow reads them: they are in TAKEN")
+@pytest.mark.parametrize("name", _MISSING)
+def test_what_an_older_arrow_cannot_read(name: str, view: Any, tmp_path: Path) -> None:
+    """It is not stored, with the version that could read it; a file with it is not damaged."""
+    value = _MISSING[name]()
+    with pytest.raises(
+        UnsupportedValueError, match=r"'x' has missing lists.*pyarrow \d+.*pyarrow 26"
+    ):
+        view.put("x.parquet", value)
+    _file(tmp_path).parent.mkdir(parents=True)
+    pq.write_table(pa.table({"x": value["x"].array.__arrow_array__()}), _file(tmp_path))
+    with pytest.raises(UnsupportedFormatError, match=r"pyarrow \d+.*does not know"):
+        view.get("x.parquet")
 
 
 def test_names_inside_of_maps(view: Any) -> None:

@@ -102,7 +102,13 @@ def frame_of(table: pa.Table) -> pl.DataFrame:
         if named or isinstance(field.type, pa.BaseExtensionType):
             raise ValueError(f"column {field.name!r} is of an extension type")
     try:
-        frame = pl.from_arrow(table, rechunk=False)
+        try:
+            frame = pl.from_arrow(table, rechunk=False)
+        except pl.exceptions.PanicException:
+            if all(column.num_chunks < 2 for column in table.columns):
+                raise
+            # Before 1.32, labels in lists could not be of one dictionary in each chunk.
+            frame = pl.from_arrow(table.combine_chunks(), rechunk=False)
     except pl.exceptions.PanicException as exc:  # which is no Exception
         raise ValueError(str(exc)) from exc
     assert isinstance(frame, pl.DataFrame)

@@ -21,8 +21,10 @@ from runstore.containers._parquet_size import check_size, decoded_size
 from runstore.containers._parquet_types import (
     SECONDS,
     check_exact,
+    check_lists,
     in_milliseconds,
     in_seconds,
+    is_missing_list,
     restored,
     with_names,
     with_seconds,
@@ -33,7 +35,7 @@ from runstore.containers._seal import Seal, footer_start, is_sealed
 from runstore.containers._sink import Sink
 from runstore.containers._validate import validate
 from runstore.containers._write import Streamed, Written
-from runstore.errors import CorruptObjectError, UnsupportedValueError
+from runstore.errors import CorruptObjectError, RunStoreError, UnsupportedValueError
 from runstore.referred import joined
 
 __all__ = ["StoredParquet", "open_parquet", "parquet_file"]
@@ -70,6 +72,7 @@ class _ParquetFile(Streamed):
             assert isinstance(batch, pa.RecordBatch)
             for start in range(0, max(1, batch.num_rows), _ROWS):
                 rows = batch.slice(start, _ROWS)
+                check_lists(rows, self._ref)
                 if self._log is not None:
                     self._log.begin(rows)
                 writer.write_batch(self._converted(rows, schema) if seconds else rows)
@@ -192,7 +195,12 @@ class StoredParquet:
         except MemoryError:
             raise
         except ARROW_ERRORS as exc:
-            raise CorruptObjectError(f"{self.ref} is damaged: {exc}", self.ref) from exc
+            raise self._undecoded(exc) from exc
+
+    def _undecoded(self, exc: BaseException) -> RunStoreError:
+        if is_missing_list(exc):
+            return unreadable(self.ref, self.header, exc, new=True)
+        return CorruptObjectError(f"{self.ref} is damaged: {exc}", self.ref)
 
     def _check_size(self) -> None:
         if self._guard is not None:
@@ -204,6 +212,7 @@ class StoredParquet:
 
         Raises:
             CorruptObjectError: They cannot be decoded.
+            UnsupportedFormatError: An older pyarrow than wrote them cannot decode them.
         """
         if self._table is None:
             try:
@@ -214,7 +223,7 @@ class StoredParquet:
             except MemoryError:
                 raise
             except ARROW_ERRORS as exc:
-                raise CorruptObjectError(f"{self.ref} is damaged: {exc}", self.ref) from exc
+                raise self._undecoded(exc) from exc
             self._table = table.replace_schema_metadata(self.schema.metadata)
         return self._table
 

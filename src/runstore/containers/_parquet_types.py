@@ -6,6 +6,7 @@ were stands in the file's key-values, so they are seconds again when they are re
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +17,13 @@ from runstore.containers._write import WRITE_ERRORS
 from runstore.errors import UnsupportedValueError
 
 __all__ = [
+    "READS_MISSING_LISTS",
     "SECONDS",
     "check_exact",
+    "check_lists",
     "in_milliseconds",
     "in_seconds",
+    "is_missing_list",
     "restored",
     "with_names",
     "with_seconds",
@@ -189,6 +193,51 @@ def _has_empty_lists(kind: Any) -> bool:
     if pa.types.is_fixed_size_list(kind) and kind.list_size == 0:
         return True
     return any(_has_empty_lists(kind.field(i).type) for i in range(kind.num_fields))
+
+
+def check_lists(batch: pa.RecordBatch, ref: str) -> None:
+    """Raise if there is a missing list of a fixed length, and this pyarrow could not read it.
+
+    Raises:
+        UnsupportedValueError: There is one.
+    """
+    if READS_MISSING_LISTS:
+        return
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if _has_missing_lists(column):
+            raise UnsupportedValueError(
+                f"cannot store {ref}: column {field.name!r} has missing lists of a fixed length, "
+                f"which pyarrow {pa.__version__} writes to Parquet, and only pyarrow "
+                f"{_FIRST_WITH_MISSING_LISTS} and later read. {_WAY_OUT}",
+                ref,
+            )
+
+
+def is_missing_list(error: BaseException) -> bool:
+    """Return whether *error* is what an older pyarrow says of a missing list of a fixed length."""
+    return not READS_MISSING_LISTS and bool(_MISSING_LIST.search(str(error)))
+
+
+_FIRST_WITH_MISSING_LISTS = 26
+READS_MISSING_LISTS = int(pa.__version__.split(".")[0]) >= _FIRST_WITH_MISSING_LISTS
+_MISSING_LIST = re.compile(r"Expected all lists to be of size=\d+ but index \d+ had size=0$")
+
+
+def _has_missing_lists(column: Any) -> bool:
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _has_missing_lists(column.storage)
+    if not kind.num_fields:
+        return False
+    if pa.types.is_fixed_size_list(kind) and column.null_count:
+        return True
+    if pa.types.is_map(kind):
+        offsets = column.offsets
+        first, last = offsets[0].as_py(), offsets[-1].as_py()
+        parts = (column.keys, column.items)
+        return any(_has_missing_lists(part.slice(first, last - first)) for part in parts)
+    inside = column.flatten()  # what is missing in a struct is missing in its fields
+    return any(map(_has_missing_lists, inside if isinstance(inside, list) else [inside]))
 
 
 def _is_timestamp(kind: Any, unit: str) -> bool:

@@ -344,9 +344,11 @@ def header_in(entries: dict[bytes, bytes], ref: str) -> Header:
         raise CorruptObjectError(f"{ref} has no header", ref) from exc
 
 
-def unreadable(ref: str, header: Header | None, exc: BaseException) -> RunStoreError:
+def unreadable(
+    ref: str, header: Header | None, exc: BaseException, *, new: bool = False
+) -> RunStoreError:
     """Return the error for what Arrow raised: the bytes are wrong, or it is an older Arrow."""
-    new = isinstance(exc, NotImplementedError) or "unrecognized" in str(exc).lower()
+    new = new or isinstance(exc, NotImplementedError) or "unrecognized" in str(exc).lower()
     if not new:
         return _damaged(ref, exc)
     versions = {} if header is None else header.versions
