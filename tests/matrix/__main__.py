@@ -119,6 +119,7 @@ def _jobs() -> dict[str, Callable[[], None]]:
     return {
         "lowest": _with_lowest,
         "core": _with_nothing_optional,
+        "python3.12": partial(_with_python, "3.12"),
         "python3.13": partial(_with_python, "3.13"),
         "python3.14": partial(_with_python, "3.14"),
         **{f"release {name}": partial(_with_release, name) for name in _RELEASES},
