@@ -1,5 +1,9 @@
 """Running one stage of an earlier run again, without touching that run."""
 
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tests.places.s3_ import ENGINES, open_store
+from tests.places.s3_ import ENGINES, environment, open_store
 
 from runstore import ObjectStore, replay, run_workflow
 from runstore.errors import InvalidRequestError, ObjectNotFoundError, PreconditionFailedError
@@ -237,13 +241,49 @@ def test_a_server_counts_no_write(
     found = replay("r1", "item", store=store, scratch=tmp_path / "s")
     assert ("failed", True) == (found.state, found.same), str(found)
     assert found.diff("part/1") is not None
-    time.sleep(0.5)
-    during = seaweed_server.requests(bucket) - before
-    assert during
-    assert {"GET", "LIST", "HEAD"} >= {method for method, _ in during}
+    _check_only_read(seaweed_server, bucket, before)
     _mend(code)
     resumed = _run(code, store, run="r2", resume="r1", input={"bad": 1})
     assert ("finished", 30) == (resumed.state, resumed.result)
+
+
+def _check_only_read(server: Any, bucket: str, before: Any) -> None:
+    time.sleep(0.5)  # what the server counts late
+    during = server.requests(bucket) - before
+    assert during
+    assert {"GET", "LIST", "HEAD"} >= {method for method, _ in during}
+
+
+@pytest.mark.extended
+def test_one_command_replays_a_stage_of_a_bucket(
+    code: Path, seaweed_server: Any, tmp_path: Path
+) -> None:
+    """In another process and from another directory; by the server's count nothing is written."""
+    bucket = seaweed_server.new_bucket()
+    store = open_store(seaweed_server, ENGINES[1], bucket)
+    assert "failed" == _run(code, store, run="r1", input={"bad": 1}).state
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    program = "import sys; from runstore.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "replay", "r1", "item", "--store", store.url]
+    time.sleep(0.5)
+    before = seaweed_server.requests(bucket)
+    ended = subprocess.run(
+        [*command, "--json"],
+        cwd=elsewhere,
+        env={**os.environ, **environment(seaweed_server), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    told = json.loads(ended.stdout)
+    assert ("item", 1, "failed", True) == tuple(
+        told[name] for name in ("stage", "item", "state", "same")
+    ), told
+    assert "ValueError: bad 1" in told["error"]
+    _check_only_read(seaweed_server, bucket, before)
+    assert [] == list(elsewhere.iterdir())
 
 
 def _mend(code: Path) -> None:

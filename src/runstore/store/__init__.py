@@ -277,7 +277,8 @@ class ObjectStore(ShownStore, InspectingStore, KeepingVerbs, RunVerbs, Verbs):
 
     def _target(self) -> Target:
         ctx, objects = _current_run(), self._objects
-        run, stage, lease = ctx.run, ctx.stage and ctx.stage.name, ctx.lease
+        run, lease = ctx.run, ctx.lease
+        stage = None if ctx.stage is None else ctx.stage.name
         if lease is None and ctx.found:
             from runstore.store._orchestrated import observed_target  # few are in one
 
