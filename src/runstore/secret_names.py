@@ -11,24 +11,23 @@ from typing import Any
 
 __all__ = ["is_secret", "is_secret_setting", "split_secrets"]
 
+# These are compiled with the first use, which few processes make: that takes milliseconds.
 # What is once secret by name for some protocol counts as secret for all.
-_SECRET = re.compile(
+_OPTIONS = (
     r"pass(word|phrase|wd|code)?$|secret|token|credential|(account|access|api|private|shared)_?key"
     r"|^key$|^sas|_sas|connection_string|^auth|_auth$|authorization|cookie|headers?$|client_cert"
-    r"|certificate|^cert$|pkey|client_keys|customer_?key",
-    re.IGNORECASE,
+    r"|certificate|^cert$|pkey|client_keys|customer_?key"
 )
 # Of values of a workflow only text counts, and only names that can hardly mean anything else: a
 # config has max_tokens, tokenizer and key columns.
-_SECRET_SETTING = re.compile(
+_SETTINGS = (
     r"(^|[^a-z])(pass(word|phrase|wd|code)|pwd|secrets?|tokens?|credentials?|authorization|cookies?"
     r"|(account|access|api|auth|client|encryption|master|private|secret|shared|signing)[^a-z]*keys?"
-    r"|connection[^a-z]*string|sas)$",
-    re.IGNORECASE,
+    r"|connection[^a-z]*string|sas)$"
 )
-_CREDENTIALS = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+_CREDENTIALS = r"://[^/@\s]*:[^/@\s]+@"
 _WORDS = frozenset({"anon", "cloud", "google_default", "browser", "cache"})  # tokens of gcsfs
-_PATHS = re.compile(r"token|client_keys|cert|credential", re.IGNORECASE)
+_PATHS = r"token|client_keys|cert|credential"
 
 
 def split_secrets(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -46,7 +45,7 @@ def is_secret(name: str, value: Any) -> bool:
         return False
     if isinstance(value, Mapping):
         return any(is_secret(str(inner), one) for inner, one in value.items())
-    if _SECRET.search(name):
+    if re.search(_OPTIONS, name, re.IGNORECASE):
         return not (isinstance(value, str) and value in _WORDS) and not _is_path(name, value)
     try:
         json.dumps(value)
@@ -64,12 +63,15 @@ def is_secret_setting(name: str, value: object) -> bool:
     if not isinstance(value, str) or not value:
         return False
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return _SECRET_SETTING.search(words) is not None or _CREDENTIALS.search(value) is not None
+    return (
+        re.search(_SETTINGS, words, re.IGNORECASE) is not None
+        or re.search(_CREDENTIALS, value) is not None
+    )
 
 
 def _is_path(name: str, value: Any) -> bool:
     """Return whether it is the name of a file, or several, that every host has its own of."""
-    if not _PATHS.search(name):
+    if not re.search(_PATHS, name, re.IGNORECASE):
         return False
     names = value if isinstance(value, (list, tuple)) else [value]
     return bool(names) and all(

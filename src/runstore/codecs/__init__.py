@@ -6,7 +6,8 @@ such a value is met, so libraries that are not used cost nothing.
 
 import sys
 from functools import cache
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from runstore.codecs._base import (
     Codec,
@@ -19,8 +20,6 @@ from runstore.codecs._base import (
 )
 from runstore.codecs._fields import by_fields
 from runstore.codecs._files import FileCodec, file_codec, stored_as_file
-from runstore.codecs._joined import Joined, is_table
-from runstore.codecs._joining import difference, joined, layout_of
 from runstore.codecs._pickle import PickleWarning, Pickling
 from runstore.codecs._python import is_json
 from runstore.codecs._reading import (
@@ -34,10 +33,14 @@ from runstore.codecs._reading import (
 from runstore.codecs._reasons import why_no_table
 from runstore.codecs._refused import refuse, refuse_handle
 from runstore.codecs._small import SmallKind, is_small_kind, small_kinds, value_in
-from runstore.codecs._some_rows import SomeRows, spec_of_rows
 from runstore.codecs._sources import pieces_of
 from runstore.errors import MissingExtraError, UnsupportedFormatError, UnsupportedValueError
 from runstore.lifetime import Bounded, load_module
+
+if TYPE_CHECKING:
+    from runstore.codecs._joined import Joined, is_table
+    from runstore.codecs._joining import difference, joined, layout_of
+    from runstore.codecs._some_rows import SomeRows, spec_of_rows
 
 __all__ = [
     "PARQUET_CODECS",
@@ -77,6 +80,13 @@ __all__ = [
     "type_name",
     "value_in",
 ]
+
+# Few stages need these: they are imported with the first use.
+_LATER = {
+    **dict.fromkeys(("Joined", "is_table"), "_joined"),
+    **dict.fromkeys(("difference", "joined", "layout_of"), "_joining"),
+    **dict.fromkeys(("SomeRows", "spec_of_rows"), "_some_rows"),
+}
 
 # Codec name to module, class, and the pip line for what it needs.
 _CODECS = {
@@ -294,3 +304,9 @@ def codec_named(name: str) -> Codec:
 def known_codecs() -> list[str]:
     """Return the names of all codecs, sorted."""
     return sorted(_CODECS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'runstore.codecs' has no attribute {name!r}")
+    return getattr(import_module(f"runstore.codecs.{_LATER[name]}"), name)

@@ -8,7 +8,6 @@ from itertools import chain
 from typing import Any
 
 from runstore.codecs._base import is_a, type_name
-from runstore.codecs._joined import is_table
 from runstore.codecs._refused import is_handle
 from runstore.errors import UnsupportedValueError
 
@@ -36,7 +35,11 @@ def pieces_of(value: Any) -> Iterator[Any] | None:
         UnsupportedValueError: It is an iterator that gives no tables; one item is gone then.
     """
     kind = type(value)
-    if kind in _WHOLE or is_table(value):
+    if kind in _WHOLE:
+        return None
+    from runstore.codecs._joined import is_table
+
+    if is_table(value):
         return None
     if is_a(kind, _LAZY):
         return _of_query(value)
@@ -67,6 +70,8 @@ def _gives_items(kind: type) -> bool:
 
 
 def _of_tables(value: Any) -> Iterator[Any] | None:
+    from runstore.codecs._joined import is_table
+
     coming = iter(value)
     try:
         first = next(coming)

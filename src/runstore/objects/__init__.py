@@ -4,6 +4,9 @@ This is the layer below `runstore.store`. It knows keys, versions, conditions, h
 signatures and seals. It imports no codec: `make check` holds that.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from runstore.objects._checks import check_place, check_version, guard_of, open_object
 from runstore.objects._file_reader import opened_to_read, pieces
 from runstore.objects._file_writer import FileWriter, TextFileWriter
@@ -48,18 +51,20 @@ from runstore.objects._sealed import (
     write_seal,
 )
 from runstore.objects._signing import check_signature, signing_keys
-from runstore.objects._sweeping import (
-    PARTS_AGE,
-    UNREADABLE_SEAL,
-    object_of_parts,
-    parts_by_object,
-    sweep_parts,
-    unnamed_of,
-    unnamed_parts,
-)
 from runstore.objects._traced import note_read, traced
-from runstore.objects._trees import Chosen, Symlinks, TreeFile, check_tree, files_below
 from runstore.objects._value_digest import earlier_digest, value_digest
+
+if TYPE_CHECKING:
+    from runstore.objects._sweeping import (
+        PARTS_AGE,
+        UNREADABLE_SEAL,
+        object_of_parts,
+        parts_by_object,
+        sweep_parts,
+        unnamed_of,
+        unnamed_parts,
+    )
+    from runstore.objects._trees import Chosen, Symlinks, TreeFile, check_tree, files_below
 
 __all__ = [
     "CONTAINERS",
@@ -137,3 +142,21 @@ __all__ = [
     "write_seal",
     "written_file",
 ]
+
+# Few stages need these: they are imported with the first use.
+_LATER = {
+    **dict.fromkeys(
+        (
+            *("PARTS_AGE", "UNREADABLE_SEAL", "object_of_parts", "parts_by_object"),
+            *("sweep_parts", "unnamed_of", "unnamed_parts"),
+        ),
+        "_sweeping",
+    ),
+    **dict.fromkeys(("Chosen", "Symlinks", "TreeFile", "check_tree", "files_below"), "_trees"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'runstore.objects' has no attribute {name!r}")
+    return getattr(import_module(f"runstore.objects.{_LATER[name]}"), name)

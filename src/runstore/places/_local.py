@@ -27,7 +27,6 @@ from runstore.places._leftovers import Leftover
 from runstore.places._local_gate import GATES
 from runstore.places._local_lock import KeyLock
 from runstore.places._local_small import put_small
-from runstore.places._local_sweep import leftovers, sweep, sweep_small
 from runstore.places._local_tree import LocalTree, entry_of
 from runstore.places._local_write import TEMPORARY, LocalWrite, sync_folder, version_of
 
@@ -262,6 +261,8 @@ class LocalBackend(LocalTree):
 
     def sweep(self, older_than: float) -> int:
         """See `runstore.places.Backend.sweep`."""
+        from runstore.places._local_sweep import sweep, sweep_small
+
         swept = 0
         for folder, remove in ((TEMPORARY, sweep), (GATES, sweep_small)):
             with suppress(ObjectNotFoundError), self._translated(folder, "sweep"):
@@ -270,6 +271,8 @@ class LocalBackend(LocalTree):
 
     def leftovers(self, older_than: float) -> builtins.list[Leftover]:
         """See `runstore.places._leftovers.leftovers`."""
+        from runstore.places._local_sweep import leftovers
+
         with self._translated(TEMPORARY, "list"):
             return leftovers(self._root, TEMPORARY, GATES, older_than)
 

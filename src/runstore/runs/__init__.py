@@ -6,35 +6,8 @@ The functions here work on a place. `ObjectStore` offers them as its verbs.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from runstore.context import kept_result
-from runstore.runs._journal import distrust, forget_index, note_run
-from runstore.runs._newest import newest_runs
-from runstore.runs._record_file import REMOVED
-from runstore.runs._records import (
-    ask_to_delete,
-    cancel_run,
-    delete_record,
-    delete_unnamed,
-    find_record,
-    list_runs,
-    read_record,
-    read_run,
-    recorded_runs,
-    replace_record,
-    runs_beginning,
-    start_of,
-    write_run,
-)
-from runstore.runs._runner import seen_from_here, this_process
-from runstore.runs._stage_logs import (
-    delete_logs,
-    listed_logs,
-    logged_runs,
-    read_log,
-    write_log,
-)
-
 if TYPE_CHECKING:
+    from runstore.context import kept_result
     from runstore.runs._alive import (
         LOST_AFTER,
         RENEWED,
@@ -49,6 +22,7 @@ if TYPE_CHECKING:
         place_time,
         renewed,
     )
+    from runstore.runs._journal import distrust, forget_index, note_run
     from runstore.runs._latest import (
         forget_latest,
         latest_finished,
@@ -70,8 +44,25 @@ if TYPE_CHECKING:
         set_mark,
     )
     from runstore.runs._near import near_runs
+    from runstore.runs._newest import newest_runs
     from runstore.runs._pages import newest_first, page_of_runs
     from runstore.runs._reads import delete_reads, note_reads, reading_runs, referred_runs
+    from runstore.runs._record_file import REMOVED
+    from runstore.runs._records import (
+        ask_to_delete,
+        cancel_run,
+        delete_record,
+        delete_unnamed,
+        find_record,
+        list_runs,
+        read_record,
+        read_run,
+        recorded_runs,
+        replace_record,
+        runs_beginning,
+        start_of,
+        write_run,
+    )
     from runstore.runs._removal import (
         Held,
         Removal,
@@ -85,6 +76,8 @@ if TYPE_CHECKING:
         restore,
         take_over,
     )
+    from runstore.runs._runner import seen_from_here, this_process
+    from runstore.runs._stage_logs import delete_logs, listed_logs, logged_runs, read_log, write_log
     from runstore.runs._tagged import tagged_runs
 
 __all__ = [
@@ -197,11 +190,30 @@ _LATER = {
         ),
         "_removal",
     ),
+    **dict.fromkeys(("distrust", "forget_index", "note_run"), "_journal"),
+    "newest_runs": "_newest",
+    "REMOVED": "_record_file",
+    **dict.fromkeys(
+        (
+            *("ask_to_delete", "cancel_run", "delete_record", "delete_unnamed", "find_record"),
+            *("list_runs", "read_record", "read_run", "recorded_runs", "replace_record"),
+            *("runs_beginning", "start_of", "write_run"),
+        ),
+        "_records",
+    ),
+    **dict.fromkeys(("seen_from_here", "this_process"), "_runner"),
+    **dict.fromkeys(
+        ("delete_logs", "listed_logs", "logged_runs", "read_log", "write_log"), "_stage_logs"
+    ),
     "tagged_runs": "_tagged",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "kept_result":
+        from runstore.context import kept_result
+
+        return kept_result
     if name not in _LATER:
         raise AttributeError(f"module 'runstore.runs' has no attribute {name!r}")
     return getattr(import_module(f"runstore.runs.{_LATER[name]}"), name)

@@ -1,13 +1,18 @@
 """Where settings are: variables of the environment, and tables in files."""
 
 import os
+from copy import deepcopy
 from typing import Any
 
 from runstore.errors import SettingsError
+from runstore.lifetime import Bounded
 
 __all__ = ["PREFIX", "tables", "variables_set"]
 
 PREFIX = "RUNSTORE_"
+
+# A pyproject.toml of usual size takes milliseconds to parse, at each context that is entered.
+_parsed: Bounded[str, tuple[bytes, dict[str, Any]]] = Bounded(4)
 
 
 def variables_set() -> list[str]:
@@ -30,13 +35,23 @@ def _table_in(filename: str, *headers: str) -> tuple[str, dict[str, Any]]:
     path = _nearest(filename)
     if path is None:
         return "", {}
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a Path takes longer to make
+            data = file.read()
+    except OSError as exc:
+        raise SettingsError(f"{path} cannot be read: {exc.strerror or exc}", path) from exc
+    known = _parsed.get(path)
+    if known is None or known[0] != data:  # by all of it: a time stamp may be too coarse
+        known = data, _parsed_table(path, data, headers)
+        _parsed.put(path, known)
+    return path, deepcopy(known[1]) if known[1] else {}
+
+
+def _parsed_table(path: str, data: bytes, headers: tuple[str, ...]) -> dict[str, Any]:
     import tomllib
 
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - a Path takes longer to make
-            found: Any = tomllib.loads(file.read().decode())
-    except OSError as exc:
-        raise SettingsError(f"{path} cannot be read: {exc.strerror or exc}", path) from exc
+        found: Any = tomllib.loads(data.decode())
     except (ValueError, RecursionError) as exc:  # not TOML, or not UTF-8
         raise SettingsError(f"{path} is not valid TOML: {exc}", path) from exc
     for depth, header in enumerate(headers):
@@ -47,7 +62,8 @@ def _table_in(filename: str, *headers: str) -> tuple[str, dict[str, Any]]:
                 f"{type(found).__name__}",
                 path,
             )
-    return path, found
+    table: dict[str, Any] = found
+    return table
 
 
 def _nearest(filename: str) -> str | None:

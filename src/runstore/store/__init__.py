@@ -1,8 +1,9 @@
 """The object store: its verbs, and the description of what it keeps."""
 
 import os
+from importlib import import_module
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from runstore.arguments import check_instance, check_seconds, check_text, shown
 from runstore.context import (
@@ -18,44 +19,26 @@ from runstore.errors import (
 from runstore.keys import scope_of
 from runstore.names import check_namespace, check_run
 from runstore.objects import (
-    PARTS_AGE,
     FileWriter,
     ObjectInfo,
     Permission,
     Pinned,
     Progress,
-    Symlinks,
     check_one_file,
     human_size,
     pieces,
     pinned,
-    sweep_parts,
     traced,
     written_file,
 )
 from runstore.places import Backend, Guarantees
-from runstore.runs._marks import Marks
 from runstore.steps import reporting
 from runstore.store._across import every_object, objects_and_parts, with_parts
 from runstore.store._addresses import Method, Reader
 from runstore.store._arguments import check_filesystem, check_store
 from runstore.store._files import FileMode
-from runstore.store._findings import (
-    Audit,
-    Change,
-    ColumnDiff,
-    Finding,
-    ObjectChange,
-    ObjectDiff,
-    RunDiff,
-    RunUsage,
-    TableDiff,
-    Verified,
-)
-from runstore.store._gc import GcPlan, GcReport, Orphans, PlannedRun
 from runstore.store._inspecting import InspectingStore
 from runstore.store._keeping import KeepingVerbs, current_lease
-from runstore.store._lineage import Lineage, LineageEdge, LineageObject, LineageStage
 from runstore.store._objects import Objects
 from runstore.store._opening import (
     address_for,
@@ -73,7 +56,25 @@ from runstore.store._shown import Mapped, ObjectList, RunList, ShownStore
 from runstore.store._store_url import StoreUrl, UrlOfStore
 from runstore.store._target import RAISE, Target
 from runstore.store._verbs import Compression, Reading, Verbs
-from runstore.store._writer import Writer
+
+if TYPE_CHECKING:
+    from runstore.objects import Symlinks
+    from runstore.runs._marks import Marks
+    from runstore.store._findings import (
+        Audit,
+        Change,
+        ColumnDiff,
+        Finding,
+        ObjectChange,
+        ObjectDiff,
+        RunDiff,
+        RunUsage,
+        TableDiff,
+        Verified,
+    )
+    from runstore.store._gc import GcPlan, GcReport, Orphans, PlannedRun
+    from runstore.store._lineage._graph import Lineage, LineageEdge, LineageObject, LineageStage
+    from runstore.store._writer import Writer
 
 __all__ = [
     "RAISE",
@@ -129,6 +130,30 @@ __all__ = [
     "with_parts",
     "written_file",
 ]
+
+# Few processes need these: they are imported with the first use.
+_LATER = {
+    "Marks": "runs",
+    "Symlinks": "objects",
+    "Writer": "store._writer",
+    **dict.fromkeys(
+        (
+            *("Audit", "Change", "ColumnDiff", "Finding", "ObjectChange", "ObjectDiff"),
+            *("RunDiff", "RunUsage", "TableDiff", "Verified"),
+        ),
+        "store._findings",
+    ),
+    **dict.fromkeys(("GcPlan", "GcReport", "Orphans", "PlannedRun"), "store._gc"),
+    **dict.fromkeys(
+        ("Lineage", "LineageEdge", "LineageObject", "LineageStage"), "store._lineage._graph"
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'runstore.store' has no attribute {name!r}")
+    return getattr(import_module(f"runstore.{_LATER[name]}"), name)
 
 
 class ObjectStore(ShownStore, InspectingStore, KeepingVerbs, RunVerbs, Verbs):
@@ -333,6 +358,8 @@ class ObjectStore(ShownStore, InspectingStore, KeepingVerbs, RunVerbs, Verbs):
         Raises:
             StorageError: The place failed.
         """
+        from runstore.objects import PARTS_AGE, sweep_parts
+
         if older_than is not None:
             check_seconds("sweep", "older_than", older_than, zero=True, most=_OLDEST)
         swept = self.backend.sweep(3600 if older_than is None else older_than)

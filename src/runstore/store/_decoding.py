@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from runstore import codecs, containers
 from runstore.buffers import Buffer
-from runstore.codecs import Pickling, SomeRows, file_codec
+from runstore.codecs import Pickling, file_codec
 from runstore.containers import Header, Stored
 from runstore.context import PicklePolicy
 from runstore.errors import (
@@ -19,6 +19,7 @@ from runstore.objects import check_place, check_version, guard_of
 from runstore.versions import wrote_and_here
 
 if TYPE_CHECKING:
+    from runstore.codecs import SomeRows
     from runstore.containers import StoredParquet
 
 __all__ = [

@@ -12,6 +12,7 @@ from typing import Any
 
 import xxhash
 
+from runstore import objects as stored
 from runstore.arguments import check_callable, check_choice, check_flag
 from runstore.buffers import Buffer
 from runstore.containers import Header
@@ -26,17 +27,12 @@ from runstore.errors import (
 )
 from runstore.keys import PartPlace, Place, Scope, is_shortened, key_of, parts_folder
 from runstore.objects import (
-    Chosen,
     ObjectInfo,
     PartGoneError,
     Progress,
-    Symlinks,
-    TreeFile,
     check_path,
-    check_tree,
     each_of,
     file_pieces,
-    files_below,
     opened_file,
     opened_stored,
     part_place,
@@ -76,7 +72,7 @@ class FolderVerbs(ABC):
         scope: Scope = "run",
         include: str | Iterable[str] | None = None,
         exclude: str | Iterable[str] | None = None,
-        symlinks: Symlinks = "refuse",
+        symlinks: "stored.Symlinks" = "refuse",
         metadata: dict[str, Any] | None = None,
         if_absent: bool = False,
         progress: Progress | None = None,
@@ -115,7 +111,7 @@ class FolderVerbs(ABC):
         check_flag("put_dir", "if_absent", if_absent)
         check_choice("put_dir", "symlinks", symlinks, ("refuse", "follow"))
         check_callable("put_dir", "progress", progress, optional=True)
-        root, is_chosen = check_path("put_dir", path), Chosen("put_dir", include, exclude)
+        root, is_chosen = check_path("put_dir", path), stored.Chosen("put_dir", include, exclude)
         target = self._target()
         place = place_of("put_dir", target, name, scope, None, None)
         check_takes_parts("put_dir", place)
@@ -124,7 +120,7 @@ class FolderVerbs(ABC):
             raise InvalidNameError(
                 f"put_dir: the name {name[:40]!r}… is too long for a folder: shorten it", name
             )
-        files = sorted(files_below("put_dir", root, is_chosen, symlinks), key=_order)
+        files = sorted(stored.files_below("put_dir", root, is_chosen, symlinks), key=_order)
         objects = target.writable()
         if if_absent and objects.exists(place):
             raise ObjectExistsError(f"put_dir {place}: it is there already", str(place))
@@ -183,14 +179,14 @@ class FolderVerbs(ABC):
             StorageError: The place, or the local disk, failed.
         """
         check_callable("get_dir", "progress", progress, optional=True)
-        text, is_chosen = check_path("get_dir", path), Chosen("get_dir", include, exclude)
+        text, is_chosen = check_path("get_dir", path), stored.Chosen("get_dir", include, exclude)
         target = self._target()
         place = place_of("get_dir", target, name, scope, run, namespace)
         goal = _new_folder(text)
         try:
             while True:
                 sealed, header = _read_folder(target.objects, place)
-                check_tree((part.part for part in sealed.parts), str(place))
+                stored.check_tree((part.part for part in sealed.parts), str(place))
                 wanted = [part for part in sealed.parts if is_chosen(str(part.part))]
                 size = sum(part.size for part in wanted)
                 try:
@@ -229,15 +225,17 @@ class _Told:
                 self._progress(self._done, self._size)
 
 
-def _order(file: TreeFile) -> Any:
+def _order(file: "stored.TreeFile") -> Any:
     return part_order(file.path)
 
 
-def _stored(objects: Objects, place: Place, files: list[TreeFile], told: _Told) -> list[SealedPart]:
+def _stored(
+    objects: Objects, place: Place, files: "list[stored.TreeFile]", told: _Told
+) -> list[SealedPart]:
     """Store each file as a part; if one fails, none is left."""
     write_id, begun = new_write_id(), list[str]()
 
-    def put(file: TreeFile) -> SealedPart:
+    def put(file: "stored.TreeFile") -> SealedPart:
         at = PartPlace(*place, file.path, write_id, "file")
         begun.append(key_of(at))
         if file.path.endswith("/"):
@@ -255,7 +253,7 @@ def _stored(objects: Objects, place: Place, files: list[TreeFile], told: _Told) 
 
 
 def _put(
-    objects: Objects, at: PartPlace, file: TreeFile, data: Iterator[Buffer], told: _Told
+    objects: Objects, at: PartPlace, file: "stored.TreeFile", data: Iterator[Buffer], told: _Told
 ) -> SealedPart:
     digest = xxhash.xxh3_128()
 

@@ -7,11 +7,11 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
+from runstore import store  # types of results are loaded when they are needed
 from runstore.arguments import check_count, check_flag, check_text
 from runstore.errors import InvalidNameError, InvalidRequestError
 from runstore.keys import key_beginning
 from runstore.names import check_namespace, check_run
-from runstore.store._findings import Audit, ObjectDiff, RunDiff, Verified
 from runstore.store._objects import Objects
 
 __all__ = ["InspectingStore"]
@@ -36,7 +36,7 @@ class InspectingStore(ABC):
         shared: bool = False,
         journal: str | os.PathLike[str] | None = None,
         workers: int = _AT_ONCE,
-    ) -> Iterator[Verified]:
+    ) -> "Iterator[store.Verified]":
         """Check objects and run records, some at a time: every byte is read, nothing is unpickled.
 
         Digests, the structure of Arrow files, whether each object stands under its own key, and of
@@ -94,7 +94,7 @@ class InspectingStore(ABC):
             workers=workers,
         )
 
-    def audit(self, namespace: str | None = None, run: str | None = None) -> Audit:
+    def audit(self, namespace: str | None = None, run: str | None = None) -> "store.Audit":
         """Return what the store holds: pickles, unsigned objects, files of others, versions, sizes.
 
         No value is read: the place is listed, and of each object with a header the end is read,
@@ -116,7 +116,7 @@ class InspectingStore(ABC):
         _check_scope("audit", namespace, run)
         return audited(self, namespace, run)  # type: ignore[arg-type]
 
-    def diff(self, one: str, other: str) -> ObjectDiff | RunDiff:
+    def diff(self, one: str, other: str) -> "store.ObjectDiff | store.RunDiff":
         """Return what differs between two objects, or two runs.
 
         Of two tables: columns, types, numbers of rows, and by column in how many of the rows that

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from datetime import timedelta
 
-from runstore import runs
+from runstore import runs, store  # types of results are loaded when they are needed
 from runstore.arguments import (
     check_age,
     check_flag,
@@ -18,8 +18,6 @@ from runstore.errors import InvalidNameError, InvalidRequestError, ObjectNotFoun
 from runstore.keys import Place, key_of, record_key
 from runstore.names import check_namespace, check_run
 from runstore.places import Backend
-from runstore.runs._marks import Marks
-from runstore.store._gc import GcPlan, GcRequest
 
 __all__ = ["KeepingVerbs", "check_lease", "current_lease", "drop_marks"]
 
@@ -57,7 +55,7 @@ class KeepingVerbs(ABC):
         workflow: str | None = None,
         namespace: str | None = None,
         orphans: bool = True,
-    ) -> GcPlan:
+    ) -> "store.GcPlan":
         """Return what clean-up would remove, and why. Nothing is removed before `GcPlan.apply`.
 
         A run goes when each rule that is given lets it go. A rule that is not given is that of the
@@ -87,6 +85,7 @@ class KeepingVerbs(ABC):
             InvalidNameError: *namespace* cannot be one.
             StorageError: The place failed.
         """
+        from runstore.store._gc import GcRequest
         from runstore.store._gc_plan import planned
         from runstore.store._retention import Rules
 
@@ -223,7 +222,7 @@ class KeepingVerbs(ABC):
         else:
             runs.remove_marks(self.backend, place, space, run, "note")
 
-    def marks(self, run: str | None, *, namespace: str | None = None) -> Marks:
+    def marks(self, run: str | None, *, namespace: str | None = None) -> "runs.Marks":
         """Return the pin, the tags and the note of a run, and those of its objects.
 
         Args:

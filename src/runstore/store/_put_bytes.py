@@ -6,8 +6,9 @@ object is as it was.
 
 from collections.abc import Iterator
 
+from runstore import containers
 from runstore.buffers import Buffer, flat, map_private
-from runstore.containers import check_file, footer_start
+from runstore.containers import footer_start
 from runstore.context import PicklePolicy
 from runstore.errors import (
     CorruptObjectError,
@@ -142,7 +143,7 @@ def _check_plain(place: Place, data: Buffer, extension: str, policy: PicklePolic
     check_whole_name(place)
     if not (is_plain(extension) or has_format(extension)):
         return  # a file is a file: `get` gives text or bytes, or says what it needs
-    check_file(extension, data, ref)
+    containers.check_file(extension, data, ref)
     if extension in ("csv", "json") and flat(data).nbytes > _LOOKED_INTO:
         return
     if extension != "pkl":

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
+from runstore import runs
 from runstore.arguments import (
     check_age,
     check_choice,
@@ -19,15 +20,6 @@ from runstore.errors import InvalidNameError, ObjectNotFoundError
 from runstore.names import check_namespace, check_run
 from runstore.objects import leased
 from runstore.places import Backend
-from runstore.runs import (
-    ask_to_delete,
-    cancel_run,
-    delete_record,
-    delete_unnamed,
-    list_runs,
-    read_run,
-    write_run,
-)
 from runstore.store._keeping import check_lease, current_lease, drop_marks
 from runstore.store._objects import Objects
 from runstore.store._shown import RunList
@@ -81,7 +73,7 @@ class RunVerbs(ABC):
         check_flag("write_run", "new", new)
         lease = current_lease()
         objects = self._objects if lease is None else leased(self._objects, lease)
-        write_run(objects.backend, run, new=new)
+        runs.write_run(objects.backend, run, new=new)
 
     def read_run(self, name: str, *, namespace: str) -> WorkflowRun:
         """Return the record of a run.
@@ -93,7 +85,7 @@ class RunVerbs(ABC):
         """
         check_text("read_run", "name", name, error=InvalidNameError)
         check_text("read_run", "namespace", namespace, error=InvalidNameError)
-        return read_run(self.backend, check_run(name), namespace)
+        return runs.read_run(self.backend, check_run(name), namespace)
 
     def cancel_run(self, name: str, *, namespace: str) -> None:
         """Ask a run that goes on to stop, wherever its process is; this does not wait for it.
@@ -114,7 +106,7 @@ class RunVerbs(ABC):
         check_text("cancel_run", "name", name, error=InvalidNameError)
         check_text("cancel_run", "namespace", namespace, error=InvalidNameError)
         check_lease()
-        cancel_run(self.backend, check_run(name), namespace)
+        runs.cancel_run(self.backend, check_run(name), namespace)
 
     def delete_run(self, name: str, *, namespace: str, force: bool = False) -> None:
         """Remove every object of a run, then its record.
@@ -144,16 +136,16 @@ class RunVerbs(ABC):
         if (lease := current_lease()) is not None:
             lease.check()  # code of a given-up attempt deletes no runs either
         view = Context().run(partial(self.at, namespace=namespace, run=name))
-        run = ask_to_delete(self.backend, name, namespace, force=force)
+        run = runs.ask_to_delete(self.backend, name, namespace, force=force)
         if run is not None and run.state == "finished":
             from runstore.runs import forget_latest
 
             forget_latest(self.backend, namespace, run.workflow, name)
         names = [info.name for info in view.list()]
         Context().run(view.delete_many, names, missing_ok=True)  # it may be the run of this code
-        found = len(names) + delete_unnamed(self.backend, namespace, name)
+        found = len(names) + runs.delete_unnamed(self.backend, namespace, name)
         drop_marks(self.backend, namespace, name)
-        recorded = delete_record(self.backend, name, namespace)
+        recorded = runs.delete_record(self.backend, name, namespace)
         if not recorded and not found:
             from runstore.runs import near_runs
 
@@ -212,7 +204,7 @@ class RunVerbs(ABC):
         if namespace is not None:
             check_namespace(namespace)
         if (workflow, state, first, tag, limit, page) == (None,) * 6:
-            return RunList(list_runs(self.backend, namespace))
+            return RunList(runs.list_runs(self.backend, namespace))
         from runstore.runs import page_of_runs
 
         names = self.namespaces() if namespace is None else [namespace]

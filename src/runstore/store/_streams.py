@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
+from runstore import store  # types of results are loaded when they are needed
 from runstore.arguments import check_count
 from runstore.errors import ObjectNotFoundError
 from runstore.keys import Scope
 from runstore.store._arguments import check_get, check_put, check_table_type, column_list
 from runstore.store._target import Target, missing, place_of
-from runstore.store._writer import Writer, open_writer
 
 if TYPE_CHECKING:
     from runstore.store._filters import Filter
@@ -36,7 +36,7 @@ class StreamVerbs(ABC):
         if_absent: bool = False,
         if_match: str | None = None,
         compression: Literal["auto", "lz4", "zstd"] | None = "auto",
-    ) -> Writer:
+    ) -> "store.Writer":
         """Return what writes one table piece by piece, in a ``with`` block.
 
         All or nothing: the object is there when the block has ended without an error, and
@@ -65,6 +65,8 @@ class StreamVerbs(ABC):
         """
         check_put(name, None, if_absent, if_match, compression, None)
         target = self._target()
+        from runstore.store._writer import open_writer
+
         return open_writer(
             target.writable(),
             place_of("writer", target, name, scope, None, None),

@@ -6,13 +6,13 @@ It is read from the run records, which name what each stage has read and written
 from abc import ABC, abstractmethod
 from typing import Literal
 
+from runstore import store  # types of results are loaded when they are needed
 from runstore.arguments import check_choice, check_count
 from runstore.keys import Scope
-from runstore.store._lineage._graph import Lineage, LineageEdge, LineageObject, LineageStage
 from runstore.store._refs import referred
 from runstore.store._target import Target, place_of
 
-__all__ = ["Lineage", "LineageEdge", "LineageObject", "LineageStage", "LineageVerbs"]
+__all__ = ["LineageVerbs"]
 
 
 class LineageVerbs(ABC):
@@ -31,7 +31,7 @@ class LineageVerbs(ABC):
         namespace: str | None = None,
         direction: Literal["both", "back", "onwards"] = "both",
         runs: int = 1000,
-    ) -> Lineage:
+    ) -> "store.Lineage":
         """Return what an object was made of, by which stages of which runs, and what of it.
 
         The record of a run says which objects each stage has read and written. Back from an
