@@ -22,6 +22,7 @@ _COMMANDS = {
     "small": "benchmarks.small",
     "tables": "benchmarks.tables",
     "ui": "benchmarks.ui",
+    "targets": "benchmarks.targets",
 }
 
 

@@ -177,10 +177,18 @@ def _beside_obstore(root: str) -> tuple[Steps, Steps]:
 
 
 def _start(options: argparse.Namespace) -> None:
+    taken = _started(max(options.rounds // 3, 1))
+    _, base, *ours = _STARTS
+    for name in ours:
+        _row(name, taken, (name,), (base,), 1.3)
+
+
+def _started(rounds: int) -> Taken:
+    """Return the medians of processor and wall time of each of `_STARTS`, in microseconds."""
     env = {name: text for name, text in child_environment().items() if name != _NO_BYTECODE}
     samples: dict[str, list[tuple[float, float]]] = {name: [] for name in _STARTS}
     with tempfile.TemporaryDirectory(prefix="small-") as folder:
-        for turn in range(max(options.rounds // 3, 1) + 1):
+        for turn in range(rounds + 1):
             for name, code in _STARTS.items():
                 command = [sys.executable, "-c", code.format(f"{folder}/store-{turn}")]
                 before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -192,10 +200,7 @@ def _start(options: argparse.Namespace) -> None:
                 cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
                 if turn:  # the first writes the bytecode
                     samples[name].append((cpu * 1e6, wall * 1e6))
-    taken = {name: _medians(found) for name, found in samples.items()}
-    _, base, *ours = _STARTS
-    for name in ours:
-        _row(name, taken, (name,), (base,), 1.3)
+    return {name: _medians(found) for name, found in samples.items()}
 
 
 _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"

@@ -5,7 +5,6 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -23,7 +22,7 @@ from runstore.places._base import Entry, Tail, copy_through, is_hidden, is_hidde
 from runstore.places._cloud._causes import NOT_S3, SOURCE_CHANGED, UNREACHED
 from runstore.places._cloud._conditions import HIDDEN, Probe
 from runstore.places._cloud._download import download, part, ranged
-from runstore.places._cloud._errors import as_error, translated
+from runstore.places._cloud._errors import Translated, as_error
 from runstore.places._cloud._loop import wait_for_leaving
 from runstore.places._cloud._retry import Deadline, persist
 from runstore.places._cloud._upload import SINGLE, Uploader
@@ -387,18 +386,16 @@ class CloudBackend(ABC):
             return as_error(failure, self._ref(key), "delete")
         return None
 
-    @contextmanager
-    def _translated(self, ref: str, doing: str) -> Iterator[None]:
-        with translated(ref, doing):
-            try:
-                yield
-            except Failure as failure:
-                self._complete(failure)
-                mine = self._mine
-                if failure.code == "NoCredentials" and mine is not None:
-                    self._mine = None  # the next call looks for them again
-                    self._forget(mine.client)
-                raise
+    def _translated(self, ref: str, doing: str) -> Translated:
+        return Translated(ref, doing, self._note)
+
+    def _note(self, failure: Failure) -> None:
+        """Take note of a failure before it is told."""
+        self._complete(failure)
+        mine = self._mine
+        if failure.code == "NoCredentials" and mine is not None:
+            self._mine = None  # the next call looks for them again
+            self._forget(mine.client)
 
     def _open(self) -> Opened:
         mine = self._mine

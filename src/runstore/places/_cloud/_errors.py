@@ -1,7 +1,7 @@
 """Turn a failed request into an error of runstore, by its code, with a way out."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import NamedTuple
 
 from runstore.errors import (
@@ -16,7 +16,7 @@ from runstore.places._cloud import _causes as causes
 from runstore.places._cloud._wire import Failure
 from runstore.places._errors import not_found
 
-__all__ = ["as_error", "translated"]
+__all__ = ["Translated", "as_error"]
 
 
 class _Said(NamedTuple):
@@ -110,18 +110,34 @@ _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequ
 _LOGIN = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AccessDenied"})
 
 
-@contextmanager
-def translated(ref: str, doing: str) -> Iterator[None]:
-    """Turn a `Failure` about *ref* into the error tree, cause kept.
+class Translated:
+    """Turns a `Failure` about *ref* into the error tree, cause kept.
+
+    A class and no generator: a small request is mostly what surrounds it.
 
     Args:
         ref: The object, as a URL.
         doing: What was attempted, as in "cannot *write* …".
+        note: Called with the failure before.
     """
-    try:
-        yield
-    except Failure as failure:
-        raise as_error(failure, ref, doing) from (failure.__cause__ or failure)
+
+    __slots__ = ("_doing", "_note", "_ref")
+
+    def __init__(self, ref: str, doing: str, note: Callable[[Failure], None]) -> None:
+        self._ref, self._doing, self._note = ref, doing, note
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Failure):
+            self._note(error)
+            raise as_error(error, self._ref, self._doing) from (error.__cause__ or error)
 
 
 def as_error(failure: Failure, ref: str, doing: str) -> RunStoreError:

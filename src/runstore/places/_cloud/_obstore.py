@@ -154,13 +154,19 @@ class ObstoreClient(ABC):
         mode: Any = "create" if condition.if_absent else "overwrite"
         if condition.if_match is not None:
             mode = self._mode_of(store, name, condition.if_match)
-        size = sum(view.nbytes for view in body)
+        size = body[0].nbytes if len(body) == 1 else sum(view.nbytes for view in body)
+        if len(body) > 1 and size <= _SENT_AT_ONCE:  # each costs a thread of obstore's a turn
+            body = (memoryview(b"".join(body)),)
 
         def data() -> Any:  # several are sent as they are, one after the other
             return lent(body[0]) if len(body) == 1 else map(lent, body)
 
-        given: Any = {"attributes": self._attributes(mark), **self._tags}
-        given |= {"mode": mode, "use_multipart": False}
+        given: Any = {
+            "attributes": self._attributes(mark),
+            "mode": mode,
+            "use_multipart": False,
+            **self._tags,
+        }
         ref = f"{self._where}/{name}"
 
         def at_once() -> Any:

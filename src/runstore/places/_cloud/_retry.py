@@ -41,7 +41,7 @@ class Deadline:
     @property
     def request(self) -> float:
         """Seconds that the next request may take."""
-        return max(_SHORTEST_REQUEST, min(self.left, self._timeout / 3))
+        return max(_SHORTEST_REQUEST, min(self._end - time.monotonic(), self._timeout / 3))
 
 
 def persist(

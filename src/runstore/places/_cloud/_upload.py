@@ -13,6 +13,7 @@ import numpy as np
 
 from runstore.buffers import Buffer, Paced, flat
 from runstore.errors import IndeterminateWriteError
+from runstore.lifetime import unique_id
 from runstore.places._base import Entry, Tail
 from runstore.places._cloud._causes import NOT_S3, SOURCE_CHANGED
 from runstore.places._cloud._conditions import Probe
@@ -88,6 +89,10 @@ class Uploader:
             Failure: It was not written.
             IndeterminateWriteError: Nobody can say.
         """
+        if type(buffers) is tuple and len(buffers) == 1:  # as small objects come
+            view = flat(buffers[0])
+            if 0 < view.nbytes <= SINGLE:
+                return self._single(name, [view], condition), view.nbytes
         blocks = Blocks(buffers)
         first = blocks.take(SINGLE + 1)
         if blocks.size <= SINGLE:
@@ -125,7 +130,7 @@ class Uploader:
         return self._single(name, first, condition)
 
     def _single(self, name: str, body: list[memoryview], condition: Condition) -> str:
-        mark = secrets.token_hex(16)
+        mark = unique_id()
         failed: list[Failure] = []
         client, deadline = self._client, Deadline(self._timeout * 0.9)
         try:
@@ -215,6 +220,10 @@ class Uploader:
             return None
         if condition and not self._probe.keeps_in_parts(self._client, condition, self._timeout):
             return None
+        if type(buffers) is tuple and len(buffers) == 1:  # as small objects come
+            view = flat(buffers[0])
+            if 0 < view.nbytes <= SINGLE:
+                return self._single(name, [view], condition), view.nbytes
         blocks = Blocks(buffers)
         first = blocks.take(SINGLE + 1)
         if blocks.size <= SINGLE:

@@ -13,6 +13,7 @@ from runstore.errors import MissingExtraError
 from runstore.places._cloud._causes import NO_CREDENTIALS
 from runstore.places._cloud._logs import hushed
 from runstore.places._cloud._wire import Failure
+from runstore.places._s3._environment import variables
 
 __all__ = ["Credentials", "Keys"]
 
@@ -25,6 +26,12 @@ _DECISIVE = (
     *("AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT"),
 )
 _HIDDEN = "***"
+
+# As the interpreter has them: they are compared for each request, and decoded after a change.
+_KEYS = (
+    *(b"AWS_ACCESS_KEY_ID", b"AWS_SECRET_ACCESS_KEY"),
+    *(b"AWS_SESSION_TOKEN", b"AWS_SECURITY_TOKEN"),
+)
 
 
 class Keys(NamedTuple):
@@ -61,6 +68,7 @@ class Credentials:
         self._found: tuple[tuple[str | None, ...], Any] | None = None
         self._looking = threading.Lock()
         self._shown = self._given
+        self._checked: tuple[tuple[Any, ...], Keys | None] | None = None
 
     def __eq__(self, other: object) -> bool:
         """Whether both are looked up in the same way. Clients are shared by that."""
@@ -81,7 +89,12 @@ class Credentials:
         """
         if self._given is not None:
             return self._given
-        keys = _environment() if self._profile is None else None
+        if self._profile is not None:
+            return None
+        there = tuple(map(variables().get, _KEYS))
+        if self._checked is None or self._checked[0] != there:
+            self._checked = there, _environment()
+        keys = self._checked[1]
         self._shown = keys or self._shown
         return keys
 

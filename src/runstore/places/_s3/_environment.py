@@ -1,10 +1,9 @@
 """What a client may take from outside of its options, so that a change is seen."""
 
 import os
-from contextlib import suppress
 from typing import Any
 
-__all__ = ["Environment"]
+__all__ = ["Environment", "variables"]
 
 _FILES = (
     (b"AWS_CONFIG_FILE", b"/.aws/config"),
@@ -27,7 +26,7 @@ class Environment:
 
     def __init__(self) -> None:
         given = os.environb
-        self._variables = dict(_variables())
+        self._variables = dict(variables())
         self._paths = [
             given.get(variable) or given.get(b"HOME", b"") + usual for variable, usual in _FILES
         ]
@@ -43,7 +42,7 @@ class Environment:
         """Return whether nothing has changed since: asked at every call, in a few microseconds."""
         if self._files != [_seen(path) for path in self._paths]:
             return False
-        if self._variables == _variables():
+        if self._variables == variables():
             return True
         now = Environment()
         if now != self:
@@ -58,13 +57,14 @@ class Environment:
         return hash(self._found)
 
 
-def _variables() -> Any:
+def variables() -> Any:
     """Return all variables as the interpreter has them: decoding them takes much longer."""
     return getattr(os.environ, "_data", os.environ)
 
 
 def _seen(path: bytes) -> object:
-    with suppress(OSError):
+    try:
         found = os.stat(path)  # noqa: PTH116 - at every call; a Path costs as much again
-        return found.st_mtime_ns, found.st_size, found.st_ino
-    return None
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
