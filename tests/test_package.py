@@ -119,6 +119,91 @@ def test_only_the_pickle_module_unpickles():
     assert "codecs/_unpickler.py" in callers
 
 
+_PURE = "its result follows from its arguments alone, and holds nothing that ends or is forked"
+_INSTALLED = "what is installed does not change while a process runs"
+_WEAK = "it keeps nothing alive, and all that is in it is good in a forked child, too"
+_REGISTRY = "callers register here for the life of the process, forked children included"
+_OF_THREAD = "each thread has its own, which ends with it"
+_HOOK = "it is where owners are known"
+
+# What a module keeps that is no `Shared`, `Bounded` or owner with a hook for forks, and why.
+_KEPT = {
+    "beside/_modules.py _numbers": "a counter: a child goes on with numbers that it has not used",
+    "buffers.py @_map_at": _PURE,
+    "codecs/__init__.py @_codecs_named": _PURE,
+    "codecs/_plugins.py @_by_type": _INSTALLED,
+    "compat/flowdapt/compute/artifacts/dataset/__init__.py _handlers": _REGISTRY,
+    "containers/_header.py @_kind": _PURE,
+    "containers/_header.py @scope_text": _PURE,
+    "containers/_small.py global _second": "the text of the last second: one tuple, set as a whole",
+    "context/resolvers/__init__.py @_brought": _INSTALLED,
+    "context/resolvers/__init__.py @_used": _INSTALLED,
+    "integrations/kedro.py _running": _OF_THREAD,
+    "keys.py @key_of": _PURE,
+    "keys.py @parts_folder": _PURE,
+    "keys.py @scope_folder": _PURE,
+    "lifetime.py _calls": _HOOK,
+    "lifetime.py _loading": _HOOK,
+    "lifetime.py _owners": _HOOK,
+    "lifetime.py global _loading": _HOOK,
+    "places/_cloud/_logs.py _here": _OF_THREAD,
+    "places/_cloud/_loop.py _leaving": "it has a hook of its own, which empties it",
+    "places/_cloud/_rust.py _here": _OF_THREAD,
+    "places/_descriptor.py _not_inherited": "it has a hook of its own, which closes what is in it",
+    "places/_memory.py _files": _WEAK,
+    "places/_registry.py _registered": _REGISTRY,
+    "pytest_plugin/_place.py _places": _WEAK,
+    "signs.py @process_space": "the boot and the container are those of the forked child, too",
+    "store/_across.py @_scope_at": _PURE,
+    "store/_opening.py _credentials": _WEAK,
+    "store/_opening.py _filesystems": _WEAK,
+    "versions.py @_packages": _INSTALLED,
+    "workflows/_own_code.py @_folders_of_libraries": _INSTALLED,
+    "workflows/_own_code.py @is_own_file": _INSTALLED,
+}
+_CACHES = {"cache", "functools.cache", "lru_cache", "functools.lru_cache"}
+_GROWING = {
+    *("set", "dict", "list", "defaultdict", "deque", "threading.local", "itertools.count"),
+    *("threading.Lock", "threading.RLock", "weakref.WeakSet"),
+    *("weakref.WeakValueDictionary", "weakref.WeakKeyDictionary"),
+}
+
+
+def _kept_by(tree: ast.Module) -> list[str]:
+    """Return the caches of a module, what in it begins empty, and what its functions rebind."""
+    found = []
+    for node in tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        value = getattr(node, "value", None)
+        if not isinstance(target, ast.Name):
+            continue
+        empty = (isinstance(value, ast.Dict) and not value.keys) or (
+            isinstance(value, ast.List) and not value.elts
+        )
+        made = ast.unparse(value.func) if isinstance(value, ast.Call) else ""
+        if empty or (made in _GROWING and (not value.args or made == "itertools.count")):
+            found.append(target.id)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Global):
+            found += [f"global {name}" for name in node.names]
+        elif isinstance(node, ast.FunctionDef):
+            for one in node.decorator_list:
+                if ast.unparse(one).partition("(")[0] in _CACHES:
+                    found.append(f"@{node.name}")
+    return found
+
+
+def test_what_a_module_keeps_has_an_owner_or_a_reason():
+    """Caches, locks and registries of modules are owners of `lifetime`, or are listed here."""
+    found = [
+        f"{path.relative_to(SOURCE).as_posix()} {name}"
+        for path in SOURCE.rglob("*.py")
+        if "testing" not in path.relative_to(SOURCE).parts
+        for name in _kept_by(ast.parse(path.read_text()))
+    ]
+    assert sorted(_KEPT) == sorted(found)
+
+
 _FIRST_PUT = """
 import json, sys
 import numpy, pyarrow, pydantic, xxhash

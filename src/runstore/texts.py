@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-__all__ = ["duration", "elapsed", "instant", "shape", "short_type", "zoned"]
+__all__ = ["duration", "elapsed", "human_size", "instant", "shape", "short_type", "zoned"]
 
 
 def duration(seconds: float | None) -> str:
@@ -58,3 +58,13 @@ def shape(rows: int | None, columns: int | None) -> str:
     if rows is None:
         return ""
     return f"{rows:,}" if columns is None else f"{rows:,} × {columns:,}"
+
+
+def human_size(size: int) -> str:
+    """Return a number of bytes as text for people: ``999 B``, ``1.2 KB``, ``3.4 GB``."""
+    amount = float(size)
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if amount < 999.5 or unit == "TB":
+            break
+        amount /= 1000
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 99.95 else f"{amount:.1f} {unit}"

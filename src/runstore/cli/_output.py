@@ -21,6 +21,7 @@ from runstore import texts
 from runstore.arguments import printable
 from runstore.cli._exits import PIPE_CLOSED
 from runstore.errors import StorageError
+from runstore.texts import human_size
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -203,8 +204,6 @@ def finding(state: str, label: str, told: str, cure: str = "") -> None:
 
 def size(nbytes: int | None) -> str:
     """Return a number of bytes as text for people."""
-    from runstore.store import human_size  # loads pyarrow, which --help must not
-
     return "" if nbytes is None else human_size(nbytes)
 
 

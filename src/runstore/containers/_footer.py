@@ -18,7 +18,6 @@ from runstore.containers._header import Header
 from runstore.containers._messages import extension_names
 from runstore.containers._read import ARROW_ERRORS, footer_of, header_in, unreadable
 from runstore.containers._seal import is_sealed, reseal
-from runstore.containers._thrift import parquet_entries
 from runstore.errors import CorruptObjectError
 
 __all__ = ["check_extensions", "columns_beside", "read_footer", "readdressed", "schema_in"]
@@ -59,7 +58,7 @@ def entries_in(footer: bytes, ref: str, guard: Guard | None) -> dict[bytes, byte
         return footer_of(footer, ref).entries
     try:
         if guard is not None and not guard.trusted:
-            return parquet_entries(footer)
+            return _parquet_entries(footer)
         return _parquet_metadata(footer).metadata or {}
     except (MalformedError, *ARROW_ERRORS) as exc:
         raise CorruptObjectError(f"{ref} is damaged: {exc}", ref) from exc
@@ -98,7 +97,7 @@ def check_extensions(footer: bytes, ref: str, guard: Guard) -> None:
         if not _is_parquet(footer):
             names = footer_of(footer, ref).extensions
         else:
-            schema = parquet_entries(footer).get(b"ARROW:schema")
+            schema = _parquet_entries(footer).get(b"ARROW:schema")
             names = extension_names(base64.b64decode(schema, validate=True)) if schema else set()
     except ValueError as exc:  # MalformedError is one
         raise CorruptObjectError(f"{ref} is damaged: {exc}", ref) from exc
@@ -163,3 +162,9 @@ def readdressed(
         end += 1
     text = new.to_json(end - at)
     return None if text is None else reseal(footer, footer[at:end], text, body, key, signed_with)
+
+
+def _parquet_entries(footer: bytes) -> dict[bytes, bytes]:
+    from runstore.containers._thrift import parquet_entries  # few objects are Parquet files
+
+    return parquet_entries(footer)

@@ -12,7 +12,7 @@ from runstore.executors._bundle import Report, perform_all
 from runstore.executors._deadline import GRACE, calm, interrupt
 from runstore.executors._logs import LogLine, Sending, sending
 from runstore.executors._remote import Noted, TaskSpec, note_with, perform
-from runstore.lifetime import ForkSafeLock
+from runstore.lifetime import ForkSafeLock, forget_at_fork
 
 __all__ = [
     "OWN",
@@ -50,8 +50,38 @@ def lines_of(event: tuple[float, bytes]) -> list[LogLine]:
 OWN = "_RUNSTORE_DASK_WORKER"
 """A variable in the environment of workers that were started for a run, and end with it."""
 
-_calls: dict[int, TaskSpec] = {}  # by the thread that runs it
-_calls_lock = ForkSafeLock()
+
+class _Calls:
+    """The calls that this process is making, by the thread. A forked child makes none of them."""
+
+    def __init__(self) -> None:
+        self._lock = ForkSafeLock()
+        self.forget()
+        forget_at_fork(self)
+
+    def forget(self) -> None:
+        self._specs: dict[int, TaskSpec] = {}
+
+    def begin(self, thread: int, spec: TaskSpec) -> None:
+        with self._lock.held:
+            self._specs[thread] = spec
+
+    def end(self, thread: int) -> None:
+        with self._lock.held:
+            del self._specs[thread]
+
+    def running(self, owner: str) -> int:
+        known = list(self._specs.values())
+        return sum(spec.owner == owner and not spec.abandoned for spec in known)
+
+    def interrupt(self, owner: str) -> None:
+        with self._lock.held:
+            for thread, spec in self._specs.items():
+                if spec.owner == owner:
+                    interrupt(thread)
+
+
+_calls = _Calls()
 
 
 def on_worker(spec: TaskSpec, *values: Any) -> Any:
@@ -59,8 +89,7 @@ def on_worker(spec: TaskSpec, *values: Any) -> Any:
     import distributed
 
     thread = threading.get_ident()
-    with _calls_lock.held:
-        _calls[thread] = spec
+    _calls.begin(thread, spec)
     try:
         worker = distributed.get_worker()
         with sending(_sink_for(worker, spec.owner)):
@@ -68,8 +97,7 @@ def on_worker(spec: TaskSpec, *values: Any) -> Any:
         note = note_with(spec.lease, result)
         return result if note is None else Noted(result, note)
     finally:
-        with _calls_lock.held:
-            del _calls[thread]
+        _calls.end(thread)
         calm(thread)
 
 
@@ -78,14 +106,12 @@ def on_worker_all(spec: TaskSpec, *values: Any) -> tuple[Report, list[Any] | Non
     import distributed
 
     thread = threading.get_ident()
-    with _calls_lock.held:
-        _calls[thread] = spec
+    _calls.begin(thread, spec)
     try:
         with sending(_sink_for(distributed.get_worker(), spec.owner)):
             return perform_all(spec, values, lambda lease: None, told=True)
     finally:
-        with _calls_lock.held:
-            del _calls[thread]
+        _calls.end(thread)
         calm(thread)
 
 
@@ -125,15 +151,12 @@ def _give_up(worker: Any, spec: TaskSpec) -> None:
 
 def running(owner: str) -> int:
     """Return how many calls of *owner* run in this process, but for those that were abandoned."""
-    return sum(spec.owner == owner and not spec.abandoned for spec in list(_calls.values()))
+    return _calls.running(owner)
 
 
 def stop(owner: str, dask_worker: Any) -> None:
     """Interrupt the calls of *owner*; kill the worker if they ignore it and it has a nanny."""
-    with _calls_lock.held:
-        for thread, spec in _calls.items():
-            if spec.owner == owner:
-                interrupt(thread)
+    _calls.interrupt(owner)
     if dask_worker.nanny is not None and running(owner):
         threading.Thread(target=_kill_for, args=(owner,), daemon=True).start()
 

@@ -11,14 +11,31 @@ from pathlib import Path
 from typing import Any
 
 from runstore.errors import ExecutorUnavailableError, InvalidRequestError
-from runstore.lifetime import ForkSafeLock
+from runstore.lifetime import ForkSafeLock, forget_at_fork
 
 __all__ = ["connect", "disconnect"]
 
-_lock = ForkSafeLock()
-_users = 0  # executors that use a connection which runstore has opened
-_folder = ""  # temporary files of a cluster that runstore has started
-_loopback = False  # whether Ray was imported for a cluster that listens on 127.0.0.1 only
+
+class _Connection:
+    """The connection of this process, which its executors share. A forked child has none.
+
+    Attributes:
+        users: Executors that use a connection which runstore has opened.
+        folder: Of the temporary files of a cluster that runstore has started.
+        loopback: Whether Ray was imported for a cluster that listens on 127.0.0.1 only.
+    """
+
+    def __init__(self) -> None:
+        self.lock = ForkSafeLock()
+        self.loopback = False
+        self.forget()
+        forget_at_fork(self)
+
+    def forget(self) -> None:
+        self.users, self.folder = 0, ""
+
+
+_connection = _Connection()
 
 
 def connect(address: str | None, own: Mapping[str, Any]) -> tuple[Any, bool]:
@@ -35,45 +52,48 @@ def connect(address: str | None, own: Mapping[str, Any]) -> tuple[Any, bool]:
         ExecutorUnavailableError: It cannot be reached or started.
         InvalidRequestError: There is a connection, to another cluster.
     """
-    global _users, _loopback
-    with _lock.held, _private() if address is None else contextlib.nullcontext():
-        _loopback = _loopback or (address is None and "ray" not in sys.modules)
+    with _connection.lock.held, _private() if address is None else contextlib.nullcontext():
+        _connection.loopback |= address is None and "ray" not in sys.modules
         import ray
 
         if ray.is_initialized():
-            about, ours = _joined(ray, address), _users > 0
+            about, ours = _joined(ray, address), _connection.users > 0
         else:
             about, ours = _started(ray, address, own), True
-        _users += ours
+        _connection.users += ours
         return about, ours
 
 
 def disconnect() -> None:
     """Close the connection, and end a cluster that was started, when the last user calls it."""
-    global _users, _folder
     import ray
 
-    with _lock.held:
-        _users -= 1
-        if _users == 0:
+    with _connection.lock.held:
+        if not _connection.users:
+            return  # a forked child: the parent closes it
+        _connection.users -= 1
+        if _connection.users == 0:
             ray.shutdown()
-            shutil.rmtree(_folder, ignore_errors=True)
-            _folder = ""
+            _remove_folder()
+
+
+def _remove_folder() -> None:
+    folder, _connection.folder = _connection.folder, ""
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _started(ray: Any, address: str | None, own: Mapping[str, Any]) -> Any:
-    global _folder
     more: dict[str, Any] = {}
     if address is None:
         # Not below TMPDIR: the path of a socket must be short.
-        _folder = tempfile.mkdtemp(prefix="rs-ray-", dir="/tmp")
-        more = {"_temp_dir": _folder, **own}
+        _connection.folder = tempfile.mkdtemp(prefix="rs-ray-", dir="/tmp")
+        more = {"_temp_dir": _connection.folder, **own}
     try:
         return ray.init(address=address or "local", logging_level=logging.ERROR, **more)
     except BaseException as exc:
         ray.shutdown()  # of what it has started so far
-        shutil.rmtree(_folder, ignore_errors=True)
-        _folder = ""
+        _remove_folder()
         if not isinstance(exc, Exception):  # Ray raises any class, also plain Exception
             raise
         if address is None:
@@ -82,7 +102,7 @@ def _started(ray: Any, address: str | None, own: Mapping[str, Any]) -> Any:
         else:
             what = f"no Ray cluster answers at {address!r}"
             way = "check that it runs and the address, as in executor_options={'address': 'h:6379'}"
-            if _loopback:
+            if _connection.loopback:
                 way += ", and use a new process: this one has had a Ray of its own"
         told = f"{what} ({type(exc).__name__}: {exc}): {way}"
         raise ExecutorUnavailableError(told, address) from exc

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from runstore.objects._checks import check_place, check_version, guard_of, open_object
 from runstore.objects._file_reader import opened_to_read, pieces
 from runstore.objects._file_writer import FileWriter, TextFileWriter
-from runstore.objects._info import ObjectInfo, describe, describe_file, described_later, human_size
+from runstore.objects._info import ObjectInfo, describe, describe_file, described_later
 from runstore.objects._kinds import (
     CONTAINERS,
     check_whole_name,
@@ -109,7 +109,6 @@ __all__ = [
     "files_below",
     "files_there",
     "guard_of",
-    "human_size",
     "is_plain",
     "is_seal",
     "leased",

@@ -10,6 +10,7 @@ from runstore.displays import brief, pairs
 from runstore.file_types import raw_type
 from runstore.keys import AnyPlace, PartPlace, Place, Scope, extension_at
 from runstore.parts import PartKey
+from runstore.texts import human_size
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from runstore.containers import Header
     from runstore.places import Entry
 
-__all__ = ["ObjectInfo", "describe", "describe_file", "described_later", "human_size"]
+__all__ = ["ObjectInfo", "describe", "describe_file", "described_later"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,13 +227,3 @@ def describe_file(place: AnyPlace, entry: "Entry") -> ObjectInfo:
     """Return the description of a file that has no header of ours."""
     extension = extension_at(place)
     return replace(describe(place, entry, extension), python_type=raw_type(extension))
-
-
-def human_size(size: int) -> str:
-    """Return a number of bytes as text for people: ``999 B``, ``1.2 KB``, ``3.4 GB``."""
-    amount = float(size)
-    for unit in ("B", "KB", "MB", "GB", "TB"):
-        if amount < 999.5 or unit == "TB":
-            break
-        amount /= 1000
-    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 99.95 else f"{amount:.1f} {unit}"

@@ -1,6 +1,6 @@
 """Sizes as texts for people; times, types and shapes are in `runstore.texts`."""
 
-from runstore.store import human_size
+from runstore.texts import human_size
 
 __all__ = ["size"]
 

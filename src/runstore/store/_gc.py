@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from runstore.objects import human_size
+from runstore.texts import human_size
 
 if TYPE_CHECKING:
     from runstore.runs import RunLook, Seen

@@ -9,7 +9,8 @@ from runstore.context import WorkflowRun
 from runstore.displays import Listing, instant, note, pairs, public_names, seconds, table
 from runstore.errors import InvalidNameError, RunStoreError
 from runstore.keys import Scope
-from runstore.objects import ObjectInfo, human_size
+from runstore.objects import ObjectInfo
+from runstore.texts import human_size
 
 if TYPE_CHECKING:
     from runstore.store import ObjectStore, StoreView

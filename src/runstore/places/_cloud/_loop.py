@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from runstore.errors import StoreClosedError
-from runstore.lifetime import Shared, forget_at_fork
+from runstore.lifetime import Shared, at_fork, forget_at_fork
 from runstore.places._cloud._attended import beside
 from runstore.places._cloud._logs import hush_this_thread
 from runstore.places._cloud._rust import Answer, wait_for_rust
@@ -323,6 +323,7 @@ def wait_for_leaving() -> None:
 
 _loops: Shared[None, EventLoop] = Shared()
 _leaving: "weakref.WeakSet[concurrent.futures.Future[None]]" = weakref.WeakSet()
+at_fork(_leaving.clear)  # a child would wait for what only the parent's loop ends
 
 
 @atexit.register

@@ -4,8 +4,6 @@ Both are made from the configuration that runstore's own requests are made from.
 secret, so they are made when they are asked for, and kept nowhere.
 """
 
-import hashlib
-import hmac
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -13,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from runstore.errors import InvalidRequestError, MissingExtraError
 from runstore.places._s3._config import S3Config
 from runstore.places._s3._credentials import Keys
+from runstore.places._s3._signature import signed_query
 
 __all__ = ["presigned", "reader_options"]
 
@@ -125,29 +124,11 @@ def presigned(config: S3Config, name: str, seconds: int, method: str, now: datet
         f"{parts.path.rstrip('/')}/" + ("" if not config.path_style else f"{config.bucket}/")
     )
     path += quote(name, safe="/-_.~")
-    at = now.astimezone(UTC)
-    day, moment = f"{at:%Y%m%d}", f"{at:%Y%m%dT%H%M%SZ}"
-    scope = f"{day}/{config.region}/s3/aws4_request"
-    query = {
-        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
-        "X-Amz-Credential": f"{keys.key}/{scope}",
-        "X-Amz-Date": moment,
-        "X-Amz-Expires": str(seconds),
-        "X-Amz-SignedHeaders": "host",
-    }
-    if keys.token:
-        query["X-Amz-Security-Token"] = keys.token
-    if config.requester_pays:
-        query["x-amz-request-payer"] = "requester"
-    text = "&".join(
-        f"{quote(key, safe='-_.~')}={quote(query[key], safe='-_.~')}" for key in sorted(query)
-    )
     host = parts.netloc.rpartition("@")[2]
-    request = f"{method}\n{path}\n{text}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
-    digest = hashlib.sha256(request.encode()).hexdigest()
-    key = f"AWS4{keys.secret}".encode()
-    for step in (day, config.region, "s3", "aws4_request"):
-        key = hmac.digest(key, step.encode(), "sha256")
-    to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}"
-    signature = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
-    return f"{parts.scheme}://{host}{path}?{text}&X-Amz-Signature={signature}"
+    more = {"x-amz-request-payer": "requester"} if config.requester_pays else {}
+    query = signed_query(
+        *(method, host, path, more, keys, config.region),
+        now=now.astimezone(UTC),
+        seconds=seconds,
+    )
+    return f"{parts.scheme}://{host}{path}?{query}"

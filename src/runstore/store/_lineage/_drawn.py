@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from runstore.arguments import printable
-from runstore.objects import human_size
 from runstore.store._lineage._graph import LineageObject, LineageStage
+from runstore.texts import human_size
 
 if TYPE_CHECKING:
     from runstore.store._lineage._graph import Lineage

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from runstore.arguments import printable
-from runstore.objects import human_size
 from runstore.store._lineage._graph import LineageEdge
+from runstore.texts import human_size
 
 if TYPE_CHECKING:
     from runstore.context import WorkflowRun
