@@ -21,6 +21,7 @@ from runstore.errors import (
     StoreClosedError,
     UnsafePickleError,
 )
+from runstore.objects import _objects as stored
 from runstore.store import _objects, _small, _verbs
 
 VALUES = [
@@ -44,7 +45,7 @@ def only_small(monkeypatch):
 
     def use():
         monkeypatch.setattr(_objects, "container_file", other)
-        monkeypatch.setattr(_objects, "open_object", other)
+        monkeypatch.setattr(stored, "open_object", other)
 
     return use
 
