@@ -539,3 +539,71 @@ def test_arrays_of_archives_are_as_long_as_they_say(denying):
     path.write_bytes(sink.getvalue())
     with pytest.raises(CorruptObjectError, match=r"x\.skops.*shorter than the array"):
         denying.get("x.skops")
+
+
+def _bits(count):
+    return pa.Array.from_buffers(pa.bool_(), count, [None, pa.py_buffer(bytes(count // 8 + 1))])
+
+
+@pytest.mark.parametrize("kind", ["dict", "tuple"])
+def test_objects_of_a_bit_each_are_counted(denying, kind):
+    """A megabyte of bits that would be eight million dicts is refused before one is made."""
+    column = pa.StructArray.from_arrays([_bits(8 << 20)], ["0"])
+    how = {"k": kind, "keys": ["a"], "of": [{"k": "bool"}]}
+    plant(denying, pa.table({"item": column}), "packed", {"type": "list", "columns": [how]})
+    with pytest.raises(UnsupportedFormatError, match=r"dev/r1/x would take .*MAX_DECODED"):
+        denying.get("x")
+
+
+def test_objects_are_measured_by_put_as_by_get(denying, monkeypatch):
+    """Many dicts of one truth are refused by put with the setting; with it they are read."""
+    value = [{"a": at % 2 == 0} for at in range(750_000)]
+    for wrap in (lambda items: items, lambda items: {"of": [items, np.arange(3)]}):
+        denying.put("x", 1)
+        with pytest.raises(UnsupportedValueError, match=r"dev/r1/x.*RUNSTORE_MAX_DECODED"):
+            denying.put("x", wrap(value))
+        assert 1 == denying.get("x")
+    with monkeypatch.context() as patch:
+        patch.setenv("RUNSTORE_MAX_DECODED", "100000")
+        denying.put("x", value)
+        assert value == denying.get("x")
+    with pytest.raises(UnsupportedFormatError, match="MAX_DECODED"):
+        denying.get("x")
+    denying.put("x", [{"a": at % 100} for at in range(750_000)])  # a byte each is enough
+    assert 750_000 == len(denying.get("x"))
+
+
+# Geometries ---------------------------------------------------------------------------------------
+
+
+def _deep(levels, code=7, order="<"):
+    mark = b"\x01" if order == "<" else b"\0"
+    return (mark + struct.pack(f"{order}2I", code, 1)) * levels + (
+        b"\x01\x01\0\0\0" + struct.pack("<2d", 1, 2)
+    )
+
+
+@pytest.mark.parametrize("code", [4, 6, 7, 1007, 3005, 7 | 0xC0000000])
+def test_geometries_are_not_too_deep(denying, code):
+    """Collections within collections, on which GEOS ends the process, are refused before it."""
+    geopandas, shapely = pytest.importorskip("geopandas"), pytest.importorskip("shapely")
+    from runstore.codecs._geometries import from_wkb
+
+    for order in "<>":
+        with pytest.raises(CorruptObjectError, match="dev/r1/x is damaged: .*500 levels deep"):
+            from_wkb([None, _deep(30_000, code, order)], "dev/r1/x")
+    wide = shapely.GeometryCollection([shapely.MultiPoint([(0, 1, 2), (1, 2, 3)])] * 2000)
+    (back,) = from_wkb([shapely.to_wkb(wide)], "x")
+    assert shapely.equals_identical(wide, back)
+    assert "GeometryCollection" == from_wkb([_deep(400)], "x")[0].geom_type
+    # The same in a file: what stands there for a point of as many bytes is such a collection.
+    long = shapely.LineString(np.arange(2 * 20_000).reshape(-1, 2))
+    denying.put("x", geopandas.GeoDataFrame({"n": [1]}, geometry=[long]))
+    stored = shapely.to_wkb(long)
+    evil = _deep((len(stored) - 21) // 9, code)
+    evil = evil + bytes(len(stored) - len(evil))
+    forge(denying, "x", replacing(stored, evil))
+    with pytest.raises(CorruptObjectError, match="dev/r1/x is damaged: .*500 levels deep"):
+        denying.get("x")
+    with pytest.raises(CorruptObjectError, match="no bytes"):
+        from_wkb(["01"], "x")

@@ -58,6 +58,8 @@ class Encoded:
             what has not changed stays readable to older runstores.
         alike: What it has in common with others, if that is known.
         data: Then, the numbers of each column: small ones are written without *batches*.
+        objects: Bytes that its parts take as objects, if that may be far more than *nbytes*;
+            weighed as readers weigh it.
     """
 
     schema: "pa.Schema"
@@ -72,6 +74,7 @@ class Encoded:
     version: int | None = None
     alike: Alike | None = None
     data: Sequence[bytes] | None = None
+    objects: int = 0
 
 
 class Opened(Protocol):

@@ -7,15 +7,14 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import shapely
 
 from runstore.codecs._base import Encoded, Opened
+from runstore.codecs._geometries import from_wkb
 from runstore.codecs._geopandas import crs_of, written
 from runstore.codecs._pandas import PandasCodec
 from runstore.codecs._pandas_index import decode_name, encode_name
 from runstore.codecs._parquet_labels import InexactError
 from runstore.codecs._pickle import Pickling
-from runstore.errors import CorruptObjectError
 
 __all__ = ["GeoarrowCodec"]
 
@@ -149,10 +148,7 @@ def _marked(schema: pa.Schema, geometry: dict[int, Any]) -> pa.Schema:
 
 
 def _geometries(opened: Opened, cells: Any, crs: Any) -> Any:
-    try:
-        items = shapely.from_wkb(cells.to_numpy())
-    except (shapely.errors.GEOSException, TypeError) as exc:
-        raise CorruptObjectError(f"{opened.ref} is damaged: {exc}", opened.ref) from exc
+    items = from_wkb(cells.to_numpy(), opened.ref)
     return gpd.array.GeometryArray(np.asarray(items, object), crs=crs_of(crs))
 
 

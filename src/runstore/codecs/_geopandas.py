@@ -13,11 +13,12 @@ import pyproj
 import shapely
 
 from runstore.codecs._base import Encoded, Opened
+from runstore.codecs._geometries import from_wkb
 from runstore.codecs._parquet_labels import InexactError
 from runstore.codecs._parquet_pandas import ParquetPandasCodec
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._reasons import shown
-from runstore.errors import CorruptObjectError, UnsupportedValueError
+from runstore.errors import UnsupportedValueError
 
 __all__ = ["GeopandasCodec", "crs_of", "written"]
 
@@ -67,10 +68,7 @@ class GeopandasCodec(ParquetPandasCodec):
         if not geometry and spec["active"] is not None:
             return plain  # as geopandas does, if it is asked for these columns
         for label, crs in geometry.items():
-            try:
-                items = shapely.from_wkb(plain[label].to_numpy())
-            except (shapely.errors.GEOSException, TypeError) as exc:
-                raise CorruptObjectError(f"{opened.ref} is damaged: {exc}", opened.ref) from exc
+            items = from_wkb(plain[label].to_numpy(), opened.ref)
             columns[label] = gpd.array.GeometryArray(items, crs=crs_of(crs))
         attrs = plain.attrs
         duplicates = plain.flags.allows_duplicate_labels

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from runstore import codecs
-from runstore.buffers import READ_WHOLE
+from runstore.buffers import READ_WHOLE, flat
 from runstore.codecs._arrow import survives
 from runstore.codecs._base import Codec, Encoded, Opened
-from runstore.codecs._packed import packed, unpacked_container
+from runstore.codecs._packed import packed, size_in_memory, unpacked_container
 from runstore.codecs._packed_items import Packer, SharedError
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._plain import InexactError, from_tree, to_tree
@@ -76,6 +76,7 @@ def encode_tree(value: Any, spec: dict[str, Any]) -> Encoded | None:
         [pa.RecordBatch.from_arrays(columns, schema=schema)],
         spec | {"leaves": leaves.specs},
         nbytes=len(text) + leaves.nbytes,
+        objects=leaves.objects,
         version=3 if _SORTED.search(text) else 2 if _NEW.search(text) else 1,
     )
 
@@ -119,6 +120,7 @@ class _Leaves:
         self.fields: list[pa.Field] = []
         self.specs: list[dict[str, Any]] = []
         self.nbytes = 0
+        self.objects = 0
         self._seen: dict[int, tuple[int, Any]] = {}  # by identity; the object is kept alive
         self._names: set[str] = {_TREE.name}
 
@@ -171,6 +173,7 @@ class _Leaves:
             }
         )
         self.nbytes += encoded.nbytes
+        self.objects += encoded.objects
         return index
 
     def _add(self, name: str, batch: pa.RecordBatch) -> None:
@@ -224,7 +227,7 @@ class _Values:
         self._parts: list[_Part] = []
         self._known: dict[int, Any] = {}
         self._made = self._once = 0
-        first = 1
+        first, objects = 1, 0
         told = (batch.schema.metadata or {}).get(READ_WHOLE, b"").split(b",")
         for index, leaf in enumerate(leaves):
             columns = range(first, first + leaf["batches"])
@@ -234,8 +237,11 @@ class _Values:
                 self._known[index] = _decode_leaf(self._parts[index], leaf, pickling)
             else:
                 self._once += self._parts[index].nbytes
+                objects += size_in_memory(self._parts[index], leaf["spec"])
                 if not all(b"%d" % column in told for column in columns):
                     opened.check_all()  # of other bytes than these, too
+        if objects:
+            pickling.check_decoded(objects, flat(opened.data).nbytes)
 
     def __call__(self, index: int) -> Any:
         if index in self._known:

@@ -11,17 +11,19 @@ from typing import Any
 
 import pyarrow as pa
 
+from runstore.buffers import flat
 from runstore.codecs._arrow import survives
 from runstore.codecs._base import Encoded, Opened, type_name
 from runstore.codecs._packed_items import FRAMES, Packer, SharedError, UnpackableError, unpacked
 from runstore.codecs._packed_numbers import numbers_of_dict
 from runstore.codecs._packed_scalars import number_column
+from runstore.codecs._packed_size import LIGHT, objects_of
 from runstore.codecs._packed_split import SPLIT, numbers_back, row_of, split_numbers, unwrapped
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._python import FROM, FROM_JSON
 from runstore.errors import CorruptObjectError
 
-__all__ = ["PackedCodec", "packed", "unpacked_container"]
+__all__ = ["PackedCodec", "packed", "size_in_memory", "unpacked_container"]
 
 Spec = dict[str, Any]
 
@@ -56,6 +58,7 @@ class PackedCodec:
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
         opened.check_all()  # all of it is read
+        pickling.check_decoded(size_in_memory(opened, spec), flat(opened.data).nbytes)
         return unpacked_container(opened, spec)
 
 
@@ -89,6 +92,16 @@ def unpacked_container(opened: Opened, spec: dict[str, Any]) -> Any:
     return items if spec["type"] == "list" else _MAKERS[spec["type"]](items)
 
 
+def size_in_memory(opened: Opened, spec: dict[str, Any]) -> int:
+    """Return what a packed container will take as objects, weighed; before they are made."""
+    batch = opened.batch(0)
+    if not any(how["k"] == SPLIT for how in spec["columns"]):
+        pairs = zip(batch.columns, spec["columns"], strict=False)
+        return sum(objects_of(column, how) for column, how in pairs) // LIGHT
+    number = {"k": "int"}
+    return sum(objects_of(one, number) for one in unwrapped(opened, batch)) // LIGHT
+
+
 def packed(value: Any, packer: Packer) -> Encoded | None:
     """Return a container as columns; None if it is small, or not of items of one type.
 
@@ -115,6 +128,7 @@ def packed(value: Any, packer: Packer) -> Encoded | None:
     if not survives(batch.schema):
         return None
     specs, split = [spec for _, spec in columns], list(starmap(split_numbers, columns))
+    objects = sum(starmap(objects_of, columns)) // LIGHT
     if any(split):
         batch, specs = _split(names, columns, split)
     return Encoded(
@@ -123,6 +137,7 @@ def packed(value: Any, packer: Packer) -> Encoded | None:
         {"type": kind.__name__, "columns": specs},
         nbytes=batch.nbytes,
         version=2 if any(split) else 1,
+        objects=objects,
     )
 
 

@@ -73,11 +73,13 @@ class Written(ABC):
         digest: Of the file's body, once the last buffer has been given out.
         guard: What readers of the store accept. A file that they would refuse for what it
             takes in memory raises UnsupportedValueError before its last buffer.
+        objects: Bytes that its value takes as objects, weighed as readers weigh it.
     """
 
     size: int = 0
     digest: str | None = None
     guard: Guard | None = None
+    objects: int = 0
 
     @abstractmethod
     def __iter__(self) -> Iterator[Buffer]: ...
@@ -172,6 +174,15 @@ class Streamed(Written):
                 "readers of this store would take that for a file made to exhaust memory. Put it "
                 "with compression=None, or set RUNSTORE_MAX_DECODED to more than "
                 f"{self._nbytes // max(self.size, 1) + 1} here and where it is read",
+                self._ref,
+            )
+        if self.guard is not None and not self.guard.allows(self.objects, self.size + len(tail)):
+            raise UnsupportedValueError(
+                f"cannot store {self._ref}: its items take far more memory as objects of Python "
+                f"than the {self.size:,} bytes of their file, and readers of this store would take "
+                "that for a file made to exhaust memory. Put them as an array or a table, or set "
+                f"RUNSTORE_MAX_DECODED to more than {self.objects // max(self.size, 1) + 1} here "
+                "and where it is read",
                 self._ref,
             )
         tail, self.digest = self._seal.close(tail)

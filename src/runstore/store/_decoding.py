@@ -153,7 +153,14 @@ def _decoded(
         opened.check_all()
         return opened.verified is True
 
-    pickling = Pickling(policy, ref, signed=signed, versions=versions, is_intact=is_intact)
+    pickling = Pickling(
+        policy,
+        ref,
+        signed=signed,
+        versions=versions,
+        is_intact=is_intact,
+        check_decoded=partial(guard_of(policy, signed).check_decoded, ref=ref),
+    )
     return codecs.decode(codec, opened, spec, pickling, columns, as_type)
 
 

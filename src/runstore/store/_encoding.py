@@ -140,7 +140,7 @@ def container_file(
             data=encoded.data,
             joins=encoded.joins,
         )
-    written.guard = guard_of(policy, signing is not None)
+    written.guard, written.objects = guard_of(policy, signing is not None), encoded.objects
     return ContainerFile(written, header, signing is not None)
 
 
