@@ -6,7 +6,7 @@ lies follows from its key and write id, so a seal cannot name a file outside of 
 
 import json
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -32,6 +32,8 @@ _SCHEMA = pa.schema(
         pa.field("more", pa.string()),
     ]
 )
+
+_LEAST = 40  # bytes of a row: offsets, numbers, a write id
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +107,20 @@ def seal_spec(sealed: Sealed) -> dict[str, Any]:
     return spec
 
 
-def sealed_in(table: pa.Table, spec: dict[str, Any], ref: str) -> Sealed:
+def sealed_in(table: pa.Table, spec: dict[str, Any], ref: str, size: int) -> Sealed:
     """Return the seal with these rows and this spec; every entry is checked.
+
+    Args:
+        table, spec: What `seal_rows` and `seal_spec` gave.
+        ref: What to call it in errors.
+        size: Bytes of its file. A seal is not compressed: its rows are no more than fit into it.
 
     Raises:
         CorruptObjectError: They are no seal.
     """
     try:
+        if table.num_rows * _LEAST > size:
+            raise ValueError("it has more rows than its file has room for")
         return _sealed_in(table, spec)
     except (ValueError, KeyError, TypeError, pa.ArrowException) as exc:
         raise CorruptObjectError(f"{ref} is no seal of parts: {exc}", ref) from exc
@@ -123,7 +132,7 @@ def _sealed_in(table: pa.Table, spec: dict[str, Any]) -> Sealed:
     if spec["extension"] not in ("arrow", "file") or not isinstance(spec["kind"], str):
         raise ValueError("it names no kind of parts")
     parts = []
-    for row in table.to_pylist():
+    for row in chain.from_iterable(map(pa.RecordBatch.to_pylist, table.to_batches(1024))):
         if not is_write_id(row["write_id"]):
             raise ValueError(f"{row['write_id'][:70]!r} is no write id")
         if row["size"] < 0 or (row["rows"] is not None and row["rows"] < 0):

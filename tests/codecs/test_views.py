@@ -395,3 +395,138 @@ def test_a_large_filtered_table_comes_in_parts():
     assert len(parts) > 1
     assert 1 == len(list(referred_batches(batches)))
     assert pa.Table.from_batches(parts).equals(pa.Table.from_batches(batches))
+
+
+# Ways in that are not one put of one value --------------------------------------------------------
+
+
+def _by_writer(view: Any, name: str, pieces: Any) -> Any:
+    with view.writer(name) as writer:
+        for piece in pieces:
+            writer.write(piece)
+    return view.get(name)
+
+
+def _by_parts(view: Any, name: str, pieces: Any) -> Any:
+    for at, piece in enumerate(pieces):
+        view.put(name, piece, part=at)
+    view.seal(name)
+    return view.get(name)
+
+
+def _kept_rows() -> Any:
+    return _pandas()[lambda frame: frame["n"] < 100]
+
+
+def _by_delta(view: Any, name: str, value: Any) -> Any:
+    view.put(name, _pandas().iloc[:0])
+    view.put(name, value, delta=True)
+    return view.get(name)
+
+
+def _duckdb() -> Any:
+    duckdb = pytest.importorskip("duckdb")
+    table = pa.table({"t": LONG, "n": NUMBERS})
+    connection = duckdb.connect()
+    connection.register("parent", table)
+    return connection.sql("select * from parent where n < 100 order by n")
+
+
+def _dataset_of(folder: Any) -> Any:
+    import pyarrow.dataset as ds
+
+    table = pa.table({"t": LONG, "n": NUMBERS})
+    return ds.dataset(table).scanner(filter=pc.field("n") < 100)
+
+
+def _grouped() -> dict[str, Any]:
+    frame = _pandas().assign(k=["kept" if n < 100 else "left out" for n in NUMBERS])
+    return {"pandas": frame.groupby("k").get_group("kept"), "polars": _frame().filter(_kept())}
+
+
+# Each puts, by one of the ways, views that do not show the marker, and gets them.
+WAYS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
+    "writer, pandas": lambda v: (
+        _kept_rows().reset_index(drop=True),
+        _by_writer(v, "x", [_kept_rows().reset_index(drop=True)]),
+    ),
+    "writer, polars": lambda v: (
+        pl.concat([_frame().filter(_kept())] * 2),
+        _by_writer(v, "x", [_frame().filter(_kept())] * 2),
+    ),
+    "writer, Arrow": lambda v: (
+        pa.table({"t": LONG}).slice(6, 1),
+        _by_writer(v, "x", [pa.table({"t": LONG}).slice(6, 1)]),
+    ),
+    "writer, batches": lambda v: (
+        pa.table({"t": _text(pa.string_view())()}).slice(6, 1),
+        _by_writer(v, "x", pa.table({"t": _text(pa.string_view())()}).slice(6, 1).to_batches()),
+    ),
+    "writer, Parquet": lambda v: (
+        pa.table({"t": LONG}).slice(6, 1),
+        _by_writer(v, "x.parquet", [pa.table({"t": LONG}).slice(6, 1)]),
+    ),
+    "parts, pandas": lambda v: (_kept_rows(), _by_parts(v, "x", [_kept_rows()])),
+    "parts, polars": lambda v: (
+        pl.concat([_frame().filter(_kept())] * 2),
+        _by_parts(v, "x", [_frame().filter(_kept())] * 2),
+    ),
+    "parts, arrays": lambda v: (
+        np.array(NUMBERS)[::3],
+        _by_parts(v, "x", [np.array(NUMBERS)[:30:3], np.array(NUMBERS)[30::3]]),
+    ),
+    "parts, a group": lambda v: (_grouped()["pandas"], _by_parts(v, "x", [_grouped()["pandas"]])),
+    "parts, a group of polars": lambda v: (
+        _grouped()["polars"],
+        _by_parts(v, "x", [_grouped()["polars"]]),
+    ),
+    "changes": lambda v: (_kept_rows(), _by_delta(v, "x", _kept_rows())),
+    "a lazy frame": lambda v: (
+        _frame().filter(_kept()),
+        (v.put("x", _frame().lazy().filter(_kept())), v.get("x"))[1],
+    ),
+    "an iterator": lambda v: (
+        pl.concat([_frame()[0], _frame()[6]]),
+        (v.put("x", iter([_frame()[0], _frame()[6]])), v.get("x"))[1],
+    ),
+    "a reader": lambda v: (
+        pa.table({"t": LONG}).slice(6, 1),
+        (v.put("x", pa.table({"t": LONG}).slice(6, 1).to_reader()), v.get("x"))[1],
+    ),
+    "duckdb": lambda v: (
+        _duckdb().to_arrow_table(),
+        (v.put("x", _duckdb()), v.get("x"))[1],
+    ),
+    "a scanner": lambda v: (
+        _dataset_of(v).to_table(),
+        (v.put("x", _dataset_of(v)), v.get("x"))[1],
+    ),
+    "batches that were read": lambda v: (
+        pa.table({"t": LONG}).slice(6, 1),
+        (
+            v.put("y", _frame().select("t").filter(_kept())),
+            _by_writer(v, "x", [b.slice(2, 1) for b in v.iter_batches("y", as_type=pa.Table)]),
+            pa.table({"t": LONG}).slice(6, 1),
+        )[2],
+    ),
+    "tags": lambda v: (
+        [np.matrix(np.array(NUMBERS)[::3]), np.rec.fromrecords([(1, "a")])],
+        (
+            v.put("x", [np.matrix(np.array(NUMBERS))[:, ::3], np.rec.fromrecords([(1, "a")])]),
+            v.get("x"),
+        )[1],
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_in_leaves_the_parent_behind(way, tmp_path):
+    """Writers, parts, changes and whatever is streamed: no file of the store has the marker."""
+    view = ObjectStore(tmp_path).at(namespace="n", run="r")
+    expected, actual = WAYS[way](view)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        assert not _hidden(path.read_bytes()), path
+    assert_same(expected, actual)

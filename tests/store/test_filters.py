@@ -3,6 +3,7 @@
 import datetime as dt
 import operator as op
 import re
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 
 from runstore import ObjectStore
 from runstore.errors import InvalidRequestError, UnsupportedValueError
+from runstore.places import Wrapper
 from runstore.store import _stream_file
+from runstore.store._objects import Objects
 from runstore.testing import assert_same
 
 field = pc.field
@@ -435,3 +438,62 @@ def test_a_filter_that_cannot_be_used_is_refused(view, what, pieces, monkeypatch
         with pytest.raises(InvalidRequestError, match=said):
             call("x", filters=wanted)
     assert 2 * pieces == len(view.get("x", filters=[]))
+
+
+# Far away ----------------------------------------------------------------------------------------
+
+
+class _Counted(Wrapper):
+    """A place whose bytes are read over a network, counted."""
+
+    def __init__(self, backend):
+        super().__init__(backend)
+        self.moved = self.calls = 0
+
+    @property
+    def guarantees(self):
+        return replace(super().guarantees, mapped=False, versions="write")
+
+    def _count(self, data):
+        self.moved, self.calls = self.moved + memoryview(data).nbytes, self.calls + 1
+        return data
+
+    def get(self, key, **how):
+        data, entry = super().get(key, **how)
+        return self._count(data), entry
+
+    def tail(self, key, length):
+        data, entry = super().tail(key, length)
+        return self._count(data), entry
+
+    def read(self, key, start, length, version):
+        return self._count(super().read(key, start, length, version))
+
+
+@pytest.mark.parametrize("policy", ["allow", "deny"])
+@pytest.mark.parametrize("make", [lambda frame: frame, pa.table, pl.DataFrame])
+def test_of_one_batch_far_away_only_what_is_asked_for_is_read(tmp_path, make, policy):
+    """Columns and filters of a table that is one batch cost the ranges of these columns."""
+    numbers = np.random.default_rng(1).random((16, 100_000))
+    frame = pd.DataFrame({f"c{at}": row for at, row in enumerate(numbers)})
+    store = ObjectStore(tmp_path / "store", pickle=policy)
+    place = _Counted(store.backend)
+    store._now = Objects(place, store.address.pickle)
+    view = store.at(namespace="dev", run="r")
+    info = view.put("x", make(frame))
+    for how, columns in (
+        ({"columns": ["c3"]}, 1),
+        ({"columns": ["c3"], "filters": [("c3", ">", 0.5)]}, 1),
+        ({"columns": ["c3"], "filters": [("c7", ">", 0.5)]}, 2),
+        ({"columns": ["c3", "c1"], "filters": pc.field("c7") > 0.5}, 3),
+    ):
+        place.moved = place.calls = 0
+        found = view.get("x", **how)
+        assert place.moved < (columns / 16 + 0.02) * info.size + 100_000
+        assert place.calls <= 5
+        rows = numbers[7] > 0.5 if columns > 1 else numbers[3] > 0.5
+        expected = numbers[3][rows] if "filters" in how else numbers[3]
+        assert expected.tolist() == found["c3"].to_numpy().tolist()
+    with pytest.raises(InvalidRequestError, match="no column 'c99'"):
+        view.get("x", columns=["c3"], filters=[("c99", ">", 1)])
+    store.close()

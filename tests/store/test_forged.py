@@ -590,7 +590,7 @@ def test_geometries_are_not_too_deep(denying, code):
     from runstore.codecs._geometries import from_wkb
 
     for order in "<>":
-        with pytest.raises(CorruptObjectError, match="dev/r1/x is damaged: .*500 levels deep"):
+        with pytest.raises(CorruptObjectError, match=r"dev/r1/x is damaged: .*500 levels deep"):
             from_wkb([None, _deep(30_000, code, order)], "dev/r1/x")
     wide = shapely.GeometryCollection([shapely.MultiPoint([(0, 1, 2), (1, 2, 3)])] * 2000)
     (back,) = from_wkb([shapely.to_wkb(wide)], "x")
@@ -603,7 +603,39 @@ def test_geometries_are_not_too_deep(denying, code):
     evil = _deep((len(stored) - 21) // 9, code)
     evil = evil + bytes(len(stored) - len(evil))
     forge(denying, "x", replacing(stored, evil))
-    with pytest.raises(CorruptObjectError, match="dev/r1/x is damaged: .*500 levels deep"):
+    with pytest.raises(CorruptObjectError, match=r"dev/r1/x is damaged: .*500 levels deep"):
         denying.get("x")
     with pytest.raises(CorruptObjectError, match="no bytes"):
         from_wkb(["01"], "x")
+
+
+# Seals --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compression", [None, "zstd"])
+def test_a_seal_has_no_more_parts_than_fit_into_its_file(denying, compression):
+    """A list of parts that unpacks to millions is refused before one of them is made."""
+    count = 200_000
+    keys = [f'["s", "{at:07}"]' for at in range(count)]
+    entries = {
+        "part": keys,
+        "write_id": ["0" * 16] * count,
+        "digest": [""] * count,
+        "rows": pa.array([0] * count, pa.int64()),
+        "size": [0] * count,
+        "more": pa.array([None] * count, pa.string()),
+    }
+    from runstore import seals
+
+    table = pa.table(entries, schema=seals._SCHEMA)
+    spec = {"kind": "parts", "size": 0, "count": count, "extension": "arrow"}
+    about = header("x", "sealed", spec)
+    written = containers.arrow_file(
+        table.schema, table.to_batches(), about, nbytes=table.nbytes, compression=compression
+    )
+    file_of(denying, "x").parent.mkdir(parents=True)
+    file_of(denying, "x").write_bytes(b"".join(map(bytes, written)))
+    reason = "room for|MAX_DECODED" if compression else "no seal of parts"
+    for read in (denying.get, denying.parts, lambda name: denying.get(name, part="0000001")):
+        with pytest.raises((CorruptObjectError, UnsupportedFormatError), match=reason):
+            read("x")

@@ -60,6 +60,7 @@ class Encoded:
         data: Then, the numbers of each column: small ones are written without *batches*.
         objects: Bytes that its parts take as objects, if that may be far more than *nbytes*;
             weighed as readers weigh it.
+        tags: The kinds of small values that are in it, as JSON names them.
     """
 
     schema: "pa.Schema"
@@ -75,6 +76,7 @@ class Encoded:
     alike: Alike | None = None
     data: Sequence[bytes] | None = None
     objects: int = 0
+    tags: frozenset[str] = frozenset()
 
 
 class Opened(Protocol):

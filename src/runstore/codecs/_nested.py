@@ -71,13 +71,15 @@ def encode_tree(value: Any, spec: dict[str, Any]) -> Encoded | None:
         schema = schema.with_metadata({READ_WHOLE: ",".join(map(str, leaves.read_whole))})
     if not survives(schema):
         return None
+    tags = frozenset(_NEW.findall(text))
     return Encoded(
         schema,
         [pa.RecordBatch.from_arrays(columns, schema=schema)],
         spec | {"leaves": leaves.specs},
         nbytes=len(text) + leaves.nbytes,
         objects=leaves.objects,
-        version=3 if _SORTED.search(text) else 2 if _NEW.search(text) else 1,
+        version=3 if _SORTED.search(text) else 2 if tags else 1,
+        tags=tags,
     )
 
 

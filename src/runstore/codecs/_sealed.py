@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from runstore.buffers import flat
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._pickle import Pickling
 from runstore.seals import SEAL_VERSION, SEALED, Sealed, seal_rows, seal_spec, sealed_in
@@ -25,4 +26,4 @@ class SealedCodec:
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Sealed:
         """See `runstore.codecs.Codec.decode`; every entry is checked."""
         opened.check_all()  # its numbers, too, if it is large and mapped
-        return sealed_in(opened.table(), spec, opened.ref)
+        return sealed_in(opened.table(), spec, opened.ref, flat(opened.data).nbytes)

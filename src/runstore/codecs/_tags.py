@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from runstore.codecs import _tags_libraries, _tags_python
 from runstore.codecs._base import type_name
 from runstore.codecs._classes import Finder, named
 from runstore.codecs._fields import fields_of, is_by_fields, made_of_fields
@@ -193,6 +194,8 @@ _SCALARS: dict[str, Callable[[Any], Tag | None]] = {
         ("numpy.ma.MaskedConstant", "numpy.ma.core.MaskedConstant"),
         lambda value: ("$missing", "masked") if value is np.ma.masked else None,
     ),
+    **_tags_python.SCALARS,
+    **_tags_libraries.SCALARS,
 }
 
 READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
@@ -207,6 +210,8 @@ READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$range": lambda c, ref, find: range(*c),
     "$span": lambda c, ref, find: _timedelta_of(c),
     "$timestamp": lambda c, ref, find: _timestamp_of(c, ref),
+    **_tags_python.READERS,
+    **_tags_libraries.READERS,
 }
 """Of each tag of a scalar, what makes the value of its content."""
 
@@ -219,7 +224,7 @@ def parts_of(value: Any) -> Tag | None:
     if is_by_fields(type(value)):
         return fields_of(value)
     if _is_named_tuple(type(value)):
-        kind = named(type(value))
+        kind = None if getattr(value, "__dict__", None) else named(type(value))
         return None if kind is None else ("$namedtuple", [kind, list(value._fields), list(value)])
     name = type_name(type(value))
     if name.startswith(_SPARSE):
@@ -238,17 +243,29 @@ def _is_of_objects(value: Any, name: str) -> bool:
 
 
 def _is_named_tuple(kind: type) -> bool:
-    """Return whether it is a class as `collections.namedtuple` makes them, itself or by a class."""
-    if kind.__bases__ != (tuple,):
+    """Return whether it is a class as `collections.namedtuple` makes them, or one made of such.
+
+    A class with a way of its own to make or reduce its instances is none.
+    """
+    made = next((one for one in kind.__mro__ if one.__bases__ == (tuple,)), None)
+    if made is None or "_make" not in vars(made):
         return False
-    fields = getattr(kind, "_fields", None)
+    if kind is not made:
+        own = (vars(one) for one in kind.__mro__[: kind.__mro__.index(made)])
+        if any(not _OWN.isdisjoint(names) for names in own):
+            return False
+    fields = type.__getattribute__(kind, "_fields")
     return type(fields) is tuple and all(type(field) is str for field in fields)
+
+
+_OWN = {"__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__", "__getstate__"}
+_OWN |= {"__setstate__", "__iter__", "__len__", "__getitem__", "_fields"}
 
 
 def _named_tuple(parts: Any, ref: str, find: Finder) -> Any:
     (module, qualname), fields, items = parts
     kind = find(module, qualname)
-    if type(kind) is not type or not _is_named_tuple(kind):
+    if not issubclass(type(kind), type) or not _is_named_tuple(kind):
         raise CorruptObjectError(f"{ref} is damaged: {qualname} is no named tuple", ref)
     now = list(type.__getattribute__(kind, "_fields"))
     if now != fields or len(items) != len(fields):
@@ -352,6 +369,8 @@ _CONTAINERS: dict[str, Callable[[Any], Tag | None]] = {
         ("pandas.Interval", "pandas._libs.interval.Interval"),
         lambda value: ("$interval", [value.left, value.right, value.closed]),
     ),
+    **_tags_python.CONTAINERS,
+    **_tags_libraries.CONTAINERS,
 }
 
 BUILDERS: dict[str, Callable[[Any, str, Finder], Any]] = {
@@ -367,6 +386,8 @@ BUILDERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$set": lambda parts, ref, find: set(parts),
     "$sparse": _sparse_of,
     "$slice": lambda parts, ref, find: slice(*parts),
+    **_tags_python.BUILDERS,
+    **_tags_libraries.BUILDERS,
 }
 """Of each tag of a container, what makes the value of its parts."""
 

@@ -84,11 +84,25 @@ def check_decodes(codec: Codec, value: Any, encoded: Encoded) -> None:
     """
     if encoded.data is not None:
         return  # one that differs in numbers alone was read
+    if encoded.tags or codec.name == "xarray":
+        new = [(codec.name, kind) for kind in encoded.tags or (type(value),)]
+        new = [kind for kind in new if _read.get(kind) is None]
+        if not new or encoded.nbytes > _COPIED:
+            return
+        _check(codec, value, encoded)
+        for kind in new:
+            _read.put(kind, True)
+        return
     key = _key(codec, value, encoded)
     if key is None or _read.get(key) is not None:
         if encoded.alike is not None:
             encoded.alike.tried = True
         return
+    _check(codec, value, encoded)
+    _read.put(key, True)
+
+
+def _check(codec: Codec, value: Any, encoded: Encoded) -> None:
     pickling = Pickling("allow", "the value")
     if encoded.nbytes > _SMALL:
         value, encoded = _some(codec, value, encoded, pickling)
@@ -106,7 +120,6 @@ def check_decodes(codec: Codec, value: Any, encoded: Encoded) -> None:
         raise UnsupportedValueError(
             f"{_not_read(value)}: it comes back as a {type_name(type(back))}"
         )
-    _read.put(key, True)
 
 
 def _not_read(value: Any) -> str:
@@ -130,7 +143,7 @@ def _kinds_of(schema: pa.Schema) -> frozenset[Any]:
 _kinds: BySchema[frozenset[Any]] = BySchema(_kinds_of)
 
 
-_PLAIN = ("bytes", "json", "nested", "packed", "pickle", "str", "xarray")  # or by their parts
+_PLAIN = ("bytes", "json", "nested", "packed", "pickle", "str")  # or by their tags
 _SIMPLE = {
     kind.id
     for kind in (

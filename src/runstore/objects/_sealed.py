@@ -117,7 +117,7 @@ def seal_in(opened: "Stored | StoredParquet", place: AnyPlace) -> Sealed | None:
     check_place(header, place)
     check_version(opened.ref, SEALED, header.codec_version, SEAL_VERSION)
     opened.check_all()  # its numbers, too, if it is large and mapped
-    return sealed_in(opened.table(), header.spec, opened.ref)
+    return sealed_in(opened.table(), header.spec, opened.ref, flat(opened.data).nbytes)
 
 
 def read_seal(

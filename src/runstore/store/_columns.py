@@ -1,6 +1,6 @@
 """Some columns of a large object far away, read without the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from runstore import containers
@@ -48,12 +48,14 @@ def read_columns(
     as_type: type | None,
     policy: PicklePolicy,
     sealed: SealedPart | None,
+    build: Callable[[Any], Any] | None = None,
 ) -> tuple[Any, Entry, Buffer]:
     """Return these columns, what the place says of the object, and its end.
 
     Args:
         objects: The store's.
         place, verify, columns, as_type, policy, sealed: As for `Objects.get`.
+        build: Makes the value of the opened object, if not all rows are wanted.
 
     Raises:
         WholeNeeded: All of it has to be read.
@@ -69,6 +71,8 @@ def read_columns(
     if entry.size > _A_REQUEST and containers.PIECES in tail[start:].tobytes():
         from runstore.store._filtered import of_pieces
 
+        if build is not None:
+            raise WholeNeeded
         return of_pieces(objects, place, policy, columns, as_type, sealed)
 
     failed: list[RunStoreError] = []  # Arrow reports what a read raises as its own error
@@ -89,6 +93,8 @@ def read_columns(
             raise WholeNeeded
         if sealed is not None:
             check_sealed_part(tail, place, sealed, entry.size)
+        if build is not None:
+            return build(opened), entry, tail
         return rebuilt(opened, place, policy, False, columns, as_type), entry, tail
     except UnsupportedFormatError as exc:
         raise WholeNeeded from exc  # only its digest tells whether that is damage

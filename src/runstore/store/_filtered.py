@@ -1,5 +1,7 @@
 """`get` with filters: the rows of a stored table that they select."""
 
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,15 +11,15 @@ from runstore.buffers import Buffer
 from runstore.containers import Verify
 from runstore.context import PicklePolicy
 from runstore.errors import ObjectNotFoundError, PreconditionFailedError
-from runstore.keys import AnyPlace
-from runstore.objects import PartGoneError
+from runstore.keys import AnyPlace, extension_at
+from runstore.objects import PartGoneError, is_plain
 from runstore.places import Entry
 from runstore.seals import SealedPart
-from runstore.store._columns import WholeNeeded
+from runstore.store._columns import WholeNeeded, read_columns, reads_columns
 from runstore.store._filters import Filter
 from runstore.store._objects import Objects
 from runstore.store._tables import Piecewise, Rows, open_piecewise
-from runstore.store._wholes import Whole
+from runstore.store._wholes import Whole, rows_in
 
 __all__ = ["filtered", "of_pieces"]
 
@@ -39,6 +41,10 @@ def filtered(
             return _of_pieces(table, columns, wanted, as_type), table.entry, table.footer
         except (PreconditionFailedError, ObjectNotFoundError):
             pass  # it was replaced or deleted meanwhile
+    if columns is not None and not is_plain(extension_at(place)) and reads_columns(objects.backend):
+        build = partial(rows_in, place, policy, columns, wanted, as_type)
+        with suppress(WholeNeeded):
+            return read_columns(objects, place, verify, columns, as_type, policy, sealed, build)
     while True:
         whole = Whole(objects, place, policy, verify, sealed)
         try:

@@ -22,7 +22,7 @@ from runstore.store._filters import Filter, selected_rows
 from runstore.store._objects import Objects
 from runstore.store._tables import stored_name
 
-__all__ = ["Whole", "slices"]
+__all__ = ["Whole", "rows_in", "slices"]
 
 _PANDAS = ("pandas", "geopandas")
 
@@ -68,16 +68,9 @@ class Whole:
             assert isinstance(self._place, Place)
             how = self._verify, columns, as_type, policy, wanted
             return self._objects.whole_value(self._place, self.seal, *how)
-        value = rebuilt(opened, self._place, policy, policy == "signed", columns, as_type)
         if wanted is None:
-            return value
-        header = opened.header
-        spec = {"kind": "table"} if header is None else header.spec
-        codec = partial(codecs.codec_named, "arrow" if header is None else header.codec)
-        name_of = partial(_stored, codec, opened.schema, spec, self.ref)
-        bound = wanted.bound(opened.schema, name_of, self.ref)
-        table = opened.project(bound.columns or list(range(min(1, len(opened.schema))))).table()
-        return self._selected(value, bound.mask(table))
+            return rebuilt(opened, self._place, policy, policy == "signed", columns, as_type)
+        return rows_in(self._place, policy, columns, wanted, as_type, opened)
 
     def check_gone(self, gone: PartGoneError) -> None:
         """Return if the object was sealed anew, so that it can be read again; else raise."""
@@ -94,18 +87,41 @@ class Whole:
         value = read(None, None)
         table = _as_table(value, self.ref)
         bound = wanted.bound(table.schema, partial(_label, table, self.ref), self.ref)
-        value = self._selected(value, bound.mask(table.select(bound.columns or [0])))
+        value = _selected(value, bound.mask(table.select(bound.columns or [0])), self.ref)
         if columns is not None:
             value = codecs.selected(value, columns, self.ref)
         return value if as_type is None else codecs.converted(value, as_type, self.ref)
 
-    def _selected(self, value: Any, mask: Any) -> Any:
-        rows = selected_rows(value, mask) if rows_of(value) == len(mask) else None
-        if rows is None:
-            raise InvalidRequestError(
-                f"{self.ref} is no table whose rows can be filtered", self.ref
-            )
-        return rows
+
+def rows_in(
+    place: AnyPlace,
+    policy: PicklePolicy,
+    columns: list[Any] | None,
+    wanted: Filter,
+    as_type: type | None,
+    opened: Any,
+) -> Any:
+    """Return rows and columns of an opened object: of it, only what they need is read.
+
+    Raises:
+        InvalidRequestError: It has no such columns, or no rows to be filtered.
+    """
+    ref = str(place)
+    value = rebuilt(opened, place, policy, policy == "signed", columns, as_type)
+    header = opened.header
+    spec = {"kind": "table"} if header is None else header.spec
+    codec = partial(codecs.codec_named, "arrow" if header is None else header.codec)
+    name_of = partial(_stored, codec, opened.schema, spec, ref)
+    bound = wanted.bound(opened.schema, name_of, ref)
+    table = opened.project(bound.columns or list(range(min(1, len(opened.schema))))).table()
+    return _selected(value, bound.mask(table), ref)
+
+
+def _selected(value: Any, mask: Any, ref: str) -> Any:
+    rows = selected_rows(value, mask) if rows_of(value) == len(mask) else None
+    if rows is None:
+        raise InvalidRequestError(f"{ref} is no table whose rows can be filtered", ref)
+    return rows
 
 
 def _stored(codec: Any, schema: pa.Schema, spec: Any, ref: str, label: Any) -> str:

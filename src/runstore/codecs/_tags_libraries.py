@@ -1,0 +1,437 @@
+"""Small values of other libraries as tags: shapely, pyproj, networkx, NumPy, pandas, Arrow.
+
+See `runstore.codecs._tags`, which has these as its own. A library is imported by whoever reads
+such a value; none of their code runs that a file could name.
+"""
+
+import base64
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from runstore.codecs._classes import Finder
+from runstore.codecs._networkx import GRAPHS, graph_of, graph_parts
+from runstore.codecs._python import is_json
+from runstore.codecs._zones import zone_of, zone_tree
+from runstore.errors import CorruptObjectError
+
+__all__ = ["BUILDERS", "CONTAINERS", "READERS", "SCALARS"]
+
+Tag = tuple[str, Any]
+
+
+# shapely and pyproj ------------------------------------------------------------------------------
+
+
+def _geometry(value: Any) -> Tag | None:
+    """Well-known binary; a ring is a line there."""
+    import shapely
+
+    data = shapely.to_wkb(value, output_dimension=4, include_srid=True)
+    content = [type(value).__name__, base64.b64encode(data).decode()]
+    try:
+        back = _geometry_of(content, "the value")
+    except CorruptObjectError:
+        return None
+    same = type(back) is type(value) and shapely.get_srid(back) == shapely.get_srid(value)
+    return ("$geometry", content) if same and shapely.equals_identical(value, back) else None
+
+
+def _geometry_of(content: Any, ref: str) -> Any:
+    import shapely
+
+    from runstore.codecs._geometries import from_wkb
+
+    name, text = content
+    made = from_wkb([base64.b64decode(text)], ref)[0]
+    if name != "LinearRing":
+        return made
+    if type(made) is not shapely.LineString:
+        raise CorruptObjectError(f"{ref} is damaged: a ring is no line", ref)
+    ring = shapely.linearrings(shapely.get_coordinates(made, include_z=bool(made.has_z)))
+    return shapely.set_srid(ring, shapely.get_srid(made)) if shapely.get_srid(made) else ring
+
+
+# What PROJ takes for more than a description: names of files and of grids.
+_AUTHORITY = re.compile(r"[A-Za-z]+:\w+")
+_PROJ = re.compile(r"(\s*\+[a-zA-Z0-9_]+(=[\w.+-]+)?)+\s*")
+_FILES = re.compile(r"init|grids|file|pipeline|step", re.IGNORECASE)
+
+
+def _crs(value: Any) -> Tag | None:
+    text = value.srs
+    if type(text) is not str or not _is_description(text):
+        return None
+    return ("$crs", text) if _crs_of(text, "the value").srs == text else None
+
+
+def _is_description(text: str) -> bool:
+    if text.startswith(("{", *_WKT)):
+        return True
+    plain = _AUTHORITY.fullmatch(text) or _PROJ.fullmatch(text)
+    return bool(plain) and not _FILES.search(text)
+
+
+_WKT = ("GEOGCRS[", "PROJCRS[", "GEOGCS[", "PROJCS[", "COMPOUNDCRS[", "BOUNDCRS[", "VERTCRS[")
+
+
+def _crs_of(text: Any, ref: str) -> Any:
+    import pyproj
+
+    if type(text) is not str or not _is_description(text):
+        raise CorruptObjectError(f"{ref} is damaged: no system of coordinates", ref)
+    return pyproj.CRS(text)
+
+
+# pandas ------------------------------------------------------------------------------------------
+
+
+def _offset(value: Any) -> Tag | None:
+    name, plain = type(value).__name__, dict(value.kwds)
+    content: list[Any] = [
+        name,
+        value.n,
+        bool(value.normalize),
+        plain if name == "DateOffset" else value.freqstr,
+    ]
+    try:
+        if not is_json(content):
+            return None
+        back = _offset_of(content)
+    except (ValueError, TypeError):
+        return None
+    return ("$offset", content) if type(back) is type(value) and back == value else None
+
+
+def _offset_of(content: Any) -> Any:
+    import pandas as pd
+
+    name, n, normalize, told = content
+    if name == "DateOffset":
+        make: Any = pd.DateOffset
+        return make(n, normalize, **{str(key): item for key, item in told.items()})
+    made = pd.tseries.frequencies.to_offset(told)
+    return type(made)(n, True, **made.kwds) if normalize else made
+
+
+def _pandas_dtype(value: Any) -> Tag | None:
+    name = type(value).__name__
+    told: Any = None
+    if name == "DatetimeTZDtype":
+        told = [value.unit, zone_tree(value.tz)]
+    elif name == "StringDtype":
+        missing = getattr(value, "na_value", None)
+        told = [value.storage, "nan" if missing is np.nan else "NA"]
+    elif name == "PeriodDtype":
+        told = str(value).removeprefix("period[").removesuffix("]")
+    elif name == "IntervalDtype":
+        told = [None if value.subtype is None else str(value.subtype), value.closed]
+    if told is not None and not is_json(told):
+        return None
+    try:
+        back = _pandas_dtype_of([name, told], "the value")
+    except (ValueError, TypeError):
+        return None
+    same = type(back) is type(value) and back == value and repr(back) == repr(value)
+    return ("$pandas_dtype", [name, told]) if same else None
+
+
+_DTYPES = {
+    *("Int8Dtype", "Int16Dtype", "Int32Dtype", "Int64Dtype", "Float32Dtype", "Float64Dtype"),
+    *("UInt8Dtype", "UInt16Dtype", "UInt32Dtype", "UInt64Dtype", "BooleanDtype"),
+}
+
+
+def _pandas_dtype_of(content: Any, ref: str) -> Any:
+    import pandas as pd
+
+    name, told = content
+    if name in _DTYPES:
+        return getattr(pd, name)()
+    if name == "DatetimeTZDtype":
+        return pd.DatetimeTZDtype(told[0], zone_of(told[1], ref))
+    if name == "StringDtype":
+        storage, missing = told
+        if missing == "nan":
+            make: Any = pd.StringDtype
+            return make(storage, na_value=np.nan)
+        return pd.StringDtype(storage)
+    if name == "PeriodDtype":
+        return pd.PeriodDtype(told)
+    if name == "IntervalDtype":
+        return pd.IntervalDtype(*told)
+    raise CorruptObjectError(f"{ref} is damaged: {name} is no dtype of pandas", ref)
+
+
+def _version_of(content: Any) -> Any:
+    from packaging.version import Version
+
+    return Version(content)
+
+
+_PANDAS_DTYPES = (*_DTYPES, "DatetimeTZDtype", "StringDtype", "PeriodDtype", "IntervalDtype")
+_OFFSETS = (
+    *("BDay", "BMonthBegin", "BMonthEnd", "BQuarterBegin", "BQuarterEnd", "BYearBegin"),
+    *("BYearEnd", "BusinessDay", "BusinessMonthBegin", "BusinessMonthEnd", "DateOffset", "Day"),
+    *("Easter", "Hour", "Micro", "Milli", "Minute", "MonthBegin", "MonthEnd", "Nano"),
+    *("QuarterBegin", "QuarterEnd", "Second", "SemiMonthBegin", "SemiMonthEnd", "Week"),
+    *("YearBegin", "YearEnd", "BusinessHour", "WeekOfMonth", "LastWeekOfMonth"),
+)
+
+_SHAPES = {
+    "point": "Point",
+    "linestring": "LineString",
+    "polygon": "Polygon",
+    "multipoint": "MultiPoint",
+    "multilinestring": "MultiLineString",
+    "multipolygon": "MultiPolygon",
+    "collection": "GeometryCollection",
+}
+
+SCALARS: dict[str, Callable[[Any], Tag | None]] = {
+    **{f"shapely.geometry.{module}.{name}": _geometry for module, name in _SHAPES.items()},
+    "shapely.geometry.polygon.LinearRing": _geometry,
+    "pyproj.crs.crs.CRS": _crs,
+    "packaging.version.Version": lambda value: ("$version", str(value)),
+    **{f"pandas._libs.tslibs.offsets.{name}": _offset for name in _OFFSETS},
+    **{f"pandas.offsets.{name}": _offset for name in _OFFSETS},
+    "pandas.DateOffset": _offset,
+    **{f"pandas.{name}": _pandas_dtype for name in _PANDAS_DTYPES},
+    **{
+        f"pandas.core.{module}.{name}": _pandas_dtype
+        for module in (
+            "dtypes.dtypes",
+            "arrays.integer",
+            "arrays.floating",
+            "arrays.boolean",
+            "arrays.string_",
+        )
+        for name in _PANDAS_DTYPES
+    },
+}
+
+READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
+    "$crs": lambda c, ref, find: _crs_of(c, ref),
+    "$geometry": lambda c, ref, find: _geometry_of(c, ref),
+    "$offset": lambda c, ref, find: _offset_of(c),
+    "$pandas_dtype": lambda c, ref, find: _pandas_dtype_of(c, ref),
+    "$version": lambda c, ref, find: _version_of(c),
+}
+
+
+# NumPy: subclasses of arrays, polynomials, generators ---------------------------------------------
+
+
+def _matrix(value: Any) -> Tag | None:
+    known = vars(value).keys() <= {"_getitem"}  # which is NumPy's own
+    return ("$view", ["matrix", value.view(np.ndarray)]) if known else None
+
+
+def _records(value: Any) -> Tag | None:
+    if vars(value):
+        return None
+    plain = value.view(np.ndarray)
+    if value.dtype.type is np.record:
+        told = value.dtype
+        parts = [told.fields[name] for name in told.names]
+        if any(len(part) > 2 for part in parts) or told.metadata:
+            return None  # with titles
+        kind: Any = {
+            "names": list(told.names),
+            "formats": [part[0] for part in parts],
+            "offsets": [part[1] for part in parts],
+            "itemsize": told.itemsize,
+        }
+        plain = plain.view(np.dtype(kind, align=told.isalignedstruct))
+    back = plain.view(np.recarray)
+    same = back.dtype == value.dtype and back.dtype.type is value.dtype.type
+    return ("$view", ["recarray", plain]) if same else None
+
+
+def _view_of(parts: Any, ref: str, find: Finder) -> Any:
+    name, array = parts
+    kinds: dict[str, Any] = {"matrix": np.matrix, "recarray": np.recarray}
+    if type(array) is not np.ndarray or (name == "matrix" and array.ndim != 2):
+        raise CorruptObjectError(f"{ref} is damaged: no array for a {name}", ref)
+    return array.view(kinds[name])
+
+
+_POLYNOMIALS = ("Chebyshev", "Hermite", "HermiteE", "Laguerre", "Legendre", "Polynomial")
+
+
+def _polynomial(value: Any) -> Tag | None:
+    name = type(value).__name__
+    if name == "poly1d":
+        known = {"_coeffs", "_variable", "coeffs"}
+        return (
+            ("$poly", [name, value.coeffs, value.variable]) if vars(value).keys() <= known else None
+        )
+    if not vars(value).keys() <= {"coef", "domain", "window", "_symbol"}:
+        return None
+    return "$poly", [name, value.coef, value.domain, value.window, value.symbol]
+
+
+def _polynomial_of(parts: Any, ref: str, find: Finder) -> Any:
+    name, coefficients, *more = parts
+    if name == "poly1d":
+        return np.poly1d(coefficients, variable=more[0])
+    if name not in _POLYNOMIALS:
+        raise CorruptObjectError(f"{ref} is damaged: {name!r} is no polynomial", ref)
+    domain, window, symbol = more
+    return getattr(np.polynomial, name)(coefficients, domain, window, symbol)
+
+
+_BITS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
+
+
+def _generator(value: Any) -> Tag | None:
+    """The state of a generator, and the seed from which it makes others."""
+    name = type(value).__name__
+    if name == "RandomState":
+        return "$rng", [name, value.get_state(legacy=False), None]
+    bits = value.bit_generator
+    seed = getattr(bits, "seed_seq", None)
+    if type(bits).__name__ not in _BITS or type(seed) is not np.random.SeedSequence:
+        return None
+    return "$rng", [name, bits.state, dict(seed.state)]
+
+
+def _generator_of(parts: Any, ref: str, find: Finder) -> Any:
+    name, state, seed = parts
+    if name not in ("Generator", "RandomState") or state["bit_generator"] not in _BITS:
+        raise CorruptObjectError(f"{ref} is damaged: no random generator", ref)
+    if name == "RandomState":
+        made = np.random.RandomState(0)
+        made.set_state(state)
+        return made
+    bits = getattr(np.random, state["bit_generator"])(np.random.SeedSequence(**seed))
+    bits.state = state
+    return np.random.Generator(bits)
+
+
+# Pictures, and categories of pandas ---------------------------------------------------------------
+
+_BYTES = {"1": 0, "L": 1, "P": 1, "LA": 2, "RGB": 3, "HSV": 3, "YCbCr": 3, "LAB": 3}
+_BYTES |= {"RGBA": 4, "CMYK": 4, "I": 4, "F": 4, "I;16": 2}
+
+
+def _image(value: Any) -> Tag | None:
+    """Pixels as they are in memory; images that were read from a file are other types."""
+    if value.mode not in _BYTES or not min(value.size):
+        return None
+    palette = value.palette
+    colours = None
+    if palette is not None:
+        if palette.mode not in ("RGB", "RGBA") or palette.rawmode or value.mode != "P":
+            return None
+        colours = [palette.mode, bytes(palette.getdata()[1])]
+        value.getpalette()
+    pixels = np.frombuffer(value.tobytes(), np.uint8)
+    return "$image", [value.mode, list(value.size), dict(value.info), colours, pixels]
+
+
+def _image_of(parts: Any, ref: str, find: Finder) -> Any:
+    from PIL import Image
+
+    mode, (width, height), info, colours, pixels = parts
+    row = -(-width // 8) if mode == "1" else width * _BYTES[mode]
+    whole = type(pixels) is np.ndarray and pixels.dtype == np.uint8
+    if not whole or min(width, height) < 1 or row * height != pixels.size:
+        raise CorruptObjectError(f"{ref} is damaged: an image and its pixels differ", ref)
+    made = Image.frombytes(mode, (width, height), pixels.tobytes())
+    if colours is not None:
+        made.putpalette(colours[1], colours[0])
+    made.info = info
+    return made
+
+
+def _categories(value: Any) -> Tag:
+    return "$categories", [value.categories, value.ordered]
+
+
+def _categories_of(parts: Any, ref: str, find: Finder) -> Any:
+    import pandas as pd
+
+    return pd.CategoricalDtype(*parts)
+
+
+# Dictionaries of other libraries' own -------------------------------------------------------------
+
+_DICTS = {
+    "scipy.optimize._optimize.OptimizeResult": ("scipy.optimize", "OptimizeResult"),
+    "sklearn.utils._bunch.Bunch": ("sklearn.utils", "Bunch"),
+}
+
+
+def _own_dict(value: Any) -> Tag | None:
+    own = vars(value)
+    if own and own is not value and not own.keys() <= {"_deprecated_key_to_warnings"}:
+        return None
+    return "$own_dict", [f"{type(value).__module__}.{type(value).__qualname__}", dict(value)]
+
+
+def _own_dict_of(parts: Any, ref: str, find: Finder) -> Any:
+    from importlib import import_module
+
+    name, items = parts
+    module, kind = _DICTS[name]
+    made = getattr(import_module(module), kind)()
+    made.update(items)
+    return made
+
+
+# Arrow -------------------------------------------------------------------------------------------
+
+
+_ARROW_TYPES = (
+    *("Data", "List", "LargeList", "FixedSizeList", "ListView", "LargeListView", "Map", "Struct"),
+    *("SparseUnion", "DenseUnion", "Timestamp", "Time32", "Time64", "Duration", "Dictionary"),
+    *("FixedSizeBinary", "Decimal32", "Decimal64", "Decimal128", "Decimal256", "RunEndEncoded"),
+)
+
+
+def _arrow(value: Any) -> Tag:
+    import pyarrow as pa
+
+    field = value if isinstance(value, pa.Field) else pa.field("", value)
+    return "$arrow", ["field" if field is value else "type", pa.schema([field])]
+
+
+def _arrow_of(parts: Any, ref: str, find: Finder) -> Any:
+    kind, schema = parts
+    field = schema.field(0)
+    return field if kind == "field" else field.type
+
+
+CONTAINERS: dict[str, Callable[[Any], Tag | None]] = {
+    "PIL.Image.Image": _image,
+    **dict.fromkeys(_DICTS, _own_dict),
+    **dict.fromkeys(
+        ("pandas.CategoricalDtype", "pandas.core.dtypes.dtypes.CategoricalDtype"), _categories
+    ),
+    "numpy.matrix": _matrix,
+    **dict.fromkeys(("numpy.rec.recarray", "numpy.recarray"), _records),
+    **dict.fromkeys(("numpy.poly1d", "numpy.lib._polynomial_impl.poly1d"), _polynomial),
+    **{
+        f"numpy.polynomial.{name.lower().replace('hermitee', 'hermite_e')}.{name}": _polynomial
+        for name in _POLYNOMIALS
+    },
+    "numpy.random._generator.Generator": _generator,
+    "numpy.random.mtrand.RandomState": _generator,
+    **{f"pyarrow.lib.{name}Type": _arrow for name in _ARROW_TYPES},
+    "pyarrow.lib.Field": _arrow,
+    **dict.fromkeys(GRAPHS, lambda value: graph_parts(value)),
+}
+
+BUILDERS: dict[str, Callable[[Any, str, Finder], Any]] = {
+    "$arrow": _arrow_of,
+    "$categories": _categories_of,
+    "$image": _image_of,
+    "$own_dict": _own_dict_of,
+    "$graph": lambda parts, ref, find: graph_of(parts, ref),
+    "$poly": _polynomial_of,
+    "$rng": _generator_of,
+    "$view": _view_of,
+}

@@ -1,0 +1,330 @@
+"""Small values of Python and other libraries as tags: exact, and without pickle."""
+
+import types
+from array import array
+from collections import ChainMap, UserDict, UserList, UserString, namedtuple
+from collections.abc import Callable
+from datetime import UTC, timedelta, timezone
+from random import Random
+from typing import Any, NamedTuple
+from urllib.parse import urlparse, urlsplit
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from packaging.version import Version
+from tests.breadth.compare import assert_alike
+
+from runstore import ObjectStore
+from runstore.errors import CorruptObjectError, UnsupportedFormatError
+
+
+class Base(NamedTuple):
+    a: int
+    b: Any = None
+
+
+class Named(namedtuple("Named", "a b")):
+    """A named tuple with a method."""
+
+    def total(self) -> int:
+        return self.a + self.b
+
+
+class Own(namedtuple("Own", "a b")):
+    __slots__ = ()
+
+    def __reduce__(self) -> Any:
+        return Own, (self.a, 0)
+
+
+def _noted() -> Any:
+    made = Named(1, 2)
+    made.note = "x"
+    return made
+
+
+PYTHON: dict[str, Callable[[], Any]] = {
+    "single ones": lambda: [..., NotImplemented, (...,)],
+    "zones": lambda: [ZoneInfo("Europe/Paris"), UTC, timezone(timedelta(seconds=61), "X")],
+    "types": lambda: {"dtype": np.float32, "of": [int, str, list, object, np.int8]},
+    "a namespace": lambda: types.SimpleNamespace(a=1, b=[np.arange(3)], class_={1}),
+    "arrays": lambda: [array("d", [1.5, -0.0]), array("b"), array("Q", [1 << 63])],
+    "of users": lambda: [UserDict({1: (2,)}), UserList([{3}]), UserString("a")],
+    "a chain of maps": lambda: ChainMap({"a": 1}, {2: {3}}),
+    "a version": lambda: [Version("1.2rc1"), Version("2!1.0+local.1")],
+    "parts of an address": lambda: [urlparse("http://a:1/b?c#d"), urlsplit(b"http://a")],
+    "a named tuple of its own class": lambda: [Named(1, 2), Base(1, Base(2))],
+}
+
+
+def _records() -> Any:
+    return [
+        np.rec.array([(1, "a"), (2, "b")], dtype=[("a", "i4"), ("b", "U1")]),
+        np.zeros(3, [("a", "i1"), ("b", "f8")]).view(np.recarray)["a"],
+        np.zeros((2, 2)).view(np.recarray),
+    ]
+
+
+def _used() -> Any:
+    rng = np.random.default_rng(7)
+    rng.random(5)
+    rng.spawn(2)
+    old = np.random.RandomState(3)
+    old.normal()
+    return [rng, old, np.random.Generator(np.random.Philox(5)), np.random.default_rng()]
+
+
+def _random() -> Any:
+    made = Random(1)
+    made.gauss(0, 1)
+    return made
+
+
+NUMPY: dict[str, Callable[[], Any]] = {
+    "matrix": lambda: [np.matrix([[1.5, 2]]), {"a": np.matrix([[1j]])[:, :0]}],
+    "records": _records,
+    "polynomials": lambda: [
+        np.poly1d([1, 2.5], variable="z"),
+        np.polynomial.Polynomial([1, 2, 3], domain=[0, 1], symbol="t"),
+        np.polynomial.Chebyshev([1.0]),
+        np.polynomial.HermiteE([1.0]),
+    ],
+}
+
+PANDAS: dict[str, Callable[[], Any]] = {
+    "offsets": lambda: [
+        *(pd.offsets.MonthEnd(2), pd.offsets.Week(weekday=1), pd.offsets.Hour(-3)),
+        *(pd.DateOffset(months=1, days=-2), pd.offsets.QuarterEnd(startingMonth=2)),
+        *(pd.offsets.BDay(3), pd.offsets.MonthBegin(1, normalize=True)),
+    ],
+    "dtypes": lambda: [
+        *(pd.Int64Dtype(), pd.BooleanDtype(), pd.DatetimeTZDtype("ms", "Europe/Paris")),
+        *(pd.StringDtype("python"), pd.PeriodDtype("M"), pd.IntervalDtype("int64", "left")),
+        *(pd.CategoricalDtype(["b", "a"], ordered=True), pd.CategoricalDtype()),
+        pd.DataFrame({"a": [1], "b": ["x"]}).dtypes["b"],
+    ],
+    "the dtypes of a frame": lambda: pd.DataFrame({"a": [1], "b": ["x"], "c": [1.5]}).dtypes,
+    "Arrow's types": lambda: [
+        *(pa.int8(), pa.list_(pa.string()), pa.timestamp("us", "UTC"), pa.null()),
+        pa.field("a", pa.decimal128(9, 2), nullable=False, metadata={"k": "v"}),
+    ],
+}
+
+
+@pytest.fixture
+def strict() -> Any:
+    return ObjectStore("memory://tags", pickle="deny").at(namespace="tests", run="r")
+
+
+def _trip(view: Any, make: Callable[[], Any]) -> None:
+    for wrap in (lambda value: value, lambda value: {"of": [value]}):
+        expected = wrap(make())
+        assert not view.put("x", expected).pickled
+        assert_alike(wrap(make()), expected)
+        assert_alike(expected, view.get("x", verify=True))
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.parametrize("name", PYTHON | NUMPY | PANDAS)
+def test_of_python_numpy_and_pandas(strict: Any, name: str) -> None:
+    """They come back exactly under deny, by themselves and as parts."""
+    if name in ("dtypes", "the dtypes of a frame") and not hasattr(pd.StringDtype, "na_value"):
+        pytest.skip("this pandas has one kind of missing text only")
+    _trip(strict, (PYTHON | NUMPY | PANDAS)[name])
+
+
+def test_generators_go_on_where_they_were(strict: Any) -> None:
+    """The next numbers are the same, and so are those of the generators that it spawns."""
+    made = _used()
+    strict.put("x", made)
+    for one, other in zip(made, strict.get("x"), strict=True):
+        assert type(one) is type(other)
+        if isinstance(one, np.random.Generator):
+            assert [g.integers(1 << 60) for g in one.spawn(2)] == [
+                g.integers(1 << 60) for g in other.spawn(2)
+            ]
+            assert one.random(3).tolist() == other.random(3).tolist()
+        assert np.random.Generator is type(one) or one.normal() == other.normal()
+    mine = _random()
+    strict.put("x", mine)
+    back = strict.get("x")
+    assert (mine.getstate(), mine.random()) == (back.getstate(), back.random())
+
+
+def test_what_is_more_than_its_fields_is_pickled(strict: Any) -> None:
+    """A named tuple with attributes, or a way of its own to be pickled, is no tuple of fields."""
+    view = ObjectStore("memory://tags").at(namespace="tests", run="r2")
+    assert view.put("x", _noted()).pickled
+    assert "x" == view.get("x").note
+    assert view.put("x", Own(1, 2)).pickled
+    stats = pytest.importorskip("scipy.stats")
+    fitted = stats.linregress([1, 2, 3], [1, 2, 3.5])
+    view.put("x", fitted)
+    assert fitted.intercept_stderr == view.get("x").intercept_stderr
+
+
+# networkx ----------------------------------------------------------------------------------------
+
+
+def _graph(kind: Any) -> Any:
+    made = kind(name="g", at=pd.Timestamp("2024"))
+    made.add_node((1, 2), colour={"red"}, place=np.arange(2))
+    made.add_edge(1, "b", weight=0.5)
+    made.add_edge("b", 1, note="back")
+    made.add_edge("b", "b")
+    made.add_edge((1, 2), 1, weight=1)
+    made.remove_node(1)
+    made.add_edge(1, (1, 2))
+    return made
+
+
+def _tables(graph: Any) -> Any:
+    """Return all of a graph in its order, and which dictionaries are one."""
+    ways = [graph._adj, *([graph._pred] if graph.is_directed() else [])]
+    edges = [edge for way in ways for near in way.values() for edge in near.values()]
+    first: dict[int, int] = {}
+    same = [first.setdefault(id(edge), at) for at, edge in enumerate(edges)]
+    order = [[(node, list(near)) for node, near in way.items()] for way in ways]
+    return graph.graph, list(graph.nodes.items()), order, edges, same
+
+
+@pytest.mark.parametrize("kind", ["Graph", "DiGraph", "MultiGraph", "MultiDiGraph"])
+def test_graphs(strict: Any, kind: str) -> None:
+    """Nodes, edges, attributes and their order; an edge of two ways is one dictionary."""
+    nx = pytest.importorskip("networkx")
+    for made in (_graph(getattr(nx, kind)), getattr(nx, kind)()):
+        made.degree, made.edges  # noqa: B018 - which networkx keeps
+        assert not strict.put("x", {"g": made}).pickled
+        back = strict.get("x")["g"]
+        assert type(made) is type(back)
+        assert_alike(_tables(made), _tables(back))
+        back.add_edge("new", 1)
+        assert back.has_edge("new", 1)
+        assert len(made.edges) + 1 == len(back.edges)
+    large = nx.gnm_random_graph(500, 3000, seed=1)
+    nx.set_edge_attributes(large, 1.5, "weight")
+    info = strict.put("x", large)
+    assert info.size < 200_000
+    assert_alike(_tables(large), _tables(strict.get("x")))
+    large.freeze = True
+    with pytest.raises(Exception, match="pickle"):
+        strict.put("x", large)
+
+
+# shapely and pyproj ------------------------------------------------------------------------------
+
+
+def test_geometries(strict: Any) -> None:
+    """Every kind, empty or not, with heights, measures and an SRID."""
+    shapely = pytest.importorskip("shapely")
+    square = [(0, 0), (1, 0), (1, 1), (0, 0)]
+    values = [
+        *(shapely.Point(1, 2), shapely.Point(1, 2, 3), shapely.Point(), shapely.Point(1, np.nan)),
+        *(shapely.LineString(square), shapely.LinearRing(square), shapely.Polygon(square)),
+        *(shapely.MultiPoint(square), shapely.MultiPolygon([shapely.Polygon(square)])),
+        *(shapely.GeometryCollection([shapely.Point(1, 2)]), shapely.MultiLineString([square])),
+        *(shapely.LinearRing([(x, y, 5) for x, y in square]), shapely.Polygon()),
+        shapely.set_srid(shapely.Point(1, 2), 4326),
+        shapely.from_wkt("POINT ZM (1 2 3 4)"),
+    ]
+    cells = np.empty(len(values), object)
+    cells[:] = values
+    for value in (values, cells, pd.DataFrame({"g": pd.Series(cells), "n": 1}), {"a": values[5]}):
+        assert not strict.put("x", value).pickled
+        back = strict.get("x")
+        items = [v["g"] if isinstance(v, pd.DataFrame) else v for v in (value, back)]
+        for one, other in zip(
+            *([i["a"]] if isinstance(i, dict) else i for i in items), strict=True
+        ):
+            assert type(one) is type(other)
+            assert shapely.equals_identical(one, other)
+            assert shapely.get_srid(one) == shapely.get_srid(other)
+
+
+def test_systems_of_coordinates(strict: Any) -> None:
+    """By authority, as PROJ's text, WKT and JSON; what would read a file is left to pickle."""
+    pyproj = pytest.importorskip("pyproj")
+    texts = [4326, "EPSG:3857", "+proj=laea +lat_0=45 +lon_0=10 +ellps=GRS80"]
+    values = [pyproj.CRS(text) for text in texts]
+    values += [pyproj.CRS(values[0].to_wkt()), pyproj.CRS(values[1].to_json())]
+    assert not strict.put("x", values).pickled
+    for one, other in zip(values, strict.get("x"), strict=True):
+        assert (one, one.srs, type(one)) == (other, other.srs, type(other))
+
+
+def test_images(strict: Any) -> None:
+    """Pixels, palette and what an image says of itself."""
+    pil = pytest.importorskip("PIL.Image")
+    values = [pil.new(mode, (5, 3), 1) for mode in ("1", "L", "I", "F", "I;16", "LA")]
+    values += [pil.new(mode, (5, 3), (1, 2, 3)) for mode in ("RGB", "HSV", "RGBA")]
+    values.append(values[6].quantize(4))
+    values[0].info["dpi"] = (72, 72)
+    assert not strict.put("x", values).pickled
+    for one, other in zip(values, strict.get("x"), strict=True):
+        assert (type(one), one.mode, one.size, one.info) == (
+            *(type(other), other.mode, other.size, other.info),
+        )
+        assert one.tobytes() == other.tobytes()
+        assert one.convert("RGB").tobytes() == other.convert("RGB").tobytes()
+
+
+def test_results_of_scipy(strict: Any) -> None:
+    """A result of an optimisation is a dict with attributes."""
+    optimize = pytest.importorskip("scipy.optimize")
+    found = optimize.minimize(lambda x: float((x**2).sum()), [1.0, 2.0], method="Nelder-Mead")
+    strict.put("x", {"fit": found})
+    back = strict.get("x")["fit"]
+    assert type(found) is type(back)
+    assert (found.fun, found.x.tolist(), list(found)) == (back.fun, back.x.tolist(), list(back))
+
+
+# Forged ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"$type": ["os", "system"]},
+        {"$type": ["numpy", "load"]},
+        {"$type": ["numpy", "ndarray"]},
+        {"$array": ["O", None]},
+        {"$array": ["d", [1]]},
+        {"$user": ["UserDict", [1]]},
+        {"$random": [1, 2, 3]},
+        {"$geometry": ["LinearRing", "AQEAAAAAAAAAAADwPwAAAAAAAABA"]},
+        {"$geometry": ["Point", "AQEA"]},
+        {"$crs": "+init=/etc/passwd:x"},
+        {"$crs": "http://127.0.0.1/"},
+        {"$offset": ["DateOffset", 1, False, {"nothing": 1}]},
+        {"$pandas_dtype": ["DataFrame", None]},
+        {"$version": "../x"},
+        {"$view": ["matrix", [1]]},
+        {"$poly": ["seterr", [], [], [], "x"]},
+        {"$rng": ["Generator", {"bit_generator": "default_rng"}, {}]},
+        {"$image": ["RGB", [1 << 30, 1 << 30], {}, None, []]},
+        {"$own_dict": ["os.environ", {}]},
+        {"$arrow": ["type", 5]},
+        {"$graph": ["freeze", {}, [], [], [[[], [], []]], []]},
+        {"$graph": ["Graph", {}, [1, 1], [{}, {}], [[[0, 0], [], []]], []]},
+        {"$graph": ["Graph", {}, [1], [{}], [[[1], [5], [0]]], [{}]]},
+        {"$graph": ["Graph", {}, [1], [{}], [[[1], [0], [-1]]], [{}]]},
+        {"$graph": ["Graph", {}, [1], [{}], [[[1 << 62], [0], [0]]], [{}]]},
+        {"$graph": ["Graph", {}, [1], [7], [[[0], [], []]], []]},
+    ],
+    ids=lambda tree: next(iter(tree)),
+)
+def test_forged_tags_are_refused(tmp_path: Any, tree: Any) -> None:
+    """Whatever a tag says: an error of ours, that names the object."""
+    import json
+
+    from tests.store.test_damage import file_of, header, sealed
+
+    view = ObjectStore(tmp_path / "store", pickle="deny").at(namespace="dev", run="r1")
+    table = pa.table({"tree": pa.array([json.dumps(tree)], pa.large_string())})
+    file_of(view, "x").parent.mkdir(parents=True)
+    file_of(view, "x").write_bytes(sealed(table, header("x", "nested", {"leaves": []})))
+    with pytest.raises((CorruptObjectError, UnsupportedFormatError), match="dev/r1/x"):
+        view.get("x")
