@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import runstore.cli._app as program
-from runstore import errors
+from runstore import __version__, errors
 from runstore.cli._exits import EXIT_CODES, MEANINGS, code_of
 
 CODES = {
@@ -238,7 +238,7 @@ def test_python_m_runstore_is_the_same_program():
         timeout=300,
         check=True,
     )
-    assert "runstore 0.1.0\n" == ended.stdout
+    assert f"runstore {__version__}\n" == ended.stdout
 
 
 def test_an_empty_store_never_means_the_default(cli, disk):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from runstore.cli._transfer import transfer
@@ -152,6 +153,39 @@ def test_head_begins_an_object(cli, here):
     assert 7 == cli("head", "dev/r/odd").code
     assert 3 == cli("head", "dev/r/none").code
     assert 2 == cli("head", "dev/r/t", "-n", "0").code
+
+
+def test_head_gives_the_format_that_is_asked_for(cli, here):
+    """`--as` is of tables: as csv, as JSON records, as files of Arrow and Parquet."""
+    here.put("t", pa.table({"a": range(100), "b": ["x"] * 100}))
+    here.put("t.csv", pd.DataFrame({"a": [1, 2, 3]}))
+    head = ("head", "dev/r/t", "-n", "2", "--as")
+    assert '"a","b"\n0,"x"\n1,"x"\n' == cli(*head, "csv").out
+    assert [{"a": 0, "b": "x"}, {"a": 1, "b": "x"}] == json.loads(cli(*head, "json").out)
+    assert [{"a": 1}] == json.loads(cli("head", "dev/r/t.csv", "-n", "1", "--as", "json").out)
+    refused = cli(*head, "xml")
+    assert (2, "") == (refused.code, refused.out)
+    assert "csv, json, arrow, parquet" in refused.err
+    here.put("text", "one")
+    assert 2 == cli("head", "dev/r/text", "--as", "csv").code
+
+
+@pytest.mark.parametrize("name", ["t", "frame"])
+def test_head_pipes_files_of_some_rows(here, name):
+    """What is piped is a whole file of Parquet with the first rows."""
+    value = pa.table({"a": range(100)})
+    here.put(name, value if name == "t" else value.to_pandas())
+    url = str(here.store.url)
+    command = [sys.executable, "-m", "runstore", "head", f"dev/r/{name}", "--as", "parquet"]
+    done = subprocess.run([*command, "-n", "3", "--store", url], capture_output=True, check=True)
+    assert [0, 1, 2] == pq.read_table(io.BytesIO(done.stdout))["a"].to_pylist()
+
+
+def test_put_says_which_argument_stands_first(cli, here, tmp_path):
+    """Where file and object have changed places, the right order is shown."""
+    ended = cli("put", "-", "dev/r/doc.json")
+    assert (2, "") == (ended.code, ended.out)
+    assert "the object stands first, as in runstore put dev/r/doc.json -" in ended.err
 
 
 def test_head_shows_every_table_as_csv(cli, here):

@@ -83,7 +83,10 @@ def put(
     """
     if file != Path("-") and not os.access(file, os.R_OK):
         what = "cannot be read" if file.exists() else "does not exist"
-        raise InvalidRequestError(f"{str(file)!r} {what}", str(file))
+        hint = ""
+        if ref == "-" or Path(ref).is_file():
+            hint = f": the object stands first, as in runstore put {file} {ref}"
+        raise InvalidRequestError(f"{str(file)!r} {what}{hint}", str(file))
     kept = pairs("--metadata", metadata) or None
     place = open_store(store)
     at = object_place(place, ref)

@@ -1,15 +1,16 @@
 """`cat` and `head`: an object's bytes, and how it begins."""
 
+import io
 import sys
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from runstore.cli._completion import complete_ref
 from runstore.cli._loading import beginning, unpickled_rows
 from runstore.cli._options import DebugOption, StoreOption, open_store
-from runstore.cli._output import emit, say, to_stdout
+from runstore.cli._output import emit, emit_json, say, to_stdout
 from runstore.cli._refs import object_place
 from runstore.cli._transfer import transfer
 from runstore.errors import InvalidRequestError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["cat", "copy_to_stdout", "head"]
 
 _PIECE = 1 << 20
+_HEADS = ("csv", "json", "arrow", "parquet")
 
 _RefArgument = Annotated[
     str,
@@ -49,18 +51,30 @@ def head(
     rows: Annotated[
         int, typer.Option("--rows", "-n", min=1, metavar="N", help="How many rows or lines.")
     ] = 10,
+    as_format: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="FORMAT",
+            help="Of a table: csv, json, arrow or parquet, also on a terminal.",
+        ),
+    ] = None,
     store: StoreOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Print the first rows of a table, or lines of a text.
 
-    Tables are csv, on a terminal a table. Nothing that is pickled is loaded: such columns are left
-    out. In csv lists and structs are JSON, and time spans are text.
+    Tables are csv, on a terminal a table; --as says another format. Nothing that is pickled is
+    loaded: such columns are left out. In csv lists and structs are JSON, and time spans are text.
     """
+    if as_format not in (None, *_HEADS):
+        raise InvalidRequestError(
+            f"--as {as_format!r} is no format here: it is one of {', '.join(_HEADS)}", as_format
+        )
     place = open_store(store, pickle="deny")
     at = object_place(place, ref, complete=True)
     view = place.at(namespace=at.namespace, run=at.run)
-    if _is_text(at):
+    if _is_text(at) and as_format is None:
         with view.open(at.name, scope=at.scope) as file:
             for line in islice(file, rows):
                 emit(line.decode(errors="backslashreplace").removesuffix("\n").removesuffix("\r"))
@@ -72,14 +86,38 @@ def head(
     with transfer(f"reading {at}"):
         found = unpickled_rows(place, at, rows)
         value, left = found or (beginning(view, at, rows), {})
-    if is_tabular(value) and not sys.stdout.isatty():
-        with to_stdout():
-            write_value(texts_table(value, rows), "csv", sys.stdout.buffer, str(at))
-            sys.stdout.buffer.flush()
+    tabular = is_tabular(value)
+    if as_format is not None and not tabular:
+        raise InvalidRequestError(f"{at} is no table: omit --as", str(at))
+    if as_format == "json":
+        emit_json(preview(value, rows).document)
+    elif as_format in ("arrow", "parquet"):
+        if sys.stdout.isatty():
+            raise InvalidRequestError(
+                f"{at} as {as_format} would spoil the terminal: pipe it", str(at)
+            )
+        first = value.iloc[:rows] if hasattr(value, "iloc") else value.slice(0, rows)
+        _to_pipe(first, as_format, at)
+    elif tabular and sys.stdout.isatty() and as_format is None:
+        print_preview(preview(value, rows))
+    elif tabular and sys.stdout.isatty():  # control characters are written out
+        shown = io.BytesIO()
+        write_value(texts_table(value, rows), "csv", shown, str(at))
+        emit(shown.getvalue().decode().removesuffix("\n"))
+    elif tabular:
+        _to_pipe(texts_table(value, rows), "csv", at)
     else:
         print_preview(preview(value, rows))
     for name, reason in left.items():
         say(f"column {name!r} is left out: {reason}")
+
+
+def _to_pipe(value: Any, extension: str, at: Place) -> None:
+    from runstore.cli._files import write_value
+
+    with to_stdout():
+        write_value(value, extension, sys.stdout.buffer, str(at))
+        sys.stdout.buffer.flush()
 
 
 def copy_to_stdout(view: "StoreView", at: Place) -> None:
