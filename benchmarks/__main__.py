@@ -17,6 +17,7 @@ _COMMANDS = {
     "objects": "benchmarks.objects",
     "parts": "benchmarks.parts",
     "pieces": "benchmarks.pieces",
+    "resolved": "benchmarks.resolved",
     "run": "benchmarks.run",
     "runs": "benchmarks.runs",
     "small": "benchmarks.small",

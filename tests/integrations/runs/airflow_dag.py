@@ -1,5 +1,7 @@
 """The stages as tasks of a DAG of Airflow."""
 
+import datetime
+
 import pandas as pd
 import stages
 from airflow.sdk import dag, task
@@ -24,6 +26,12 @@ def train():
     stages.train()
 
 
+@task(retries=1, retry_delay=datetime.timedelta())
+def flaky():
+    """Fail once."""
+    stages.flaky()
+
+
 @task
 def made():
     """Give what the next task takes: no JSON."""
@@ -41,6 +49,7 @@ def training():
     """Run every stage."""
     each.expand(item=build()) >> train()
     taken(made())
+    flaky()
 
 
 training()

@@ -12,6 +12,10 @@ if __name__ == "__main__":
     home = Path.cwd() / "airflow"
     (home / "dags").mkdir(parents=True)
     shutil.copy(Path(__file__).with_name("airflow_dag.py"), home / "dags")
+    (home / "plugins").mkdir()
+    (home / "plugins" / "ours.py").write_text(
+        "from runstore.integrations.airflow_plugin import RunstorePlugin\n"
+    )
     variables = os.environ | {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

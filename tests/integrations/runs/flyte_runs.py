@@ -1,8 +1,12 @@
 """The stages as tasks of Flyte 2, run locally."""
 
 import flyte
+import pandas as pd
 import stages
 
+from runstore.integrations.flyte import Stored, store_values_of
+
+store_values_of(pd.DataFrame)
 env = flyte.TaskEnvironment(name="training")
 
 
@@ -21,8 +25,22 @@ def train(built: int) -> int:
 
 
 @env.task
+def made() -> pd.DataFrame:
+    """Give what the next task takes."""
+    return pd.DataFrame({"x": [1, 2]})
+
+
+@env.task
+def taken(frame: pd.DataFrame) -> Stored:
+    """Take it, and return what no type of Flyte is for."""
+    assert frame.equals(pd.DataFrame({"x": [1, 2]}))
+    return {1: {"a", "b"}}
+
+
+@env.task
 def training(n: int) -> int:
-    """Run both."""
+    """Run all."""
+    assert {1: {"a", "b"}} == taken(made())
     return train(build())
 
 
