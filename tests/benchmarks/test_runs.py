@@ -12,7 +12,9 @@ def test_the_rest_is_compared_by_hashes(capsys):
     """Half of the runs go, and exactly what was planned."""
     assert 0 == runs.main(["--runs", "12", "--objects", "2", "--only", "local"])
     # Six runs of two objects go, each with its record.
-    assert "18 objects and records gone, exactly as planned: True; 18 left" in capsys.readouterr().out
+    assert (
+        "18 objects and records gone, exactly as planned: True; 18 left" in capsys.readouterr().out
+    )
 
 
 def test_what_is_removed_too_much_is_found(capsys, monkeypatch):
