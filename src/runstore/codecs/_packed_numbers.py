@@ -8,7 +8,7 @@ so that shows in the first byte that differs.
 
 import gc
 import marshal
-import operator
+import struct
 from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
@@ -25,6 +25,9 @@ _PIECE = 1 << 13  # items whose objects and bytes fit into a core's cache togeth
 _LOOKED_AT = 64  # items of a piece whose type is looked at before
 _VERSION = 2  # of marshal: floats in binary, and nothing is looked up in a table
 _HEAD = 5  # bytes: a list, and how many items it has
+
+_LARGE = ord("l")  # names an int of more than 32 bits: how many digits, less than 0 with a minus
+_DIGITS = 1 << np.arange(0, 62, 15, dtype="i8")  # from each on a number has one digit more
 
 _RECORDS = {
     int: (ord("i"), np.dtype([("tag", "u1"), ("number", "<i4")])),
@@ -109,9 +112,38 @@ def _numbers(piece: list[Any], kind: type) -> Array | None:
         if (records["tag"] == tag).all():
             numbers: Array = records["number"]
             return numbers
-    if kind is float or operator.countOf(map(type, piece), int) < len(piece):
+    if kind is float:
         return None
     try:
-        return np.fromiter(piece, "i8", len(piece))
-    except OverflowError:
+        numbers = np.frombuffer(struct.pack(f"={len(piece)}q", *piece), "=i8")
+    except struct.error:
         return None
+    return numbers if _is_of(written, numbers) else None
+
+
+def _is_of(written: bytes, numbers: Array) -> bool:
+    """Return whether what `marshal` wrote is these very numbers, each exactly an int.
+
+    How long each of them is follows from its value. So it is known where each begins, and there
+    the byte stands that names its type, and the size: of another type it would be another byte.
+    """
+    large = np.flatnonzero(numbers.astype("i4") != numbers)
+    values = numbers[large]
+    digits = np.searchsorted(_DIGITS, np.abs(values), side="right")
+    extra = 2 * digits
+    if len(written) != _HEAD + _RECORDS[int][1].itemsize * len(numbers) + int(extra.sum()):
+        return False
+    # What large ones have beyond the others is cut out; then all are of the same length.
+    data = np.frombuffer(written, "u1", offset=_HEAD)
+    starts = _RECORDS[int][1].itemsize * large + np.cumsum(extra) - extra
+    same = np.ones(len(data), "?")
+    for count in set(extra.tolist()):
+        behind = starts[extra == count] + _RECORDS[int][1].itemsize
+        same[behind[:, None] + np.arange(count)] = False
+    records = data[same].view(_RECORDS[int][1])
+    expected = np.full(len(numbers), _RECORDS[int][0], "u1")
+    expected[large] = _LARGE
+    told = records["number"][large]
+    return bool(
+        (records["tag"] == expected).all() and (told == np.where(values < 0, -digits, digits)).all()
+    )
