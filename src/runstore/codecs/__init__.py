@@ -306,7 +306,9 @@ def known_codecs() -> list[str]:
     return sorted(_CODECS)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'runstore.codecs' has no attribute {name!r}")
-    return getattr(import_module(f"runstore.codecs.{_LATER[name]}"), name)
+if not TYPE_CHECKING:  # or mypy would take it for what has every name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(f"module 'runstore.codecs' has no attribute {name!r}")
+        return getattr(import_module(f"runstore.codecs.{_LATER[name]}"), name)

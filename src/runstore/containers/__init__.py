@@ -79,9 +79,11 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'runstore.containers' has no attribute {name!r}")
-    found = getattr(import_module(f"runstore.containers.{_LATER[name]}"), name)
-    globals()[name] = found  # what is called for each object is looked up once
-    return found
+if not TYPE_CHECKING:  # or mypy would take it for what has every name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(f"module 'runstore.containers' has no attribute {name!r}")
+        found = getattr(import_module(f"runstore.containers.{_LATER[name]}"), name)
+        globals()[name] = found  # what is called for each object is looked up once
+        return found

@@ -155,7 +155,9 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'runstore.objects' has no attribute {name!r}")
-    return getattr(import_module(f"runstore.objects.{_LATER[name]}"), name)
+if not TYPE_CHECKING:  # or mypy would take it for what has every name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(f"module 'runstore.objects' has no attribute {name!r}")
+        return getattr(import_module(f"runstore.objects.{_LATER[name]}"), name)

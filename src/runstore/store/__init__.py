@@ -148,10 +148,12 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'runstore.store' has no attribute {name!r}")
-    return getattr(import_module(f"runstore.{_LATER[name]}"), name)
+if not TYPE_CHECKING:  # or mypy would take it for what has every name
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(f"module 'runstore.store' has no attribute {name!r}")
+        return getattr(import_module(f"runstore.{_LATER[name]}"), name)
 
 
 class ObjectStore(ShownStore, InspectingStore, KeepingVerbs, RunVerbs, Verbs):

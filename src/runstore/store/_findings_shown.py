@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from runstore.displays import brief, instant, note, pairs, some
-from runstore.objects import human_size
+from runstore.texts import human_size
 
 if TYPE_CHECKING:
     from runstore.context import WorkflowRun
