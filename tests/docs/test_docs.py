@@ -21,7 +21,17 @@ def blocks(page):
     ]
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
+CLUSTERS = ("dask.md", "ray.md")  # whose pages start one, which takes seconds
+
+
+def pages_with_blocks():
+    for page in PAGES:
+        if blocks(page):
+            marks = [pytest.mark.extended] if page.name in CLUSTERS else []
+            yield pytest.param(page, marks=marks, id=page.name)
+
+
+@pytest.mark.parametrize("page", [*pages_with_blocks()])
 def test_every_python_block_runs(page, capsys, request, monkeypatch):
     """The Python blocks of a page run one after the other, as a reader would run them."""
     if page.name == "readers.md":  # its bucket is on a server of ours
