@@ -1,20 +1,24 @@
 """Which part of a value is the reason that only a pickle could keep it, for messages."""
 
-from collections import OrderedDict
+from collections import ChainMap, Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 from runstore.codecs._base import type_name
+from runstore.codecs._fields import is_by_fields
+from runstore.codecs._networkx import GRAPHS
 from runstore.codecs._python import is_json, is_text
 from runstore.codecs._reasons import shown
+from runstore.codecs._tags import is_tagged
 from runstore.errors import RunStoreError
 
 __all__ = ["why_pickled"]
 
 _MOST_TRIED = 500  # parts that are encoded for one message
-_MOST_SEEN = 100_000  # parts that are looked at
+_MOST_SEEN = 1_000_000  # parts that are looked at
 _DEEPEST = 64
-_KEYED = (dict, OrderedDict)
+_KEYED = (dict, OrderedDict, defaultdict, Counter)
 _LIBRARIES = ("numpy.ndarray", "pandas.", "polars.")
 _PLAIN_BASES = (int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
 
@@ -73,14 +77,34 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     if kind in _KEYED:
         for key, item in value.items():
             yield f"[{shown(key)}]", item
-    elif kind in (list, tuple):
+        if kind is defaultdict:
+            yield ".default_factory", value.default_factory
+    elif kind in (list, tuple, deque):
         for at, item in enumerate(value):
             yield f"[{at}]", item
     elif kind in (set, frozenset):
         for item in value:
             yield "{…}", item
+    elif kind in _OF_ATTRIBUTES:
+        for attribute in _OF_ATTRIBUTES[kind]:
+            yield f".{attribute}", getattr(value, attribute)
+    elif kind is SimpleNamespace or is_by_fields(kind):
+        names = vars(value) if hasattr(value, "__dict__") else kind.__slots__
+        for attribute in names:
+            yield f".{attribute}", getattr(value, attribute, None)
+    elif issubclass(kind, tuple) and is_tagged(value):
+        for attribute, item in zip(kind._fields, value, strict=True):
+            yield f".{attribute}", item
     name = type_name(kind)
-    if name == "numpy.ndarray" and value.dtype.kind == "O":
+    if name in GRAPHS:
+        for node, attributes in value._node.items():
+            yield f".nodes[{shown(node)}]", attributes
+        for node, near in value._adj.items():
+            for other, attributes in near.items():
+                yield f".edges[{shown(node)}, {shown(other)}]", attributes
+    elif name.endswith(".MaskedArray"):
+        yield ".data", value.data
+    elif name == "numpy.ndarray" and value.dtype.kind == "O":
         for at, item in enumerate(value.flat):
             yield f".flat[{at}]" if value.ndim != 1 else f"[{at}]", item
     elif name.startswith("pandas."):
@@ -93,19 +117,42 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         elif kind.__name__ == "Series" and value.dtype.kind == "O":
             for at, item in enumerate(value.array):
                 yield f".iloc[{at}]", item
+        elif kind.__name__ == "Index" and value.dtype == object:
+            for at, item in enumerate(value):
+                yield f"[{at}]", item
+        elif kind.__name__ in ("Categorical", "CategoricalIndex"):
+            yield ".categories", value.categories
     elif name.startswith("xarray.core.data"):
         yield ".attrs", dict(value.attrs)
         yield ".encoding", dict(value.encoding)
+        if name.endswith(".DataArray"):
+            yield from _items_of(value.variable, "")
         for key in value.coords:
+            yield from _items_of(value.coords[key].variable, f".coords[{shown(key)}]")
             yield f".coords[{shown(key)}].attrs", dict(value.coords[key].attrs)
             yield f".coords[{shown(key)}].encoding", dict(value.coords[key].encoding)
         if name.endswith(".Dataset"):
             for key in value.data_vars:
+                yield from _items_of(value[key].variable, f"[{shown(key)}]")
                 yield f"[{shown(key)}].attrs", dict(value[key].attrs)
                 yield f"[{shown(key)}].encoding", dict(value[key].encoding)
     elif name == "polars.dataframe.frame.DataFrame":
         for column in value.get_columns():
             yield f"[{shown(column.name)}]", column
+
+
+_OF_ATTRIBUTES: dict[type, tuple[str, ...]] = {
+    ChainMap: ("maps",),
+    UserDict: ("data",),
+    UserList: ("data",),
+    slice: ("start", "stop", "step"),
+}
+
+
+def _items_of(variable: Any, at: str) -> Iterator[tuple[str, Any]]:
+    """Return the array of a variable of objects; nothing is loaded for it."""
+    if type_name(type(variable._data)) == "numpy.ndarray" and variable._data.dtype.kind == "O":
+        yield f"{at}.values", variable._data
 
 
 _ATTRIBUTES = {"DataFrame": ("attrs", "index", "columns"), "Series": ("attrs", "index")}
@@ -122,6 +169,12 @@ def _of_its_own(value: Any, path: str) -> str | None:
             if _is_no_key(key):
                 return f"a key of {path} is of the type {_plain_name(type(key))}"
     told = _plain_name(kind)
+    if told.startswith("xarray.core.data") and hasattr(value, "xindexes"):
+        for key, index in value.xindexes.items():
+            if type(index).__name__ != "PandasIndex" or key not in index.index.names:
+                return f"{path} has the index {shown(key)}, a {_plain_name(type(index))}"
+            if value.coords[key].dims != (key,):
+                return f"{path} has an index of {shown(key)}, which is no dimension"
     if name := _strange_name(value):
         return f"{path}.name is {name}"
     if told.startswith(_LIBRARIES):  # nothing is asked of a class of the user's
