@@ -473,7 +473,7 @@ def test_what_is_more_than_its_fields(strict: Any, monkeypatch: pytest.MonkeyPat
     ):
         strict.get("x")
     for wrong in (1, int, object()):
-        with pytest.raises(InvalidRequestError, match="dataclass or pydantic model"):
+        with pytest.raises(InvalidRequestError, match="dataclass, pydantic model or attrs class"):
             by_fields(wrong)  # type: ignore[type-var]
 
 

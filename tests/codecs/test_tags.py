@@ -18,6 +18,7 @@ from packaging.version import Version
 from tests.breadth.compare import assert_alike
 
 from runstore import ObjectStore
+from runstore.codecs import by_fields
 from runstore.errors import CorruptObjectError, UnsupportedFormatError
 
 
@@ -164,6 +165,49 @@ def test_what_is_more_than_its_fields_is_pickled(strict: Any) -> None:
     fitted = stats.linregress([1, 2, 3], [1, 2, 3.5])
     view.put("x", fitted)
     assert fitted.intercept_stderr == view.get("x").intercept_stderr
+
+
+# attrs -------------------------------------------------------------------------------------------
+
+attrs = pytest.importorskip("attrs")
+
+
+@by_fields
+@attrs.define
+class Box:
+    size: int
+    _parts: Any = attrs.field(factory=list, validator=lambda *_: None)
+
+
+@by_fields
+@attrs.frozen(cache_hash=True)
+class Cold:
+    at: int
+    more: Any = None
+
+
+@by_fields
+@attrs.define(slots=False)
+class Open:
+    a: Any
+
+
+def test_classes_of_attrs(strict: Any) -> None:
+    """By their fields; a hash that was kept is found anew, and what is more is pickled."""
+    cold = Cold(1, (2,))
+    expected = hash(cold)
+    values = [Box(1, [np.arange(2)]), cold, Open({1})]
+    assert not strict.put("x", values).pickled
+    back = strict.get("x")
+    assert [type(v) for v in values] == [type(v) for v in back]
+    assert (1, [0, 1]) == (back[0].size, back[0]._parts[0].tolist())
+    assert (cold, expected) == (back[1], hash(back[1]))
+    assert {1} == back[2].a
+    noted = Open(1)
+    noted.note = 2
+    view = ObjectStore("memory://tags").at(namespace="tests", run="r3")
+    assert view.put("x", noted).pickled
+    assert 2 == view.get("x").note
 
 
 # networkx ----------------------------------------------------------------------------------------

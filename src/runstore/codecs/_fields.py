@@ -1,4 +1,4 @@
-"""Dataclasses and pydantic models that are kept by their fields, because their author says so."""
+"""Dataclasses, pydantic models and attrs classes that their author wants kept by their fields."""
 
 import dataclasses
 from types import MemberDescriptorType
@@ -8,7 +8,7 @@ from runstore.codecs._base import is_a, type_name
 from runstore.codecs._classes import Finder, named
 from runstore.errors import CorruptObjectError, InvalidRequestError, UnsupportedValueError
 
-__all__ = ["by_fields", "fields_of", "is_by_fields", "made_of_fields"]
+__all__ = ["by_fields", "field_names", "fields_of", "is_by_fields", "made_of_fields"]
 
 Kind = TypeVar("Kind", bound=type)
 
@@ -17,7 +17,7 @@ _MODEL = ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__
 
 
 def by_fields(kind: Kind) -> Kind:
-    """Keep instances of a dataclass or pydantic model by their fields, without pickle.
+    """Keep instances of a dataclass, pydantic model or attrs class by their fields, without pickle.
 
         @by_fields
         @dataclass
@@ -38,12 +38,15 @@ def by_fields(kind: Kind) -> Kind:
         The same class.
 
     Raises:
-        InvalidRequestError: It is neither a dataclass nor a pydantic model.
+        InvalidRequestError: It is neither of the three.
     """
-    if not isinstance(kind, type) or not (dataclasses.is_dataclass(kind) or _is_model(kind)):
+    if not isinstance(kind, type) or not (
+        dataclasses.is_dataclass(kind) or _is_model(kind) or _is_attrs(kind)
+    ):
         told = type_name(kind if isinstance(kind, type) else type(kind))
         raise InvalidRequestError(
-            f"by_fields takes a dataclass or pydantic model, not {told}: write it above @dataclass"
+            f"by_fields takes a dataclass, pydantic model or attrs class, not {told}: write it "
+            "above @dataclass or @define"
         )
     setattr(kind, _MARK, True)
     return kind
@@ -68,11 +71,13 @@ def fields_of(value: Any) -> tuple[str, Any] | None:
         more = [getattr(value, name) for name in _MODEL]
         more[0] = sorted(more[0])
     else:
-        slots = [name for name in _names(kind) if _is_slot(kind, name) and hasattr(value, name)]
+        slots = [
+            name for name in field_names(kind) if _is_slot(kind, name) and hasattr(value, name)
+        ]
         state |= {name: getattr(value, name) for name in slots}
-    if told is None or not state.keys() <= set(_names(kind)):
+    if told is None or not state.keys() <= set(field_names(kind)):
         return None
-    return "$fields", [told, _names(kind), state, more]
+    return "$fields", [told, field_names(kind), state, more]
 
 
 def made_of_fields(parts: Any, ref: str, find: Finder) -> Any:
@@ -89,9 +94,9 @@ def made_of_fields(parts: Any, ref: str, find: Finder) -> Any:
         raise UnsupportedValueError(
             f"{told} is not marked with runstore.codecs.by_fields here, as it was when stored", ref
         )
-    if _names(kind) != fields:
+    if field_names(kind) != fields:
         raise UnsupportedValueError(
-            f"{told} has the fields {', '.join(_names(kind))} here, and was stored with "
+            f"{told} has the fields {', '.join(field_names(kind))} here, and was stored with "
             f"{', '.join(fields)}. Install the version that it was stored with",
             ref,
         )
@@ -103,6 +108,8 @@ def made_of_fields(parts: Any, ref: str, find: Finder) -> Any:
             object.__setattr__(value, name, item)
         else:
             value.__dict__[name] = item
+    if _is_slot(kind, _HASH):  # which attrs looks at, and finds again
+        object.__setattr__(value, _HASH, None)
     if _is_model(kind):
         for name, item in zip(_MODEL, [set(more[0]), *more[1:]], strict=True):
             object.__setattr__(value, name, item)
@@ -113,7 +120,17 @@ def _is_model(kind: type) -> bool:
     return is_a(kind, "pydantic.main.BaseModel")
 
 
-def _names(kind: Any) -> list[str]:
+_HASH = "_attrs_cached_hash"
+
+
+def _is_attrs(kind: type) -> bool:
+    return "__attrs_attrs__" in vars(kind)
+
+
+def field_names(kind: Any) -> list[str]:
+    """Return the names of the fields of a class, in their order."""
+    if _is_attrs(kind):
+        return [field.name for field in kind.__attrs_attrs__]
     if _is_model(kind):
         return list(kind.model_fields)
     return [field.name for field in dataclasses.fields(kind)]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from runstore.codecs._base import type_name
-from runstore.codecs._fields import is_by_fields
+from runstore.codecs._fields import field_names, is_by_fields
 from runstore.codecs._networkx import GRAPHS
 from runstore.codecs._python import is_json, is_text
 from runstore.codecs._reasons import shown
@@ -89,11 +89,10 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         for attribute in _OF_ATTRIBUTES[kind]:
             yield f".{attribute}", getattr(value, attribute)
     elif kind is SimpleNamespace or is_by_fields(kind):
-        names = vars(value) if hasattr(value, "__dict__") else kind.__slots__
-        for attribute in names:
+        for attribute in field_names(kind) if is_by_fields(kind) else vars(value):
             yield f".{attribute}", getattr(value, attribute, None)
     elif issubclass(kind, tuple) and is_tagged(value):
-        for attribute, item in zip(kind._fields, value, strict=True):
+        for attribute, item in zip(value._fields, value, strict=True):
             yield f".{attribute}", item
     name = type_name(kind)
     if name in GRAPHS:
