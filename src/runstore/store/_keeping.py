@@ -64,7 +64,8 @@ class KeepingVerbs(ABC):
         whose record cannot be read; and, unless *keep_finished* is 0, the newest finished run of
         each workflow.
 
-        Runs without a record, such as those of `run_context`, go by *older_than* alone, and only if it is given here: by the time of their newest object.
+        Runs without a record, such as those of `run_context`, go by *older_than* alone, and only if
+        it is given here: by the time of their newest object.
 
         Args:
             keep_last: Keep the newest so many runs of each workflow, whatever became of them.
