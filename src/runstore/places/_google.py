@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from runstore.errors import InvalidRequestError, SettingsError
+from runstore.errors import InvalidRequestError, MissingExtraError, SettingsError
 from runstore.places._cloud._attended import attended
 from runstore.places._cloud._services import ServiceBackend, ServiceClient
 from runstore.places._cloud._wire import Failure, quoted
@@ -116,6 +116,7 @@ class _GoogleClient(ServiceClient):
 
         Raises:
             Failure: It is another version already.
+            MissingExtraError: An older obstore does not tell it.
         """
         with self._failures:
             try:  # the answer to a HEAD has no body, so it cannot tell what is missing
@@ -125,7 +126,12 @@ class _GoogleClient(ServiceClient):
                 if "416" not in str(exc).partition("Debug source:")[0]:
                     raise
                 found = attended(partial(self._api.head, store, name))  # it is there, and empty
-        if quoted(found["e_tag"] or "") != version or not found["version"]:
+        if not found["version"]:
+            raise MissingExtraError(
+                "if_match on gs:// needs the generation of the object, which obstore tells since "
+                "0.12.1: pip install --upgrade obstore"
+            )
+        if quoted(found["e_tag"] or "") != version:
             raise Failure(412, "PreconditionFailed", "it is another version", sent=False)
         return {"e_tag": version, "version": found["version"]}
 
