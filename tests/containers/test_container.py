@@ -168,7 +168,7 @@ def test_metadata_that_imitates_the_seal_deceives_nobody():
 
 def test_a_newer_version_is_told(monkeypatch):
     """An object of a version to come raises UnsupportedFormatError, saying to upgrade."""
-    monkeypatch.setattr("runstore.containers._write._VERSION", b"2")
+    monkeypatch.setattr("runstore.containers._streamed._VERSION", b"2")
     data, _ = written()
     with pytest.raises(UnsupportedFormatError, match="upgrade runstore"):
         opened(data)

@@ -132,7 +132,7 @@ def test_newer_and_damaged_objects_are_told_apart(disk, monkeypatch):
     view.put("damaged", table)
     damaged = Path("store/dev/r/damaged.arrow")
     with monkeypatch.context() as patch:
-        patch.setattr("runstore.containers._write._VERSION", b"9")
+        patch.setattr("runstore.containers._streamed._VERSION", b"9")
         view.put("newer", table)
     data = bytearray(damaged.read_bytes())
     data[-200] ^= 1

@@ -15,7 +15,8 @@ from runstore.containers._ranges import Range, guarantee
 from runstore.containers._read import Stored, Verify, open_arrow
 from runstore.containers._seal import Seal, footer_start, has_signature, signature_at
 from runstore.containers._small import SmallFile, SmallFiles, learn_small, open_small
-from runstore.containers._write import Written, arrow_file
+from runstore.containers._streamed import Written
+from runstore.containers._write import arrow_file
 
 if TYPE_CHECKING:
     from runstore.containers._file_digest import check_file, keeps_digest, with_digest

@@ -20,7 +20,7 @@ import xxhash
 
 from runstore.buffers import Buffer, flat
 from runstore.containers._read import VERIFY_UP_TO, Verify
-from runstore.containers._write import pieces
+from runstore.containers._streamed import pieces
 from runstore.errors import CorruptObjectError, InvalidRequestError, UnsupportedValueError
 
 __all__ = ["check_file", "keeps_digest", "with_digest"]

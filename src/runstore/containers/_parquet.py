@@ -33,8 +33,8 @@ from runstore.containers._pieces import PIECES, PieceLog
 from runstore.containers._read import ARROW_ERRORS, Verify, check_body, header_in, unreadable
 from runstore.containers._seal import Seal, footer_start, is_sealed
 from runstore.containers._sink import Sink
+from runstore.containers._streamed import Streamed, Written
 from runstore.containers._validate import validate
-from runstore.containers._write import Streamed, Written
 from runstore.errors import CorruptObjectError, RunStoreError, UnsupportedValueError
 from runstore.referred import joined
 

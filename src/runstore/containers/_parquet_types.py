@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runstore.containers._write import WRITE_ERRORS
+from runstore.containers._streamed import WRITE_ERRORS
 from runstore.errors import UnsupportedValueError
 
 __all__ = [

@@ -1,21 +1,21 @@
 """A client on obstore: what all kinds of stores have in common."""
 
-import asyncio
 import builtins
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from runstore.buffers import Buffer, Paced, fill, flat
+from runstore.buffers import Buffer, Paced, fill
 from runstore.errors import StorageError
-from runstore.lifetime import forget_at_fork
 from runstore.places._cloud import _causes as causes
 from runstore.places._cloud._arriving import Direct
-from runstore.places._cloud._attended import attended, attended_write, beside
+from runstore.places._cloud._attended import attended, attended_write
 from runstore.places._cloud._conditions import HIDDEN
 from runstore.places._cloud._loop import MAYBE, EventLoop, answered
+from runstore.places._cloud._obstore_blocks import Blocks, PacedBlocks
+from runstore.places._cloud._obstore_failures import Failures
+from runstore.places._cloud._obstore_process import is_lost, used_here
 from runstore.places._cloud._rust import lent, taken_over
 from runstore.places._cloud._wire import (
     MARK,
@@ -29,7 +29,7 @@ from runstore.places._cloud._wire import (
     quoted,
 )
 
-__all__ = ["Failures", "ObstoreClient", "before_forks", "is_lost"]
+__all__ = ["ObstoreClient"]
 
 _AT_ONCE = 8  # parts in flight
 _PAGE = 1000
@@ -37,41 +37,6 @@ _SENT_AT_ONCE = 64 << 10  # bytes of a request that the system takes over at onc
 _COLLECTED = 32 << 20  # bytes of an answer that are held twice, at most
 _ANSWERS = frozenset({"NoSuchKey", "NoSuchObject", "AccessDenied", "InvalidRange"})
 _CHANGES_AT_MOST = 5  # of an object between two requests for its end
-
-
-class _Runtime:
-    """The process whose threads obstore uses: the one that used it first."""
-
-    def __init__(self) -> None:
-        self.pid: int | None = None
-        self.preparation: Callable[[], object] | None = None
-        forget_at_fork(self)
-
-    @property
-    def lost(self) -> bool:
-        return self.pid not in (None, os.getpid())
-
-    def prepare(self) -> None:
-        """Load what the child will use, once: in each child it would take most of a second."""
-        if self.pid == os.getpid() and self.preparation is not None:
-            preparation, self.preparation = self.preparation, None
-            preparation()
-
-    def forget(self) -> None:
-        """Keep what is known: that the threads are another process's."""
-
-
-_runtime = _Runtime()
-
-
-def is_lost() -> bool:
-    """Return whether obstore was used before this process was forked: its threads are gone."""
-    return _runtime.lost
-
-
-def before_forks(call: Callable[[], object]) -> None:
-    """Make *call* once, before the first fork: it loads what the child will use."""
-    _runtime.preparation = call
 
 
 class ObstoreClient(ABC):
@@ -93,15 +58,15 @@ class ObstoreClient(ABC):
     suffixes: ClassVar[bool] = True
     """Whether the server takes a request for the last bytes of an object."""
 
-    def __init__(self, where: str, timeout: float, failures: "Failures") -> None:
+    def __init__(self, where: str, timeout: float, failures: Failures) -> None:
         import obstore
 
-        if _runtime.lost:
+        if is_lost():
             raise StorageError(
                 f"obstore was used before this process was forked, and cannot be used in it "
                 f"({where}): start processes by spawn or forkserver, or {self._instead_of_obstore}"
             )
-        _runtime.pid = os.getpid()
+        used_here()
         self._api = obstore
         self._where, self._longest = where, timeout
         self._stores = failures.stores
@@ -186,7 +151,7 @@ class ObstoreClient(ABC):
         self, name: str, blocks: Iterable[Buffer], size: int, mark: str, timeout: float
     ) -> str:
         """See `CloudClient.stream`."""
-        steps = (_PacedSteps if isinstance(blocks, Paced) else _Steps)(blocks)
+        steps = (PacedBlocks if isinstance(blocks, Paced) else Blocks)(blocks)
         store = self._store(timeout, persistent=True)
 
         async def upload() -> Any:
@@ -408,85 +373,6 @@ class ObstoreClient(ABC):
             Failure: There are no credentials.
         """
         return None
-
-
-class _Steps:
-    """The blocks of an upload; once it is stopped, the next one is an error, which aborts it."""
-
-    def __init__(self, blocks: Iterable[Buffer]) -> None:
-        self._blocks = iter(blocks)
-        self._stopped = False
-        self._ended = False
-
-    def __iter__(self) -> Iterator[memoryview]:
-        return self
-
-    def __next__(self) -> memoryview:
-        if self._stopped:
-            raise Failure(0, "", "the upload was interrupted")
-        try:
-            return lent(flat(next(self._blocks)))
-        except StopIteration:
-            self._ended = True
-            raise
-
-    def stop(self) -> bool:
-        """Abort the upload; say whether that may be too late."""
-        self._stopped = True
-        return self._ended
-
-
-class _PacedSteps:
-    """The same, for blocks that may be long in coming: none of obstore's threads waits for them."""
-
-    def __init__(self, blocks: Iterable[Buffer]) -> None:
-        self._steps = _Steps(blocks)
-        self.stop = self._steps.stop
-
-    def __aiter__(self) -> "_PacedSteps":
-        return self
-
-    async def __anext__(self) -> memoryview:
-        block = await asyncio.wrap_future(beside(lambda: next(self._steps, None)))
-        if block is None:
-            raise StopAsyncIteration
-        return block
-
-
-class Failures:
-    """Turn what obstore raises into `Failure`; one object, used again and again.
-
-    Args:
-        as_failure: Makes it.
-    """
-
-    def __init__(self, as_failure: Callable[[BaseException], Failure]) -> None:
-        self._as_failure = as_failure
-        self.stores: dict[Any, Any] = {}
-        """Those that were made; each has a copy of the credentials."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, exc: BaseException | None, traceback: Any) -> None:
-        if exc is None or isinstance(exc, Failure):
-            return
-        from obstore.exceptions import BaseError
-
-        # A panic of Rust is no Exception, and its class cannot be imported.
-        panic = type(exc).__name__ == "PanicException"
-        if not isinstance(exc, (BaseError, FileNotFoundError, FileExistsError)) and not panic:
-            return
-        failure = self._as_failure(exc)
-        self.seen(failure)
-        raise failure from self.shown(exc)
-
-    def seen(self, failure: Failure) -> None:
-        """Take note of a failure."""
-
-    def shown(self, exc: BaseException) -> BaseException:
-        """Return the exception for a traceback, without what is secret."""
-        return exc
 
 
 def _tag(answer: Any) -> str:

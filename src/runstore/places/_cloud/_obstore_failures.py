@@ -5,12 +5,14 @@ the text, the cause of a lost connection behind "Debug source:".
 """
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 from runstore.arguments import printable
 from runstore.places._cloud import _causes as causes
 from runstore.places._cloud._wire import Failure
 
-__all__ = ["as_failure"]
+__all__ = ["Failures", "as_failure"]
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([^<]+)</Code>")
@@ -94,3 +96,39 @@ def _unconnected(debug: str, host: str) -> Failure:
         return Failure(0, causes.TLS_FAILED, host, sent=False)
     in_time = " in time" if "TimedOut" in debug else ""
     return Failure(0, "", f"{host}: no connection to the server{in_time}", sent=False)
+
+
+class Failures:
+    """Turn what obstore raises into `Failure`; one object, used again and again.
+
+    Args:
+        as_failure: Makes it.
+    """
+
+    def __init__(self, as_failure: Callable[[BaseException], Failure]) -> None:
+        self._as_failure = as_failure
+        self.stores: dict[Any, Any] = {}
+        """Those that were made; each has a copy of the credentials."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, exc: BaseException | None, traceback: Any) -> None:
+        if exc is None or isinstance(exc, Failure):
+            return
+        from obstore.exceptions import BaseError
+
+        # A panic of Rust is no Exception, and its class cannot be imported.
+        panic = type(exc).__name__ == "PanicException"
+        if not isinstance(exc, (BaseError, FileNotFoundError, FileExistsError)) and not panic:
+            return
+        failure = self._as_failure(exc)
+        self.seen(failure)
+        raise failure from self.shown(exc)
+
+    def seen(self, failure: Failure) -> None:
+        """Take note of a failure."""
+
+    def shown(self, exc: BaseException) -> BaseException:
+        """Return the exception for a traceback, without what is secret."""
+        return exc

@@ -12,8 +12,9 @@ from runstore.errors import InvalidRequestError, SettingsError
 from runstore.places._base import Backend
 from runstore.places._cloud._backend import CloudBackend, Opened
 from runstore.places._cloud._conditions import Probe
-from runstore.places._cloud._obstore import Failures, ObstoreClient, is_lost
-from runstore.places._cloud._obstore_failures import as_failure
+from runstore.places._cloud._obstore import ObstoreClient
+from runstore.places._cloud._obstore_failures import Failures, as_failure
+from runstore.places._cloud._obstore_process import is_lost
 from runstore.places._cloud._upload import Uploader
 from runstore.places._cloud._wire import Failure
 from runstore.places._wrapper import Wrapper

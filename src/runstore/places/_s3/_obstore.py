@@ -12,8 +12,9 @@ from typing import Any
 from runstore.errors import MissingExtraError, SettingsError
 from runstore.lifetime import load_module
 from runstore.places._cloud import _causes as causes
-from runstore.places._cloud._obstore import Failures, ObstoreClient, before_forks, is_lost
-from runstore.places._cloud._obstore_failures import as_failure
+from runstore.places._cloud._obstore import ObstoreClient
+from runstore.places._cloud._obstore_failures import Failures, as_failure
+from runstore.places._cloud._obstore_process import before_forks, is_lost
 from runstore.places._cloud._wire import CloudClient, Failure, Parts
 from runstore.places._s3._config import S3Config
 from runstore.places._s3._credentials import Credentials
