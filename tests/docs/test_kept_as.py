@@ -1,19 +1,33 @@
 """What docs/api.md says becomes of each value is what becomes of it."""
 
+import array
 import dataclasses
 import datetime as dt
 import decimal
 import enum
 import ipaddress
 import os
+import random
 import re
 import threading
 import uuid
 import zoneinfo
-from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
+from collections import (
+    ChainMap,
+    Counter,
+    OrderedDict,
+    UserDict,
+    UserList,
+    UserString,
+    defaultdict,
+    deque,
+    namedtuple,
+)
 from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlparse
 
 import numpy as np
 import pandas as pd
@@ -24,6 +38,7 @@ import pytest
 import pytz
 import scipy.sparse as sp
 import xarray as xr
+from packaging.version import Version
 from sklearn.linear_model import LinearRegression
 
 from runstore.codecs import by_fields
@@ -92,6 +107,21 @@ def _places() -> list[Any]:
     return [geopandas.GeoDataFrame({"a": [1]}, geometry=places), places]
 
 
+def _of_libraries() -> list[Any]:
+    from PIL import Image
+    from scipy.optimize import OptimizeResult
+    from sklearn.utils import Bunch
+
+    found = [Image.new("L", (2, 2)), OptimizeResult(x=1), Bunch(a=1)]
+    try:
+        from networkx import Graph
+        from pyproj import CRS
+        from shapely import Point
+    except ModuleNotFoundError:
+        return found
+    return [*found, Graph([(1, 2)]), Point(1, 2), CRS(4326)]
+
+
 def rows(title: str) -> dict[str, list[str]]:
     """Give the rows of the table under these titles, by their first cell."""
     lines = API.read_text().split("\n")
@@ -132,8 +162,31 @@ EXAMPLES: dict[str, list[Any]] = {
     "NumPy scalar": [np.float64(1.5), np.datetime64("2024", "D"), np.str_("a")],
     "NumPy array of objects": [objects(1, {}), objects()],
     "NumPy masked array": [np.ma.array([1]), np.ma.array([1.5], mask=[True], fill_value=9.0)],
-    "NumPy record array, dtype of another package": [
-        np.rec.array([(1,)], dtype=[("a", "i4")]),
+    (
+        "NumPy record array, matrix, polynomial; `Generator` and `RandomState`, `random.Random`"
+    ): [
+        np.rec.array([(1,)], dtype=[("a", "i4")]), np.eye(2).view(np.matrix), np.poly1d([1, 2]),
+        np.polynomial.Polynomial([1, 2]), np.random.default_rng(1), np.random.RandomState(1),
+        random.Random(1),
+    ],
+    "NumPy array of a dtype of another package, of aligned records": [
+        np.zeros(1, np.dtype([("a", "i1"), ("b", "f8")], align=True)),
+    ],
+    (
+        "`...`, zones, `array.array`, `SimpleNamespace`, `ChainMap`, `UserDict`, `UserList`, "
+        "`UserString`; Python's plain types and NumPy's scalar types; `packaging.version.Version`"
+    ): [
+        ..., zoneinfo.ZoneInfo("UTC"), _OFFSET, array.array("d", [1.5]), SimpleNamespace(a=1),
+        ChainMap({"a": 1}), UserDict(a=1), UserList([1]), UserString("a"), int, np.float32,
+        Version("1.2"),
+    ],
+    (
+        "shapely geometry, pyproj `CRS`, networkx `Graph` and the like, PIL image that was not "
+        "read from a file, `OptimizeResult` of SciPy, `Bunch` of scikit-learn"
+    ): _of_libraries(),
+    "offset and dtype of pandas, type and field of Arrow": [
+        pd.offsets.MonthEnd(2), pd.Int64Dtype(), pd.CategoricalDtype(["a"]), pa.int8(),
+        pa.field("a", pa.list_(pa.int8())),
     ],
     "SciPy sparse array or matrix of any format": [
         kind(np.eye(2))
@@ -173,10 +226,13 @@ EXAMPLES: dict[str, list[Any]] = {
     "pandas `Timestamp`, `Timedelta`, `Period`, `Interval`, `NaT`, `NA`": [
         _DAY, pd.Timedelta(1, "D"), _PERIODS[0], pd.Interval(0, 1), pd.NaT, pd.NA,
     ],
-    "dataclass or pydantic model marked with [`by_fields`](#classes-by-name)": [
+    "dataclass, pydantic model or attrs class marked with [`by_fields`](#classes-by-name)": [
         _Marked(1, _DAY), _MarkedModel(a={1}),
     ],
-    "member of an Enum, named tuple": [_Color.RED, _Pair(1, 2)],
+    (
+        "member of an Enum, named tuple, also of a class derived from one without attributes of "
+        "its own (`urllib.parse.ParseResult`)"
+    ): [_Color.RED, _Pair(1, 2), urlparse("http://a/b")],
     (
         "`dict`, `list`, `tuple`, `set`, `frozenset`, `OrderedDict`, `defaultdict` of a built-in "
         "type, `Counter`, `deque` of all these, nested; a torch state dict"
@@ -188,11 +244,11 @@ EXAMPLES: dict[str, list[Any]] = {
         {"a": np.arange(3), "b": _PATTERN}, [({_PATTERN},)],
     ],
     (
-        "other dataclass or pydantic model, class or function, combination of flags, scikit-learn "
-        "model, PIL image, matplotlib figure"
+        "other dataclass, pydantic model or attrs class, class or function, combination of flags, "
+        "scikit-learn model, matplotlib figure"
     ): [_Data(1), _Model(a=1), _Data, len, re.A | re.I, LinearRegression()],
     "another library's table (`__arrow_c_stream__`)": [_Stream()],
-    "anything else": [_PATTERN, ValueError(1), pa.int8()],
+    "anything else": [_PATTERN, ValueError(1)],
     "`pathlib.Path`, polars frame of objects": [
         Path("x"), pl.DataFrame({"a": pl.Series([{1}], dtype=pl.Object)}),
     ],
