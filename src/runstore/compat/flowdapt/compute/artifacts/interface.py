@@ -1,20 +1,19 @@
-"""An artifact and its files.
+"""An artifact: its files and its metadata.
 
 An artifact is a folder of objects in the namespace: ``artifacts/<name>/.artifact.json`` has its
 metadata and says that it is there, and each file is an object ``artifacts/<name>/<file>.file``
 that holds bytes. So each file is written all or nothing, with a digest.
 """
 
-import io
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import Any
 
 from runstore.compat.flowdapt.compute._places import ArtifactNotFoundError
+from runstore.compat.flowdapt.compute.artifacts._file import ArtifactFile, no_file
 from runstore.errors import (
     InvalidNameError,
-    InvalidRequestError,
     ObjectExistsError,
     ObjectNotFoundError,
     PreconditionFailedError,
@@ -26,83 +25,6 @@ __all__ = ["Artifact", "ArtifactFile", "is_name"]
 _FOLDER, _METADATA, _FILE = "artifacts/", "/.artifact.json", ".file"
 _NAME = re.compile(r"[A-Za-z0-9_\-]+")
 _TRIES = 20  # to change metadata that others change at the same time
-
-
-class ArtifactFile:
-    """A file of an artifact.
-
-    Raises:
-        ArtifactNotFoundError: There is no such file.
-    """
-
-    def __init__(self, filename: str, artifact: "Artifact") -> None:
-        self._filename = filename
-        self._artifact = artifact
-        if not artifact.has_file(filename):
-            raise _no_file(filename, artifact)
-
-    def __repr__(self) -> str:
-        return f"ArtifactFile<{self.path}>"
-
-    @property
-    def artifact(self) -> "Artifact":
-        """The artifact that it belongs to."""
-        return self._artifact
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self._filename
-
-    @property
-    def path(self) -> str:
-        """Where it is, for people."""
-        return f"{self._artifact.path}/{self._filename}"
-
-    @contextmanager
-    def open(self, mode: str = "r") -> Iterator[IO[Any]]:
-        """Open the file for a block: ``r``, ``rb``, ``w``, ``wb``, ``a`` or ``ab``.
-
-        What is written is stored when the block ends well, all or nothing.
-
-        Raises:
-            InvalidRequestError: Another mode.
-            ArtifactNotFoundError: It was removed.
-        """
-        kind, binary = mode.replace("b", "").replace("t", ""), "b" in mode
-        if kind not in ("r", "w", "a"):
-            raise InvalidRequestError(f"mode={mode!r}: there are r, rb, w, wb, a and ab")
-        buffer = io.BytesIO(b"" if kind == "w" else self._bytes())
-        if kind == "a":
-            buffer.seek(0, io.SEEK_END)
-        file = buffer if binary else io.TextIOWrapper(buffer, "utf-8", newline="")
-        yield file
-        if kind != "r":
-            file.flush()
-            self._artifact._put_file(self._filename, buffer.getvalue())
-
-    def read(self, size: int = -1, mode: str = "rb") -> Any:
-        """Return its bytes, with ``mode="r"`` its text."""
-        with self.open(mode) as file:
-            return file.read(size)
-
-    def write(self, data: str | bytes) -> None:
-        """Replace what is in it."""
-        self._artifact._put_file(self._filename, data.encode() if isinstance(data, str) else data)
-
-    def remove(self) -> None:
-        """Remove it from its artifact."""
-        self._artifact.delete_file(self._filename)
-
-    def _bytes(self) -> bytes:
-        try:
-            found = self._artifact._view.get(
-                self._artifact._name_of(self._filename), scope="namespace"
-            )
-        except ObjectNotFoundError:
-            raise _no_file(self._filename, self._artifact) from None
-        assert isinstance(found, bytes)
-        return found
 
 
 class Artifact:
@@ -290,13 +212,13 @@ class Artifact:
         """
         if self._pending is not None:
             if not self.has_file(filename):
-                raise _no_file(filename, self)
+                raise no_file(filename, self)
             self._pending[filename] = None
             return
         try:
             self._view.delete(self._name_of(filename), scope="namespace")
         except ObjectNotFoundError:
-            raise _no_file(filename, self) from None
+            raise no_file(filename, self) from None
 
     def clear(self) -> None:
         """Remove all files and all metadata; the artifact stays."""
@@ -338,9 +260,7 @@ class Artifact:
 
     def _known(self, filename: str) -> ArtifactFile:
         """Return a file that is there, without another look."""
-        file = ArtifactFile.__new__(ArtifactFile)
-        file._filename, file._artifact = filename, self
-        return file
+        return ArtifactFile.known(filename, self)
 
     def _name_of(self, filename: str) -> str:
         return Artifact.object_of(self._name, filename)
@@ -412,9 +332,3 @@ def _checked(name: str) -> str:
 def _no_artifact(name: str, view: StoreView) -> ArtifactNotFoundError:
     ref = f"{view.namespace}/{_FOLDER}{name}"
     return ArtifactNotFoundError(f"no artifact {name!r} in namespace {view.namespace!r}", ref)
-
-
-def _no_file(filename: str, artifact: Artifact) -> ArtifactNotFoundError:
-    return ArtifactNotFoundError(
-        f"artifact {artifact.name!r} has no file {filename!r}", f"{artifact.path}/{filename}"
-    )

@@ -23,7 +23,25 @@ __all__ = [
 ]
 
 _FRAME, _ARRAY = "pandas.core.frame.DataFrame", "numpy.ndarray"
-_handlers: dict[tuple[str, str, str], Callable[..., Any]] = {}
+
+
+class _Handlers:
+    """What saves and loads values, by executor, type and operation; of all that use this module."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str], Callable[..., Any]] = {}
+
+    def put(self, executor: str, data_type: str, operation: str, call: Callable[..., Any]) -> None:
+        """Let *call* be used from now on."""
+        self._known[executor, data_type, operation] = call
+
+    def find(self, executor: str, data_type: str, operation: str) -> Callable[..., Any] | None:
+        """Return that of the executor, else that of all; None if there is none."""
+        own = self._known.get((executor, data_type, operation))
+        return self._known.get(("*", data_type, operation)) if own is None else own
+
+
+_handlers = _Handlers()
 
 
 def register_handler(
@@ -37,7 +55,7 @@ def register_handler(
         operation: ``to_artifact`` or ``from_artifact``.
         handler: Called with the artifact, for saving the value, ``format`` and other arguments.
     """
-    _handlers[executor, data_type, operation] = handler
+    _handlers.put(executor, data_type, operation, handler)
 
 
 def get_handler_func(executor: str, data_type: str, operation: str) -> Callable[..., Any]:
@@ -46,10 +64,12 @@ def get_handler_func(executor: str, data_type: str, operation: str) -> Callable[
     Raises:
         ValueError: Nothing is registered for the type.
     """
-    for key in ((executor, data_type, operation), ("*", data_type, operation)):
-        if key in _handlers:
-            return _handlers[key]
-    raise InvalidRequestError(f"there is no handler {operation!r} for values of type {data_type!r}")
+    found = _handlers.find(executor, data_type, operation)
+    if found is None:
+        raise InvalidRequestError(
+            f"there is no handler {operation!r} for values of type {data_type!r}"
+        )
+    return found
 
 
 def dataframe_to_artifact(
