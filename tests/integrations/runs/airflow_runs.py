@@ -19,6 +19,7 @@ if __name__ == "__main__":
     variables = os.environ | {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "600",  # it imports pandas, on a busy machine
         "AIRFLOW__CORE__XCOM_BACKEND": "runstore.integrations.airflow.RunstoreXCom",
     }
     airflow = str(Path(sys.executable).with_name("airflow"))
