@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 PYTHONS := $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3)
 
 .PHONY: test-drawings help demo demo-s3 test test-extended test-all test-benchmarks test-places test-matrix test-versions test-breadth integrations cases check dist docs format \
-	bench bench-aio bench-engines bench-frames bench-large bench-peers bench-full bench-tables clean
+	bench bench-aio bench-engines bench-frames bench-large bench-peers bench-full bench-tables bench-targets clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -123,6 +123,9 @@ bench-frames: .venv/.test .venv/.bench ## small frames, wide tables, columns far
 
 bench-large: .venv/.test .venv/.bench ## a table of 6 GB in pieces, on local disk and S3: the peak of memory
 	PYTHONPATH=. $(BIN)/python -m benchmarks pieces $(ARGS)
+
+bench-targets: .venv/.test .venv/.bench ## every speed that is promised, one row each: target, measured, met
+	$(BIN)/python -m benchmarks targets $(ARGS)
 
 bench-engines: .venv/.test .venv/.bench ## runs on threads, processes, Dask and Ray, beside their own submit
 	$(BIN)/python -m benchmarks engines $(ARGS)

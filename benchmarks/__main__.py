@@ -22,8 +22,8 @@ _COMMANDS = {
     "runs": "benchmarks.runs",
     "small": "benchmarks.small",
     "tables": "benchmarks.tables",
-    "ui": "benchmarks.ui",
     "targets": "benchmarks.targets",
+    "ui": "benchmarks.ui",
 }
 
 

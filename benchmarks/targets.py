@@ -54,7 +54,7 @@ def _asked(group: str, options: argparse.Namespace) -> tuple[list[Row], str]:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks targets", description=__doc__)
     parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], metavar="GROUP")
-    parser.add_argument("--rounds", type=int, default=7, help="how often; 7 if not given")
+    parser.add_argument("--rounds", type=int, default=5, help="how often; 5 if not given")
     parser.add_argument("--scale", type=float, default=1.0, help="of how large the values are")
     parser.add_argument("--child", choices=GROUPS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

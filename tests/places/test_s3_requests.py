@@ -47,6 +47,44 @@ def test_each_verb_makes_one_request(counted):
     assert 2 == counted.during(lambda: view.delete("a")).total()
 
 
+MOST_CALLS = {"obstore": 70, "s3fs": 90}
+
+
+def calls_of_python(call):
+    """Return how many functions in Python *call* needs, in a thread that makes requests itself."""
+    counted = Counter()
+
+    def count(frame, event, _arg):
+        if event == "call":
+            counted[frame.f_code.co_qualname] += 1
+
+    def work():
+        sys.setprofile(count)
+        try:
+            call()
+        finally:
+            sys.setprofile(None)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
+    return counted
+
+
+def test_a_small_object_takes_few_calls_of_python(counted, engine):
+    """After the pause for an answer each is slow: nothing is left in the processor's cache.
+
+    s3fs works in a thread of its own, which is not counted.
+    """
+    view = counted.view
+    for _ in range(3):
+        view.put("x", b"x" * 1024)
+        view.get("x")
+    put = calls_of_python(lambda: view.put("x", b"x" * 1024))
+    get = calls_of_python(lambda: view.get("x"))
+    assert put.total() <= MOST_CALLS[engine], put
+    assert get.total() <= MOST_CALLS[engine], get
+
+
 @pytest.mark.extended
 def test_eight_mib_are_one_request(counted):
     """An object of nearly 8 MiB is one request up and one down."""
