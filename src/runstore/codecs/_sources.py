@@ -91,10 +91,12 @@ def _of_tables(value: Any) -> Iterator[Any] | None:
 def _of_query(query: Any) -> Iterator[Any]:
     """Run a query of polars by its engine for streams, some rows at a time."""
     collect = getattr(query, "collect_batches", None)
-    if collect is None:  # polars 1.33 and older
+    if collect is None:
+        import polars as pl
+
         raise UnsupportedValueError(
-            "cannot store a LazyFrame with this polars, which gives its result only whole: call "
-            ".collect() first, or upgrade polars"
+            f"cannot store a LazyFrame with polars {pl.__version__}, which gives its result only "
+            "whole: call .collect() first, or use polars 1.34 or later"
         )
     import warnings
 
