@@ -1,4 +1,4 @@
-"""Which storage options may travel with a store's address, and which stay in the process.
+"""Which storage options may travel with a store's address, and which values must not be shown.
 
 The names are told here for all places together; a place may add some of its own.
 """
@@ -9,7 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["is_secret", "is_secret_setting", "split_secrets"]
+__all__ = ["NOT_SHOWN", "is_secret", "is_secret_setting", "split_secrets", "without_secrets"]
+
+NOT_SHOWN = "(not shown)"
+"""Stands for a secret where values are shown."""
+
 
 # These are compiled with the first use, which few processes make: that takes milliseconds.
 # What is once secret by name for some protocol counts as secret for all.
@@ -21,7 +25,8 @@ _OPTIONS = (
 # Of values of a workflow only text counts, and only names that can hardly mean anything else: a
 # config has max_tokens, tokenizer and key columns.
 _SETTINGS = (
-    r"(^|[^a-z])(pass(word|phrase|wd|code)|pwd|secrets?|tokens?|credentials?|authorization|cookies?"
+    r"(^|[^a-z])(pass(words?|phrases?|wd|codes?)|pwd|secrets?|tokens?|credentials?|authorization"
+    r"|cookies?"
     r"|(account|access|api|auth|client|encryption|master|private|secret|shared|signing)[^a-z]*keys?"
     r"|connection[^a-z]*string|sas)$"
 )
@@ -57,16 +62,39 @@ def is_secret(name: str, value: Any) -> bool:
 def is_secret_setting(name: str, value: object) -> bool:
     """Return whether a value of a workflow's config or input must not be written down.
 
-    It is a text whose name says so (``api_key``, ``dbPassword``, ``hf_token``), or that has a
-    password in a URL.
+    It is text or bytes whose name says so (``api_key``, ``dbPassword``, ``hf_token``), or text that
+    has a password in a URL.
     """
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, (str, bytes, bytearray)) or not value:
         return False
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return (
-        re.search(_SETTINGS, words, re.IGNORECASE) is not None
-        or re.search(_CREDENTIALS, value) is not None
-    )
+    if re.search(_SETTINGS, words, re.IGNORECASE) is not None:
+        return True
+    return isinstance(value, str) and re.search(_CREDENTIALS, value) is not None
+
+
+def without_secrets(value: Any, name: str = "", deepest: int = 16) -> Any:
+    """Return a value of a workflow as it may be shown: with `NOT_SHOWN` instead of secrets.
+
+    Args:
+        value: Dicts, lists and tuples are copied as plain ones; all else stays as it is.
+        name: Its name, for `is_secret_setting`. The items of a list have the name of the list.
+        deepest: How deep the copy goes. What lies deeper, or contains itself, is left out.
+    """
+    if is_secret_setting(name, value):
+        return NOT_SHOWN
+    if not isinstance(value, (dict, list, tuple)):
+        return value
+    if deepest <= 0:
+        return "…"
+    if isinstance(value, dict):
+        return {
+            key: without_secrets(one, key if isinstance(key, str) else "", deepest - 1)
+            for key, one in dict.items(value)
+        }
+    if isinstance(value, list):
+        return [without_secrets(one, name, deepest - 1) for one in list.__iter__(value)]
+    return tuple(without_secrets(one, name, deepest - 1) for one in tuple.__iter__(value))
 
 
 def _is_path(name: str, value: Any) -> bool:

@@ -78,7 +78,7 @@ def _kept_value(name: str, value: Any, left: list[int], deepest: int) -> Any:
     if kind is dict and deepest and all(type(key) is str for key in value):
         return _kept_values(value, left, deepest - 1)  # so that one odd value costs no others
     if kind in (list, tuple) and deepest and any(type(one) in (dict, list, tuple) for one in value):
-        return _kept_items(value, left, deepest - 1)
+        return _kept_items(name, value, left, deepest - 1)
     if kind in (list, tuple) and any(is_secret_setting(name, one) for one in value):
         return _stand_in(kind, "its name, or a password in it, says that it is a secret")
     budget = min(_LARGEST_RESULT, left[0])
@@ -97,14 +97,14 @@ def _kept_value(name: str, value: Any, left: list[int], deepest: int) -> Any:
     return one
 
 
-def _kept_items(values: Sequence[Any], left: list[int], deepest: int) -> list[Any]:
+def _kept_items(name: str, values: Sequence[Any], left: list[int], deepest: int) -> list[Any]:
     kept: list[Any] = []
     for number, value in enumerate(values):
         if left[0] <= 0:
             kept.append(_stand_in(list, f"{len(values) - number:,} more are left out: {_MUCH}"))
             break
         left[0] -= 2
-        kept.append(_kept_value("", value, left, deepest))
+        kept.append(_kept_value(name, value, left, deepest))
     return kept
 
 

@@ -5,6 +5,7 @@ be compared, pickled by value and shown, and nothing here reads a clock, a file
 or the environment.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
@@ -88,6 +89,15 @@ class WorkflowRunContext(Value):
     config: RunParametersField = RunParameters()
     store: StoreAddress
     stage: StageScope | None = None
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield what a repr shows: names of run and workflow instead of all that is in them."""
+        shown = {"run": f"{self.namespace}/{self.run.name}", "workflow": self.run.workflow}
+        shown |= {"executor": self.executor, "store": self.store.url}
+        yield from shown.items()
+        for name, value in super().__repr_args__():
+            if name in ("stage", "input", "config"):
+                yield name, value
 
     def _repr_html_(self) -> str:
         stage = self.stage

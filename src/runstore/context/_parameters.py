@@ -8,6 +8,7 @@ from typing import Any
 import xxhash
 
 from runstore.errors import MissingInputError
+from runstore.secret_names import without_secrets
 
 __all__ = ["EVERY_KEY", "RunParameters", "parameter_digest", "pickle_digest"]
 
@@ -75,7 +76,7 @@ class RunParameters(dict[str, Any]):
 
     def __repr__(self) -> str:
         self._read()
-        return super().__repr__()
+        return repr(without_secrets(self))  # it is what people log
 
     def keys(self) -> Any:
         """Return the keys."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from runstore.context._values import Value
 from runstore.displays import brief, instant, pairs, seconds, table
 from runstore.names import check_namespace, check_run
-from runstore.secret_names import is_secret
+from runstore.secret_names import without_secrets
 
 __all__ = ["ObjectUse", "RunProcess", "RunState", "StageRecord", "WorkflowRun", "shown_values"]
 
@@ -205,7 +205,7 @@ class WorkflowRun(Value):
                 "duration": seconds(self.started_at, self.finished_at),
                 "input": shown_values(self.input),
                 "config": shown_values(self.config),
-                "result": None if self.result is None else brief(self.result),
+                "result": None if self.result is None else brief(without_secrets(self.result)),
                 "error": self.error,
             }
         )
@@ -224,8 +224,5 @@ def shown_values(values: dict[str, Any] | None) -> str | None:
     """Return input or config for people, without what is secret by its name."""
     if not values:
         return None
-    hidden = {
-        name: "(not shown)" if is_secret(str(name), value) else value
-        for name, value in values.items()
-    }
-    return ", ".join(f"{name}={value!r}" for name, value in hidden.items())
+    shown = without_secrets(dict(values.items()))
+    return ", ".join(f"{name}={value!r}" for name, value in shown.items())

@@ -1,10 +1,13 @@
 """The base of all models: frozen values that refuse unknown fields with an error of runstore."""
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from runstore.errors import InvalidRequestError, RunStoreError
+from runstore.secret_names import without_secrets
 
 __all__ = ["Value", "reasons"]
 
@@ -39,6 +42,28 @@ def reasons(exc: ValidationError) -> str:
     return "; ".join(told)
 
 
+_LONGEST = 200  # characters of one value in a repr
+
+
+class _Cut:
+    """A value as a repr shows it: without secrets, and cut where it is long."""
+
+    def __init__(self, name: str, value: Any) -> None:
+        self._name, self._value = name, value
+
+    def __repr__(self) -> str:
+        text = repr(without_secrets(self._value, self._name))
+        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _is_default(value: Any, field: FieldInfo) -> bool:
+    if field.is_required():
+        return False
+    default = field.get_default(call_default_factory=True)
+    # A result can be of any class: its own code does not compare it.
+    return value is None if default is None else bool(value == default)
+
+
 _OF_PYDANTIC = ("model_copy", "model_dump", "model_dump_json")
 
 
@@ -46,7 +71,20 @@ class Value(_Model):
     """A frozen value; unknown fields are errors."""
 
     # Built when one is validated: a stage that puts and gets validates none.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    # The text of pydantic's own error, which is the cause of ours, would show what was given.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True, hide_input_in_errors=True
+    )
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield what a repr shows: what is not the default, cut, and without secrets.
+
+        All ways in which pydantic shows a model come here: repr, str, within other models.
+        """
+        fields = type(self).model_fields
+        for name, value in self.__dict__.items():  # of an earlier version's pickle, not all fields
+            if name in fields and not _is_default(value, fields[name]):
+                yield name, _Cut(name, value)
 
     def __dir__(self) -> list[str]:
         """Return the names for users, without the many that pydantic brings."""
