@@ -1,7 +1,6 @@
 """`put` and `rm`: the commands that change the store."""
 
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from runstore.cli._run import pairs
 from runstore.cli._transfer import transfer
 from runstore.errors import CorruptObjectError, InvalidRequestError, ObjectNotFoundError
 from runstore.keys import ARROW, FORMATS, SHARED, Place, extension_of
+from runstore.scratch import translated_scratch
 
 if TYPE_CHECKING:
     from runstore.cli._refs import Ref
@@ -125,10 +125,23 @@ def _read(file: Path, as_format: str | None) -> Any:
         check_format(as_format)
     if file != Path("-"):
         return read_value(file, as_format)
-    with tempfile.NamedTemporaryFile(prefix="runstore-", suffix=f".{as_format}") as kept:
-        shutil.copyfileobj(sys.stdin.buffer, kept, _PIECE)
-        kept.flush()
+    with translated_scratch("make a temporary file"):
+        # Without a buffer: nothing is left that closing it would write to a disk that is full.
+        temporary = tempfile.NamedTemporaryFile(  # noqa: SIM115 - the next line has it
+            prefix="runstore-", suffix=f".{as_format}", buffering=0
+        )
+    with temporary as kept:
+        _collect(kept)
         return read_value(Path(kept.name), as_format)
+
+
+def _collect(file: Any) -> None:
+    """Copy stdin to a temporary file; what stdin itself raises is not about that file."""
+    while piece := sys.stdin.buffer.read(_PIECE):
+        rest = memoryview(piece)
+        with translated_scratch("collect what comes from stdin"):
+            while rest:
+                rest = rest[file.write(rest) :]
 
 
 def _refuse_metadata(kept: dict[str, Any] | None, at: Place) -> None:

@@ -21,6 +21,7 @@ from runstore.context._current import (
     peek_run_context,
     peeked_run_context,
     run_context,
+    surrounding,
     use_run_context,
 )
 from runstore.context._definitions import (
@@ -123,6 +124,7 @@ __all__ = [
     "revoke",
     "run_context",
     "selects",
+    "surrounding",
     "target_name",
     "use_run_context",
 ]

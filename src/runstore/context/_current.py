@@ -12,7 +12,7 @@ from runstore.context._address import address_of, check_store, default_namespace
 from runstore.context._definitions import Metadata, Stage, Workflow, WorkflowSpec
 from runstore.context._entering import entering
 from runstore.context._entries import Entry, current_entry, enter, leave_last
-from runstore.context._models import WorkflowRunContext
+from runstore.context._models import StoreAddress, WorkflowRunContext
 from runstore.context._records import WorkflowRun
 from runstore.context._runs import new_run
 from runstore.context.resolvers import resolved
@@ -25,6 +25,7 @@ __all__ = [
     "peek_run_context",
     "peeked_run_context",
     "run_context",
+    "surrounding",
     "use_run_context",
 ]
 
@@ -207,18 +208,12 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
         outer = None if entry is None else entry.ctx
         if outer is None and (self._namespace is None or self._store is None):
             outer = find_run_context()
-        namespace = self._namespace
-        if namespace is None:
-            namespace = outer.namespace if outer else default_namespace()
+        namespace, address = surrounding(outer, self._namespace, self._store)
         run = self._run
         if not isinstance(run, WorkflowRun):
             run = new_run(
                 self._workflow.metadata.name, namespace=namespace, name=run, source=self._source
             )
-        if self._store is None and outer is not None:
-            address = outer.store
-        else:
-            address = address_of(self._store)
         ctx = WorkflowRunContext.of_checked(
             input=self._input,
             namespace=namespace,
@@ -231,6 +226,27 @@ class run_context:  # noqa: N801 - used like a function: a context manager and a
         # hand, it may write, also to a run that has ended.
         lease = None if outer is None else outer.lease
         return ctx if ctx.lease is lease else ctx.leased(lease)
+
+
+def surrounding(
+    outer: WorkflowRunContext | None, namespace: str | None, store: Any, call: str = "run_context"
+) -> tuple[str, StoreAddress]:
+    """Return the namespace and the store of what begins here.
+
+    Args:
+        outer: The context of the run that this code is part of: what is not given is taken from
+            it. None outside a run, where the settings say it.
+        namespace, store: What was given, or None.
+        call: The function they were given to, for messages.
+
+    Raises:
+        SettingsError: *store* or the settings are not understood.
+    """
+    if namespace is None:
+        namespace = default_namespace() if outer is None else outer.namespace
+    if store is None and outer is not None:
+        return namespace, outer.store
+    return namespace, address_of(store, call)
 
 
 def _definition(workflow: str | Workflow) -> Workflow:

@@ -12,13 +12,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from runstore.errors import ExecutorUnavailableError
 from runstore.executors._dask_tasks import OWN
+from runstore.scratch import new_folder
 
 __all__ = ["DaskWorkers"]
 
@@ -63,7 +63,7 @@ class DaskWorkers:
             silence_logs=logging.ERROR,
         )
         address: str = self._cluster.scheduler_address
-        self._folder = tempfile.mkdtemp(prefix="runstore-dask-")
+        self._folder = new_folder("runstore-dask-")
         # Failures are reported by the run, with the stage. Dask's messages about starting and
         # stopping do not help a user who did not ask for a cluster.
         quiet = {"logging": {"distributed": "error", "distributed.worker": "critical"}}

@@ -5,13 +5,13 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from runstore.errors import ExecutorUnavailableError, InvalidRequestError
 from runstore.lifetime import ForkSafeLock, forget_at_fork
+from runstore.scratch import new_folder
 
 __all__ = ["connect", "disconnect"]
 
@@ -87,7 +87,7 @@ def _started(ray: Any, address: str | None, own: Mapping[str, Any]) -> Any:
     more: dict[str, Any] = {}
     if address is None:
         # Not below TMPDIR: the path of a socket must be short.
-        _connection.folder = tempfile.mkdtemp(prefix="rs-ray-", dir="/tmp")
+        _connection.folder = new_folder("rs-ray-", "/tmp")  # noqa: S108 - see above
         more = {"_temp_dir": _connection.folder, **own}
     try:
         return ray.init(address=address or "local", logging_level=logging.ERROR, **more)

@@ -12,7 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from runstore.buffers import Buffer
-from runstore.errors import InvalidRequestError, StorageError
+from runstore.errors import InvalidRequestError, StorageError, StorageFullError
 from runstore.objects._info import ObjectInfo
 
 __all__ = ["FileWriter", "TextFileWriter"]
@@ -181,7 +181,10 @@ class FileWriter(io.BufferedIOBase):
         )
 
     def _full(self, exc: OSError) -> StorageError:
-        return StorageError(
+        from runstore.scratch import is_full  # which few writes need
+
+        kind = StorageFullError if is_full(exc) else StorageError
+        return kind(
             f"cannot write {self.name}: what is written is collected in {tempfile.gettempdir()}, "
             f"and that failed ({exc.strerror or exc}). The old object is intact. Make room there, "
             "or set TMPDIR to another folder",

@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import stat
-import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -280,7 +279,9 @@ class FileReading:
 
 def temporary_folder() -> Path:
     """Return a new folder, which is removed when this process ends."""
-    folder = tempfile.mkdtemp(prefix="runstore-")
+    from runstore.scratch import new_folder  # which few calls need
+
+    folder = new_folder("runstore-")
     _folders.add(folder)
     return Path(folder)
 

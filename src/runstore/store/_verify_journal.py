@@ -7,6 +7,7 @@ was damaged or could not be checked is not in it: that is looked at again.
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -44,13 +45,23 @@ class Journal:
         self._path, self._check = Path(text), check
         self._known: dict[bytes, bool] = {}
         try:
-            size = self._read() if self._path.exists() else 0
+            there = self._path.exists()
+            if there and not (self._path.is_file() or self._path.is_dir()):
+                raise self._foreign()  # a device or a pipe: reading it may never end
+            size = self._read() if there else 0
             self._file = self._path.open("ab")
+        except OSError as exc:
+            raise self._failed(exc) from exc
+        try:
             self._file.truncate(size)
             if not size:
                 self._write({_KIND: _VERSION, **check})
         except OSError as exc:
+            self._close()
             raise self._failed(exc) from exc
+        except BaseException:
+            self._close()
+            raise
 
     def _read(self) -> int:
         """Take in what the file says, and return how much of it is to be kept."""
@@ -142,7 +153,11 @@ class Journal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self._close()
+
+    def _close(self) -> None:
+        with suppress(OSError):  # each line was flushed, and the disk may be full
+            self._file.close()
 
 
 def _mark(entry: Entry) -> bytes:

@@ -3,7 +3,7 @@
 import os
 import secrets
 import tempfile
-from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
 
 from runstore.context import StoreAddress
@@ -58,22 +58,18 @@ def check_placement(address: StoreAddress, engine: Executor) -> None:
     folders = (path, *path.parents)
     folder = next(one for one in folders if os.path.isdir(one))  # noqa: PTH112 - never raises
     token = secrets.token_hex(16)
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(
-                tempfile.NamedTemporaryFile(prefix=".runstore-tmp-", dir=folder)
-            )
-            file.write(token.encode())
-            file.flush()
-        except OSError:
-            return  # denied, full, …: the first write of the run will say so
-        try:
-            found = engine.everywhere(_reads, file.name)
-        except ModuleNotFoundError as exc:
-            raise ExecutorUnavailableError(
-                f"the workers of {engine.location} cannot import {exc.name!r}: install the same "
-                "runstore there as here"
-            ) from exc
+    path_of_token = _token_file(folder, token)
+    if path_of_token is None:
+        return  # denied, full, …: the first write of the run will say so
+    try:
+        found = engine.everywhere(_reads, path_of_token)
+    except ModuleNotFoundError as exc:
+        raise ExecutorUnavailableError(
+            f"the workers of {engine.location} cannot import {exc.name!r}: install the same "
+            "runstore there as here"
+        ) from exc
+    finally:
+        _remove(path_of_token)
     strangers = [place for place, text in found.items() if text != token]
     if strangers:
         raise InvalidRequestError(
@@ -82,6 +78,28 @@ def check_placement(address: StoreAddress, engine: Executor) -> None:
             "each other's objects: pass store= a bucket, or a path on a disk mounted on every host",
             address.url,
         )
+
+
+def _token_file(folder: Path, token: str) -> str | None:
+    """Return the path of a new file that has *token*; None if it cannot be written."""
+    try:
+        fd, path = tempfile.mkstemp(prefix=".runstore-tmp-", dir=folder)
+    except OSError:
+        return None
+    try:
+        with os.fdopen(fd, "wb", buffering=0) as file:  # nothing is left to be written by a close
+            written = file.write(token.encode())
+    except OSError:
+        written = 0
+    if written == len(token):
+        return path
+    _remove(path)
+    return None
+
+
+def _remove(path: str) -> None:
+    with suppress(OSError):  # a clean-up may have removed it, or the disk is gone
+        Path(path).unlink()
 
 
 def _reads(path: str) -> str | None:

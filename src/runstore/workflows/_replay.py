@@ -2,7 +2,6 @@
 
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,10 +19,10 @@ from runstore.context import (
     Workflow,
     WorkflowRun,
     WorkflowRunContext,
-    address_of,
     bind,
-    default_namespace,
+    find_run_context,
     new_run,
+    surrounding,
 )
 from runstore.errors import (
     InvalidNameError,
@@ -33,6 +32,7 @@ from runstore.errors import (
 )
 from runstore.executors import traceback_text
 from runstore.keys import Place
+from runstore.scratch import new_folder
 from runstore.workflows._load import Source
 from runstore.workflows._plan import Plan, PlannedStage, make_plan
 from runstore.workflows._progress import reason_of
@@ -71,8 +71,7 @@ def replay(
         code: The folder in which the stage's module is looked for; by default that of the
             workflow's file, if it is there, else the working directory.
         function: The stage's code itself, as for one of a script or notebook.
-        namespace: The run's namespace; by default that of the record, else the setting
-            ``RUNSTORE_NAMESPACE``, else ``default``.
+        namespace: The run's namespace; by default that of the record, else as for `run_workflow`.
         store: The store of the run, as for `run_workflow`.
         scratch: A folder for the scratch store; by default a new one for temporary files, which
             is kept.
@@ -101,9 +100,10 @@ def replay(
         if path is not None:
             check_instance("replay", argument, path, (str, os.PathLike), "a path")
             path_text(argument, path, InvalidRequestError)
-    origin = ObjectStore.from_address(address_of(store, "replay"))
+    here, address = surrounding(find_run_context(), namespace, store, "replay")
+    origin = ObjectStore.from_address(address)
     if not isinstance(run, WorkflowRun):
-        run = origin.read_run(run, namespace=namespace or default_namespace())
+        run = origin.read_run(run, namespace=here)
     record = _record_of(run, stage)
     folder = _folder(run, code)
     modules = beside.modules_of(folder)
@@ -211,7 +211,7 @@ def _scratch(
     from runstore.store._overlay import Overlay, opened_over  # which only replays need
     from runstore.store._read_then import ReadThen
 
-    where = tempfile.mkdtemp(prefix="runstore-replay-") if folder is None else os.fspath(folder)
+    where = new_folder("runstore-replay-") if folder is None else os.fspath(folder)
     upper = ObjectStore(where)
     url = f"replay://{upper.address.url.partition('://')[2]}"
     over = Overlay(upper.backend, origin.backend, shown, read_then=ReadThen(run, record))

@@ -19,12 +19,11 @@ from runstore.context import (
     Workflow,
     WorkflowRun,
     WorkflowRunContext,
-    address_of,
-    default_namespace,
     find_run_context,
     kept_values,
     new_run,
     now,
+    surrounding,
 )
 from runstore.errors import (
     InvalidNameError,
@@ -85,8 +84,8 @@ def run_workflow(
             modules beside that file can be its targets. Or ``module:name`` of a workflow
             in Python; the module is looked for in the working directory first.
         input: What stages find in ``get_run_context().input``.
-        namespace: The namespace of the run; by default the setting ``RUNSTORE_NAMESPACE``,
-            else ``default``.
+        namespace: The namespace of the run; by default that of the run in which it is called, as
+            by a stage; outside a run the setting ``RUNSTORE_NAMESPACE``, else ``default``.
         executor: ``local``, ``dask`` or ``ray``.
         executor_options: For ``local``: ``mode``, ``threads`` (default) or
             ``processes``, and ``workers``, by default one per CPU. For ``dask`` and
@@ -97,8 +96,8 @@ def run_workflow(
             of YAML files, of which those that select the workflow are merged.
         source: What triggered the run.
         store: Where objects and records go: a URL, a path, an address or an
-            `runstore.ObjectStore`; by default ``RUNSTORE_URL``, else ``.runstore``
-            under the working directory.
+            `runstore.ObjectStore`; by default that of the run in which it is called; outside a
+            run ``RUNSTORE_URL``, else ``.runstore`` under the working directory.
         run: The run's name, unique in its namespace; by default
             ``<workflow>-<time>-<random>``.
         raise_on_failure: Whether a failed run raises; otherwise its record is returned.
@@ -142,11 +141,10 @@ def run_workflow(
     origin = as_source(workflow)
     definition = origin.workflow
     check_cards(definition)
-    if namespace is None:
-        namespace = default_namespace()
+    namespace, address = surrounding(find_run_context(), namespace, store, "run_workflow")
     earlier = None
     if resume is not None:
-        earlier = earlier_run(address_of(store, "run_workflow"), namespace, resume, definition)
+        earlier = earlier_run(address, namespace, resume, definition)
         input = given_before(earlier, "input") if input is None else input  # noqa: A001
     if earlier is not None and config is None:
         values = given_before(earlier, "config")
@@ -154,7 +152,6 @@ def run_workflow(
         values = values_for(definition, config)
     check_nested("run_workflow", "config", values)
     record = new_run(definition.metadata.name, namespace=namespace, name=run, source=source)
-    address = address_of(store, "run_workflow")
     folders = [str(origin.folder)] if origin.folder else []
     engine = open_executor(executor, executor_options, folders)
     check_shared(address, engine)
