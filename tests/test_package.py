@@ -132,7 +132,6 @@ _KEPT = {
     "buffers.py @_map_at": _PURE,
     "codecs/__init__.py @_codecs_named": _PURE,
     "codecs/_plugins.py @_by_type": _INSTALLED,
-    "compat/flowdapt/compute/artifacts/dataset/__init__.py _handlers": _REGISTRY,
     "containers/_header.py @_kind": _PURE,
     "containers/_header.py @scope_text": _PURE,
     "containers/_small.py global _second": "the text of the last second: one tuple, set as a whole",
