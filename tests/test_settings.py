@@ -226,3 +226,24 @@ def test_where_nothing_is_set_the_defaults_are_those_of_the_model(tmp_path, monk
     (tmp_path / "pyproject.toml").write_text("[tool.runstore\n")
     with pytest.raises(SettingsError, match="not valid TOML"):
         current_settings()
+
+
+def test_a_relative_store_in_a_file_is_beside_that_file(monkeypatch, tmp_path):
+    """From wherever below it is looked for; in the environment it is relative to where one is."""
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    for text, expected in (
+        ("data/store", f"file://{tmp_path}/data/store"),
+        ("./x", f"file://{tmp_path}/x"),
+        ("/data/x", "file:///data/x"),
+        ("memory://m", "memory://m"),
+    ):
+        for name, head in (("runstore.toml", ""), ("pyproject.toml", "[tool.runstore]\n")):
+            (tmp_path / name).write_text(f'{head}url = "{text}"\n')
+            assert expected == ObjectStore().address.url
+            (tmp_path / name).unlink()
+    (tmp_path / "runstore.toml").write_text('url = "s3:/bucket"\n')
+    with pytest.raises(SettingsError, match="did you mean s3://bucket"):
+        ObjectStore()
+    monkeypatch.setenv("RUNSTORE_URL", "x")
+    assert f"file://{tmp_path}/a/x" == ObjectStore().address.url

@@ -64,3 +64,17 @@ def test_a_difference_as_json(cli, filled):
     answer = json.loads(cli("diff", "dev/one", "dev/other", "--json").out)
     assert (1, "dev/other") == (answer["same"], answer["other"])
     assert ["data", "f", "t"] == sorted(one["name"] for one in answer["objects"])
+
+
+def test_a_plain_file_is_told_by_its_format(cli, disk):
+    """It has no Python type; a table in it is compared by its rows all the same, or it is said."""
+    view = disk.at(namespace="dev", run="one")
+    view.put("t", pd.DataFrame({"a": [1, 2]}))
+    view.put("t.csv", pd.DataFrame({"a": [1, 3]}))
+    view.put("t.json", [{"a": 1}])
+    ended = cli("diff", "dev/one/t", "dev/one/t.csv")
+    assert "type: pandas.DataFrame → csv file\n" in ended.out
+    assert "values: 1 of 2 rows differ\n" in ended.out
+    ended = cli("diff", "dev/one/t", "dev/one/t.json")
+    assert "type: pandas.DataFrame → json file\n" in ended.out
+    assert "nothing in them was compared" in ended.out

@@ -256,3 +256,27 @@ def test_pickle_files_are_written_as_they_are(cli, disk):
     assert {1: {2, 3}} == pd.read_pickle("copy.pkl")
     ended = cli("get", "n/r/model", "-o", "m.pkl")
     assert (7, True) == (ended.code, "put it under a name that ends in .pkl" in ended.err)
+
+
+def test_a_value_under_the_name_of_a_file_is_not_given_out_as_that_file(cli, disk, tmp_path):
+    """A dict called c.yaml is an Arrow object: it is refused as YAML, and written as JSON."""
+    disk.at(namespace="dev", run="r1").put("c.yaml", {"a": 1})
+    goal = tmp_path / "out.yaml"
+    ended = cli("get", "dev/r1/c.yaml", "-o", str(goal))
+    assert 0 != ended.code
+    assert not goal.exists()
+    assert "ARROW1" not in cli("get", "dev/r1/c.yaml", "-o", "-").out
+    assert 0 == cli("get", "dev/r1/c.yaml", "-o", str(tmp_path / "out.json")).code
+    assert '"a"' in (tmp_path / "out.json").read_text()
+    assert "ARROW1" not in cli("head", "dev/r1/c.yaml").out
+
+
+def test_a_folder_without_recursive(cli, disk, tmp_path):
+    """The first answer is the right one, and a usage error."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a.txt").write_text("a")
+    disk.at(namespace="dev", run="r1").put_dir("d", tmp_path / "d")
+    for goal in ("outd", "out.csv", "-"):
+        ended = cli("get", "dev/r1/d", "-o", goal)
+        assert 2 == ended.code
+        assert "dev/r1/d is a folder: write its files with `runstore get --recursive`" in ended.err

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -230,7 +231,7 @@ def test_rm_of_a_run_takes_its_record_along(cli, disk, here):
     disk.at(namespace="dev", run="r-2").put("x", 2)
     disk.at(namespace="dev").put("x", 3, scope="namespace")
     refused = cli("rm", "-r", "-y", "dev/r")  # its record says that it is running
-    assert (4, True) == (refused.code, "rm --force" in refused.err)
+    assert (4, True) == (refused.code, "rm -r --force" in refused.err)
     assert 0 == cli("rm", "-r", "-y", "--force", "dev/r").code
     assert ["r-2"] == [run.name for run in disk.runs("dev")]
     assert ["r-2"] == disk.runs_with_objects("dev")
@@ -302,3 +303,25 @@ def test_one_thing_is_no_several(cli, disk):
         counted(2000, "run"),
         counted(0, "has", "has"),
     ]
+
+
+def test_errors_name_the_ways_of_the_shell(cli, disk, tmp_path):
+    """Not arguments of Python: of a link in a folder, a pipe, an age, and a run that goes on."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "link").symlink_to(tmp_path)
+    ended = cli("put", "dev/r1/d", str(tmp_path / "d"))
+    assert 2 == ended.code
+    assert "with --follow-links, or leave it out with --exclude" in ended.err
+    os.mkfifo(tmp_path / "pipe")
+    ended = cli("put", "dev/r1/x", str(tmp_path / "pipe"))
+    assert 2 == ended.code
+    assert "COMMAND | runstore put dev/r1/x -" in ended.err
+    ended = cli("gc", "--older-than", "1x")
+    assert 2 == ended.code
+    assert "error: --older-than: '1x' is no age" in ended.err
+    disk.write_run(new_run("w", namespace="dev", name="r2"))
+    ended = cli("rm", "-r", "-y", "dev/r2")
+    assert 4 == ended.code
+    assert "`runstore cancel dev/r2`" in ended.err
+    assert "`runstore rm -r --force dev/r2`" in ended.err
+    assert 0 == cli("rm", "-r", "-y", "--force", "dev/r2").code

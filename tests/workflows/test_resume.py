@@ -282,3 +282,21 @@ def test_values_that_cannot_be_looked_at(threads: Any, flow: Any) -> None:
     assert "Odd" == first.result
     again = threads(flow(stage=stage), run="r2", resume="r1")
     assert "Odd" == again.result
+
+
+def test_a_secret_input_is_asked_for_again(run: Any, flow: Any) -> None:
+    """All of the input is named, as a new one replaces the old one."""
+
+    def fails() -> None:
+        raise ValueError("no")
+
+    given = {"password": "hunter2", "n": 1}
+    with pytest.raises(StageError):
+        run(flow(a=fails), run="r1", input=given)
+    with pytest.raises(InvalidRequestError) as caught:
+        run(flow(a=fails), resume="r1")
+    assert (
+        "the record of run 'default/r1' does not keep the secret input 'password'. Give the input "
+        "again: --input password=… --input n=… (in Python: input={…})"
+    ) == str(caught.value)
+    assert "finished" == run(flow(a=lambda: 1), resume="r1", input=given).state

@@ -15,6 +15,7 @@ from runstore.cli._transfer import transfer
 from runstore.texts import short_type
 
 if TYPE_CHECKING:
+    from runstore.objects import ObjectInfo
     from runstore.store import Change, ObjectDiff, ObjectStore, RunDiff, TableDiff
 
 __all__ = ["diff", "show_difference"]
@@ -73,7 +74,7 @@ def show_difference(found: "ObjectDiff") -> None:
     if found.equal:
         say(f"{one.place} and {other.place} hold the same value")
     elif one.python_type != other.python_type:
-        emit(f"type: {short_type(one.python_type)} → {short_type(other.python_type)}")
+        emit(f"type: {_kind(one)} → {_kind(other)}")
     if found.table is not None:
         _show_table(found.table)
     if found.beside:
@@ -88,6 +89,11 @@ def show_difference(found: "ObjectDiff") -> None:
     if found.metadata:
         emit("metadata:")
         _show_changes(found.metadata, "  ")
+
+
+def _kind(info: "ObjectInfo") -> str:
+    """Return an object's type; of a plain file, which has none, its format."""
+    return short_type(info.python_type) or f"{info.format} file"
 
 
 def _show_table(found: "TableDiff") -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runstore.cli._exits import FAILED
-from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
+from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store, told_in_shell
 from runstore.cli._output import Column, counted, emit, emit_json, say, size, table
 from runstore.cli._refs import Ref, parse_ref, parse_run, resolved
 from runstore.cli._scopes import must_be_there
@@ -67,7 +67,7 @@ def gc(
     that a run that goes on reads, always stay.
     """
     place = open_store(store)
-    with transfer("looking at runs and objects"):
+    with transfer("looking at runs and objects"), told_in_shell(older_than="--older-than"):
         plan = place.plan_gc(
             keep_last, keep_finished, _age(older_than), workflow, namespace, orphans
         )

@@ -86,10 +86,18 @@ def get(
         return
     at = object_place(place, ref, complete=True)
     view = place.at(namespace=at.namespace, run=at.run)
+    info = view.stat(at.name, scope=at.scope)
+    if info.python_type == "folder":
+        raise InvalidRequestError(
+            f"{at} is a folder: write its files with `runstore get --recursive` to a new folder",
+            str(at),
+        )
+    # Under the name of a file there may be a value that is none: an Arrow object.
+    plain = info.codec is None
     if output == "-":
         if as_json:
             raise InvalidRequestError("--json and -o - would both write to stdout; choose", ref)
-        if is_file(at) and as_format is None:
+        if plain and is_file(at) and as_format is None:
             copy_to_stdout(view, at)
         else:
             with transfer(f"reading {at}"):
@@ -98,7 +106,7 @@ def get(
         return
     path = Path(output)
     extension = as_format or path.suffix.removeprefix(".").lower()
-    if extension_of(at.name) == extension and (is_file(at) or extension in _OF_PYTHON):
+    if plain and extension_of(at.name) == extension and (is_file(at) or extension in _OF_PYTHON):
         check_free(path, replace=force)
         with transfer(f"reading {at}"):
             view.get_file(at.name, path, scope=at.scope)

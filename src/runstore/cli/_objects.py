@@ -9,12 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from runstore.cli._completion import complete_file, complete_ref
-from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store, told_as_option
+from runstore.cli._options import (
+    DebugOption,
+    JsonOption,
+    StoreOption,
+    open_store,
+    told_as_option,
+    told_in_shell,
+)
 from runstore.cli._output import asked, counted, describe_info, emit_json, say, size
 from runstore.cli._refs import object_place, parse_ref, resolved
 from runstore.cli._run import pairs
 from runstore.cli._transfer import transfer
-from runstore.errors import CorruptObjectError, InvalidRequestError, ObjectNotFoundError
+from runstore.errors import (
+    CorruptObjectError,
+    InvalidRequestError,
+    ObjectNotFoundError,
+    RunActiveError,
+)
 from runstore.keys import ARROW, FORMATS, SHARED, Place, extension_of
 from runstore.scratch import translated_scratch
 
@@ -87,6 +99,12 @@ def put(
         if ref == "-" or Path(ref).is_file():
             hint = f": the object stands first, as in runstore put {file} {ref}"
         raise InvalidRequestError(f"{str(file)!r} {what}{hint}", str(file))
+    if file.is_fifo():
+        raise InvalidRequestError(
+            f"{str(file)!r} is a pipe, not a file: give - instead of it, and pipe the content in, "
+            f"as in: COMMAND | runstore put {ref} -",
+            str(file),
+        )
     kept = pairs("--metadata", metadata) or None
     place = open_store(store)
     at = object_place(place, ref)
@@ -98,16 +116,17 @@ def put(
         elif file == Path("-"):
             info = _put_stdin(view, at, if_absent, kept)
         elif file.is_dir():
-            info = view.put_dir(
-                at.name,
-                file,
-                scope=at.scope,
-                metadata=kept,
-                include=include,
-                exclude=exclude,
-                symlinks="follow" if follow_links else "refuse",
-                if_absent=if_absent,
-            )
+            with told_in_shell(symlinks="--follow-links", exclude="--exclude"):
+                info = view.put_dir(
+                    at.name,
+                    file,
+                    scope=at.scope,
+                    metadata=kept,
+                    include=include,
+                    exclude=exclude,
+                    symlinks="follow" if follow_links else "refuse",
+                    if_absent=if_absent,
+                )
         else:
             _refuse_metadata(kept, at)
             info = view.put_file(at.name, file, scope=at.scope, if_absent=if_absent)
@@ -232,7 +251,17 @@ def rm(
         return
     with transfer(f"removing {counted(len(found), 'object')} of {at}"):
         if whole and at.run is not None:
-            place.delete_run(at.run, namespace=at.namespace, force=force)
+            try:
+                place.delete_run(at.run, namespace=at.namespace, force=force)
+            except RunActiveError as exc:
+                if force:
+                    raise
+                raise RunActiveError(
+                    f"run '{at}' is not removed: its record says that it is running. Wait until it "
+                    f"has ended, or stop it with `runstore cancel {at}`. If it must go at once: "
+                    f"`runstore rm -r --force {at}`",
+                    str(at),
+                ) from exc
         else:
             names = [info.name for info in found]
             at.view(place).delete_many(names, scope=at.scope, missing_ok=True)

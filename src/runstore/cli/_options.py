@@ -1,5 +1,6 @@
 """The options that all commands have, and the store they open."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from runstore.errors import ObjectExistsError
+from runstore.errors import InvalidRequestError, ObjectExistsError
 
 if TYPE_CHECKING:
     from runstore.store import ObjectStore
@@ -21,6 +22,7 @@ __all__ = [
     "open_store",
     "option_for",
     "told_as_option",
+    "told_in_shell",
 ]
 
 
@@ -101,6 +103,22 @@ def told_as_option(ref: object) -> Iterator[None]:
             f"{ref} exists already: choose another name, or omit --if-absent to replace it",
             str(ref),
         ) from exc
+
+
+@contextmanager
+def told_in_shell(**words: str) -> Iterator[None]:
+    """Let the message of a wrong request name what the shell has, instead of Python's arguments.
+
+    Args:
+        words: For each argument of Python, without its ``=``, the option of the shell.
+    """
+    try:
+        yield
+    except InvalidRequestError as exc:
+        told = str(exc)
+        for argument, option in words.items():
+            told = re.sub(rf"(\w+: )?\b{argument}(=('\w+')?)?(?=[,:;. ]|$)", option, told)
+        raise InvalidRequestError(told, exc.ref) from exc
 
 
 def option_for(url: str | None) -> str:

@@ -14,6 +14,7 @@ from runstore.cli._output import emit, emit_json, say, to_stdout
 from runstore.cli._refs import object_place
 from runstore.cli._transfer import transfer
 from runstore.errors import InvalidRequestError
+from runstore.file_types import ARROW_MAGIC
 from runstore.keys import Place, extension_of
 
 if TYPE_CHECKING:
@@ -74,10 +75,7 @@ def head(
     place = open_store(store, pickle="deny")
     at = object_place(place, ref, complete=True)
     view = place.at(namespace=at.namespace, run=at.run)
-    if _is_text(at) and as_format is None:
-        with view.open(at.name, scope=at.scope) as file:
-            for line in islice(file, rows):
-                emit(line.decode(errors="backslashreplace").removesuffix("\n").removesuffix("\r"))
+    if _is_text(at) and as_format is None and _printed_lines(view, at, rows):
         return
     from runstore.cli._files import write_value
     from runstore.cli._preview import preview, print_preview
@@ -112,6 +110,17 @@ def head(
         say(f"column {name!r} is left out: {reason}")
 
 
+def _printed_lines(view: "StoreView", at: Place, rows: int) -> bool:
+    """Print the first lines of a text; return False if it is an Arrow object, whatever its name."""
+    with view.open(at.name, scope=at.scope) as file:
+        if file.read(len(ARROW_MAGIC)) == ARROW_MAGIC:
+            return False
+        file.seek(0)
+        for line in islice(file, rows):
+            emit(line.decode(errors="backslashreplace").removesuffix("\n").removesuffix("\r"))
+    return True
+
+
 def _to_pipe(value: Any, extension: str, at: Place) -> None:
     from runstore.cli._files import write_value
 
@@ -127,13 +136,14 @@ def copy_to_stdout(view: "StoreView", at: Place) -> None:
         InvalidRequestError: They are no text, and stdout is a terminal.
     """
     if sys.stdout.isatty():
-        if not _is_text(at):
-            raise InvalidRequestError(
-                f"{at} is no text, and would spoil the terminal: pipe it, or write it with "
-                "runstore get -o FILE",
-                str(at),
-            )
         with view.open(at.name, scope=at.scope) as file:
+            if not _is_text(at) or file.read(len(ARROW_MAGIC)) == ARROW_MAGIC:
+                raise InvalidRequestError(
+                    f"{at} is no text, and would spoil the terminal: pipe it, or write it with "
+                    "runstore get -o FILE",
+                    str(at),
+                )
+            file.seek(0)
             for line in file:
                 emit(line.decode(errors="backslashreplace").removesuffix("\n"))
         return

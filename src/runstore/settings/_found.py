@@ -1,6 +1,7 @@
 """Where settings are: variables of the environment, and tables in files."""
 
 import os
+import re
 from copy import deepcopy
 from typing import Any
 
@@ -10,6 +11,8 @@ from runstore.lifetime import Bounded
 __all__ = ["PREFIX", "tables", "variables_set"]
 
 PREFIX = "RUNSTORE_"
+
+_URL = re.compile("[A-Za-z][A-Za-z0-9+.-]*(:|//)")
 
 # A pyproject.toml of usual size takes milliseconds to parse, at each context that is entered.
 _parsed: Bounded[str, tuple[bytes, dict[str, Any]]] = Bounded(4)
@@ -23,11 +26,26 @@ def variables_set() -> list[str]:
 def tables() -> list[tuple[str, dict[str, Any]]]:
     """Return the nearest files that have settings, and these, the one that counts more first.
 
+    A relative path of the store is that from the folder of its file.
+
     Raises:
         SettingsError: A file cannot be read, or is not TOML, or has something else there.
     """
     found = (_table_in("runstore.toml"), _table_in("pyproject.toml", "tool", "runstore"))
-    return [(path, table) for path, table in found if table]
+    return [(path, _placed(path, table)) for path, table in found if table]
+
+
+def _placed(path: str, table: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with the path in ``url`` taken from the folder of their file.
+
+    A path that is absolute or begins with ``~`` stays, and so does what is, or is meant as, a URL.
+    """
+    url = table.get("url")
+    if not isinstance(url, str) or not url.strip() or url.startswith(("/", "~")):
+        return table
+    if _URL.match(url):
+        return table
+    return {**table, "url": f"{path.rpartition('/')[0]}/{url}"}
 
 
 def _table_in(filename: str, *headers: str) -> tuple[str, dict[str, Any]]:

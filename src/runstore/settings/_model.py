@@ -38,7 +38,8 @@ class Settings(BaseSettings):
 
     Attributes:
         url: Where the default store is; ``.runstore`` under the working directory
-            if not given. A relative path is taken from the working directory.
+            if not given. A relative path is taken from the working directory, in a file of
+            settings from that file's folder.
         namespace: The namespace of runs that name none.
         pickle: The default store's pickle policy.
         durable: Whether the default store waits for the disk on every put.

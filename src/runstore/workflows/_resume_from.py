@@ -61,12 +61,21 @@ def given_before(run: WorkflowRun, kind: Literal["input", "config"]) -> dict[str
         )
     for key, value in values.items():
         if not is_whole(value):
+            secret = isinstance(value, dict) and "secret" in str(value.get("reason"))
+            what = f"the secret {kind}" if secret else f"of its {kind} the value"
             raise InvalidRequestError(
-                f"the record of run {ref!r} does not keep {key!r} of its {kind}, which is no plain "
-                f"data: give {kind}=",
+                f"the record of run {ref!r} does not keep {what} {key!r}. {_again(kind, values)}",
                 ref,
             )
     return dict(values)
+
+
+def _again(kind: Literal["input", "config"], values: dict[str, Any]) -> str:
+    """Return how to give input or config once more: all of it, as nothing is merged."""
+    if kind == "config":
+        return "Give the config again: --config FILE (in Python: config=…)"
+    options = " ".join(f"--input {key}=…" for key in values)
+    return f"Give the input again: {options} (in Python: input={{…}})"
 
 
 def is_whole(value: Any) -> bool:
