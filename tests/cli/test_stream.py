@@ -146,7 +146,7 @@ def test_head_begins_an_object(cli, here):
     here.put("t", pd.DataFrame({"a": range(100), "b": "x"}))
     here.put("long.txt", "\n".join(map(str, range(1000))))
     here.put("text", "one\ntwo")
-    here.put("odd", object)
+    here.put("odd", lambda: 1)
     assert '"a","b"\n0,"x"\n1,"x"\n' == cli("head", "dev/r/t", "-n", "2").out
     assert "0\n1\n2\n" == cli("head", "dev/r/long.txt", "-n", "3").out
     assert "one\ntwo\n" == cli("head", "dev/r/text").out
