@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -111,7 +112,7 @@ def environment(
         # Python compiles what is imported, which is a small part of what an orchestrator brings.
         _pip(inside, "--no-compile", "--constraint", str(limits), *requirements)
 
-    _kept(folder, [python.version, requirements, [*constraints], _dependencies()], make)
+    _kept(folder, [python.version, requirements, [*constraints], _declared(requirements)], make)
     return inside
 
 
@@ -157,9 +158,25 @@ def _wheel() -> Path:
     return next(folder.glob("*.whl"))
 
 
-def _dependencies() -> list[Any]:
+def _declared(requirements: list[str]) -> list[Any]:
+    """Return what the project declares of that which *requirements* make pip install.
+
+    That are its dependencies, its entry points, and the extras and groups that are named: what
+    others declare must not make an environment anew, which takes minutes.
+    """
     project = _PROJECT["project"]
-    return [project["dependencies"], extras(), _PROJECT["dependency-groups"]]
+    named: set[str] = set()
+    for requirement in requirements:
+        if found := re.match(r"(?:\.|runstore)\[([^]]*)\]", requirement):
+            named |= {*found[1].split(",")}
+    groups = {after for word, after in pairwise(requirements) if word == "--group"}
+    declared = {name: required for name, required in extras().items() if name in named}
+    return [
+        project["dependencies"],
+        [project["scripts"], project["entry-points"]],
+        declared,
+        {name: _PROJECT["dependency-groups"][name] for name in sorted(groups)},
+    ]
 
 
 def _kept(folder: Path, content: list[Any], make: Callable[[], None]) -> None:
