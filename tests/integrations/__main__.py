@@ -6,6 +6,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -59,9 +60,10 @@ def _recorded(url: str, told: list[Told], states: frozenset[str]) -> None:
             made = view.lineage("model", direction="back")
             assert any(each.name == "features" for each in made.objects.values()), made.tree()
             assert () == made.gaps, made.gaps
-    newest = store.at(namespace=told[0]["namespace"])
+    trained = next(one for one in told if one["what"] == "train")
+    newest = store.at(namespace=trained["namespace"])
     if states == {"finished"}:
-        assert 6 == newest.get("model", workflow=told[0]["workflow"])
+        assert 6 == newest.get("model", workflow=trained["workflow"])
 
 
 def _whole(told: list[Told], runs: int) -> None:
@@ -227,23 +229,35 @@ def _passed(names: list[str]) -> str:
 def _run(command: list[Any], folder: str, variables: dict[str, str]) -> str:
     """Run a command in a folder of its own, and return what it has printed.
 
+    What it has started ends with it: servers and workers that are left after `_PATIENCE` are
+    killed, as it is.
+
     Raises:
         AssertionError: It failed.
+        TimeoutExpired: It, or what it has started, did not end.
     """
-    done = subprocess.run(
+    with subprocess.Popen(
         command,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(_RUNS), "HOME": folder, **variables},
-        timeout=_PATIENCE,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    if done.returncode:
-        print(done.stdout[-5000:])
-        raise AssertionError(f"{command[1:]} ended with the exit code {done.returncode}")
-    return done.stdout
+        start_new_session=True,
+    ) as process:
+        try:
+            # Read to its end, which is when the last of the group has closed it.
+            printed, _ = process.communicate(timeout=_PATIENCE)
+        except BaseException as exc:
+            os.killpg(process.pid, signal.SIGKILL)  # not yet waited for: the number is still its
+            if isinstance(exc, subprocess.TimeoutExpired):
+                print(process.communicate()[0][-5000:])
+            raise
+    if process.returncode:
+        print(printed[-5000:])
+        raise AssertionError(f"{command[1:]} ended with the exit code {process.returncode}")
+    return printed
 
 
 def main(wanted: list[str]) -> int:

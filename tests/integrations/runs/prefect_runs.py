@@ -7,14 +7,14 @@ import stages
 from prefect import flow, task
 from prefect.task_runners import ProcessPoolTaskRunner
 
-from runstore import ObjectStore
-from runstore.integrations.prefect import RunstoreSerializer
+from runstore import ObjectStore, object_store
+from runstore.integrations.prefect import RunstoreSerializer, run_hooks
 
 build, train, each = task(stages.build), task(stages.train), task(stages.each)
 flaky = task(retries=1)(stages.flaky)
 
 
-@flow
+@flow(**run_hooks)
 def training(n):
     """Run every stage."""
     build()
@@ -23,14 +23,14 @@ def training(n):
     flaky()
 
 
-@flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+@flow(task_runner=ProcessPoolTaskRunner(max_workers=1), **run_hooks)
 def in_processes():
     """Tasks in other processes are in the run of their flow."""
     build.submit().result()
     train.submit().result()
 
 
-@flow
+@flow(**run_hooks)
 async def asynchronous():
     """Flows may be coroutines, and put by themselves."""
     stages.build()
@@ -50,6 +50,13 @@ def passing():
     stored = state.data.metadata
     assert state.result().equals(pd.DataFrame({"x": [1, 2]}))
     assert stored.serializer.type == "runstore"
+
+
+@flow(**run_hooks)
+def failing():
+    """Its record says so, and why."""
+    object_store.put("before", 1)
+    raise ValueError("as it should")
 
 
 @flow
@@ -73,6 +80,10 @@ if __name__ == "__main__":
     asyncio.run(asynchronous())
     asyncio.run(both())
     passing()
+    assert failing(return_state=True).is_failed()
+    [failed] = [run for run in ObjectStore().runs() if run.workflow == "failing"]
+    assert "failed" == failed.state, failed
+    assert "as it should" in failed.error, failed
     [ref] = [info for info in found_results() if info.name.startswith("prefect/")]
     assert "pandas.DataFrame" == ref.python_type, ref
     stages.check_outside()
