@@ -112,7 +112,10 @@ def frame_of(table: pa.Table) -> pl.DataFrame:
     except pl.exceptions.PanicException as exc:  # which is no Exception
         raise ValueError(str(exc)) from exc
     assert isinstance(frame, pl.DataFrame)
-    if frame.columns != table.column_names:
+    if not table.num_columns and frame.height != table.num_rows:  # polars before 1.38
+        frame = pl.DataFrame(pl.from_arrow(pa.table({"": pa.nulls(table.num_rows)})))
+        frame.drop_in_place(frame.columns[0])
+    elif frame.columns != table.column_names:
         frame.columns = table.column_names  # polars itself gives empty names another
     return frame
 
