@@ -1,14 +1,16 @@
 """The index of a namespace's runs: never the truth, and the same answers whatever becomes of it."""
 
+import random
 import threading
 from datetime import timedelta
 
 import pytest
+from tests.places.s3_ import environment
 from tests.runs.test_newest import START, Counting
 from tests.store.gc_runs import record
 
 from runstore import ObjectStore
-from runstore.context import new_run
+from runstore.context import new_run, new_run_name
 from runstore.places import Wrapper
 from runstore.queries import runs_page
 from runstore.runs import _index, looks, newest_first, newest_runs
@@ -310,3 +312,86 @@ def test_a_namespace_is_gone_with_its_last_run(many):
         many.delete_run("living", namespace="dev", force=True)
         assert [] == many.namespaces()
         record(many, "living", COUNT, state="running")
+
+
+def test_runs_that_are_gone_are_gone_when_the_index_is_written_again(far):
+    """Also those whose rows were in a block with many that are there."""
+    for n in range(_index._MANY_NEW):
+        record(far, f"s{n:03}", COUNT + 10 + n)
+    gone = [f"r{n:03}" for n in range(COUNT) if n % 5 == 0]
+    for name in gone:
+        far.delete_run(name, namespace="dev", force=True)
+    far.runs("dev")  # which settles what was noted
+    assert not list(far.backend.list("dev/_index/new/r"))
+    assert not {run.name for run in runs_page(far, "dev").items} & set(gone)
+    assert not {run.name for run in newest_runs(far.backend, "dev", 200)} & set(gone)
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("seed", range(4))
+def test_looks_at_a_part_of_the_runs_never_show_an_old_one(tmp_path, monkeypatch, seed):
+    """Whatever is written, written again, removed and looked at in between, in any order."""
+    monkeypatch.setattr(_index, "_MANY_NEW", 4)
+    monkeypatch.setattr(_index, "_MOST_OPEN", 3)
+    monkeypatch.setattr("runstore.runs._index_file.ROWS", 8)
+    monkeypatch.setattr(_index, "ROWS", 8)
+    rng = random.Random(seed)
+    store, plain = ObjectStore(tmp_path / "store"), ObjectStore(tmp_path / "store")
+    counted(store)
+    there = dict[str, int]()  # and when they began
+    for step in range(150):
+        what = rng.choice(["new", "new", "again", "gone", "page", "page", "newest", "all"])
+        if what == "new" or len(there) < WORTH:
+            named = new_run_name("w", START + timedelta(days=step))
+            name = rng.choice([named, named, named, f"own-{step}"])
+            there[name] = step
+            record(store, name, step, state=rng.choice(["finished", "failed", "running"]))
+        elif what == "again":
+            name = rng.choice(list(there))
+            record(store, name, there[name], state=rng.choice(["finished", "failed"]))
+        elif what == "gone":
+            name = rng.choice(list(there))
+            del there[name]
+            store.delete_run(name, namespace="dev", force=True)
+        elif what == "page":
+            how = rng.choice([{}, {"page": 1}, {"page": 2}, {"state": "failed"}])
+            _same(*(runs_page(one, "dev", **how).items for one in (store, plain)))
+        elif what == "newest":
+            most = rng.randrange(1, 20)
+            _same(*(newest_runs(one.backend, "dev", most) for one in (store, plain)))
+        else:
+            _same(store.runs("dev"), [plain.read_run(one, namespace="dev") for one in there])
+
+
+def _same(found, expected):
+    def told(runs):
+        return {run.name: run.model_dump_json() for run in runs}
+
+    assert told(expected) == told(found), set(told(expected)) ^ set(told(found))
+
+
+def test_a_page_of_many_runs_is_read_from_the_server_once(seaweed_server, monkeypatch):
+    """The next look takes the same page from the index, although most runs were never read."""
+    monkeypatch.setattr(_index, "_MOST_OPEN", 10)
+    bucket = seaweed_server.new_bucket()
+    for name, value in environment(seaweed_server).items():
+        monkeypatch.setenv(name, value)
+    with ObjectStore(f"s3://{bucket}") as store:
+        names = [new_run_name("w", START + timedelta(days=n)) for n in range(100)]
+        for n, name in enumerate(names):
+            record(store, name, n)
+
+        def look():
+            before = seaweed_server.requests(bucket)
+            assert names[:-51:-1] == [run.name for run in runs_page(store, "dev").items]
+            return (seaweed_server.requests(bucket) - before).total()
+
+        first = look()
+        assert first > 51
+        assert 2 == look()
+        late = [new_run_name("w", START + timedelta(days=100 + n)) for n in range(40)]
+        for n, name in enumerate(late):
+            record(store, name, 100 + n)
+        names += late
+        assert look() > 40
+        assert 2 == look()

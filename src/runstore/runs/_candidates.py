@@ -57,7 +57,6 @@ def candidates(
         return sorted(found, reverse=True), index
     entries = list(backend.list(record_key(namespace, "")))
     index = Indexed(backend, namespace, named_records(namespace, entries), journal)
-    index.save()  # if it knows nearly all of them
     return _latest_first(entries), index
 
 

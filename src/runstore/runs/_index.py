@@ -25,6 +25,7 @@ from runstore.errors import (
 )
 from runstore.keys import record_key, scope_of
 from runstore.places import Backend, Entry
+from runstore.runs._candidates import named_start
 from runstore.runs._index_file import (
     ROWS,
     Block,
@@ -61,7 +62,8 @@ WORTH = 128
 """The fewest runs for which there is an index."""
 
 _MANY_NEW = 32  # rows that are worth to write the index again
-_MOST_OPEN = 256  # runs that go on, or cannot be read, beside an index that is complete
+_MOST_OPEN = 256  # runs beside an index that is complete whose names do not tell when they began
+_MOST_NAMED = 1 << 16  # and others, of which those are read that a look has to show
 _AT_ONCE = 32  # records that are read at a time where each is a request
 
 T = TypeVar("T")
@@ -118,6 +120,7 @@ class Indexed:
         self._file = _File.read(backend, namespace) if self._is_worth else _File.nothing()
         self._looks = [block.looks() for block in self._file.blocks]
         self._unknown: frozenset[str] = frozenset()
+        self._last: dict[str, RunLook] = {}
         self._new: list[Row] = []
         self._new_blocks: list[Block] = []
         self._added: set[str] = set()
@@ -136,9 +139,10 @@ class Indexed:
         file = _File.read(backend, namespace)
         if file.head.token not in journal.tokens:
             return None
-        self = cls(backend, namespace, {})
-        self._listed, self._file = None, file
+        self = cls(backend, namespace, {}, journal)
+        self._listed, self._file, self._is_worth = None, file, True
         self._looks = [block.looks() for block in file.blocks]
+        self._last = {look.name: look for looks in self._looks for look in looks}
         self._unknown = journal.runs | frozenset(file.head.open)
         return self
 
@@ -169,7 +173,8 @@ class Indexed:
         if not is_final(look):
             return False
         if self._listed is None:
-            return look.name not in self._unknown
+            # A block that was kept may have an older row of a run that was written again.
+            return look.name not in self._unknown and self._last[look.name] is look
         entry = self._listed.get(look.name)
         return entry is not None and entry.version == look.version
 
@@ -177,9 +182,12 @@ class Indexed:
         """Add a run that was read; only one that has ended is kept."""
         if not self._is_worth or not is_final(row.look):
             return
-        entry = (self._listed or {}).get(row.look.name)
-        if entry is not None and entry.version == row.look.version:
+        if self._listed is None:
             self._added.add(row.look.name)
+        else:
+            entry = self._listed.get(row.look.name)
+            if entry is not None and entry.version == row.look.version:
+                self._added.add(row.look.name)
         self._new.append(row)
         if len(self._new) == ROWS:  # so that few records are in memory
             self._new_blocks += new_blocks(self._new)
@@ -187,17 +195,17 @@ class Indexed:
 
     def save(self) -> None:
         """Write the index again, if that is worth it; others that do so meanwhile are welcome."""
-        if self._listed is None:
-            return
         if not self._is_worth:
             self._settle_without()
             return
-        known = self.looks().keys() | self._added
-        left_open = tuple(sorted(name for name in self._listed if name not in known))
-        completes = self._journal is not None and len(left_open) <= _MOST_OPEN
+        left_open = self._left_open()
+        completes = self._journal is not None and _may_stay_open(left_open)
         added = len(self._new) + sum(block.rows for block in self._new_blocks)
         many = added >= _MANY_NEW or bool(added and not self._file.blocks)
-        if not many and not (completes and self._is_behind()):
+        if self._listed is None:
+            if not (many and completes):
+                return
+        elif not many and not (completes and self._is_behind()):
             return
         # Who may only read, reads without it. Of two who write it at once, the first one does.
         with suppress(
@@ -205,8 +213,15 @@ class Indexed:
         ):
             if completes and self._backend.probe().compare_and_swap is True:
                 self._write_complete(left_open)
-            else:
+            elif self._listed is not None:
                 self._write(Head())
+
+    def _left_open(self) -> tuple[str, ...]:
+        """Return the runs that are or may be there, of which the index has no row that counts."""
+        if self._listed is None:
+            return tuple(sorted(self._unknown - self._added))
+        known = self.looks().keys() | self._added
+        return tuple(sorted(name for name in self._listed if name not in known))
 
     def _settle_without(self) -> None:
         """Remove what was noted of a namespace that has too few runs for an index by now."""
@@ -226,7 +241,6 @@ class Indexed:
 
     def _write_complete(self, left_open: tuple[str, ...]) -> None:
         assert self._journal is not None
-        assert self._listed is not None
         token = add_token(self._backend, self._namespace)
         try:
             self._write(Head(token, left_open))
@@ -234,7 +248,11 @@ class Indexed:
             key = token_key(self._namespace, token)
             self._backend.delete_many([key], missing_ok=True)
             raise
-        self._backend.delete_many(self._journal.settled_by(self._listed), missing_ok=True)
+        if self._listed is None:
+            settled = self._journal.settled_by_open()
+        else:
+            settled = self._journal.settled_by(self._listed)
+        self._backend.delete_many(settled, missing_ok=True)
 
     def _write(self, head: Head) -> None:
         blocks = [*self._kept(), *self._new_blocks, *new_blocks(self._new)]
@@ -248,20 +266,26 @@ class Indexed:
         )
 
     def _kept(self) -> Iterator[Block]:
-        """Yield the blocks that stay; one that is small, or mostly of runs that are gone, anew."""
-        seldom = list[Row]()
-        for block, looks in zip(self._file.blocks, self._looks, strict=True):
-            there = [self._counts(look) for look in looks]
-            if 2 * sum(there) > ROWS:
-                yield block
-                continue
-            texts = block.records()
-            seldom += [
-                Row(look, text)
-                for look, text, counts in zip(looks, texts, there, strict=True)
-                if counts
-            ]
-        yield from new_blocks(seldom)
+        """Yield the blocks that stay; then the rows of the others that count, in new ones.
+
+        A block is not kept that is small, or mostly of rows that do not count, or has a row of a
+        run that is gone: who goes by an index that is complete would see it.
+        """
+        others = list[int]()
+        for number, looks in enumerate(self._looks):
+            gone = self._listed is not None and any(one.name not in self._listed for one in looks)
+            if not gone and 2 * sum(map(self._counts, looks)) > ROWS:
+                yield self._file.blocks[number]
+            else:
+                others.append(number)
+        yield from new_blocks(
+            Row(look, text)
+            for number in others
+            for look, text in zip(
+                self._looks[number], self._file.blocks[number].records(), strict=True
+            )
+            if self._counts(look)
+        )
 
 
 class _File(NamedTuple):
@@ -286,6 +310,12 @@ class _File(NamedTuple):
             return cls.nothing()
         except (IndexFileError, ValueError, KeyError, TypeError, ArithmeticError):
             return cls([], Head(), version)  # it is written again, whole
+
+
+def _may_stay_open(names: Iterable[str]) -> bool:
+    """Return whether an index is of use beside so many runs that it has no row of."""
+    named = [named_start(f"{name}.json") is not None for name in names]
+    return len(named) - sum(named) <= _MOST_OPEN and sum(named) <= _MOST_NAMED
 
 
 def listed_with_journal(

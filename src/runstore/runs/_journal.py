@@ -60,6 +60,14 @@ class Journal(NamedTuple):
                 settled.append(entry.key)
         return settled
 
+    def settled_by_open(self) -> list[str]:
+        """Return the keys of those that an index makes needless which was made without a listing.
+
+        It has every run of them, or says that it has to be read. What is going to be removed may
+        be there still, so that stays noted.
+        """
+        return [entry.key for entry in self.entries if not _parsed(entry.key)[1].startswith(_GONE)]
+
 
 def index_folder(namespace: str) -> str:
     """Return the folder of the index of a namespace."""

@@ -5,10 +5,10 @@ from functools import partial
 
 from runstore.arguments import printable
 from runstore.context import WorkflowRun
-from runstore.errors import StorageError, UnreadableWarning
+from runstore.errors import RunStoreError, StorageError, UnreadableWarning
 from runstore.places import Backend
 from runstore.runs._candidates import candidates, from_index
-from runstore.runs._records import liveness_of, read_listed, start_of
+from runstore.runs._records import liveness_of, read_with_row, start_of
 from runstore.workers import Workers
 
 __all__ = ["newest_runs"]
@@ -34,7 +34,7 @@ def newest_runs(backend: Backend, namespace: str, most: int) -> list[WorkflowRun
     left, indexed = candidates(backend, namespace)
     found: list[WorkflowRun] = []
     failed: list[Exception] = []
-    read, position = partial(read_listed, backend, namespace, liveness_of(backend, namespace)), 0
+    read, position = partial(read_with_row, backend, namespace, liveness_of(backend, namespace)), 0
     while position < len(left):
         if len(found) >= most and start_of(found[most - 1]) >= left[position][0]:
             break
@@ -46,13 +46,20 @@ def newest_runs(backend: Backend, namespace: str, most: int) -> list[WorkflowRun
             found += known.values()
             keys = [key for key in keys if key not in known]
         if backend.guarantees.mapped or len(keys) < 2:
-            outcomes = [read(key) for key in keys]
+            got = [read(key) for key in keys]
         else:
             with Workers(len(keys), "runstore-runs") as workers:
-                outcomes = workers.map(read, keys)
+                got = workers.map(read, keys)
+        outcomes = list[WorkflowRun | RunStoreError]()
+        for outcome, row in filter(None, got):
+            outcomes.append(outcome)
+            if indexed is not None and row is not None:
+                indexed.add(row)
         found += [one for one in outcomes if isinstance(one, WorkflowRun)]
         failed += [one for one in outcomes if isinstance(one, Exception)]
         found.sort(key=start_of, reverse=True)
+    if indexed is not None:
+        indexed.save()  # so that the next look reads less
     denied = [error for error in failed if isinstance(error, StorageError)]
     if denied and not found:
         raise denied[0]  # none can be read: that must not look like no runs

@@ -108,7 +108,7 @@ def newest_first(
                         denied.append(outcome)
                     _warn(outcome)
     except GeneratorExit:  # nobody asks for more
-        if indexed is not None and sifted:  # so that the next look reads less
+        if indexed is not None:  # so that the next look reads less
             indexed.save()
         raise
     if indexed is not None:
