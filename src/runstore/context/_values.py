@@ -59,7 +59,8 @@ class _Cut:
 def _is_default(value: Any, field: FieldInfo) -> bool:
     if field.is_required():
         return False
-    default = field.get_default(call_default_factory=True)
+    # Before 2.11, pydantic calls no factory without these values, also one that takes none.
+    default = field.get_default(call_default_factory=True, validated_data={})
     # A result can be of any class: its own code does not compare it.
     return value is None if default is None else bool(value == default)
 
