@@ -15,7 +15,8 @@ _AT_ONCE = 8  # groups in memory besides the frame
 
 def put(value: Any, write: PartWriter) -> Sequence[ObjectInfo]:
     """Put each group; a key of one column stands alone, without a tuple around it."""
-    groups, infos = iter(value), list[ObjectInfo]()
+    # The iterator of polars' groups is the group-by itself, and begins anew for each islice.
+    groups, infos = (one for one in value), list[ObjectInfo]()
     with Workers(_AT_ONCE, "runstore-groups") as workers:
         while some := list(islice(groups, _AT_ONCE)):
             infos += workers.map(lambda one: write(_key(one[0]), one[1]), some)
