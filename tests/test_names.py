@@ -57,3 +57,12 @@ def test_a_bad_scope_is_refused(check, text):
     """A leading underscore is the store's own, and a scope is one part."""
     with pytest.raises(InvalidNameError):
         check(text)
+
+
+def test_what_is_wrong_with_a_scope_is_said():
+    """The message names the character, as nearly all others are accepted."""
+    with pytest.raises(InvalidNameError, match="namespace 'a/b' contains '/'"):
+        check_namespace("a/b")
+    with pytest.raises(InvalidNameError, match=r"run '\.\.' stands for a folder"):
+        check_run("..")
+    assert "münchen 2" == check_namespace("münchen 2")

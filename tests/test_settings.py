@@ -43,7 +43,7 @@ def test_files_are_found_from_a_folder_below(monkeypatch, tmp_path):
     [
         ("runstore.toml", 'urll = "x"', r"runstore.toml: 'urll' \(did you mean 'url'\?\) is no"),
         ("runstore.toml", 'url = ""', "url: String should have at least 1"),
-        ("runstore.toml", 'namespace = "a/b"', "namespace: .*'a/b' is not one plain part"),
+        ("runstore.toml", 'namespace = "a/b"', "namespace: .*'a/b' contains '/'"),
         ("runstore.toml", "timeout = -1", "timeout: Input should be greater than 0"),
         ("runstore.toml", "timeout = true", "timeout: .*a number, not true or false"),
         ("runstore.toml", 'url = " "', "url: .*it is blank"),
@@ -190,7 +190,7 @@ def test_a_working_directory_that_is_gone_is_told(monkeypatch, tmp_path):
         (lambda s: s.at(namespace=""), "namespace is empty"),
         (lambda s: s.at(run=["r"]), "at: run must be a str or None, not list"),
         (lambda s: s.runs(1), "runs: namespace must be a str or None, not int"),
-        (lambda s: s.runs("a/b"), "'a/b' is not one plain part"),
+        (lambda s: s.runs("a/b"), "'a/b' contains '/'"),
         (lambda s: s.runs_with_objects(None), "runs_with_objects: namespace must be a str"),
         (lambda s: s.read_run("", namespace="n"), "run is empty"),
         (lambda s: s.read_run("r", namespace=None), "read_run: namespace must be a str"),

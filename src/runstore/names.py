@@ -63,10 +63,14 @@ def check_namespace(namespace: str) -> str:
 
 def _check_scope(what: str, text: str) -> str:
     _check_text(what, text, MAX_SCOPE_BYTES)
-    if "/" in text or text in (".", ".."):
+    if "/" in text:
         raise InvalidNameError(
-            f"{what} {text!r} is not one plain part: use letters, digits, '-', '_', '.', ':'", text
+            f"{what} {text!r} contains '/', which separates the parts of a reference: use another "
+            "character, such as '-' or '.'",
+            text,
         )
+    if text in (".", ".."):
+        raise InvalidNameError(f"{what} {text!r} stands for a folder: give it a name", text)
     if text.startswith("_"):
         raise InvalidNameError(
             f"{what} {text!r} starts with '_', which is reserved for the store itself", text

@@ -106,6 +106,8 @@ class _Cells:
                 made = _made(given)
                 self.end()
                 self._enter(made)
+            elif self._ctx is None:
+                print("no run is entered: %run_context --namespace NS enters one")
             return self._ctx
         except RunStoreError as exc:
             raise UsageError(str(exc)) from exc

@@ -2,7 +2,16 @@
 
 from datetime import UTC, datetime
 
-__all__ = ["duration", "elapsed", "human_size", "instant", "shape", "short_type", "zoned"]
+__all__ = [
+    "duration",
+    "elapsed",
+    "human_size",
+    "instant",
+    "shape",
+    "short_type",
+    "state_told",
+    "zoned",
+]
 
 
 def duration(seconds: float | None) -> str:
@@ -42,6 +51,13 @@ def elapsed(began: datetime | None, ended: datetime | None) -> float | None:
     if began is None or ended is None:
         return None
     return (zoned(ended) - zoned(began)).total_seconds()
+
+
+def state_told(state: str) -> str:
+    """Return what has become of a run or stage, as the end of a sentence: ``has failed``."""
+    return {"failed": "has failed", "finished": "has finished", "pending": "has not begun"}.get(
+        state, f"is {state}"
+    )
 
 
 def short_type(python_type: str | None) -> str:

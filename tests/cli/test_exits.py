@@ -248,3 +248,12 @@ def test_an_empty_store_never_means_the_default(cli, disk):
         ended = cli(*words)
         assert (2, "") == (ended.code, ended.out)
         assert "address is empty" in ended.err
+
+
+@pytest.mark.parametrize(("words", "usage"), [((), "runstore"), (("config",), "runstore config")])
+def test_no_command_shows_the_help_alone(cli, words, usage):
+    """It is shown once, and is no error."""
+    ended = cli(*words)
+    assert (2, "") == (ended.code, ended.out)
+    assert ended.err.startswith(f"Usage: {usage} [OPTIONS] COMMAND")
+    assert 1 == ended.err.count("Usage:")

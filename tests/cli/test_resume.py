@@ -92,7 +92,7 @@ def test_what_has_ended_is_not_cancelled(cli, workflow):
     """The exit code is that of a run which is over."""
     assert 0 == cli("run", workflow, "--run", "r1").code
     ended = cli("cancel", "default/r1")
-    assert (4, True) == (ended.code, "does not go on: it is finished" in ended.err)
+    assert (4, True) == (ended.code, "does not go on: it has finished" in ended.err)
 
 
 def test_why(cli, workflow, tmp_path):

@@ -247,3 +247,9 @@ def test_each_of_two_failures_is_told(cli, tmp_path):
     for stage, reason in (("one", "first"), ("two", "second")):
         told = ended.err.count(f"ValueError: {reason} reason")
         assert told == (f"{stage}: failed after" in ended.err)
+
+
+def test_a_workflow_must_be_given(cli):
+    """The error says what to give."""
+    told = "error: give a workflow file, or MODULE:NAME of one in Python\n"
+    assert (2, "", told) == cli("run")

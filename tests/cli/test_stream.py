@@ -186,6 +186,8 @@ def test_put_says_which_argument_stands_first(cli, here, tmp_path):
     ended = cli("put", "-", "dev/r/doc.json")
     assert (2, "") == (ended.code, ended.out)
     assert "the object stands first, as in runstore put dev/r/doc.json -" in ended.err
+    ended = cli("put", "away.csv", "dev/r/doc")
+    assert "the object stands first, as in runstore put dev/r/doc away.csv" in ended.err
 
 
 def test_head_shows_every_table_as_csv(cli, here):

@@ -39,6 +39,7 @@ CELLS = {
     "mistake": "%run_context --nonsense",
     "left": "%run_context --end\nfrom runstore import NoRunContextError\n"
     "try:\n    get_run_context()\nexcept NoRunContextError:\n    print('outside')",
+    "none": "%run_context",
     "still": "try:\n    get_run_context()\nexcept NoRunContextError:\n    print('outside')",
     "record": "%run_context --record --namespace dev --run rec1 --workflow explore",
     "recorded": "object_store.put('z', 1)\n"
@@ -97,6 +98,7 @@ def test_a_cell_can_have_a_run_of_its_own(outputs):
 def test_a_run_is_left(outputs):
     """%run_context --end leaves the run, in its own cell and in the next; the magic can go."""
     assert "outside\n" == text(outputs["left"])
+    assert "no run is entered: %run_context --namespace NS enters one\n" == text(outputs["none"])
     assert "outside\n" == text(outputs["still"])
     assert "False" == text(outputs["unload"])
 

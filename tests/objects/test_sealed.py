@@ -138,7 +138,7 @@ def test_exactly_the_given_parts_are_sealed(view):
     with pytest.raises(ObjectNotFoundError, match="7"):
         view.seal("f", [0, 7])
     view.store.backend.delete(key_of(infos[0].part_place))
-    with pytest.raises(ObjectNotFoundError, match="1 of its parts are not there: 0"):
+    with pytest.raises(ObjectNotFoundError, match="1 part is missing: 0"):
         view.seal("f", infos.values())
     assert_same(pd.concat([frame(60), frame(2)]), view.get("f"))
 

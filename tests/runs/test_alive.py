@@ -170,7 +170,7 @@ def test_a_run_is_cancelled_from_elsewhere(store, held):
     from runstore.cli._app import app
 
     told = CliRunner().invoke(app, ["cancel", "n/r1", "--store", store.url])
-    assert 0 == told.exit_code, told.output
+    assert (0, "n/r1 was cancelled\n") == (told.exit_code, told.stderr)
     assert 0 != process.wait()
     assert "RunCancelledError" in process.stderr.read()
     run = store.read_run("r1", namespace="n")
@@ -179,7 +179,7 @@ def test_a_run_is_cancelled_from_elsewhere(store, held):
         run.error,
         store.at(namespace="n", run="r1").get("x"),
     )
-    with pytest.raises(InvalidRequestError, match="does not go on: it is failed"):
+    with pytest.raises(InvalidRequestError, match="does not go on: it has failed"):
         store.cancel_run("r1", namespace="n")
 
 

@@ -56,8 +56,8 @@ def test_every_call_names_the_run_and_the_near_ones(store):
         ("zzz", "dev", "; runs there: 'fit', 'train-1', 'train-2'"),
         ("free", "dev", "; it has objects and no record, as a run of run_context: recorded_run "
          "writes one"),
-        ("x", "dve", "; no run there has a record; did you mean namespace 'dev'?"),
-        ("x", "other", "; no run there has a record"),
+        ("x", "dve", "; there is no namespace 'dve': did you mean 'dev'?"),
+        ("x", "other", "; there is no namespace 'other': there is 'dev'"),
     ],
 )  # fmt: skip
 def test_what_may_be_meant(store, name, namespace, end):

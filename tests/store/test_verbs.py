@@ -166,6 +166,9 @@ def test_what_is_missing_is_told_with_what_is_there(view):
         view.get("featurs")
     with pytest.raises(ObjectNotFoundError, match="stored there: 'features'"):
         view.stat("zzz")
+    elsewhere = view.store.at(namespace=f"{view.namespace}x", run="r")
+    with pytest.raises(ObjectNotFoundError, match=r"there is no namespace .*did you mean"):
+        elsewhere.get("features")
     view.put("model", 1, scope="namespace")
     with pytest.raises(ObjectNotFoundError, match="one with scope='namespace'") as caught:
         view.get("model")

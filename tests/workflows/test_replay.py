@@ -216,7 +216,7 @@ def test_what_cannot_be_replayed(code: Path, store: Path, tmp_path: Path) -> Non
     scratch = {"store": store, "scratch": tmp_path / "s"}
     with pytest.raises(ObjectNotFoundError, match="its stages are 'load', 'item', 'total'"):
         replay("r1", "none", **scratch)
-    with pytest.raises(InvalidRequestError, match="has no item 7: it has 3"):
+    with pytest.raises(ObjectNotFoundError, match="has no item 7: it has items 0 to 2"):
         replay("r1", "item", item=7, **scratch)
     with pytest.raises(InvalidRequestError, match="is not mapped"):
         replay("r1", "load", item=0, **scratch)

@@ -43,7 +43,7 @@ def test_finished_stages_are_taken_over(run: Any, flow: Any, store: Path, tmp_pa
     record = run(made, run="r2", resume="r1")
     assert [1, 2, 3, 7] == record.result
     assert {"load": ("finished", 0, "r1"), "use": ("finished", 1, None)} == stages_of(record)
-    assert ("r1", {"use": "it was failed"}) == (record.resumed, why(record))
+    assert ("r1", {"use": "it had failed"}) == (record.resumed, why(record))
     kept = ObjectStore(str(store))
     assert record == kept.read_run("r2", namespace="default")
     (write,) = record.stages[0].writes

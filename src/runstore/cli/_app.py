@@ -231,7 +231,9 @@ def _tell_usage(error: Exception) -> None:
     message = error.format_message()  # type: ignore[attr-defined]
     message = message.replace(": Value error, ", ": ", 1)  # a prefix of pydantic's
     ctx = getattr(error, "ctx", None)
-    if not message:  # no arguments: the help itself has been shown
+    if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help, or was shown
+        if message:
+            say(message)
         return
     unknown = re.match(r"No such command '(\w+)'", message)
     if unknown and unknown[1] in _MEANT:

@@ -10,6 +10,7 @@ from runstore.cli._output import say
 from runstore.cli._refs import parse_run, resolved
 from runstore.errors import InvalidRequestError, StaleRunError
 from runstore.keys import SHARED
+from runstore.texts import state_told
 
 __all__ = ["cancel"]
 
@@ -32,13 +33,14 @@ def cancel(
     name = at.run or ""
     state = place.read_run(name, namespace=at.namespace).state
     if state != "running":
-        raise StaleRunError(f"run {str(at)!r} does not go on: it is {state}", str(at))
+        raise StaleRunError(f"run {str(at)!r} does not go on: it {state_told(state)}", str(at))
     place.cancel_run(name, namespace=at.namespace)
     until = time.monotonic() + _WAIT
     while time.monotonic() < until:
-        state = place.read_run(name, namespace=at.namespace).state
-        if state != "running":
-            say(f"{at} is {state}")
+        found = place.read_run(name, namespace=at.namespace)
+        if found.state != "running":
+            stopped = found.state == "failed" and "cancelled" in (found.error or "")
+            say(f"{at} {'was cancelled' if stopped else state_told(found.state)}")
             return
         time.sleep(0.3)
     say(f"{at} was asked to stop, and has not ended yet")

@@ -96,7 +96,7 @@ def put(
     if file != Path("-") and not os.access(file, os.R_OK):
         what = "cannot be read" if file.exists() else "does not exist"
         hint = ""
-        if ref == "-" or Path(ref).is_file():
+        if ref == "-" or ref.count("/") < 2 or Path(ref).is_file():  # it names no object
             hint = f": the object stands first, as in runstore put {file} {ref}"
         raise InvalidRequestError(f"{str(file)!r} {what}{hint}", str(file))
     if file.is_fifo():

@@ -112,8 +112,8 @@ def run(
     if before is not None:
         namespace, workflow = before.namespace, workflow or before.workflow
     if workflow is None:
-        why = "the record of that run names none" if resume else "there is none"
-        raise InvalidRequestError(f"name the workflow's file, or MODULE:NAME: {why}")
+        why = "the record of that run names no workflow: " if resume else ""
+        raise InvalidRequestError(f"{why}give a workflow file, or MODULE:NAME of one in Python")
     known = [
         option for param in ctx.command.params for option in param.opts if option.startswith("--")
     ]

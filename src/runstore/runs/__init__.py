@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         remove_marks,
         set_mark,
     )
-    from runstore.runs._near import near_runs
+    from runstore.runs._near import near_runs, no_namespace
     from runstore.runs._newest import newest_runs
     from runstore.runs._pages import newest_first, page_of_runs
     from runstore.runs._reads import delete_reads, note_reads, reading_runs, referred_runs
@@ -128,6 +128,7 @@ __all__ = [
     "near_runs",
     "newest_first",
     "newest_runs",
+    "no_namespace",
     "note_reads",
     "note_run",
     "objects_of_run",
@@ -175,6 +176,7 @@ _LATER = {
         "_latest",
     ),
     "near_runs": "_near",
+    "no_namespace": "_near",
     **dict.fromkeys(("newest_first", "page_of_runs"), "_pages"),
     **dict.fromkeys(
         (

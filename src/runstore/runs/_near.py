@@ -6,7 +6,7 @@ from runstore.errors import RunStoreError
 from runstore.keys import record_key, scope_folder, scope_of
 from runstore.places import Backend, glimpse
 
-__all__ = ["near_runs"]
+__all__ = ["near_runs", "no_namespace"]
 
 _SEEN_AT_MOST = 1000  # names that are compared
 _SHOWN = 3
@@ -29,15 +29,28 @@ def near_runs(backend: Backend, namespace: str, name: str) -> str:
         names = _names(backend, start, folder) or _names(backend, folder, folder)
         if names:
             return _meant(name, names)
+    except RunStoreError:
+        return ""
+    return no_namespace(backend, namespace) or "; no run there has a record"
+
+
+def no_namespace(backend: Backend, namespace: str) -> str:
+    """Return that a namespace is not there, as the end of a message; empty if it is.
+
+    It is empty also if the store holds nothing, or if the place does not say.
+    """
+    try:
         spaces = sorted(filter(None, (scope_of(one.rstrip("/")) for one in backend.folders(""))))
     except RunStoreError:
         return ""
-    others = [one for one in spaces if one != namespace]
-    if not others:
-        return "; no run there has a record"
-    close = get_close_matches(namespace, others, n=_SHOWN)
-    hint = f"; did you mean namespace {' or '.join(map(repr, close))}?" if close else ""
-    return f"; no run there has a record{hint}"
+    if not spaces or namespace in spaces:
+        return ""
+    if close := get_close_matches(namespace, spaces, n=_SHOWN):
+        hint = f"did you mean {' or '.join(map(repr, close))}?"
+    else:
+        shown = ", ".join(map(repr, spaces[:_SHOWN])) + (", …" if len(spaces) > _SHOWN else "")
+        hint = f"there {'is' if len(spaces) == 1 else 'are'} {shown}"
+    return f"; there is no namespace {namespace!r}: {hint}"
 
 
 def _names(backend: Backend, start: str, folder: str) -> list[str]:

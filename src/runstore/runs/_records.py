@@ -29,6 +29,7 @@ from runstore.runs._journal import Journal, forget_index, is_kept, note_run, rea
 from runstore.runs._record_file import parsed_record, record_bytes
 from runstore.runs._runner import seen_from_here, this_process
 from runstore.runs._stage_logs import delete_logs
+from runstore.texts import state_told
 
 if TYPE_CHECKING:
     from runstore.runs._alive import Liveness
@@ -203,7 +204,7 @@ def cancel_run(backend: Backend, name: str, namespace: str) -> None:
     """Ask a run that goes on to stop; see `ObjectStore.cancel_run`."""
     run, ref = read_run(backend, name, namespace), f"{namespace}/{name}"
     if run.state != "running":
-        raise InvalidRequestError(f"run {ref!r} does not go on: it is {run.state}", ref)
+        raise InvalidRequestError(f"run {ref!r} does not go on: it {state_told(run.state)}", ref)
     from runstore.runs._alive import ask
 
     if not ask(backend, run, "cancel"):

@@ -145,9 +145,9 @@ def _by_rules(runs: list[RunLook], rules: Rules, now: float) -> Iterable[tuple[R
 
 def _why(look: RunLook, rules: Rules) -> str:
     told = [look.state]
-    if rules.keep_last is not None:
+    if rules.keep_last:  # none is one of the newest 0
         told.append(f"not one of the newest {rules.keep_last}")
-    elif rules.keep_finished is not None:
+    elif rules.keep_last is None and rules.keep_finished:
         told.append(f"not one of the newest {rules.keep_finished} that have finished")
     if rules.older_than is not None:
         told.append(f"older than {_age(rules.older_than)}")

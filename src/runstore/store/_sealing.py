@@ -293,9 +293,10 @@ def _not_there(
 
 
 def _no_parts(objects: "Objects", place: Place, missing: list[str]) -> ObjectNotFoundError:
+    counted = "1 part is" if len(missing) == 1 else f"{len(missing):,} parts are"
     few = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
     what = (
-        f"{len(missing)} of its parts are not there: {few}"
+        f"{counted} missing: {few}"
         if missing
         else "no part of it is there: put(name, value, part=key) first"
     )

@@ -216,11 +216,12 @@ def _looked_up(objects: Objects, place: Place) -> str:
     except RunStoreError:
         return ""  # it says enough without
     if not keys:
-        nothing = "; nothing is stored there at all"
+        runs, nothing = load_module("runstore.runs"), "; nothing is stored there at all"
+        if absent := runs.no_namespace(objects.backend, place.namespace):
+            return str(absent)
         if place.run is None:
             return nothing
-        near = load_module("runstore.runs").near_runs
-        return f"{nothing}{near(objects.backend, place.namespace, place.run)}"
+        return f"{nothing}{runs.near_runs(objects.backend, place.namespace, place.run)}"
     if not there:
         return ""  # names that are too long for a key, or files of other programs
     shown = ", ".join(map(repr, there[:5])) + (", …" if len(there) > 5 else "")

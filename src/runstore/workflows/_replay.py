@@ -83,7 +83,7 @@ def replay(
         InvalidNameError: *run*, *stage* or *namespace* cannot be one.
         InvalidRequestError: The record does not keep what the stage needs, or an argument is wrong.
         InvalidWorkflowError: The stage's code cannot be imported.
-        ObjectNotFoundError: There is no such run or stage, or an object that it read is gone.
+        ObjectNotFoundError: There is no such run, stage or item, or an object that it read is gone.
         PreconditionFailedError: An object that it read was replaced since.
         StorageError: The place failed.
     """

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from runstore.context import EVERY_KEY, StageRecord, WorkflowRun, is_kept
-from runstore.errors import InvalidRequestError
+from runstore.errors import InvalidRequestError, ObjectNotFoundError
 from runstore.keys import Place, key_of, parts_folder
 from runstore.workflows._plan import Plan, PlannedStage
 from runstore.workflows._resume_from import is_whole
@@ -37,7 +37,8 @@ def arguments_of(run: WorkflowRun, planned: PlannedStage, item: int | None) -> t
     """Return the positional arguments of the stage's call: its item, and results of others.
 
     Raises:
-        InvalidRequestError: The record does not keep one of them, or has no such item.
+        InvalidRequestError: The record does not keep one of them.
+        ObjectNotFoundError: It has no such item.
     """
     rest = tuple(_result(run, name, planned.stage.name) for name in planned.passes)
     if item is None:
@@ -48,12 +49,18 @@ def arguments_of(run: WorkflowRun, planned: PlannedStage, item: int | None) -> t
         items = _result(run, str(planned.map_on), planned.stage.name)
     found = list(items) if isinstance(items, (list, dict, str)) else []
     if item >= len(found):
-        raise InvalidRequestError(
+        raise ObjectNotFoundError(
             f"stage {planned.stage.name!r} of run {run.namespace}/{run.name} has no item {item}: "
-            f"it has {len(found)}",
+            f"it has {_items(len(found))}",
             planned.stage.name,
         )
     return (found[item], *rest)
+
+
+def _items(count: int) -> str:
+    if count < 2:
+        return "only item 0" if count else "none"
+    return "items 0 and 1" if count == 2 else f"items 0 to {count - 1}"
 
 
 def _result(run: WorkflowRun, name: str, stage: str) -> Any:

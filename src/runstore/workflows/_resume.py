@@ -212,7 +212,7 @@ class _Decision:
 
     def _keep_items(self, planned: PlannedStage, record: StageRecord) -> str:
         """Take over the items of a mapped stage that ended well; return why the rest is run."""
-        reason = f"it was {record.state}" if record.state != "running" else "it had not ended"
+        reason = f"it had {record.state}" if record.state == "failed" else "it had not ended"
         if not planned.mapped or record.writes_left_out or -1 in record.inexact:
             return reason
         items = {at: one for at, one in record.item_results.items() if at not in record.inexact}
