@@ -2,12 +2,14 @@
 
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runstore.executors import Executor, open_executor
+from runstore.executors._dask import _error_of
 from runstore.executors._dask_workers import DaskWorkers
 from runstore.testing.executors import ExecutorTests
 
@@ -40,3 +42,27 @@ def test_an_interrupt_while_workers_start_ends_them(monkeypatch: pytest.MonkeyPa
     assert process is not None
     assert process.returncode is not None
     assert not Path(folder).exists()
+
+
+class _RunAgain:
+    """A task of Dask whose worker died after it had ended: it is lost, runs again, and ends."""
+
+    key = "k"
+
+    def __init__(self, *statuses: str) -> None:
+        self._statuses = list(statuses)
+
+    @property
+    def status(self) -> str:
+        return self._statuses[0]
+
+    def exception(self) -> None:
+        """Wait for the next outcome; Dask's own returns None for all but a failed task."""
+        self._statuses.pop(0)
+
+
+def test_a_task_that_ended_and_ran_again_has_ended_well() -> None:
+    """What is lost with its worker and made again is no failure, also if that happens twice."""
+    assert _error_of(_RunAgain("lost", "finished")) is None
+    assert _error_of(_RunAgain("pending", "lost", "finished")) is None
+    assert isinstance(_error_of(_RunAgain("lost", "cancelled")), CancelledError)

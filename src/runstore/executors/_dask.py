@@ -355,25 +355,40 @@ def _ended(pending: Pending, note: Any) -> None:
     pending.succeed()
 
 
+def _error_of(ref: Any) -> BaseException | None:
+    """Return the error of a task that has ended, or None if it has ended well.
+
+    If its worker has died since, Dask runs it again: `exception` waits for that. It returns None
+    if the task has ended well by then, or is lost once more.
+    """
+    while ref.status != "finished":
+        try:
+            error: BaseException | None = ref.exception()
+        except BaseException as exc:  # noqa: BLE001 - whatever it is, someone waits for it
+            return exc
+        if error is not None:
+            return error
+        if ref.status == "cancelled":
+            return CancelledError(ref.key)
+    return None
+
+
 def _landed(pending: Pending, note: Any, ref: Any) -> None:
     """End the future of a call that has ended; runs in a thread of the client."""
-    if ref.status == "finished":
+    error = _error_of(ref)
+    if error is None:
         if note is None:
             pending.succeed()
         else:
             note.add_done_callback(partial(_ended, pending))
         return
-    try:
-        error = ref.exception()
-    except BaseException as exc:  # noqa: BLE001 - whatever it is, someone waits for it
-        error = exc
     label = pending.call.label
     if isinstance(error, FailedError):
         pending.noted(error.failure.note)
         pending.fail(unpack(error.failure, pending.modules))
     elif type(error).__name__ == "KilledWorker":
         pending.fail(_because(WorkflowError(_killed(label)), error))
-    elif ref.status in ("cancelled", "lost"):
+    elif ref.status == "cancelled":
         pending.fail(_because(_lost(label), error))
     else:
         failed = WorkflowError(f"{label} did not run on Dask: {type(error).__name__}: {error}")
