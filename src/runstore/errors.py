@@ -2,19 +2,19 @@
 
     RunStoreError
     ├── NoRunContextError          outside a run
-    ├── StaleRunError              the run has ended, or its attempt was given up: no more writes
+    ├── StaleRunError              the run has ended, or its attempt was abandoned: no more writes
     │   └── RunCancelledError      somebody asked the run to stop
-    ├── RunActiveError             the run still goes on, so it is not deleted
+    ├── RunActiveError             the run is still running, so it is not deleted
     ├── InvalidNameError           a name, run or namespace that cannot be a key   (ValueError)
     ├── InvalidRequestError        arguments that contradict each other            (ValueError)
     ├── StoreClosedError           the store was closed
     ├── SettingsError              a setting or store address that is not understood
     ├── ObjectNotFoundError        nothing is stored there                         (KeyError)
     ├── ObjectExistsError          ``if_absent`` and the name is taken
-    ├── PreconditionFailedError    ``if_match`` and the object is another by now
+    ├── PreconditionFailedError    ``if_match`` and the object has been replaced
     │   └── NotModifiedError       it is still the version that the caller has
     ├── CorruptObjectError         the bytes are wrong
-    ├── UnsupportedFormatError     sound bytes that cannot be read here: versions, formats, limits
+    ├── UnsupportedFormatError     intact bytes that cannot be read here: versions, formats, limits
     ├── UnsupportedValueError      the value cannot be stored exactly
     ├── UnsafePickleError          the pickle policy forbids it
     ├── MissingExtraError          an optional package is needed
@@ -24,7 +24,7 @@
     │   ├── StorageFullError
     │   ├── BucketNotFoundError
     │   ├── BackendUnavailableError
-    │   └── IndeterminateWriteError    nobody can say whether the write landed
+    │   └── IndeterminateWriteError    it is unknown whether the write happened
     └── WorkflowError
         ├── ExecutorUnavailableError    the engine could not be started or reached
         ├── InvalidWorkflowError   the definition is wrong; nothing ran
@@ -32,16 +32,16 @@
         ├── StageError             a stage failed; the run is recorded as failed
         └── StageTimeoutError      the reason inside a StageError
 
-Warnings have a tree of their own:
+Warnings have a separate tree:
 
     RunStoreWarning
     ├── UnreadableWarning          a listing left out what cannot be read
     ├── UnusedConfigWarning        a config was given that does not select the workflow
-    └── AmbiguousYamlWarning       YAML readers do not agree what a word means
+    └── AmbiguousYamlWarning       YAML readers disagree on the meaning of a word
 
-Every class can be rebuilt from its positional arguments, so errors survive the
-way back from a worker process. The message names the object and the way out;
-``ref`` names the object alone, for programs.
+Every class can be rebuilt from its positional arguments, so errors can be sent
+back from a worker process. The message names the object and says what to do;
+``ref`` is the reference of the object alone, for programs.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -96,7 +96,7 @@ class RunStoreError(Exception):
         ref: The object, run or file concerned, or None.
 
     Attributes:
-        cure: The end of the message, which says what to do, where that is known separately.
+        cure: The end of the message, which says what to do, if it is known separately.
     """
 
     cure: str = ""
@@ -115,7 +115,7 @@ class NoRunContextError(RunStoreError):
 
 
 class StaleRunError(RunStoreError):
-    """This context may no longer write: its run has ended, or its attempt was given up."""
+    """This context may no longer write: its run has ended, or its attempt was abandoned."""
 
 
 class RunCancelledError(StaleRunError):
@@ -123,7 +123,7 @@ class RunCancelledError(StaleRunError):
 
 
 class RunActiveError(RunStoreError):
-    """The run still goes on as far as its record says, so it was not deleted."""
+    """According to its record the run is still running, so it was not deleted."""
 
 
 class InvalidNameError(RunStoreError, ValueError):
@@ -145,7 +145,7 @@ class SettingsError(RunStoreError):
 class ObjectNotFoundError(RunStoreError, KeyError):
     """Nothing is stored under the name in this scope. Never raised for an outage.
 
-    What is stored there instead is looked up when the error is shown, or sent to another
+    Similar names are looked up only when the error is shown, or sent to another
     process. So a miss that the program handles costs no listing.
     """
 
@@ -165,11 +165,11 @@ class ObjectNotFoundError(RunStoreError, KeyError):
 
 
 class ObjectExistsError(RunStoreError):
-    """``if_absent`` was asked for and the name is taken; the object is untouched."""
+    """``if_absent`` was given and the name is taken; the object is untouched."""
 
 
 class PreconditionFailedError(RunStoreError):
-    """``if_match`` was asked for and the object is another by now; it is untouched."""
+    """``if_match`` was given and the object has been replaced; it is untouched."""
 
 
 class NotModifiedError(PreconditionFailedError):
@@ -181,9 +181,9 @@ class CorruptObjectError(RunStoreError):
 
 
 class UnsupportedFormatError(RunStoreError):
-    """The bytes are sound and cannot be read here.
+    """The bytes are intact but cannot be read here.
 
-    They are of a newer format version, of a format without a reader, or of another version of
+    They have a newer format version, a format without a reader, or come from another version of
     a library; or they would take more memory than the setting ``max_decoded`` allows.
     """
 
@@ -193,10 +193,10 @@ class UnsupportedValueError(RunStoreError):
 
 
 class UnsafePickleError(RunStoreError):
-    """The pickle policy forbids to write or to load this object.
+    """The pickle policy forbids writing or loading this object.
 
-    It is a pickle, or holds an Arrow type whose class might run code, or is not signed under
-    ``signed``.
+    It is a pickle, or holds an Arrow type whose class might run code, or the policy is
+    ``signed`` and the object has no signature.
     """
 
 
@@ -302,7 +302,7 @@ class RunStoreWarning(UserWarning):
 
 
 class UnreadableWarning(RunStoreWarning):
-    """A listing goes on without something that cannot be read; the message names it."""
+    """A listing left out something that cannot be read; the message names it."""
 
 
 class UnusedConfigWarning(RunStoreWarning):

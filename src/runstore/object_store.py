@@ -5,11 +5,11 @@
     object_store.put("features", df)
     df = object_store.get("features")
 
-The verbs are those of `runstore.ObjectStore`, on the store, namespace and run of
-the current context, looked up at every call; `store` is that store, `at` a view of another scope in
-it, and `runs` lists the runs of the namespace. ``object_store["x"]``, ``in``, ``len`` and ``for``
-do what they do with a view, on the objects of the run. Outside a run they raise
-`runstore.NoRunContextError`. The module can be pickled: it goes by name.
+The functions are the methods of `runstore.ObjectStore`, applied to the store, namespace and run of
+the current context, which is looked up at every call. `store` is that store, `at` returns a view of
+another scope in it, and `runs` lists the runs of the namespace. ``object_store["x"]``, ``in``,
+``len`` and ``for`` work as on a view, on the objects of the run. Outside a run all of these raise
+`runstore.NoRunContextError`. The module can be pickled, by its name.
 """
 
 import builtins
@@ -188,7 +188,7 @@ class _Facade(ModuleType):
         return _current.get(name)
 
     def __contains__(self, name: object) -> bool:
-        """Return whether there is an object of that name; False for what cannot be one."""
+        """Return whether there is an object of that name; False for an invalid name."""
         try:
             return isinstance(name, str) and _current.exists(name)
         except InvalidNameError:
@@ -203,7 +203,7 @@ class _Facade(ModuleType):
         return sum(1 for _ in self)
 
     def __bool__(self) -> bool:
-        """It is always true, also outside a run; nothing is asked for that."""
+        """Return True, also outside a run, without a request."""
         return True
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -169,9 +169,9 @@ class Verbs(
     ) -> Any:
         """Return the value stored under *name*: equal in type, dtype, order and labels.
 
-        On disk and in memory a large table or array is mapped, not read: this takes
-        the time of opening a file. The value is the caller's own and can be written
-        to; that changes neither the stored object nor another reader's value.
+        On disk and in memory a large table or array is memory-mapped, not read, so this takes
+        as long as opening a file. The caller may modify the value;
+        that changes neither the stored object nor another reader's value.
 
         Args:
             name: As it was put; or what `ref` has returned, for exactly that version.
@@ -186,16 +186,16 @@ class Verbs(
                 decoded, and on S3 not read. Index and dtypes stay.
             filters: Only the rows of a table that these select: a ``pyarrow.compute.Expression``,
                 or as pandas' `read_parquet` takes them, ``[("x", ">", 1), ("y", "in", [2, 3])]``,
-                in lists of lists for "or". They are about the stored columns, as ``as_type=
-                pyarrow.Table`` shows them; in lists a level of the index may be named, too. A
-                comparison with a missing value selects nothing; ``in`` and ``not in`` look the
-                value up, so ``("y", "not in", [2])`` selects missing ones, and with ``None`` in
-                the list it does not.
-                Pieces of a table whose values cannot be selected are not read.
-            part: Only the part of this key, of an object that `seal` has made of parts; or what
-                ``put(…, part=…)`` has returned, for exactly that write, sealed or not.
-            as_type: The type to return, without a copy where the libraries allow: a
-                stored pandas frame as `pyarrow.Table`, say. ``docs/api.md`` has a table.
+                in lists of lists for "or". They apply to the stored columns, as ``as_type=
+                pyarrow.Table`` shows them; lists may also name a level of the index. A
+                comparison with a missing value selects nothing. ``in`` and ``not in`` test for
+                membership: ``("y", "not in", [2])`` selects missing values, unless ``None`` is in
+                the list.
+                Pieces of a table without matching values are not read.
+            part: Only the part with this key, of an object that `seal` has made; or the result of
+                ``put(…, part=…)``, for exactly that write, sealed or not.
+            as_type: The type to return, without a copy where the libraries allow: for example a
+                stored pandas frame as `pyarrow.Table`. ``docs/api.md`` has a table.
             pickle: The policy for this call instead of the store's.
             verify: True checks every byte. ``auto`` does so, too, except for the numbers in a
                 large object that is mapped. False checks no numbers.
@@ -209,7 +209,7 @@ class Verbs(
             CorruptObjectError: The bytes are wrong.
             InvalidRequestError: It has no such *columns*, or no digest (as ``.csv``, text files)
                 and *verify* is True.
-            UnsafePickleError: It is a pickle and the policy forbids to load it.
+            UnsafePickleError: It is a pickle and the policy forbids loading it.
             UnsupportedValueError: It cannot be *as_type* exactly, or needs a class
                 that is missing here.
             UnsupportedFormatError: It cannot be read here: it was written by a newer runstore or
@@ -351,7 +351,7 @@ class Verbs(
     ) -> bool:
         """Return whether an object is stored under *name*; arguments and errors as for `get`.
 
-        An outage raises, it is never reported as False.
+        An outage raises an error; it is never reported as False.
         """
         target = self._target()
         try:
@@ -392,7 +392,7 @@ class Verbs(
         """Describe the objects whose names begin with *prefix*, sorted by name.
 
         Temporary and foreign files are never shown. Objects put or deleted
-        meanwhile may or may not be seen. Of more objects than memory should hold, use `iter`.
+        meanwhile may or may not be seen. For more objects than fit into memory, use `iter`.
 
         Args:
             prefix: Plain text; ``train`` matches ``train/x`` and ``training``.
@@ -414,7 +414,7 @@ class Verbs(
         Args:
             name: As it was put.
             scope: ``run`` or ``namespace``.
-            missing_ok: Do not mind if nothing is stored there.
+            missing_ok: Do not fail if nothing is stored there.
 
         Raises:
             ObjectNotFoundError: Nothing is stored there, unless *missing_ok*.
