@@ -8,8 +8,8 @@ __all__ = ["is_own_fault"]
 def is_own_fault(exc: BaseException) -> bool:
     """Return whether runstore's own code is at fault: not a library, the user's code or a place.
 
-    Whoever catches what foreign code raises, whatever it is, asks this first and raises such an
-    exception as it is. That is a failed assertion, a missing name, or an attribute of None, raised
+    Code that catches every exception of foreign code calls this first, and re-raises such an
+    exception unchanged. That is a failed assertion, a missing name, or an attribute of None, raised
     in a line of runstore itself.
     """
     of_code = isinstance(exc, (AssertionError, NameError))

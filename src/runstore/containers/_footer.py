@@ -1,4 +1,4 @@
-"""What an object's last bytes tell without the rest: header, digest, schema.
+"""Read the last bytes of an object without the rest: header, digest, schema.
 
 Header and digest of an Arrow file are read by our own parser, which executes nothing.
 Schemas, and Parquet, take Arrow's: it is given the footer behind the format's magic,

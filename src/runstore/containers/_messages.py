@@ -1,4 +1,4 @@
-"""The metadata of an Arrow file, looked at before Arrow acts on it.
+"""The metadata of an Arrow file, checked before Arrow acts on it.
 
 Its footer names the schema and where each batch lies; the message in front of a
 batch names the rows and the buffers. The FlatBuffers schemas are those of the

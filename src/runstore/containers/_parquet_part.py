@@ -1,4 +1,4 @@
-"""A Parquet file that is not here: the column chunks that are wanted are read side by side."""
+"""A remote Parquet file, of which only the requested column chunks are read, in parallel."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

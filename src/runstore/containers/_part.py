@@ -1,11 +1,11 @@
 """A stored file of which only what is needed is read, range by range.
 
-Each range is a request to a place far away. So the ranges are known before the first is read: the
-footer says where the batches are, the message in front of a batch where its columns are. What
-lies near each other is read together, and all of it side by side.
+Each range is a request to a remote place. So all ranges are determined before the first is read:
+the footer gives the positions of the batches, and the message before a batch those of its columns.
+Neighbouring ranges are read together, and all of them in parallel.
 
-The footer is checked, as always. The digests of the data need all of it, so only its structure
-is validated.
+The footer is checked, as always. The digests cover all of the data, so for a part only the
+structure is validated.
 """
 
 import base64
@@ -56,7 +56,7 @@ class _Ranges(Seeking):
         self._kept.insert(at, flat(data))
 
     def fetch(self, ranges: Iterable[Range]) -> None:
-        """Read these, side by side, and keep them."""
+        """Read these in parallel, and keep them."""
         wanted = list(ranges)
         if wanted:
             for (start, _), data in zip(wanted, self._read(wanted), strict=True):

@@ -1,4 +1,4 @@
-"""Where a reader of Arrow's stands in a file of which only ranges are fetched."""
+"""The position of an Arrow reader in a file of which only ranges are fetched."""
 
 import io
 

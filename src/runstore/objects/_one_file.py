@@ -1,7 +1,7 @@
 """Whether an object is the one file at its key, or is made of parts that this file only names.
 
-Whoever asks for the stored bytes of an object means its content. The file of an object of parts
-and of a folder is a seal, a short list, so these are refused with the way to their content.
+A caller that asks for the stored bytes of an object wants its content. For an object of parts and
+for a folder, the file is a seal, a short list. So these are refused, with the way to their content.
 """
 
 from collections.abc import Callable

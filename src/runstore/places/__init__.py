@@ -1,4 +1,4 @@
-"""Where bytes are kept: one contract, one class for each kind of place, found by its scheme."""
+"""Where bytes are stored: one contract, and one class for each kind of place, by URL scheme."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

@@ -331,7 +331,7 @@ Denied = Callable[[str, AccessDeniedError], None]
 def list_allowed(
     backend: Backend, prefix: str, denied: Denied, *, parts: bool = False
 ) -> Iterator[Entry]:
-    """Yield what `Backend.list` does, and go on beside a folder that may not be listed.
+    """Yield what `Backend.list` does, and continue past a folder that may not be listed.
 
     Places that meet such folders on the way have a method of this name; others are asked again for
     each folder beside it, and what lies in none of these may be missed: that is told, too.

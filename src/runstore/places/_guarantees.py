@@ -1,4 +1,4 @@
-"""What a place promises, as facts: data that the store and a person can look at."""
+"""The guarantees of a place, as data that the store and people can read."""
 
 from dataclasses import dataclass, fields
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What interrupted writes have left in a place, for those who clean up."""
+"""Leftovers of interrupted writes in a place, for clean-up."""
 
 from datetime import datetime
 from typing import Literal, NamedTuple

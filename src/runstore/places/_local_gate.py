@@ -1,9 +1,10 @@
-"""The gates of a local store: folders through which small objects come, many keys to each.
+"""The gates of a local store: folders for the temporary files of small objects.
 
 Small puts take no lock. They make their temporary file in the gate of their key, and rename it
-from there. Who must be alone with a key, as a put with ``if_match`` between its look at the version
-and its rename, closes the gate: it removes the folder with all that is in it. Then every small
-put that is under way fails at its next step, and is written again under the lock of the key.
+from there. Many keys share a gate. A put with ``if_match`` needs exclusive access to the key
+between its check of the version and its rename. So it closes the gate: it removes the folder with
+all its files. Then every small put in progress fails at its next step, and is written again
+under the lock of the key.
 """
 
 import os

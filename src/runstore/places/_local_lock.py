@@ -1,11 +1,11 @@
 """Locks between the writers of a local store, in all processes and on all hosts that share it.
 
-A put with ``if_match`` looks at the version and then replaces the object. Nothing may be
-written in between, so it takes the lock of the key alone; plain puts and deletes share it.
-They hold it for their rename only. Puts of small objects take no lock: the gate is closed to them.
+A put with ``if_match`` checks the version and then replaces the object. Nothing may be
+written in between, so it takes the lock of the key exclusively; plain puts and deletes share it.
+They hold it only during their rename. Puts of small objects take no lock: the gate keeps them out.
 
-The locks are files of their own and not the folders of the objects: NFS lets a process
-lock only what it has open for writing, which a folder cannot be.
+The locks are separate files, not the folders of the objects: NFS lets a process
+lock only a file that it has open for writing, and a folder cannot be opened for writing.
 """
 
 import errno

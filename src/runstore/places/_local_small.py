@@ -1,8 +1,8 @@
-"""A small object on local disk, in six calls of the system and without a lock.
+"""A small object on local disk, in six system calls and without a lock.
 
-All its bytes are at hand, so the write can be done again. Whatever takes the temporary file away
-makes the rename fail, and nothing was published: a sweeper, or a conditional put that closes the
-gate of the key (`_local_gate`).
+All its bytes are in memory, so the write can be repeated. If a sweeper, or a conditional put that
+closes the gate of the key (`_local_gate`), removes the temporary file, the rename fails and
+nothing was published.
 """
 
 import os

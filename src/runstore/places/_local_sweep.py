@@ -1,4 +1,4 @@
-"""Removing what dead writers left in the folder of temporary files."""
+"""Remove the files that dead writers left in the folder of temporary files."""
 
 import fcntl
 import os

@@ -1,8 +1,8 @@
 """Objects in this process's memory, shared by every store of the same ``memory://`` URL.
 
-Large objects live in anonymous files, so that reading one is a private
-copy-on-write mapping, as on a disk: it costs nothing, and what a reader writes
-to its copy reaches nobody else.
+Large objects are stored in anonymous files, so that reading one is a private
+copy-on-write mapping, as on a disk: it copies nothing, and no other reader sees what a reader
+writes to its copy.
 """
 
 import builtins
@@ -91,7 +91,7 @@ class _Space:
 
 
 class _Memory:
-    """The spaces of this process. A forked child goes on with a copy of them."""
+    """The spaces of this process. A forked child continues with a copy of them."""
 
     def __init__(self) -> None:
         self._lock = ForkSafeLock(threading.RLock)

@@ -1,12 +1,12 @@
-"""Which scheme is opened by what: runstore's own places, and those that packages bring.
+"""The opener of each URL scheme: runstore's own places, and those of other packages.
 
     [project.entry-points."runstore.places"]
     blobs = "my_package.blobs:open_blobs"    # opens blobs://…
 
-What is named there is called with an `Opening` and returns a `runstore.places.Backend`. Its
+The named function is called with an `Opening` and returns a `runstore.places.Backend`. Its
 attribute ``secrets``, if it has one, names the storage options that must not leave the process.
-Installed packages are looked through once, when a scheme is met that runstore does not know.
-What runstore knows cannot be replaced.
+Installed packages are searched once, for the first scheme that runstore does not know.
+Schemes that runstore knows cannot be replaced.
 """
 
 import os

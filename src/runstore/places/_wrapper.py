@@ -23,7 +23,7 @@ __all__ = ["Wrapper"]
 
 
 class Wrapper:
-    """A backend that hands every call to another one. Subclasses change the calls they care for.
+    """A backend that forwards every call to another one. Subclasses override some calls.
 
     A subclass that changes what is written changes ``put`` and ``copy``; one that changes what
     is removed changes ``delete``, ``delete_many`` and ``sweep``.

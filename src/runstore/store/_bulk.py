@@ -1,4 +1,4 @@
-"""The verbs for several objects at once."""
+"""The methods for several objects at once."""
 
 import builtins
 import threading
@@ -213,10 +213,10 @@ def _by_turns(
     errors: dict[str, Exception],
     report: Report,
 ) -> None:
-    """Do quick items in this thread, and those that follow two slow ones in several.
+    """Do quick items in this thread; after two slow ones in a row, use several threads.
 
-    Small objects of a disk or of memory are Python's work: threads would take turns at it, and
-    the turns cost more than they bring.
+    For small objects on a disk or in memory most of the time is Python's own. Threads would only
+    take turns at it, and the switches cost more than they save.
     """
     position = slow = 0
     while position < len(names):

@@ -55,7 +55,7 @@ class Verbs(
     RefVerbs,
     StreamVerbs,
 ):
-    """The verbs of an object store, on whatever `_target` gives."""
+    """The methods of an object store, on the target that `_target` returns."""
 
     def put(
         self,
@@ -75,24 +75,24 @@ class Verbs(
 
         All or nothing: a reader sees the old object or the new one, never a part,
         and once this returns every later ``get``, ``list`` and ``exists`` anywhere
-        sees the new one. If it raises, the old object is as it was.
+        sees the new one. If it raises, the old object is unchanged.
 
         Args:
             name: 1 to 512 bytes of UTF-8, parts separated by ``/``; see `runstore.names`.
             value: Frames, arrays, text, bytes, JSON-like Python, or any picklable
-                object. What cannot be stored exactly is refused.
+                object. A value that cannot be stored exactly is refused.
             scope: ``run``, or ``namespace`` to share it with every run of the namespace.
             metadata: A dict of JSON values, kept with the object.
             if_absent: Fail instead of replacing.
             if_match: Replace only the object of this ``ObjectInfo.version``.
-            compression: ``lz4``, ``zstd`` or None; ``auto`` leaves data as it is where
-                it is read by mapping, which compression would prevent.
-            part: Store *value* as the part of this key, a text, int or tuple of them: many workers
-                may do so at once. Nobody sees it before `seal` makes the parts one object. A part
-                that is put again replaces itself in the next seal.
-            delta: Over an earlier version of a large object: read that version, send or write
-                what differs, and let S3 copy the rest, or the disk share its blocks (btrfs, XFS).
-                The object is the same, byte for byte. Elsewhere it is sent whole.
+            compression: ``lz4``, ``zstd`` or None; ``auto`` does not compress where
+                objects are memory-mapped, which compression would prevent.
+            part: Store *value* as the part with this key, a text, int or tuple of them. Many
+                workers may do so at once. The part is not visible before `seal` makes one object
+                of all parts. If a part is put again, the next seal uses the newer write.
+            delta: Replace an earlier version of a large object: read that version, send or write
+                only the differences, and let S3 copy the rest, or the disk share its blocks (btrfs,
+                XFS). The object is the same, byte for byte. Elsewhere it is sent whole.
             pickle: The policy for this call instead of the store's.
 
         Returns:
@@ -104,9 +104,9 @@ class Verbs(
             UnsupportedValueError: *value* cannot be stored exactly.
             UnsafePickleError: It would have to be pickled and the policy forbids it.
             ObjectExistsError: *if_absent* and the name is taken.
-            PreconditionFailedError: *if_match* and the object is another by now.
+            PreconditionFailedError: *if_match* and the object has been replaced.
             StorageError: The place failed; the old object is intact.
-            IndeterminateWriteError: Nobody can say whether it was written, or is kept.
+            IndeterminateWriteError: It is unknown whether the object was written, or is kept.
         """
         if (
             type(value) in small_kinds
@@ -407,7 +407,7 @@ class Verbs(
         return ObjectList(sorted(found, key=lambda info: info.name))
 
     def delete(self, name: str, *, scope: Scope = "run", missing_ok: bool = False) -> None:
-        """Remove the object stored under *name*; afterwards nobody finds it.
+        """Remove the object stored under *name*; no reader finds it afterwards.
 
         Values that were read from it stay valid.
 
@@ -445,7 +445,7 @@ class Verbs(
         """Store an object a second time under another name or scope, without decoding it.
 
         ``copy("model", to_scope="namespace")`` promotes a run's model. All or
-        nothing as `put`; the copy keeps type, metadata and creation time. On S3 and on a disk
+        nothing, like `put`; the copy keeps type, metadata and creation time. On S3 and on a disk
         a large object is copied by the server or the kernel, and only its footer is checked.
 
         Args:
@@ -464,9 +464,10 @@ class Verbs(
             InvalidRequestError: Source and target are the same.
             ObjectNotFoundError: Nothing is stored under *name*.
             ObjectExistsError: *if_absent* and the target is taken.
-            CorruptObjectError: What was read of the source is damaged; nothing was written.
+            CorruptObjectError: The part of the source that was read is damaged; nothing was
+                written.
             StorageError: The place failed; an old target is intact.
-            IndeterminateWriteError: Nobody can say whether the copy was written.
+            IndeterminateWriteError: It is unknown whether the copy was written.
         """
         check_flag("copy", "if_absent", if_absent)
         check_choice("copy", "to_scope", to_scope, ("run", "namespace", None))

@@ -95,7 +95,7 @@ class Reporter:
     def item(self, name: str, done: int, total: int, failed: int = 0) -> None:
         """Report that one more item of a mapped stage is done; *failed* were left out so far."""
         if self._on_event is None and not self._stages and not _log.isEnabledFor(logging.DEBUG):
-            return  # nobody is told of each of many items
+            return  # with many items there is no event for each
         text = f"{done} of {total} items done" + (f", {failed} failed" if failed else "")
         event = RunEvent("item", self._run.name, name, "running", done, total, None, failed=failed)
         self._tell(self._at(name), text, event)

@@ -22,7 +22,7 @@ _log = logging.getLogger("runstore.workflow")
 
 
 class Keeper:
-    """Renews the file of a run in a thread of its own, from `begin` to `end`.
+    """Renews the file of a run in a separate thread, from `begin` to `end`.
 
     If the file is gone, or somebody wishes the run to end, the run's lease is revoked and `wake`
     is called.
@@ -53,7 +53,7 @@ class Keeper:
         self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
-        """Write the file, and go on to renew it.
+        """Write the file, and keep renewing it.
 
         Raises:
             StorageError: The place failed.
@@ -99,7 +99,7 @@ class Keeper:
         while not self._over.wait(self.every):
             try:
                 self._renew()
-            except RunStoreError as exc:  # an outage; the run goes on
+            except RunStoreError as exc:  # an outage; the run continues
                 where = f"{self._run.namespace}/{self._run.name}"
                 _log.warning("run %s: it could not be renewed for others: %s", where, exc)
             if self.ending is not None:

@@ -107,7 +107,7 @@ def values_for(workflow: Workflow, config: Any) -> dict[str, Any]:
         workflow: The workflow that is about to run.
         config: A plain dict of values, which are taken as they are; or a Config, a dict of
             that shape, a path of YAML, or a list of these, which are merged if they select
-            the workflow. One that does not is told of by an `UnusedConfigWarning`.
+            the workflow. One that does not causes an `UnusedConfigWarning`.
 
     Raises:
         InvalidWorkflowError: It is none of these, or wrong.

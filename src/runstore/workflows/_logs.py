@@ -60,7 +60,7 @@ class RunLogs:
     Args:
         run: The run.
         objects: Its store.
-        every: Seconds between two writes of the copies while stages go on; None if they are only
+        every: Seconds between two writes of the copies while stages run; None if they are only
             written when a stage has ended.
     """
 
@@ -126,7 +126,7 @@ class RunLogs:
     def save_due(self) -> bool:
         """Write the copies if it is time; return whether any was written.
 
-        So others can read them while a stage goes on. It costs a request for each stage that has
+        So others can read them while a stage is running. It costs a request for each stage that has
         logged since, and not one for each line.
         """
         if self.due is None or time.monotonic() < self.due:

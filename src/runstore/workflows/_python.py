@@ -62,7 +62,7 @@ def stage(
     description: str = "",
     version: str = "",
 ) -> Any:
-    """Declare how a function runs as a stage; the function itself stays as it is.
+    """Declare how a function runs as a stage; the function itself does not change.
 
     Use it as ``@stage`` or ``@stage(depends_on=…)``, and give the functions to `workflow`.
     A stage of another workflow made of the same function needs a `Stage` of its own.

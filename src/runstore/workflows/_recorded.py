@@ -1,4 +1,4 @@
-"""A run of one's own with a record: for notebooks and scripts whose runs others should find."""
+"""A run with a record, without a workflow: for notebooks and scripts whose runs others find."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -28,7 +28,7 @@ __all__ = ["recorded_run"]
 
 
 class recorded_run:  # noqa: N801 - used like a function: a context manager
-    """Enter a run of one's own that has a record, as a run of `run_workflow` has.
+    """Enter a new run that has a record, like a run of `run_workflow`.
 
     Inside the block all is as with `run_context`. The record is written when the block begins and
     when it ends: it says what the run was given, what was read and written through

@@ -1,4 +1,4 @@
-"""The earlier run that a run goes on with, and what that one was given."""
+"""The earlier run that a new run resumes, and its definition, input and config."""
 
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ __all__ = ["earlier_run", "given_before", "is_whole", "reads_that_count"]
 def earlier_run(
     address: StoreAddress, namespace: str, name: str, definition: Workflow
 ) -> WorkflowRun:
-    """Return the record of the run that a new run of a workflow goes on with.
+    """Return the record of the run that a new run of a workflow resumes.
 
     Raises:
         InvalidNameError: *name* cannot be one.

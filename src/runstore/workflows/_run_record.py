@@ -118,7 +118,7 @@ class RunRecord:
     def update(self, made: Callable[[], WorkflowRun], *, ended: bool) -> None:
         """Write what has become of the run so far; if it was written just now, `due` says when.
 
-        If the place fails, that is logged: the run goes on, and its end is written in any case.
+        If the place fails, that is logged: the run continues, and its end is written in any case.
 
         Args:
             made: Returns the run as it is now.

@@ -1,4 +1,4 @@
-"""Which call is made next: stages in the order of the graph, items side by side."""
+"""Which call is made next: stages in the order of the graph, items in parallel."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
