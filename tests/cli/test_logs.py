@@ -78,22 +78,49 @@ def test_a_run_that_goes_on(cli, disk, talking, mode, monkeypatch):
     assert "finished" == disk.read_run("r1", namespace="default").state
 
 
-def test_what_is_shown_of_a_log_that_lost_its_middle(cli, disk):
-    """Nothing is shown twice, also when lines in the middle were left out since."""
+def shown_of(disk, *texts):
+    """Return the lines that are shown if a log is found as each of *texts*, one after another."""
     from runstore.context import new_run
     from runstore.runs import write_log
 
-    run = new_run("w", namespace="default", name="r1")
-    disk.write_run(run)
-    lines = [f"line {number:04}\n" for number in range(300)]
+    disk.write_run(new_run("w", namespace="default", name="r1"))
     shown = []
     logs = _logs._Logs(disk, _logs.Ref("default", "r1"), None, None)
-    for text in (lines[:200], [*lines[:10], "… 100 lines are left out …\n", *lines[110:]]):
-        write_log(disk.backend, "default", "r1", "s", "".join(text))
+    for text in texts:
+        write_log(disk.backend, "default", "r1", "s", text)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(_logs, "emit", shown.append)
             logs._tell([])
-    assert "".join(lines).splitlines() == shown
+    return shown
+
+
+def test_what_is_shown_of_a_log_that_lost_its_middle(cli, disk):
+    """Nothing is shown twice, also when lines in the middle were left out since."""
+    lines = [f"line {number:04}\n" for number in range(300)]
+    left_out = [*lines[:10], "… 100 lines are left out …\n", *lines[110:]]
+    more = [*lines[:10], "… 150 lines are left out …\n", *lines[160:], "the last one\n"]
+    shown = shown_of(disk, *map("".join, (lines[:200], left_out, more)))
+    assert [*"".join(lines).splitlines(), "the last one"] == shown
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("a\n", "a\nb\na\n"),
+        (200 * "tick\n", 300 * "tick\n"),
+        ("", "a\n"),
+    ],
+    ids=["again", "many", "empty"],
+)
+def test_equal_lines_are_all_shown(disk, texts):
+    """A line that was shown before is shown again when it is logged again."""
+    assert texts[-1].splitlines() == shown_of(disk, *texts)
+
+
+def test_lines_that_were_left_out_before_they_were_shown(disk):
+    """It is said that they are left out, and what follows is shown."""
+    texts = "a\nb\nc\n", "a\n… 4 lines are left out …\ng\nh\n"
+    assert ["a", "b", "c", "… 4 lines are left out …", "g", "h"] == shown_of(disk, *texts)
 
 
 def test_what_is_not_there(cli, disk, talking):

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from runstore import ObjectStore, bind, run_workflow
-from runstore.context import RunLogFilter
-from runstore.errors import StageError
+from runstore.context import RunLogFilter, new_run
+from runstore.errors import StageError, StorageError
+from runstore.executors import LogLine
 from runstore.runs import read_log
+from runstore.workflows._logs import RunLogs
 
 MAPPED = {"type": "parameterized"}
 
@@ -201,3 +203,30 @@ def test_very_many_lines_are_bounded(
     assert "line 0." in text
     assert "line 499." in text
     assert "lines are left out" in text
+
+
+def test_an_outage_of_the_store_loses_no_line(store: Path, monkeypatch: Any) -> None:
+    """A copy that was not written is due again, and is written at the next time, whole."""
+    objects = ObjectStore(str(store))
+    run = new_run("w", namespace="default", name="r1")
+    logs = RunLogs(run, objects, every=0.0)
+    put, down = objects.backend.put, [True]
+
+    def put_or_fail(*args: Any, **options: Any) -> Any:
+        if down:
+            raise StorageError("it is down")
+        return put(*args, **options)
+
+    monkeypatch.setattr(objects.backend, "put", put_or_fail)
+    said = LogLine(
+        *(run.uid, "default", "r1", "a", None, 1, "a", logging.WARNING, 0.0),
+        *("said while it was down", "a.py", 1, None, None, None, None, True),
+    )
+    logs.take(said)
+    assert not logs.save_due()
+    assert 0 == logs.save("a")
+    assert logs.due is not None, "it is tried again, though nothing more is logged"
+    down.clear()
+    assert 1 == logs.save()
+    assert 0 == logs.save()
+    assert "said while it was down" in read_log(objects.backend, "default", "r1", "a")

@@ -1,8 +1,10 @@
 """`logs`: what the stages of a run have logged, also while it goes on."""
 
+import re
 import time
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["logs"]
 
 _NEAR, _FAR = 0.5, 2.0  # seconds between two looks
-_KNOWN_END = 500  # characters by which the place is found up to which a log was shown
+_KNOWN = 500  # characters by which the place is found up to which a log was shown
+_LEFT_OUT = re.compile(r"^… [\d,]+ lines are left out …\n", re.MULTILINE)
 
 
 def logs(
@@ -63,7 +66,7 @@ class _Logs:
     def __init__(self, store: "ObjectStore", at: Ref, stage: str | None, lines: int | None) -> None:
         self._store, self._at, self._stage, self._lines = store, at, stage, lines
         self._seen: dict[str, object] = {}  # which version of each file was read
-        self._ends: dict[str, str] = {}  # the end of what was shown
+        self._shown: dict[str, _Shown] = {}
         self._wait = _NEAR if store.backend.guarantees.mapped else _FAR
 
     def show(self, follow: bool) -> None:
@@ -113,17 +116,49 @@ class _Logs:
             data, _ = self._store.backend.get(key)
         except ObjectNotFoundError:
             return  # removed by clean-up
-        text, end = bytes(flat(data)).decode(errors="replace"), self._ends.get(key)
-        at = -1 if end is None else text.rfind(end)
-        if at >= 0 and end is not None:
-            new = text[at + len(end) :].splitlines()
-        else:
-            new = text.splitlines()
-            if end is None and self._lines is not None:
-                new = new[-self._lines :] if self._lines else []
+        text, shown = bytes(flat(data)).decode(errors="replace"), self._shown.get(key)
+        new = text[0 if shown is None else shown.up_to(text) :].splitlines()
+        if shown is None and self._lines is not None:
+            new = new[-self._lines :] if self._lines else []
         for line in new:
             emit(line)
-        self._ends[key] = text[-_KNOWN_END:]
+        self._shown[key] = _shown_of(text)
+
+
+class _Shown(NamedTuple):
+    """What is known of a text that was shown.
+
+    Attributes:
+        length, digest: Of all of it.
+        start, end: Some of it; the end is of what follows lines that were left out.
+    """
+
+    length: int
+    digest: bytes
+    start: str
+    end: str
+
+    def up_to(self, text: str) -> int:
+        """Return the place in *text*, which is the newer one, up to which it was shown."""
+        if len(text) >= self.length and _digest(text[: self.length]) == self.digest:
+            return self.length
+        left_out = _LEFT_OUT.search(text)
+        if left_out is None or not text.startswith(self.start[: left_out.start()]):
+            return 0  # the log of another run of this name
+        # Of equal places the first: a line is rather shown twice than not at all.
+        at = text.find(self.end, left_out.end())
+        return left_out.start() if at < 0 else at + len(self.end)
+
+
+def _shown_of(text: str) -> _Shown:
+    left_out = _LEFT_OUT.search(text)
+    end = max(len(text) - _KNOWN, 0 if left_out is None else left_out.end())
+    start = text[: _KNOWN if left_out is None else min(_KNOWN, left_out.start())]
+    return _Shown(len(text), _digest(text), start, text[end:])
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).digest()
 
 
 def _stages(run: "WorkflowRun") -> list[str]:

@@ -134,13 +134,17 @@ class RunLogs:
         begun = time.monotonic()
         self.due = None  # first: a line that comes meanwhile is one for the next time
         written = self.save()
-        self._written = time.monotonic(), time.monotonic() - begun
+        with self._lock:
+            self._written = at, took = time.monotonic(), time.monotonic() - begun
+            failed = any(copy.changed for copy in self._copies.values())
+            if self.due is None and failed and self._every is not None:
+                self.due = at + max(self._every, _SHARE * took)
         return written > 0
 
     def save(self, stage: str | None = None) -> int:
         """Write the copies of one stage, or of all, that have changed; return how many.
 
-        A copy that cannot be written costs a warning.
+        A copy that cannot be written costs a warning, and is written the next time.
         """
         written = 0
         for name in list(self._copies) if stage is None else [stage]:
@@ -149,12 +153,17 @@ class RunLogs:
                 text = copy.text() if copy is not None and copy.changed else None
                 if copy is not None:
                     copy.changed = False
-            if text is not None:
-                self._write(name, text)
+            if copy is None or text is None:
+                continue
+            if self._write(name, text):
                 written += 1
+            else:
+                with self._lock:
+                    copy.changed = True
         return written
 
-    def _write(self, stage: str, text: str) -> None:
+    def _write(self, stage: str, text: str) -> bool:
+        """Write a copy; return whether that went well."""
         from runstore.runs import write_log  # not at the top: workers do not need it
 
         run = self._run
@@ -165,6 +174,8 @@ class RunLogs:
                 "run %s/%s stage %s: the copy of its logs could not be written: %s",
                 *(run.namespace, run.name, stage, exc),
             )
+            return False
+        return True
 
 
 def _as_text(line: LogLine) -> str:
