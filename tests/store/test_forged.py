@@ -4,6 +4,8 @@ import io
 import json
 import pickle
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -607,6 +609,50 @@ def test_geometries_are_not_too_deep(denying, code):
         denying.get("x")
     with pytest.raises(CorruptObjectError, match="no bytes"):
         from_wkb(["01"], "x")
+
+
+_NESTS = """
+import struct, sys
+from runstore.codecs._geometries import from_wkb
+from runstore.errors import CorruptObjectError
+mark, code, levels = int(sys.argv[1]), int(sys.argv[2]), 200_000
+order = ">" if mark == 0 else "<"
+outer = b"\\x01\\x07\\0\\0\\0\\x01\\0\\0\\0"
+deep = outer + (bytes([mark]) + struct.pack(order + "2I", code, 1)) * levels
+try:
+    from_wkb([deep + b"\\x01\\x01\\0\\0\\0" + struct.pack("<2d", 1, 2)], "x")
+except CorruptObjectError as exc:
+    print(exc)
+"""
+
+
+@pytest.mark.parametrize(
+    ("mark", "code"),
+    [(2, 7), (255, 7), (48, 7), (1, 0x10007), (1, 0x1FFF0007)]
+    + [(order, kind) for order in (0, 1) for kind in (9, 10, 11, 12, 2012)],
+)
+def test_what_geos_takes_for_collections_ends_no_process(mark, code):
+    """Other byte orders, types and flags lead GEOS as deep, and are refused as well."""
+    pytest.importorskip("shapely")
+    ended = subprocess.run(
+        [sys.executable, "-c", _NESTS, str(mark), str(code)], capture_output=True, text=True
+    )
+    assert (0, "x is damaged: a geometry") == (ended.returncode, ended.stdout[:24])
+
+
+def test_geometries_that_geos_would_not_read_are_refused():
+    """Cut off, of no byte order, or of a type that there is not."""
+    pytest.importorskip("shapely")
+    from runstore.codecs._geometries import from_wkb
+
+    line = b"\x01\x02\0\0\0" + struct.pack("<I800d", 400, *range(800))
+    assert 400 == len(from_wkb([line], "x")[0].coords)
+    for data, why in ((line[:-1], ""), (b"0" + line[1:], "byte order"), (b"", "cut off")):
+        with pytest.raises(CorruptObjectError, match=f"x is damaged: .*{why}"):
+            from_wkb([data], "x")
+    for code in (0, 13, 17, 4002):
+        with pytest.raises(CorruptObjectError, match="unknown type"):
+            from_wkb([line[:1] + struct.pack("<I", code) + line[5:]], "x")
 
 
 # Seals --------------------------------------------------------------------------------------------

@@ -16,8 +16,10 @@ __all__ = ["from_wkb"]
 
 _DEEPEST = 500  # levels of collections
 _LEAST = 9  # bytes of a level: byte order, type, how many parts
-_OF_PARTS = (4, 5, 6, 7)  # types: of points, lines, polygons, any
-_SIDES = {0: 2, 1: 3, 2: 3, 3: 4}  # numbers of a place, by the thousands of the type
+_POINT, _LINES, _POLYGON, _MULTIPOINT = 1, (2, 8), 3, 4  # 8: circular arcs
+_OF_PARTS = (4, 5, 6, 7, 9, 10, 11, 12)  # all others that GEOS reads, also those of curves
+_Z, _M, _SRID = 1 << 31, 1 << 30, 1 << 29  # flags of a type
+_ORDERS = {0: ">", 1: "<"}  # of any other byte GEOS keeps the order that it had
 
 
 def from_wkb(cells: Any, ref: str) -> Any:
@@ -30,58 +32,72 @@ def from_wkb(cells: Any, ref: str) -> Any:
     for cell in cells.flat:
         if cell is not None and type(cell) is not bytes:
             raise CorruptObjectError(f"{ref} is damaged: a geometry is no bytes", ref)
-        if cell is not None and len(cell) > _DEEPEST * _LEAST and _may_be_deep(cell):
-            _check_depth(cell, ref)
+        if cell is not None and (cell[:1] not in _FIRST or len(cell) > _DEEPEST * _LEAST):
+            _check(cell, ref)
     try:
         return shapely.from_wkb(cells)
     except (shapely.errors.GEOSException, TypeError) as exc:
         raise CorruptObjectError(f"{ref} is damaged: {exc}", ref) from exc
 
 
-def _may_be_deep(data: bytes) -> bool:
-    """Return whether as many headers of collections as are too many may be in it."""
-    view = np.frombuffer(data, np.uint8)
-    found = 0
-    for order, at in ((1, "<u4"), (0, ">u4")):
-        starts = np.flatnonzero(view[:-8] == order) + 1
-        codes = view[starts[:, None] + np.arange(4)].reshape(-1).view(at) & 0x1FFFFFFF
-        found += int(np.isin(codes % 1000, _OF_PARTS).sum())
-    return found > _DEEPEST
+_FIRST = (b"\0", b"\1")  # shapely takes other bytes for hexadecimal digits
 
 
-def _check_depth(data: bytes, ref: str) -> None:
-    """Go through the headers; what is cut off or of an unknown type is left to GEOS."""
+def _check(data: bytes, ref: str) -> None:
+    """Go through the headers as GEOS does, and refuse what it would not read."""
     at, open_parts = 0, [1]  # parts that are still to come, of each level
-    while open_parts:
-        if not open_parts[-1]:
-            open_parts.pop()
-            continue
-        open_parts[-1] -= 1
-        if len(open_parts) > _DEEPEST:
-            raise CorruptObjectError(
-                f"{ref} is damaged: a geometry is nested more than {_DEEPEST} levels deep", ref
-            )
-        try:
-            order = "<" if data[at] == 1 else ">"
-            (code,) = struct.unpack_from(f"{order}I", data, at + 1)
-            at += 5 + (4 if code & 0x20000000 else 0)
-            plain = code & 0x1FFFFFFF
-            sides = _SIDES.get(plain // 1000, 4) + bool(code & 1 << 31) + bool(code & 1 << 30)
-            kind = plain % 1000
-            if kind == 1:
+    try:
+        while open_parts:
+            if not open_parts[-1]:
+                open_parts.pop()
+                continue
+            open_parts[-1] -= 1
+            if len(open_parts) > _DEEPEST:
+                raise _damaged(f"is nested more than {_DEEPEST} levels deep", ref)
+            order, kind, sides, at = _header(data, at, ref)
+            if kind == _POINT:
                 at += 8 * sides
                 continue
             (count,) = struct.unpack_from(f"{order}I", data, at)
             at += 4
-            if kind == 2:
+            if kind in _LINES:
                 at += 8 * sides * count
-            elif kind == 3:
+            elif kind == _POLYGON:
                 for _ in range(count):
                     (points,) = struct.unpack_from(f"{order}I", data, at)
                     at += 4 + 8 * sides * points
-            elif kind in _OF_PARTS:
-                open_parts.append(count)
+            elif kind == _MULTIPOINT and (length := _same_points(data, at, count, ref)):
+                at += length
             else:
-                return
-        except (struct.error, IndexError):
-            return
+                open_parts.append(count)
+    except (struct.error, IndexError):
+        raise _damaged("is cut off", ref) from None
+
+
+def _header(data: bytes, at: int, ref: str) -> tuple[str, int, int, int]:
+    """Return byte order, kind, numbers of a place, and where what comes after it begins."""
+    order = _ORDERS.get(data[at])
+    if order is None:
+        raise _damaged("has no byte order", ref)
+    (code,) = struct.unpack_from(f"{order}I", data, at + 1)
+    thousands, kind = divmod(code & ~(_Z | _M | _SRID), 1000)
+    if thousands > 3 or kind not in (_POINT, _POLYGON, *_LINES, *_OF_PARTS):
+        raise _damaged(f"is of an unknown type, {code:#x}", ref)
+    sides = 2 + bool(code & _Z or thousands in (1, 3)) + bool(code & _M or thousands in (2, 3))
+    return order, kind, sides, at + 5 + (4 if code & _SRID else 0)
+
+
+def _same_points(data: bytes, at: int, count: int, ref: str) -> int:
+    """Return the length of points with one header, of which there may be millions; or 0."""
+    if not count:
+        return 0
+    _, kind, sides, begin = _header(data, at, ref)
+    each = begin - at + 8 * sides
+    if kind != _POINT or at + count * each > len(data):
+        return 0
+    heads = np.frombuffer(data, np.uint8, count * each, at).reshape(count, each)[:, :5]
+    return count * each if bool((heads == heads[0]).all()) else 0
+
+
+def _damaged(what: str, ref: str) -> CorruptObjectError:
+    return CorruptObjectError(f"{ref} is damaged: a geometry {what}", ref)
