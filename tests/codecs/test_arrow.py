@@ -241,6 +241,18 @@ def test_registered_extensions_are_kept(registered: None) -> None:
     assert_same(value, suite.read(suite.written(value, "deny"), "deny"))
 
 
+def test_an_extension_may_be_registered_after_a_value_was_declined() -> None:
+    """What was found before it was registered does not count any more, nor what was after."""
+    suite, value = TestArrow(), _celsius([1.5])
+    assert suite.encode(value) is None
+    pa.register_extension_type(_Celsius())
+    try:
+        assert_same(value, suite.read(suite.written(value, "deny"), "deny"))
+    finally:
+        pa.unregister_extension_type("tests.celsius")
+    assert suite.encode(value) is None
+
+
 def test_extension_must_be_registered_to_read(registered: None) -> None:
     """Where the extension is unknown, the error names it; its storage is not passed off as it."""
     suite = TestArrow()

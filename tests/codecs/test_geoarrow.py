@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars
 import pyarrow as pa
 import pytest
 
@@ -79,7 +80,8 @@ class TestGeoarrow(CodecTests):
 
     @classmethod
     def unreadable(cls) -> dict[str, set[str]]:
-        return {}
+        new = hasattr(polars, "BaseExtension")  # since 1.36; an older one reads no geometries
+        return {} if new else {"polars": {*cls.values(), *cls.pickled()} - {"no geometry"}}
 
     def assert_same(self, expected: Any, actual: Any) -> None:
         assert type(expected) is type(actual)

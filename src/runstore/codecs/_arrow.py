@@ -47,7 +47,7 @@ class ArrowCodec:
                 f"cannot store a {type(value).__name__} without columns: Arrow forgets its "
                 f"{table.num_rows} rows. Add a column, or store the number"
             )
-        facts = _facts.of(table.schema)
+        facts = _facts_of(table.schema)
         _check_text(kind, table, facts)
         batches = _batches(table, facts)
         if batches is None or not facts.survives:
@@ -176,9 +176,15 @@ _NUMBERS = {
 _facts: BySchema[_Facts] = BySchema(_Facts)
 
 
+def _facts_of(schema: pa.Schema) -> _Facts:
+    """Return the facts of a schema; of extension types anew, as one may be registered meanwhile."""
+    facts = _facts.of(schema)
+    return _Facts(schema) if facts.extensions else facts
+
+
 def _encode_schema(schema: pa.Schema) -> Encoded | None:
     """A file of that schema without a row."""
-    facts = _facts.of(schema)
+    facts = _facts_of(schema)
     return Encoded(schema, [], _spec("schema", facts)) if facts.survives else None
 
 
