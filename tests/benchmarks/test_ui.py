@@ -25,6 +25,7 @@ def test_each_page_of_the_browser_view_is_measured(capsys):
         ]
     )
     printed = capsys.readouterr().out
+    assert "mapped" in printed
     for what in ("namespaces", "runs that have failed", "profile of the table", "diff of two runs"):
         assert what in printed
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -160,28 +161,53 @@ def test_a_full_disk(doctor, tmp_path):
         subprocess.run([shutil.which("umount"), disk], check=True)
 
 
+@pytest.fixture
+def open_folder():
+    """Give a folder that everybody may enter; those of pytest are closed whenever one begins."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def doctor_of_nobody(root):
+    """Run `doctor` as a user without rights; what it needs is loaded before."""
+    script = (
+        "import os, sys; from runstore.cli import main\n"
+        "main(['doctor', '--store', sys.argv[1]])\n"
+        "print('-----'); os.chdir('/'); os.setuid(65534)\n"
+        "sys.exit(main(['doctor', '--json', '--store', sys.argv[2]]))"
+    )
+    with tempfile.TemporaryDirectory() as other:
+        done = subprocess.run(
+            [sys.executable, "-c", script, other, str(root)],
+            env={**os.environ, "PYTHONPATH": str(Path(runstore.__file__).parents[1])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    told = done.stdout.partition("-----")[2]
+    assert told.strip(), (done.returncode, done.stdout, done.stderr)
+    return found_in(done.returncode, told)
+
+
 @pytest.mark.extended
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody to be denied")
-def test_a_folder_that_may_not_be_written(tmp_path_factory):
+def test_a_folder_that_may_not_be_written(open_folder):
     """On a disk the user that was refused is told."""
-    root = tmp_path_factory.mktemp("denied")
-    for folder in (root, *list(root.parents)[:-1]):
-        folder.chmod(folder.stat().st_mode | 0o055)
-    script = (
-        "import os, sys; from runstore.cli import main; main(['doctor', '--store', '/tmp/none'])\n"
-        "print('-----'); os.chdir('/'); os.setuid(65534)\n"
-        "sys.exit(main(['doctor', '--json', '--store', sys.argv[1]]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(root)],
-        env={**os.environ, "PYTHONPATH": str(Path(runstore.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found = found_in(done.returncode, done.stdout.partition("-----")[2])
+    found = doctor_of_nobody(open_folder)
     assert ["permissions"] == faults(found)
     assert "may list; may not write" in found["permissions"]["told"]
+
+
+@pytest.mark.extended
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody to be denied")
+def test_a_folder_that_may_not_be_entered(open_folder):
+    """Also then there are findings, and no bug."""
+    (open_folder / "closed").mkdir(mode=0o700)
+    (open_folder / "closed/store").mkdir()
+    found = doctor_of_nobody(open_folder / "closed/store")
+    assert ["credentials"] == faults(found)
+    assert "Permission denied" in found["folder"]["told"]
 
 
 @pytest.mark.extended

@@ -136,7 +136,11 @@ def settings(store: str | None) -> Iterator[Finding]:
 
 def on_disk(root: Path) -> Iterator[Finding]:
     """Return how much room the disk has that a store is on."""
-    there = next(path for path in (root, *root.parents) if path.exists())
+    try:
+        there = next(path for path in (root, *root.parents) if path.exists())
+    except OSError as exc:  # a folder above may not be entered
+        yield Finding("folder", "warning", f"{root} cannot be looked at: {exc.strerror or exc}")
+        return
     if there != root:
         told = f"{root} is not there yet: the first put makes it"
         yield Finding("folder", "ok", told)
