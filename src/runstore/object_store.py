@@ -30,7 +30,7 @@ from runstore.context import (
 )
 from runstore.displays import note
 from runstore.errors import InvalidNameError
-from runstore.store import ObjectStore, RunList, StoreView, Target, Verbs
+from runstore.store import ObjectStore, RunList, StoreView, Target, Verbs, no_verb
 
 __all__ = [
     "at",
@@ -181,6 +181,9 @@ class _Facade(ModuleType):
             NoRunContextError: Outside a run.
         """
         return _current.store()
+
+    def __getattr__(self, name: str) -> Any:
+        raise no_verb(self, f"module {self.__name__!r}", name)
 
     def __getitem__(self, name: str) -> Any:
         """Return the value of an object, as `get` does; ObjectNotFoundError is a KeyError."""

@@ -287,8 +287,9 @@ def test_config_show_names_the_source_of_each_setting(cli, monkeypatch, tmp_path
     }
     assert ("sftp://…@host/x", "RUNSTORE_URL") == found["url"]
     assert ("team", str(tmp_path / "runstore.toml")) == found["namespace"]
-    assert ("5.0", f"[tool.runstore] in {tmp_path / 'pyproject.toml'}") == found["timeout"]
+    assert ("5", f"[tool.runstore] in {tmp_path / 'pyproject.toml'}") == found["timeout"]
     assert ("allow", "default") == found["pickle"]
+    assert ("1000; 100 where the writer is not trusted", "default") == found["max_decoded"]
     assert "RUNSTORE_SIGNING_KEY" == found["signing_key"][1]
     assert "hidden" not in ended.out + cli("config", "show").out
 

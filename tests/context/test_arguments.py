@@ -1,6 +1,8 @@
 """Contexts, definitions and records say in one sentence what they cannot be made of."""
 
+import copy
 import math
+import pickle
 
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from runstore import (
     run_workflow,
     use_run_context,
 )
-from runstore.context import Stage, StoreAddress, WorkflowRunContext
+from runstore.context import RunParameters, Stage, StoreAddress, WorkflowRunContext
 from runstore.errors import (
     InvalidNameError,
     InvalidRequestError,
@@ -132,7 +134,10 @@ def test_a_store_with_a_number_sign_in_its_path_is_looked_for_there(tmp_path):
         ({"timeout": 0}, "spec.stages.0.timeout: .* greater than 0"),
         ({"timeout": 1e10}, "spec.stages.0.timeout: .* less than or equal to"),
         ({"timeout": True}, "spec.stages.0.timeout: .* a number, not true or false"),
-        ({"nam": "x"}, r"spec.stages.0.nam: this field is unknown; did you mean 'name'\?"),
+        (
+            {"nam": "x"},
+            r"nam: stage 's': this field is unknown; did you mean 'name'\?",
+        ),
     ],
 )
 def test_what_a_stage_cannot_have_is_refused(tmp_path, change, said):
@@ -150,7 +155,7 @@ def test_what_a_stage_cannot_have_is_refused(tmp_path, change, said):
         (
             lambda: Config(metadata={"name": "c"}, spec={"data": {1: 2}}),
             InvalidWorkflowError,
-            "Config: spec.data.1: Input should be a valid string",
+            "Config: spec.data.1: it must be a valid string",
         ),
         (lambda: WorkflowRun(name="a/b"), InvalidRequestError, "WorkflowRun: uid: Field required"),
         (lambda: StoreAddress(url="x", timeout=-1), InvalidRequestError, "StoreAddress: timeout"),
@@ -178,3 +183,25 @@ def test_a_model_is_made_copied_and_pickled_as_before():
     shared = [1, 2]
     with run_context(config={"a": shared, "b": shared}, store=ObjectStore("memory://x")) as ctx:
         assert {"a": [1, 2], "b": [1, 2]} == ctx.config
+
+
+def test_a_parameter_is_no_attribute():
+    """The error says how a key is read; of a name that is no key it is the usual one."""
+    given = RunParameters(year=2013)
+    with pytest.raises(AttributeError, match=r"'year': it is a dict, write \['year'\]"):
+        given.year  # noqa: B018
+    with pytest.raises(AttributeError, match=r"has no attribute 'month'$"):
+        given.month  # noqa: B018
+    assert {"year": 2013} == pickle.loads(pickle.dumps(given)) == copy.copy(given)
+
+
+def test_a_stage_says_plainly_what_is_wrong():
+    """Without the words that pydantic puts in front."""
+    for given, told in (
+        ({"resources": {"memory": "8 gigs"}}, "Stage: resources: '8 gigs' is no amount of memory"),
+        ({"retries": -1}, "Stage: retries: it must be greater than or equal to 0"),
+        ({"retry": 1}, "Stage: retry: this field is unknown"),
+    ):
+        with pytest.raises(InvalidWorkflowError) as caught:
+            Stage(name="s", target="os:getcwd", **given)
+        assert str(caught.value).startswith(told)

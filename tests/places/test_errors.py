@@ -46,6 +46,7 @@ def test_every_failure_has_its_class(raised, expected):
     ("number", "said"),
     [
         (errno.ENOSPC, "The old object is intact; free some space"),
+        (errno.EROFS, "Mount it for writing, or choose another place for the store"),
         (errno.EACCES, "which user this process runs as"),
         (errno.ELOOP, "Move them away"),
         (errno.ENXIO, "is a socket or a device"),

@@ -69,6 +69,10 @@ class CannotBeReduced:
             "get: as_type must be a class or None, not 'list'; pass the class itself",
         ),
         (lambda v: v.get("x", as_type=list[int]), "write as_type=list"),
+        (
+            lambda v: v.get("x", as_type="polars"),
+            "for a table of it write as_type=polars.DataFrame",
+        ),
         (lambda v: v.get("x", as_type=42), "not 42"),
         (lambda v: v.get("x", as_type=RaisesWhenAsked()), "not RaisesWhenAsked"),
         (lambda v: v.get("x", columns="ab"), r"columns=\['ab'\]"),

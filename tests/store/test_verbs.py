@@ -157,6 +157,17 @@ def test_a_view_without_a_run_has_only_the_namespace(store):
             call()
 
 
+def test_a_verb_of_other_programs_is_understood(view):
+    """The AttributeError names the verb that does it here, on a store, a view and the module."""
+    for owner in (view, view.store, object_store):
+        for called, meant in (("load", "get"), ("save", "put"), ("remove", "delete")):
+            with pytest.raises(AttributeError, match=f"'{called}': did you mean '{meant}'"):
+                getattr(owner, called)
+        with pytest.raises(AttributeError, match=r"has no attribute 'nonsense'$"):
+            owner.nonsense  # noqa: B018
+        assert not hasattr(owner, "__nothing__")
+
+
 def test_what_is_missing_is_told_with_what_is_there(view):
     """The error names run and namespace, and the name that was perhaps meant."""
     with pytest.raises(ObjectNotFoundError, match="nothing is stored there at all"):

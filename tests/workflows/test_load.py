@@ -95,7 +95,7 @@ def test_missing_file(tmp_path: Path) -> None:
         (b"a: \xff\n", "flow.yaml: not valid YAML"),
         ("", "flow.yaml is empty"),
         ("# nothing\n---\n", "flow.yaml is empty"),
-        ("- 1\n", "flow.yaml:1:1: Input should be a valid dictionary"),
+        ("- 1\n", "flow.yaml:1:1: it must be a valid dictionary"),
         (GOOD + "---\nkind: config\n", "flow.yaml:18:1: a second document"),
     ],
 )
@@ -110,16 +110,54 @@ def test_bad_yaml(text: Any, told: str, refused: Any) -> None:
         (
             "depends_on: load",
             "depend_on: load",
-            "12:7: spec.stages.1.depend_on: this field is unkn",
+            "12:7: spec.stages.1.depend_on: stage 'fit': this field is unkn",
         ),
-        ("retries: 2", "retries: -1", "14:16: spec.stages.1.retries: Input should be greater"),
-        ("timeout: 1.5", "timeout: soon", "15:16: spec.stages.1.timeout: Input should be a valid"),
-        ("map_on: load", "map_on: [load]", "13:25: spec.stages.1.options.map_on: Input should"),
-        ("      target: stages.load\n", "", "7:7: spec.stages.0.target: this field is missing"),
-        ("target: stages:fit", "target: 3", "10:15: spec.stages.1.target: write the function as"),
-        ("type: parameterized", "type: mapped", "11:13: spec.stages.1.type: Input should be 'sim"),
-        ("kind: workflow", "kind: config", "1:7: kind: Input should be 'workflow'"),
-        ("{team: a}", "{team: 1}", "4:23: metadata.annotations.team: Input should be a valid str"),
+        (
+            "retries: 2",
+            "retry: 2",
+            "14:7: spec.stages.1.retry: stage 'fit': this field is unknown; "
+            "did you mean 'retries'?",
+        ),
+        (
+            "retries: 2",
+            "on_item_error: skip",
+            "14:7: spec.stages.1.on_item_error: stage 'fit': "
+            "this field is unknown; it belongs into 'options' of the stage",
+        ),
+        (
+            "map_on: load",
+            "timeout: 1",
+            "13:17: spec.stages.1.options.timeout: stage 'fit': this "
+            "field is unknown; it belongs to the stage itself, beside 'options'",
+        ),
+        ("retries: 2", "retries: -1", "14:16: spec.stages.1.retries: stage 'fit': it must be gre"),
+        (
+            "timeout: 1.5",
+            "timeout: soon",
+            "15:16: spec.stages.1.timeout: stage 'fit': it must be a v",
+        ),
+        (
+            "map_on: load",
+            "map_on: [load]",
+            "13:25: spec.stages.1.options.map_on: stage 'fit': it must",
+        ),
+        (
+            "      target: stages.load\n",
+            "",
+            "7:7: spec.stages.0.target: stage 'load': this field is missing",
+        ),
+        (
+            "target: stages:fit",
+            "target: 3",
+            "10:15: spec.stages.1.target: stage 'fit': write the function as",
+        ),
+        (
+            "type: parameterized",
+            "type: mapped",
+            "11:13: spec.stages.1.type: stage 'fit': it must be 's",
+        ),
+        ("kind: workflow", "kind: config", "1:7: kind: it must be 'workflow'"),
+        ("{team: a}", "{team: 1}", "4:23: metadata.annotations.team: it must be a valid str"),
     ],
 )
 def test_wrong_shape(old: str, new: str, told: str, refused: Any) -> None:
@@ -219,9 +257,7 @@ def test_a_name_that_is_a_flag_is_told_to_be_put_in_quotes(refused: Any) -> None
     """``name: on`` is remarked and refused, with the reason."""
     with pytest.warns(AmbiguousYamlWarning):
         told = refused(GOOD.replace("name: fit", "name: on"))
-    assert (
-        "9:13: spec.stages.1.name: Input should be a valid string, not true or false: put" in told
-    )
+    assert "9:13: spec.stages.1.name: it must be a valid string, not true or false: put" in told
 
 
 @pytest.mark.parametrize("number", ["0", "-7", "0x1f", "1_000", "0.5", "1e3", "0b11", "00.5"])

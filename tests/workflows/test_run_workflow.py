@@ -298,7 +298,7 @@ def test_names_of_runs_differ(threads: Any, flow: Any, store: Path) -> None:
         ({"config": [{"n": 1}]}, InvalidWorkflowError, r"config\[0\]: metadata: this field is m"),
         ({"config": ["no.yaml"]}, InvalidWorkflowError, "there is no file 'no.yaml'"),
         ({"workflow": 3}, InvalidWorkflowError, "workflow must be a Workflow, .* not 3"),
-        ({"workflow": {"kind": "config"}}, InvalidWorkflowError, "workflow: kind: Input should"),
+        ({"workflow": {"kind": "config"}}, InvalidWorkflowError, "workflow: kind: it must be"),
     ],
 )
 def test_refused_before_anything(

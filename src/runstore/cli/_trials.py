@@ -188,8 +188,10 @@ class _Trial:
                 "Do not use this place before you know why: a proxy, a cache, a broken disk",
             )
             return
+        short = self._latency < 0.1  # seconds
+        latency = f"{self._latency * 1000:.2g} ms" if short else duration(self._latency)
         told = f"up {size(int(_PIECE / up))}/s, down {size(int(_PIECE / down))}/s"
-        yield Finding("speed", "ok", f"{told}, a small put in {duration(self._latency)}")
+        yield Finding("speed", "ok", f"{told}, a small put in {latency}")
 
 
 def _clock(trial: _Trial, remote: bool) -> Iterator[Finding]:

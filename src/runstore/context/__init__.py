@@ -57,7 +57,7 @@ from runstore.context._records import (
 )
 from runstore.context._runs import new_run, new_run_name, now
 from runstore.context._trace import MOST_USES, Note, Trace
-from runstore.context._values import reasons
+from runstore.context._values import plain, reasons
 
 if TYPE_CHECKING:
     from runstore.context._pools import ContextProcessPoolExecutor, ContextThreadPoolExecutor
@@ -120,6 +120,7 @@ __all__ = [
     "peek_run_context",
     "peeked_run_context",
     "pickle_digest",
+    "plain",
     "reasons",
     "revoke",
     "run_context",

@@ -34,6 +34,12 @@ class RunParameters(dict[str, Any]):
         if self._told is not None:
             self._told(key if isinstance(key, str) else EVERY_KEY)
 
+    def __getattr__(self, name: str) -> Any:
+        told = f"{type(self).__name__!r} object has no attribute {name!r}"
+        if dict.__contains__(self, name):
+            told += f": it is a dict, write [{name!r}]"
+        raise AttributeError(told, name=name, obj=self)
+
     def __missing__(self, key: str) -> Any:
         known = ", ".join(map(repr, dict.__iter__(self))) or "nothing"
         raise MissingInputError(

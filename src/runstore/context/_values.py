@@ -1,6 +1,6 @@
 """The base of all models: frozen values that refuse unknown fields with an error of runstore."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from runstore.errors import InvalidRequestError, RunStoreError
 from runstore.secret_names import without_secrets
 
-__all__ = ["Value", "reasons"]
+__all__ = ["Value", "plain", "reasons"]
 
 if TYPE_CHECKING:
     _Model = BaseModel
@@ -38,8 +38,17 @@ def reasons(exc: ValidationError) -> str:
     told = []
     for error in exc.errors(include_url=False, include_input=False, include_context=False):
         path = ".".join(str(step) for step in error["loc"] if step != "[key]")
-        told.append(f"{path}: {error['msg']}" if path else error["msg"])
+        told.append(f"{path}: {plain(error)}" if path else plain(error))
     return "; ".join(told)
+
+
+def plain(error: Mapping[str, Any]) -> str:
+    """Return what is wrong by one error of pydantic, without its own prefixes."""
+    text = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if error["type"] == "extra_forbidden":
+        return "this field is unknown"
+    start = "Input should be "
+    return f"it must be {text.removeprefix(start)}" if text.startswith(start) else text
 
 
 _LONGEST = 200  # characters of one value in a repr

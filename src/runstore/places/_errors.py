@@ -177,6 +177,8 @@ def _hint(exc: OSError) -> str:
     if kind is StorageFullError:
         return f"{reason}. The old object is intact; free some space and try again"
     if kind is AccessDeniedError:
+        if exc.errno == errno.EROFS:
+            return f"{reason}. Mount it for writing, or choose another place for the store"
         return f"{reason}. Check who owns the store and which user this process runs as"
     if exc.errno in _HINTS:
         return f"{reason}: {_HINTS[exc.errno]}"

@@ -8,6 +8,8 @@ from runstore.settings._found import PREFIX, tables
 __all__ = ["Origin", "origins"]
 
 _HIDDEN = "(set, and not shown)"
+_WITHOUT = {"url": ".runstore", "max_decoded": "1000; 100 where the writer is not trusted"}
+"""What holds where nothing is set, and the default depends on more."""
 
 
 class Origin(NamedTuple):
@@ -52,6 +54,10 @@ def _named(path: str) -> str:
 def _shown(name: str, value: Any) -> str:
     if name in ("signing_key", "signing_keys_old"):
         return _HIDDEN if value else ""
+    if value is None and name in _WITHOUT:
+        return _WITHOUT[name]
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     if value is None or value == {}:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -51,7 +51,7 @@ from runstore.store._opening import (
 from runstore.store._put_bytes import put_bytes
 from runstore.store._refs import ObjectRef
 from runstore.store._run_verbs import RunVerbs
-from runstore.store._shown import Mapped, ObjectList, RunList, ShownStore
+from runstore.store._shown import Mapped, ObjectList, RunList, ShownStore, no_verb
 from runstore.store._store_url import StoreUrl, UrlOfStore
 from runstore.store._target import RAISE, Target
 from runstore.store._verbs import Compression, Reading, Verbs
@@ -121,6 +121,7 @@ __all__ = [
     "check_one_file",
     "check_store",
     "every_object",
+    "no_verb",
     "objects_and_parts",
     "pieces",
     "pinned",

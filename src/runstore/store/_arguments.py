@@ -174,4 +174,17 @@ def _class_meant(as_type: object) -> str:
     origin = getattr(as_type, "__origin__", None) if alias else None
     if isinstance(origin, type):
         return f"write as_type={origin.__name__}"
-    return "pass the class itself, as as_type=list" if isinstance(as_type, str) else ""
+    if not isinstance(as_type, str):
+        return ""
+    if table := _TABLES.get(as_type.lower()):
+        return f"for a table of it write as_type={table}"
+    return "pass the class itself, as as_type=list"
+
+
+_TABLES = {
+    "arrow": "pyarrow.Table",
+    "numpy": "numpy.ndarray",
+    "pandas": "pandas.DataFrame",
+    "polars": "polars.DataFrame",
+    "pyarrow": "pyarrow.Table",
+}

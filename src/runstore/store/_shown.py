@@ -15,7 +15,7 @@ from runstore.texts import human_size
 if TYPE_CHECKING:
     from runstore.store import ObjectStore, StoreView
 
-__all__ = ["Mapped", "ObjectList", "RunList", "ShownStore"]
+__all__ = ["Mapped", "ObjectList", "RunList", "ShownStore", "no_verb"]
 
 _PATIENCE = 5.0  # seconds that a remote place is waited for, to show it
 _SHOWN = 20  # objects of a view, namespaces of a store
@@ -56,7 +56,36 @@ class RunList(Listing[WorkflowRun]):
         return [*(item.namespace, item.name, item.workflow, item.state, started, took, item.source)]
 
 
-class ShownStore:
+_CALLED = {
+    "add": "put",
+    "load": "get",
+    "read": "get",
+    "remove": "delete",
+    "save": "put",
+    "store": "put",
+    "write": "put",
+}
+"""What people call who know other programs, and the verb that does it here."""
+
+
+def no_verb(owner: object, what: str, name: str) -> AttributeError:
+    """Return the error for an attribute that is not there; it names the verb that may be meant."""
+    told = f"{what} has no attribute {name!r}"
+    if meant := _CALLED.get(name):
+        told += f": did you mean {meant!r}?"
+    return AttributeError(told, name=name, obj=owner)
+
+
+class _Verbal:
+    """Says which verb may be meant by an attribute that is not there."""
+
+    if not TYPE_CHECKING:  # or mypy would take it for what has every name
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_verb(self, f"{type(self).__name__!r} object", name)
+
+
+class ShownStore(_Verbal):
     """What a notebook shows of a store, and what completion offers."""
 
     def _repr_html_(self: Any) -> str:
@@ -66,7 +95,7 @@ class ShownStore:
         return public_names(self)
 
 
-class Mapped:
+class Mapped(_Verbal):
     """What a view has of a mapping of names: ``view["x"]``, ``"x" in view``, ``len``, ``for``.
 
     That is about the objects of its run; without a run, about those that all runs share. Names

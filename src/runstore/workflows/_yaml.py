@@ -20,6 +20,7 @@ from runstore.context import (
     StageOptions,
     Workflow,
     WorkflowSpec,
+    plain,
 )
 from runstore.errors import InvalidWorkflowError
 from runstore.workflows._yaml_nodes import check_nodes, mark_of
@@ -41,6 +42,15 @@ _FIELDS = sorted(
         for field in model.model_fields
     }
 )
+
+_MEANT = {
+    "depends": "depends_on",
+    "function": "target",
+    "max_retries": "retries",
+    "needs": "depends_on",
+    "retry": "retries",
+}
+"""What people write who know other programs, and the field that it is here."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +157,7 @@ def validated(model: type[M], data: Any, where: str | Document) -> M:
         errors = exc.errors(include_url=False)
         # Items that are wrong do not count, so a list of them is also "too short".
         worth = [error for error in errors if error["type"] != "too_short"] or errors
-        mistakes = [_told(error, where) for error in worth]
+        mistakes = [_told(error, where, data) for error in worth]
         raise InvalidWorkflowError(
             "\n".join(dict.fromkeys(mistakes)),
             str(where.path) if isinstance(where, Document) else where,
@@ -187,21 +197,44 @@ def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | No
     return None
 
 
-def _told(error: Mapping[str, Any], where: str | Document) -> str:
+def _stage_at(data: Any, loc: _Loc) -> str:
+    """Return the name of the stage that a mistake is in, for a message; empty if there is none."""
+    if tuple(loc[:2]) != ("spec", "stages") or len(loc) < 4:
+        return ""
+    try:
+        name = data["spec"]["stages"][loc[2]]["name"]
+    except (LookupError, TypeError, AttributeError):
+        return ""
+    return f"stage {name!r}: " if isinstance(name, str) and name else ""
+
+
+def _field_meant(shown: _Loc) -> str:
+    """Return which field may be meant by an unknown one, or where it belongs."""
+    name, in_options = str(shown[-1]), "options" in shown
+    if in_options and name in Stage.model_fields:
+        return "; it belongs to the stage itself, beside 'options'"
+    if not in_options and "stages" in shown and name in StageOptions.model_fields:
+        return "; it belongs into 'options' of the stage"
+    close = difflib.get_close_matches(name, _FIELDS, 1)
+    meant = _MEANT.get(name) or (close[0] if close and close[0] != name else None)
+    return f"; did you mean {meant!r}?" if meant else ""
+
+
+def _told(error: Mapping[str, Any], where: str | Document, data: Any) -> str:
     loc: _Loc = error["loc"]
     unknown = error["type"] == "extra_forbidden"
     # Alternatives of a union add a step of their own, which the reader did not write.
     shown = [step for step in loc if step not in ("str", "callable", "dict[str,str]")]
     place = where.place(shown, of_key=unknown) if isinstance(where, Document) else where
-    reason = "this field is unknown" if unknown else error["msg"]
+    reason = "this field is unknown" if unknown else plain(error)
     if error["type"] in ("string_type", "callable_type") and shown[-1:] == ["target"]:
         reason = "write the function as package.module.function"
     if error["type"] == "string_type" and isinstance(error.get("input"), bool):
         reason += ", not true or false: put words like on and no in quotes"
     if error["type"] == "missing":
         reason = "this field is missing"
-    close = difflib.get_close_matches(str(loc[-1]), _FIELDS, 1) if unknown else []
-    if close and close[0] != loc[-1]:
-        reason += f"; did you mean {close[0]!r}?"
+    if unknown:
+        reason += _field_meant(shown)
     path = ".".join(map(str, shown))
+    reason = f"{_stage_at(data, loc)}{reason}"
     return f"{place}: {path}: {reason}" if path else f"{place}: {reason}"
