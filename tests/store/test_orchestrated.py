@@ -5,6 +5,7 @@ The orchestrators themselves are in tests/integrations; here a small one stands 
 
 import logging
 import multiprocessing
+import os
 import pickle
 import subprocess
 import sys
@@ -129,7 +130,8 @@ def test_processes_of_a_run_share_its_record(small: Small, tmp_path: Path) -> No
     assert 0 == child.exitcode
     store = ObjectStore()
     [run] = store.runs("default")
-    assert ["train"] == [stage.name for stage in run.stages]
+    assert ["build", "train"] == [stage.name for stage in run.stages]
+    assert [[], ["model"]] == [[use.name for use in one.writes] for one in run.stages]
     tell_records()
     [run] = store.runs("default")
     assert {"build": ["x"], "train": ["model"]} == {
@@ -156,18 +158,35 @@ with pytest.MonkeyPatch.context() as patch:
     ]
 
 
-def test_a_run_of_which_nobody_hears_is_lost(small: Small) -> None:
-    """Then clean-up may remove it; before, it may go on."""
+def test_a_run_of_which_nobody_hears_is_lost(small: Small, tmp_path: Path) -> None:
+    """Then clean-up may remove it, once its objects are old; before, it may go on."""
     small.now = RUN
     object_store.put("x", 1)
     small.now = None
     store = ObjectStore()
     [run] = store.runs("default")
-    for days, state in ((6, "running"), (8, "lost")):
-        write_run(store.backend, run.model_copy(update={"started_at": now() - timedelta(days)}))
-        assert [state] == [run.state for run in store.runs("default")]
-        plan = store.plan_gc(older_than="30d", namespace="default")
-        assert () == plan.runs, "its object is new"
+
+    def planned() -> list[str]:
+        plan = store.plan_gc(older_than="1d", namespace="default")
+        return [entry.run for entry in plan.runs]
+
+    def heard(days: int) -> None:
+        times = dict.fromkeys(("started_at", "finished_at"), now() - timedelta(days))
+        stages = tuple(stage.model_copy(update=times) for stage in run.stages)
+        change = {"started_at": times["started_at"], "stages": stages}
+        write_run(store.backend, run.model_copy(update=change))
+
+    heard(8)
+    assert ["lost"] == [run.state for run in store.runs("default")]
+    assert [] == planned(), "its object is new"
+    at = (now() - timedelta(30)).timestamp()
+    for path in (tmp_path / "store").rglob("*"):
+        if path.is_file():
+            os.utime(path, (at, at))
+    assert ["flow.1"] == planned()
+    heard(6)
+    assert ["running"] == [run.state for run in store.runs("default")]
+    assert [] == planned(), "it may go on"
 
 
 def test_an_outage_of_records_is_logged(
@@ -213,3 +232,25 @@ def test_wrappers_are_seen_through(small: Small) -> None:
     tell_records()
     [run] = ObjectStore().runs("default")
     assert [["x"]] == [[use.name for use in stage.writes] for stage in run.stages]
+
+
+def test_a_long_error_of_a_stage_is_cut(small: Small) -> None:
+    """What a hook gives is kept as short as other reasons are."""
+    small.now = RUN
+    object_store.put("x", 1)
+    stage_has_ended("flow.1", StageScope(name="build"), "failed", 5_000_000 * "x")
+    tell_records()
+    [run] = ObjectStore().runs("default")
+    assert [2000 * "x" + "…"] == [stage.error for stage in run.stages]
+
+
+def test_a_put_after_the_end_opens_no_run(small: Small) -> None:
+    """Nobody would say again that it has ended."""
+    small.now = RUN
+    object_store.put("x", 1)
+    _end("finished")
+    object_store.put("y", 1)
+    tell_records()
+    [run] = ObjectStore().runs("default")
+    assert ("finished", ["finished"]) == (run.state, [stage.state for stage in run.stages])
+    assert [["x", "y"]] == [[use.name for use in stage.writes] for stage in run.stages]

@@ -54,6 +54,7 @@ from runstore.context._records import (
     RunState,
     StageRecord,
     WorkflowRun,
+    short_reason,
 )
 from runstore.context._runs import new_run, new_run_name, now
 from runstore.context._trace import MOST_USES, Note, Trace
@@ -125,6 +126,7 @@ __all__ = [
     "revoke",
     "run_context",
     "selects",
+    "short_reason",
     "surrounding",
     "target_name",
     "use_run_context",

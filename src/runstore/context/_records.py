@@ -11,11 +11,20 @@ from runstore.displays import brief, instant, pairs, seconds, table
 from runstore.names import check_namespace, check_run
 from runstore.secret_names import without_secrets
 
-__all__ = ["ObjectUse", "RunProcess", "RunState", "StageRecord", "WorkflowRun", "shown_values"]
+__all__ = [
+    "ObjectUse",
+    "RunProcess",
+    "RunState",
+    "StageRecord",
+    "WorkflowRun",
+    "short_reason",
+    "shown_values",
+]
 
 RunState = Literal["pending", "running", "finished", "failed", "lost"]
 """``lost`` is what others see of a run that says ``running`` and whose process is gone."""
 
+_LONGEST_REASON = 2000  # characters
 _REF = re.compile(r"runstore://([^/]+)/([^/]+)/(.*?)(?:@([0-9a-f]{32}))?", re.DOTALL)
 
 
@@ -218,6 +227,11 @@ class WorkflowRun(Value):
 def _stage_row(stage: StageRecord) -> list[object]:
     took = seconds(stage.started_at, stage.finished_at)
     return [stage.name, stage.state, took, stage.items, stage.attempts, stage.error]
+
+
+def short_reason(reason: str) -> str:
+    """Return why something failed as a record keeps it, of some 2,000 characters at most."""
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
 
 
 def shown_values(values: dict[str, Any] | None) -> str | None:

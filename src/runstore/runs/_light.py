@@ -9,9 +9,10 @@ some days, as `runstore.runs.seen_from_here` tells.
 import random
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Literal
 
-from runstore.context import MOST_USES, ObjectUse, StageRecord, WorkflowRun, now
+from runstore.context import MOST_USES, ObjectUse, StageRecord, WorkflowRun, now, short_reason
 from runstore.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
@@ -25,31 +26,56 @@ __all__ = ["begin_light", "close_light", "tell_light"]
 
 _PATIENCE = 30.0  # seconds in which others may be first, again and again
 _PAUSE = 0.01  # seconds until the second try; later ones wait longer
+_UNTOLD = "the run has failed, and nobody said how this stage has ended"
 
 
-def begin_light(backend: Backend, run: WorkflowRun) -> None:
+def begin_light(backend: Backend, run: WorkflowRun, stage: StageRecord) -> None:
     """Write the record of a run that an orchestrator executes, unless there is one.
 
-    One that says that the run has ended is taken back: the orchestrator runs it again.
+    One that says that the run has ended is taken back if the orchestrator runs it again: if *run*
+    has started since, or *stage* is a later attempt. Else a late process of it is at work, and
+    nobody would say again that the run has ended.
 
     Args:
         backend: Where.
-        run: The run, ``running``.
+        run: The run, ``running``; with ``started_at`` if the orchestrator says when that was.
+        stage: The attempt that writes. Its times tell that the run was heard of.
 
     Raises:
         StorageError: The place failed.
     """
+    started = run.started_at
+    first = {"started_at": started or now(), "stages": (stage,)}
     try:
-        write_run(backend, run, new=True)
+        write_run(backend, run.model_copy(update=first), new=True)
     except ObjectExistsError:
 
         def again(known: WorkflowRun) -> WorkflowRun | None:
             if known.uid != run.uid or known.state not in ("finished", "failed"):
                 return None
+            tried = [one.attempts for one in known.stages if one.name == stage.name]
+            if not _started_since(known, started) and stage.attempts <= max(tried, default=1):
+                return None
+            stages = tuple(
+                one.model_copy(update={"state": "running", "error": None})
+                if one.name == stage.name or one.error == _UNTOLD
+                else one
+                for one in known.stages
+            )
             change = {"state": "running", "finished_at": None, "error": None}
-            return known.model_copy(update=change)
+            return known.model_copy(update={**change, "stages": _with(stages, [stage])})
 
         _changed(backend, run.namespace, run.name, again)
+
+
+def _started_since(known: WorkflowRun, started: datetime | None) -> bool:
+    """Return whether a run was started after it had ended."""
+    ended = known.finished_at
+    return ended is not None and started is not None and _in_utc(started) > _in_utc(ended)
+
+
+def _in_utc(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def tell_light(
@@ -63,11 +89,10 @@ def tell_light(
     told = tuple(stages)
 
     def with_stages(known: WorkflowRun) -> WorkflowRun | None:
-        by_name = {stage.name: stage for stage in known.stages}
-        for stage in told:
-            before = by_name.get(stage.name)
-            by_name[stage.name] = stage if before is None else _merged(before, stage)
-        changed = known.model_copy(update={"stages": tuple(by_name.values())})
+        stages = _with(known.stages, told)
+        if known.state in ("finished", "failed"):
+            stages = _ended(stages, known.state)
+        changed = known.model_copy(update={"stages": stages})
         return None if changed == known else changed
 
     return _changed(backend, namespace, name, with_stages)
@@ -82,23 +107,19 @@ def close_light(
 ) -> WorkflowRun | None:
     """Note how a run has ended; return its record, None if it has none that is of this kind.
 
-    Stages of which nobody said how they ended have finished, if the run has.
+    Stages of which nobody said how they ended have ended as the run has. *error* is cut as all
+    reasons of records are.
 
     Raises:
         StorageError: The place failed, or others were first for too long.
     """
-    at = now()
+    at, reason = now(), None if error is None else short_reason(error)
 
     def ended(known: WorkflowRun) -> WorkflowRun | None:
         if known.runner is not None:
             return None  # it is executed by runstore, which writes that itself
-        stages = known.stages
-        if state == "finished":
-            stages = tuple(
-                one.model_copy(update={"state": "finished"}) if one.state == "running" else one
-                for one in stages
-            )
-        change = {"state": state, "finished_at": at, "error": error, "stages": stages}
+        stages = _ended(known.stages, state)
+        change = {"state": state, "finished_at": at, "error": reason, "stages": stages}
         return known.model_copy(update=change)
 
     run = _changed(backend, namespace, name, ended)
@@ -145,11 +166,42 @@ def _changed(
         pause = min(2 * pause, 0.5)
 
 
+def _ended(
+    stages: tuple[StageRecord, ...], state: Literal["finished", "failed"]
+) -> tuple[StageRecord, ...]:
+    """Return the stages of a run that has ended: those that are running have ended likewise."""
+    change = {"state": state, "error": _UNTOLD if state == "failed" else None}
+    return tuple(one.model_copy(update=change) if one.state == "running" else one for one in stages)
+
+
+def _with(known: Iterable[StageRecord], told: Iterable[StageRecord]) -> tuple[StageRecord, ...]:
+    """Return stages with what is told of them, and those that are told of first."""
+    by_name = {stage.name: stage for stage in known}
+    for stage in told:
+        before = by_name.get(stage.name)
+        by_name[stage.name] = stage if before is None else _merged(before, stage)
+    return tuple(by_name.values())
+
+
+def _tells_end(known: StageRecord, told: StageRecord) -> bool:
+    """Return whether *told* says how the stage has ended, or goes on, rather than *known*.
+
+    The later attempt does. Of one attempt an end counts more than that it is running; and of the
+    items of a mapped stage a failure more than an end that went well.
+    """
+    if told.attempts != known.attempts:
+        return told.attempts > known.attempts
+    if told.state == "running":
+        return known.state == "running"
+    items = known.items is not None or told.items is not None
+    return not (items and known.state == "failed" and known.error != _UNTOLD)
+
+
 def _merged(known: StageRecord, told: StageRecord) -> StageRecord:
     """Return a stage of which two processes, attempts or items tell."""
     reads, more_reads = _united(known.reads, told.reads, _version_read)
     writes, more_writes = _united(known.writes, told.writes, _place)
-    later = told.attempts >= known.attempts  # an earlier attempt does not say how it ended
+    later = _tells_end(known, told)
     return known.model_copy(
         update={
             "state": told.state if later else known.state,

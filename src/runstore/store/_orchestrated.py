@@ -23,6 +23,7 @@ from runstore.context import (
     WorkflowRunContext,
     kept_values,
     now,
+    short_reason,
 )
 from runstore.errors import RunStoreError
 from runstore.lifetime import ForkSafeLock, forget_at_fork
@@ -67,14 +68,14 @@ class Observed:
 
     def begin(self, write: object) -> None:
         """Let *write* be published, in a run that has a record."""
-        self._run.begin()
+        self._run.begin(self)
 
     def end(self, write: object) -> None:
         """*write* has been published, or has failed."""
 
     def ended(self, state: StageEnd, error: str | None) -> None:
         """Note how the attempt has ended."""
-        self._state, self._error = state, error
+        self._state, self._error = state, None if error is None else short_reason(error)
 
     def told(self) -> StageRecord | None:
         """Return what there is to tell of it, once; None if that is nothing."""
@@ -83,7 +84,10 @@ class Observed:
         note = trace.note()
         if note is None and self._state == "running":
             return None
-        note = Note() if note is None else note
+        return self.record(Note() if note is None else note)
+
+    def record(self, note: Note) -> StageRecord:
+        """Return its record as of now, with what *note* names."""
         scope, workflow = self._scope, self._run.workflow
         index = None if scope is None else scope.map_index
         uses = {"reads": note.reads, "writes": note.writes}
@@ -128,14 +132,17 @@ class _Run:
         """The name of its workflow."""
         return self._ctx.run.workflow
 
-    def begin(self) -> None:
-        """Write the record, once in a process; a failure is logged, and not tried again."""
+    def begin(self, attempt: Observed) -> None:
+        """Write the record, once in a process; a failure is logged, and not tried again.
+
+        Args:
+            attempt: Which writes first.
+        """
         if self._begun or not self._is_first():
             return
         ctx = self._ctx
         run = ctx.run.model_copy(
             update={
-                "started_at": ctx.run.started_at or now(),
                 "executor": ctx.executor,
                 "input": kept_values(dict(ctx.input)),
                 "versions": {"python": sys.version.partition(" ")[0]},
@@ -144,7 +151,7 @@ class _Run:
         from runstore.runs._light import begin_light
 
         try:
-            Context().run(begin_light, self._backend(), run)
+            Context().run(begin_light, self._backend(), run, attempt.record(Note()))
         except RunStoreError as exc:
             _log.warning("the record of run %s was not written: %s", self._name, exc)
 

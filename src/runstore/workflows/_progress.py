@@ -9,7 +9,16 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Literal
 
-from runstore.context import MOST_USES, Note, ObjectUse, StageRecord, is_kept, now, target_name
+from runstore.context import (
+    MOST_USES,
+    Note,
+    ObjectUse,
+    StageRecord,
+    is_kept,
+    now,
+    short_reason,
+    target_name,
+)
 from runstore.workflows._code import source_digest
 from runstore.workflows._plan import PlannedStage
 
@@ -19,7 +28,6 @@ _MOST_REASONS = 64 * 1024  # characters of reasons of a stage's failed items, al
 _MOST_KEPT = 64 * 1024  # characters of the results that a record keeps of one stage
 _MOST_INEXACT = 1000
 _SHORT_REASON = 100
-_LONGEST_REASON = 2000  # characters; the whole text is in StageError.traceback
 
 
 @dataclass(frozen=True)
@@ -264,6 +272,5 @@ def _as_it_is(result: Any) -> tuple[Any, bool]:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return type and message of *error*, for a record."""
-    reason = "".join(traceback.format_exception_only(error)).strip()
-    return reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
+    """Return type and message of *error*, for a record; all of it is in StageError.traceback."""
+    return short_reason("".join(traceback.format_exception_only(error)).strip())
