@@ -1,10 +1,13 @@
 """Small values of Python and other libraries as tags: exact, and without pickle."""
 
+import subprocess
+import sys
 import types
 from array import array
 from collections import ChainMap, UserDict, UserList, UserString, namedtuple
 from collections.abc import Callable
 from datetime import UTC, timedelta, timezone
+from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 from urllib.parse import urlparse, urlsplit
@@ -19,7 +22,9 @@ from tests.breadth.compare import assert_alike
 
 from runstore import ObjectStore
 from runstore.codecs import by_fields
-from runstore.errors import CorruptObjectError, UnsupportedFormatError
+from runstore.codecs._classes import imported
+from runstore.codecs._tags import BUILDERS, READERS
+from runstore.errors import CorruptObjectError, UnsafePickleError, UnsupportedFormatError
 
 
 class Base(NamedTuple):
@@ -325,6 +330,166 @@ def test_results_of_scipy(strict: Any) -> None:
     assert (found.fun, found.x.tolist(), list(found)) == (back.fun, back.x.tolist(), list(back))
 
 
+# Only one who tells a thing by its type, dtype and shape sees that it has changed.
+
+
+def _untrimmed() -> Any:
+    made = np.poly1d([1, 2, 3])
+    made.coeffs[0] = 0
+    return made
+
+
+def _whole(name: str) -> Any:
+    made = np.polynomial.Polynomial([1.0, 2.0])
+    setattr(made, name, np.array([1, 2]))
+    return made
+
+
+def _joined(nodes: Any, *edges: Any) -> Any:
+    made = pytest.importorskip("networkx").Graph()
+    made.add_nodes_from(nodes)
+    made.add_edges_from(edges)
+    return made
+
+
+CHANGED: dict[str, Callable[[], Any]] = {
+    "an offset by a Timedelta": lambda: pd.offsets.BusinessDay(offset=pd.Timedelta("1h")),
+    "a leading zero": _untrimmed,
+    "whole coefficients": lambda: _whole("coef"),
+    "a domain of whole numbers": lambda: _whole("domain"),
+    "a neighbour 1.0": lambda: _joined([1, 2], (2, 1.0)),
+    "a neighbour (True,)": lambda: _joined([(1,), 2], (2, (True,))),
+    "an old generator of new bits": lambda: np.random.RandomState(np.random.PCG64(1)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_a_tag_would_change_is_pickled(strict: Any, name: str) -> None:
+    """One like it is put first, so that it is not only tried because its tag is a new one."""
+    view = ObjectStore("memory://tags").at(namespace="tests", run="r3")
+    alike = [pd.offsets.BusinessDay(), np.poly1d([1, 2]), np.polynomial.Polynomial([1.0])]
+    assert not strict.put("x", [*alike, np.random.RandomState(1)]).pickled
+    value = CHANGED[name]()
+    with pytest.raises(UnsafePickleError):
+        strict.put("x", value)
+    assert view.put("x", value).pickled
+    assert type(value) is type(view.get("x"))
+
+
+def test_equal_nodes_need_not_be_one_object(strict: Any) -> None:
+    """Edges name their nodes by text, numbers and tuples that are made again each time."""
+    made = _joined(
+        [("a", 1000), "n 1", 12345], (("a", int("1000")), "n " + str(1)), ("n 1", int("12345"))
+    )
+    assert not strict.put("x", made).pickled
+    back = strict.get("x")
+    assert list(made.edges) == list(back.edges)
+
+
+def test_an_offset_without_a_code_is_refused(strict: Any) -> None:
+    """pandas raises on the name of one; which is no error of the user's."""
+    with pytest.raises(UnsafePickleError, match="Easter"):
+        strict.put("x", pd.offsets.Easter())
+
+
+def test_texts_of_proj(strict: Any) -> None:
+    """They are looked at word by word, in a time that goes by their length."""
+    pyproj = pytest.importorskip("pyproj")
+    shifted = pyproj.CRS("+proj=tmerc +lat_0=0 +ellps=bessel +towgs84=598.1,73.7,418.2,0,0,0,1")
+    assert not strict.put("x", shifted).pickled
+    assert shifted.srs == strict.get("x").srs
+    for text in ("+" + "a" * 1900 + "!", "+a" * 900 + "!", "+a " * 600 + "!", " " * 1900, ""):
+        with pytest.raises(CorruptObjectError, match="no system of coordinates"):
+            READERS["$crs"](text, "x", imported)  # type: ignore[arg-type]
+
+
+# Generators --------------------------------------------------------------------------------------
+
+_HALF = {"has_uint32": 0, "uinteger": 0}
+_PCG64 = {"bit_generator": "PCG64", "state": {"state": 1, "inc": 3}, **_HALF}
+_SEED = {"entropy": 1, "spawn_key": (), "pool_size": 4, "n_children_spawned": 0}
+_SEEDS: list[dict[str, Any]] = [
+    *({"pool_size": size} for size in (0, 3, 1025, 100_000, 4.0)),
+    *({"entropy": entropy} for entropy in ("1", -1, [0] * 257, [True], [[1]])),
+    *({"spawn_key": []}, {"n_children_spawned": -1}, {"n_children_spawned": 1 << 32}, {"more": 1}),
+]
+_PARTS: list[dict[str, Any]] = [
+    *({"state": {"state": -1, "inc": 3}}, {"state": {"state": 1}}, {"state": 5}),
+    *({"has_uint32": 2}, {"uinteger": 1 << 32}, {"uinteger": 1.0}, {"more": 1}),
+]
+
+
+def _rebuilt(state: Any, seed: Any) -> Any:
+    return BUILDERS["$rng"](["Generator", state, seed], "x", imported)  # type: ignore[arg-type]
+
+
+def test_a_seed_and_a_state_are_within_bounds() -> None:
+    """The time that a seed takes goes by the square of its pool; nothing unknown is passed on."""
+    made = _rebuilt(_PCG64, _SEED)
+    assert 1 == made.bit_generator.state["state"]["state"]
+    for seed in _SEEDS:
+        with pytest.raises(CorruptObjectError, match="no random generator"):
+            _rebuilt(_PCG64, _SEED | seed)
+    for part in _PARTS:
+        with pytest.raises(CorruptObjectError, match="no random generator"):
+            _rebuilt(_PCG64 | part, _SEED)
+
+
+def _states() -> dict[str, tuple[str, str, Any, Any]]:
+    """Return generators with one part of their state that is not within bounds."""
+    found: dict[str, tuple[str, str, Any, Any]] = {}
+    for at in (-200, -1, 625, 1000, 700_000_000):
+        found[f"MT19937 {at}"] = ("Generator", "MT19937", "pos", at)
+        found[f"old {at}"] = ("RandomState", "MT19937", "pos", at)
+    for at in (-(10**9), -3, 5, 10**9):
+        found[f"Philox {at}"] = ("Generator", "Philox", "buffer_pos", at)
+    for kind, part in (
+        *(("MT19937", "key"), ("Philox", "buffer"), ("Philox", "key"), ("Philox", "counter")),
+        ("SFC64", "state"),
+    ):
+        found[f"{kind} {part} short"] = ("Generator", kind, part, np.zeros(1, "u8"))
+        found[f"{kind} {part} no array"] = ("Generator", kind, part, [0] * 624)
+    return found
+
+
+_FORGED = """
+import sys
+import numpy as np
+from tests.codecs.test_tags import _states
+from runstore.codecs._classes import imported
+from runstore.codecs._tags import BUILDERS, parts_of
+from runstore.errors import CorruptObjectError
+for name, (kind, bits, part, value) in _states().items():
+    made = np.random.RandomState(1)
+    if kind == "Generator":
+        made = np.random.Generator(getattr(np.random, bits)(1))
+    tag, parts = parts_of(made)
+    if part in parts[1]:
+        parts[1][part] = value
+    else:
+        assert part in parts[1]["state"]
+        parts[1]["state"][part] = value
+    try:
+        back = BUILDERS[tag](parts, "x", None)
+    except CorruptObjectError:
+        continue
+    back.random(5000)
+    print(name)
+print("through")
+"""
+
+
+def test_no_generator_reads_past_its_state() -> None:
+    """A position or an array out of bounds is refused, and ends no process."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _FORGED],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert (0, "through\n", "") == (ended.returncode, ended.stdout, ended.stderr)
+
+
 # Forged ------------------------------------------------------------------------------------------
 
 
@@ -345,9 +510,17 @@ def test_results_of_scipy(strict: Any) -> None:
         {"$offset": ["DateOffset", 1, False, {"nothing": 1}]},
         {"$pandas_dtype": ["DataFrame", None]},
         {"$version": "../x"},
+        {"$version": "1" + ".0" * 5000},
+        {"$offset": ["Day", 1, False, "1D" * 5000]},
+        {"$pandas_dtype": ["PeriodDtype", "1D" * 5000]},
+        {"$pandas_dtype": ["IntervalDtype", ["i8," * 5000, "left"]]},
+        {"$crs": "+proj=longlat +datum=WGS84" + " +no_defs" * 1000},
+        {"$crs": "GEOGCRS[" * 100_000},
         {"$view": ["matrix", [1]]},
         {"$poly": ["seterr", [], [], [], "x"]},
         {"$rng": ["Generator", {"bit_generator": "default_rng"}, {}]},
+        {"$rng": ["Generator", _PCG64, None]},
+        {"$rng": ["RandomState", _PCG64, None]},
         {"$image": ["RGB", [1 << 30, 1 << 30], {}, None, []]},
         {"$own_dict": ["os.environ", {}]},
         {"$arrow": ["type", 5]},

@@ -163,7 +163,8 @@ EXAMPLES: dict[str, list[Any]] = {
     "NumPy array of objects": [objects(1, {}), objects()],
     "NumPy masked array": [np.ma.array([1]), np.ma.array([1.5], mask=[True], fill_value=9.0)],
     (
-        "NumPy record array, matrix, polynomial; `Generator` and `RandomState`, `random.Random`"
+        "NumPy record array, matrix, polynomial; `Generator`, `RandomState` of MT19937, "
+        "`random.Random`"
     ): [
         np.rec.array([(1,)], dtype=[("a", "i4")]), np.eye(2).view(np.matrix), np.poly1d([1, 2]),
         np.polynomial.Polynomial([1, 2]), np.random.default_rng(1), np.random.RandomState(1),

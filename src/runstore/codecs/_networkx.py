@@ -37,7 +37,7 @@ def graph_parts(value: Any) -> tuple[str, Any] | None:
     if any(type(table) is not dict for table in (*tables, *ways)):
         return None
     attributes, nodes = tables
-    numbers = {node: at for at, node in enumerate(nodes)}
+    numbers = {node: (at, node) for at, node in enumerate(nodes)}
     edges: dict[int, int] = {}
     kept: list[Any] = []
     told = []
@@ -53,12 +53,26 @@ def graph_parts(value: Any) -> tuple[str, Any] | None:
                 if id(edge) not in edges:
                     edges[id(edge)] = len(kept)
                     kept.append(edge)
-                others.append(numbers[other])
+                at, node = numbers[other]
+                if not _is_alike(other, node):
+                    return None
+                others.append(at)
                 places.append(edges[id(edge)])
         told.append([np.array(part, "i8") for part in (counts, others, places)])
     if any(type(edge) is not dict for edge in kept):
         return None
     return "$graph", [name, attributes, list(nodes), list(nodes.values()), told, kept]
+
+
+def _is_alike(one: Any, other: Any) -> bool:
+    """Return whether two equal nodes cannot be told from each other, as 1 and 1.0 can."""
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if type(one) is tuple:
+        return all(map(_is_alike, one, other))
+    return type(one) in (int, str, bytes)
 
 
 def graph_of(parts: Any, ref: str) -> Any:

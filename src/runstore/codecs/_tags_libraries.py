@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from runstore.codecs._classes import Finder
+from runstore.codecs._generators import generator_of, generator_parts
 from runstore.codecs._networkx import GRAPHS, graph_of, graph_parts
 from runstore.codecs._python import is_json
 from runstore.codecs._zones import zone_of, zone_tree
@@ -56,7 +57,7 @@ def _geometry_of(content: Any, ref: str) -> Any:
 
 # What PROJ takes for more than a description: names of files and of grids.
 _AUTHORITY = re.compile(r"[A-Za-z]+:\w+")
-_PROJ = re.compile(r"(\s*\+[a-zA-Z0-9_]+(=[\w.+-]+)?)+\s*")
+_WORD = re.compile(r"\+[a-zA-Z0-9_]+(=[\w.,+-]+)?")
 _FILES = re.compile(r"init|grids|file|pipeline|step", re.IGNORECASE)
 
 
@@ -69,11 +70,14 @@ def _crs(value: Any) -> Tag | None:
 
 def _is_description(text: str) -> bool:
     if text.startswith(("{", *_WKT)):
-        return True
-    plain = _AUTHORITY.fullmatch(text) or _PROJ.fullmatch(text)
-    return bool(plain) and not _FILES.search(text)
+        return len(text) <= _LONGEST_WKT
+    if len(text) > _LONGEST_PROJ or _FILES.search(text):
+        return False
+    words = text.split()
+    return bool(_AUTHORITY.fullmatch(text)) or (bool(words) and all(map(_WORD.fullmatch, words)))
 
 
+_LONGEST_WKT, _LONGEST_PROJ = 1 << 16, 2000  # characters; what is longer is pickled
 _WKT = ("GEOGCRS[", "PROJCRS[", "GEOGCS[", "PROJCS[", "COMPOUNDCRS[", "BOUNDCRS[", "VERTCRS[")
 
 
@@ -90,19 +94,21 @@ def _crs_of(text: Any, ref: str) -> Any:
 
 def _offset(value: Any) -> Tag | None:
     name, plain = type(value).__name__, dict(value.kwds)
-    content: list[Any] = [
-        name,
-        value.n,
-        bool(value.normalize),
-        plain if name == "DateOffset" else value.freqstr,
-    ]
     try:
+        told = plain if name == "DateOffset" else value.freqstr
+        content: list[Any] = [name, value.n, bool(value.normalize), told]
         if not is_json(content):
             return None
         back = _offset_of(content)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, NotImplementedError):
         return None
-    return ("$offset", content) if type(back) is type(value) and back == value else None
+    same = type(back) is type(value) and back == value and _kinds(back) == _kinds(value)
+    return ("$offset", content) if same else None
+
+
+def _kinds(offset: Any) -> dict[str, type]:
+    """Return the types of what it is made of: a Timedelta and a timedelta are equal."""
+    return {name: type(item) for name, item in dict(offset.kwds).items()}
 
 
 def _offset_of(content: Any) -> Any:
@@ -112,7 +118,7 @@ def _offset_of(content: Any) -> Any:
     if name == "DateOffset":
         make: Any = pd.DateOffset
         return make(n, normalize, **{str(key): item for key, item in told.items()})
-    made = pd.tseries.frequencies.to_offset(told)
+    made = pd.tseries.frequencies.to_offset(_short(told))
     return type(made)(n, True, **made.kwds) if normalize else made
 
 
@@ -159,16 +165,30 @@ def _pandas_dtype_of(content: Any, ref: str) -> Any:
             return make(storage, na_value=np.nan)
         return pd.StringDtype(storage)
     if name == "PeriodDtype":
-        return pd.PeriodDtype(told)
+        return pd.PeriodDtype(_short(told))
     if name == "IntervalDtype":
-        return pd.IntervalDtype(*told)
+        subtype, closed = told
+        return pd.IntervalDtype(subtype if subtype is None else _short(subtype), closed)
     raise CorruptObjectError(f"{ref} is damaged: {name} is no dtype of pandas", ref)
 
 
 def _version_of(content: Any) -> Any:
     from packaging.version import Version
 
-    return Version(content)
+    return Version(_short(content))
+
+
+def _version(value: Any) -> Tag | None:
+    return ("$version", str(value)) if len(str(value)) <= _LONGEST else None
+
+
+_LONGEST = 200  # characters of a text that a library takes apart
+
+
+def _short(text: Any) -> str:
+    if type(text) is not str or len(text) > _LONGEST:
+        raise ValueError("a description is no short text")
+    return text
 
 
 _PANDAS_DTYPES = (*_DTYPES, "DatetimeTZDtype", "StringDtype", "PeriodDtype", "IntervalDtype")
@@ -194,7 +214,7 @@ SCALARS: dict[str, Callable[[Any], Tag | None]] = {
     **{f"shapely.geometry.{module}.{name}": _geometry for module, name in _SHAPES.items()},
     "shapely.geometry.polygon.LinearRing": _geometry,
     "pyproj.crs.crs.CRS": _crs,
-    "packaging.version.Version": lambda value: ("$version", str(value)),
+    "packaging.version.Version": _version,
     **{f"pandas._libs.tslibs.offsets.{name}": _offset for name in _OFFSETS},
     **{f"pandas.offsets.{name}": _offset for name in _OFFSETS},
     "pandas.DateOffset": _offset,
@@ -221,11 +241,11 @@ READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
 }
 
 
-# NumPy: subclasses of arrays, polynomials, generators ---------------------------------------------
+# NumPy: subclasses of arrays, polynomials ---------------------------------------------------------
 
 
 def _matrix(value: Any) -> Tag | None:
-    known = vars(value).keys() <= {"_getitem"}  # which is NumPy's own
+    known = value.ndim == 2 and vars(value).keys() <= {"_getitem"}  # which is NumPy's own
     return ("$view", ["matrix", value.view(np.ndarray)]) if known else None
 
 
@@ -262,18 +282,34 @@ _POLYNOMIALS = ("Chebyshev", "Hermite", "HermiteE", "Laguerre", "Legendre", "Pol
 
 
 def _polynomial(value: Any) -> Tag | None:
+    """Its coefficients; None if it is not made of them again as they are."""
     name = type(value).__name__
+    known, arrays, text = {"coef", "domain", "window", "_symbol"}, _ARRAYS, "symbol"
     if name == "poly1d":
-        known = {"_coeffs", "_variable", "coeffs"}
-        return (
-            ("$poly", [name, value.coeffs, value.variable]) if vars(value).keys() <= known else None
-        )
-    if not vars(value).keys() <= {"coef", "domain", "window", "_symbol"}:
+        known, arrays, text = {"_coeffs", "_variable", "coeffs"}, ("coeffs",), "variable"
+    if not vars(value).keys() <= known:
         return None
-    return "$poly", [name, value.coef, value.domain, value.window, value.symbol]
+    parts = [name, *(getattr(value, array) for array in arrays), getattr(value, text)]
+    if any(type(part) is not np.ndarray for part in parts[1:-1]):
+        return None
+    try:
+        back = _polynomial_of(parts, "the value", None)
+    except (ValueError, TypeError):
+        return None
+    made = [getattr(back, array) for array in arrays]  # leading zeros go, integers become floats
+    same = all(map(_is_same, made, parts[1:-1])) and getattr(back, text) == parts[-1]
+    return ("$poly", parts) if same else None
 
 
-def _polynomial_of(parts: Any, ref: str, find: Finder) -> Any:
+_ARRAYS: tuple[str, ...] = ("coef", "domain", "window")
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    alike = one.dtype == other.dtype and one.shape == other.shape
+    return alike and bool(one.tobytes() == other.tobytes())
+
+
+def _polynomial_of(parts: Any, ref: str, find: Finder | None) -> Any:
     name, coefficients, *more = parts
     if name == "poly1d":
         return np.poly1d(coefficients, variable=more[0])
@@ -281,34 +317,6 @@ def _polynomial_of(parts: Any, ref: str, find: Finder) -> Any:
         raise CorruptObjectError(f"{ref} is damaged: {name!r} is no polynomial", ref)
     domain, window, symbol = more
     return getattr(np.polynomial, name)(coefficients, domain, window, symbol)
-
-
-_BITS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
-
-
-def _generator(value: Any) -> Tag | None:
-    """The state of a generator, and the seed from which it makes others."""
-    name = type(value).__name__
-    if name == "RandomState":
-        return "$rng", [name, value.get_state(legacy=False), None]
-    bits = value.bit_generator
-    seed = getattr(bits, "seed_seq", None)
-    if type(bits).__name__ not in _BITS or type(seed) is not np.random.SeedSequence:
-        return None
-    return "$rng", [name, bits.state, dict(seed.state)]
-
-
-def _generator_of(parts: Any, ref: str, find: Finder) -> Any:
-    name, state, seed = parts
-    if name not in ("Generator", "RandomState") or state["bit_generator"] not in _BITS:
-        raise CorruptObjectError(f"{ref} is damaged: no random generator", ref)
-    if name == "RandomState":
-        made = np.random.RandomState(0)
-        made.set_state(state)
-        return made
-    bits = getattr(np.random, state["bit_generator"])(np.random.SeedSequence(**seed))
-    bits.state = state
-    return np.random.Generator(bits)
 
 
 # Pictures, and categories of pandas ---------------------------------------------------------------
@@ -329,10 +337,15 @@ def _image(value: Any) -> Tag | None:
         colours = [palette.mode, bytes(palette.getdata()[1])]
         value.getpalette()
     pixels = np.frombuffer(value.tobytes(), np.uint8)
-    return "$image", [value.mode, list(value.size), dict(value.info), colours, pixels]
+    content = [value.mode, list(value.size), dict(value.info), colours, pixels]
+    try:
+        _image_of(content, "the value", None)
+    except (CorruptObjectError, ValueError):
+        return None
+    return "$image", content
 
 
-def _image_of(parts: Any, ref: str, find: Finder) -> Any:
+def _image_of(parts: Any, ref: str, find: Finder | None) -> Any:
     from PIL import Image
 
     mode, (width, height), info, colours, pixels = parts
@@ -418,8 +431,8 @@ CONTAINERS: dict[str, Callable[[Any], Tag | None]] = {
         f"numpy.polynomial.{name.lower().replace('hermitee', 'hermite_e')}.{name}": _polynomial
         for name in _POLYNOMIALS
     },
-    "numpy.random._generator.Generator": _generator,
-    "numpy.random.mtrand.RandomState": _generator,
+    "numpy.random._generator.Generator": generator_parts,
+    "numpy.random.mtrand.RandomState": generator_parts,
     **{f"pyarrow.lib.{name}Type": _arrow for name in _ARROW_TYPES},
     "pyarrow.lib.Field": _arrow,
     **dict.fromkeys(GRAPHS, lambda value: graph_parts(value)),
@@ -432,6 +445,6 @@ BUILDERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$own_dict": _own_dict_of,
     "$graph": lambda parts, ref, find: graph_of(parts, ref),
     "$poly": _polynomial_of,
-    "$rng": _generator_of,
+    "$rng": lambda parts, ref, find: generator_of(parts, ref),
     "$view": _view_of,
 }

@@ -201,7 +201,11 @@ def _strange_name(value: Any) -> str | None:
     """Return the name of a pandas object if that is neither text nor a whole number."""
     if not type_name(type(value)).startswith("pandas."):
         return None
-    name = getattr(value, "name", None)
+    import pandas as pd
+
+    if not isinstance(value, (pd.Series, pd.Index)):  # to ask others may warn or raise
+        return None
+    name = value.name
     return None if name is None or type(name) in (str, int) else shown(name)
 
 
