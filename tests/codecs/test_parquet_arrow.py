@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from runstore import ObjectStore
+from runstore.containers import _parquet_types
 from runstore.containers._parquet import open_parquet
 from runstore.containers._parquet_types import READS_MISSING_LISTS
 from runstore.errors import UnsupportedFormatError, UnsupportedValueError
@@ -97,6 +98,24 @@ def test_what_pandas_itself_cannot_write(name: str, view: Any, tmp_path: Path) -
         view.put("x.parquet", value)
         read = view.get("x.parquet")["x"].array.__arrow_array__().combine_chunks()
         assert [5, 4, 3] == read.dictionary.to_pylist()
+
+
+def test_looking_for_missing_lists_takes_every_type(monkeypatch):
+    """In columns that Parquet refuses there are none to be found; in others there are."""
+    monkeypatch.setattr(_parquet_types, "READS_MISSING_LISTS", False)
+    parts = [pa.array([1]), pa.array(["a"])]
+    first, offsets = pa.array([0], pa.int8()), pa.array([0], pa.int32())
+    batch = pa.record_batch(
+        {
+            "runs": pa.RunEndEncodedArray.from_arrays([1], [1]),
+            "dense": pa.UnionArray.from_dense(first, offsets, parts),
+            "sparse": pa.UnionArray.from_sparse(first, parts),
+        }
+    )
+    _parquet_types.check_lists(batch, "x")
+    missing = pa.array([[None]], pa.list_(pa.list_(pa.int8(), 2)))
+    with pytest.raises(UnsupportedValueError, match="'a' has missing lists"):
+        _parquet_types.check_lists(pa.record_batch({"a": missing}), "x")
 
 
 @pytest.mark.skipif(READS_MISSING_LISTS, reason="this pyarrow reads them: they are in TAKEN")

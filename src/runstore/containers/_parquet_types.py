@@ -236,6 +236,8 @@ def _has_missing_lists(column: Any) -> bool:
         first, last = offsets[0].as_py(), offsets[-1].as_py()
         parts = (column.keys, column.items)
         return any(_has_missing_lists(part.slice(first, last - first)) for part in parts)
+    if pa.types.is_run_end_encoded(kind) or pa.types.is_union(kind):
+        return False  # Parquet holds no such column
     inside = column.flatten()  # what is missing in a struct is missing in its fields
     return any(map(_has_missing_lists, inside if isinstance(inside, list) else [inside]))
 
