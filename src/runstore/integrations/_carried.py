@@ -103,16 +103,20 @@ def is_small(value: Any) -> bool:
         if left < 0:
             return False
         kind = type(one)
-        if one is None or kind in (bool, int, float, complex):
+        if one is None or kind in (bool, float, complex):
             continue
-        if kind in (str, bytes):
+        if kind is int:
+            if one.bit_length() > 8 * _SHORT:
+                return False
+        elif kind in (str, bytes):
             if len(one) > _SHORT:
                 return False
-        elif isinstance(one, (list, tuple, set, frozenset)):
+        elif isinstance(one, (list, tuple, set, frozenset, dict)):
+            if len(one) > left:  # before it is copied
+                return False
             waiting += one
-        elif isinstance(one, dict):
-            waiting += one.keys()
-            waiting += one.values()
+            if isinstance(one, dict):
+                waiting += one.values()
         else:
             return False
     return True
