@@ -79,7 +79,7 @@ def check_whole_name(place: AnyPlace) -> None:
 def _is_of_plugin(extension: str, view: memoryview) -> bool:
     """Return whether an Arrow file is not ours, but of the format that an installed package brings.
 
-    Its format may be Arrow, too. StoredObjects that were put without the package have our header.
+    Its format may be Arrow, too. Objects that were put without the package have our header.
     """
     if not has_format(extension):
         return False
