@@ -5,7 +5,7 @@ The names are told here for all places together; a place may add some of its own
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,16 @@ _SETTINGS = (
     r"|connection[^a-z]*string|sas)$"
 )
 _CREDENTIALS = r"://[^/@\s]*:[^/@\s]+@"
+# What a text tells by name: connection strings (``Password=…;``, ``host=h password=…``), and the
+# query of a URL. There are fewer names than above: a text has max_tokens=512, too.
+_IN_TEXT = (
+    r"(passw(or)?d|passphrase|(?<![a-z])(pass|pwd)"
+    r"|(access|account|api|private|secret|signing)[_ -]?key"
+    r"|(?<![a-z])(client[_-]?)?secret|shared[_ -]?access[_ -]?signature)\s*=\s*[^\s;&=]"
+    r"|[?&]([\w.-]*[_.-])?(access|auth|id|refresh)?(token|sig|signature|authorization)=[^\s&#]"
+)
 _WORDS = frozenset({"anon", "cloud", "google_default", "browser", "cache"})  # tokens of gcsfs
+_DEEPEST = 16
 _PATHS = r"token|client_keys|cert|credential"
 
 
@@ -62,18 +71,44 @@ def is_secret(name: str, value: Any) -> bool:
 def is_secret_setting(name: str, value: object) -> bool:
     """Return whether a value of a workflow's config or input must not be written down.
 
-    It is text or bytes whose name says so (``api_key``, ``dbPassword``, ``hf_token``), or text that
-    has a password in a URL.
+    It is text or bytes whose name says so (``api_key``, ``dbPassword``, ``hf_token``), a dict or
+    set of such a name that has text in it, or text with a password or signature in it: a URL with
+    a user or a query, or a connection string. The items of a list are looked at one by one.
     """
+    if isinstance(value, (Mapping, Set)):
+        return _is_secret_name(name) and _has_text(value, _DEEPEST)
     if not isinstance(value, (str, bytes, bytearray)) or not value:
         return False
+    return _is_secret_name(name) or (isinstance(value, str) and _tells_a_secret(value))
+
+
+def _is_secret_name(name: str) -> bool:
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    if re.search(_SETTINGS, words, re.IGNORECASE) is not None:
+    return re.search(_SETTINGS, words, re.IGNORECASE) is not None
+
+
+def _tells_a_secret(text: str) -> bool:
+    if "://" in text and re.search(_CREDENTIALS, text) is not None:
         return True
-    return isinstance(value, str) and re.search(_CREDENTIALS, value) is not None
+    return "=" in text and re.search(_IN_TEXT, text, re.IGNORECASE) is not None
 
 
-def without_secrets(value: Any, name: str = "", deepest: int = 16) -> Any:
+def _has_text(value: object, deepest: int) -> bool:
+    """Return whether there is text in a value, or it is too deep to say."""
+    if isinstance(value, (str, bytes, bytearray)):
+        return bool(value)
+    if not isinstance(value, (Mapping, Set, list, tuple)):
+        return False
+    if deepest <= 0:
+        return True
+    if isinstance(value, dict):
+        inner: Iterable[Any] = dict.values(value)
+    else:
+        inner = value.values() if isinstance(value, Mapping) else value
+    return any(_has_text(one, deepest - 1) for one in inner)
+
+
+def without_secrets(value: Any, name: str = "", deepest: int = _DEEPEST) -> Any:
     """Return a value of a workflow as it may be shown: with `NOT_SHOWN` instead of secrets.
 
     Args:

@@ -61,11 +61,11 @@ def kept_values(values: dict[str, Any]) -> dict[str, Any]:
 def _kept_values(values: dict[str, Any], left: list[int], deepest: int) -> dict[str, Any]:
     """Do that; *left* is how many characters may follow, for all that is nested together."""
     kept: dict[str, Any] = {}
-    for number, (key, value) in enumerate(values.items()):
+    for number, (key, value) in enumerate(dict.items(values)):
         if left[0] <= 0:
             kept["…"] = _stand_in(dict, f"{len(values) - number:,} more are left out: {_MUCH}")
             break
-        key = key.encode(errors="backslashreplace").decode()
+        key = str.encode(key, errors="backslashreplace").decode()
         left[0] -= len(key) + 8
         kept[key] = _kept_value(key, value, left, deepest)
     return kept
@@ -75,12 +75,15 @@ def _kept_value(name: str, value: Any, left: list[int], deepest: int) -> Any:
     kind = type(value)
     if is_secret_setting(name, value):
         return _stand_in(kind, "its name, or a password in it, says that it is a secret")
-    if kind is dict and deepest and all(type(key) is str for key in value):
+    # Subclasses, too, as JSON would keep what is in them: an OrderedDict with a password.
+    if isinstance(value, dict) and deepest and all(isinstance(key, str) for key in dict(value)):
         return _kept_values(value, left, deepest - 1)  # so that one odd value costs no others
-    if kind in (list, tuple) and deepest and any(type(one) in (dict, list, tuple) for one in value):
-        return _kept_items(name, value, left, deepest - 1)
-    if kind in (list, tuple) and any(is_secret_setting(name, one) for one in value):
-        return _stand_in(kind, "its name, or a password in it, says that it is a secret")
+    if isinstance(value, (list, tuple)):
+        items = _items(value)
+        if deepest and any(isinstance(one, (dict, list, tuple)) for one in items):
+            return _kept_items(name, items, left, deepest - 1)
+        if any(is_secret_setting(name, one) for one in items):
+            return _stand_in(kind, "its name, or a password in it, says that it is a secret")
     budget = min(_LARGEST_RESULT, left[0])
     try:
         one = _plain(value, [budget], _DEEPEST_RESULT)
@@ -95,6 +98,11 @@ def _kept_value(name: str, value: Any, left: list[int], deepest: int) -> Any:
         if kind in (date, datetime):
             one["text"] = value.isoformat()
     return one
+
+
+def _items(values: Any) -> Sequence[Any]:
+    kind = list if isinstance(values, list) else tuple
+    return values if type(values) is kind else list(kind.__iter__(values))
 
 
 def _kept_items(name: str, values: Sequence[Any], left: list[int], deepest: int) -> list[Any]:
