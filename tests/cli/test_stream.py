@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from runstore.cli._transfer import transfer
 
@@ -179,6 +180,20 @@ def test_head_pipes_files_of_some_rows(here, name):
     command = [sys.executable, "-m", "runstore", "head", f"dev/r/{name}", "--as", "parquet"]
     done = subprocess.run([*command, "-n", "3", "--store", url], capture_output=True, check=True)
     assert [0, 1, 2] == pq.read_table(io.BytesIO(done.stdout))["a"].to_pylist()
+
+
+@pytest.mark.parametrize("form", ["arrow", "parquet"])
+@pytest.mark.parametrize("value", [pd.Index([5, 6, 7], name="k"), pd.Series([5, 6, 7], name="k")])
+def test_head_pipes_an_index(here, value, form):
+    """An index of pandas is one column, as a series is."""
+    here.put("index", value)
+    command = [sys.executable, "-m", "runstore", "head", "dev/r/index", "--as", form]
+    done = subprocess.run(
+        [*command, "-n", "2", "--store", str(here.store.url)], capture_output=True, check=True
+    )
+    file = io.BytesIO(done.stdout)
+    read = pq.read_table if form == "parquet" else feather.read_table
+    assert [5, 6] == read(file).column("k").to_pylist()
 
 
 def test_put_says_which_argument_stands_first(cli, here, tmp_path):

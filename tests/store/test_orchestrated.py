@@ -9,7 +9,9 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -254,3 +256,80 @@ def test_a_put_after_the_end_opens_no_run(small: Small) -> None:
     [run] = ObjectStore().runs("default")
     assert ("finished", ["finished"]) == (run.state, [stage.state for stage in run.stages])
     assert [["x", "y"]] == [[use.name for use in stage.writes] for stage in run.stages]
+
+
+def test_a_failure_of_one_run_ends_no_telling(
+    small: Small, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever a place raises: it is logged, and the other runs are told."""
+    store = ObjectStore()
+    for number in (1, 2):
+        small.now = replace(RUN, run=f"flow.{number}", uid=str(number))
+        object_store.put("x", 1)
+    backend = type(store.backend)
+    put = backend.put
+
+    def odd(self: Any, key: str, *args: Any, **options: Any) -> Any:
+        if "_runs/flow.1" in key:
+            raise RuntimeError("odd")
+        return put(self, key, *args, **options)
+
+    monkeypatch.setattr(backend, "put", odd)
+    with caplog.at_level(logging.ERROR, "runstore.store"):
+        tell_records()
+    assert ["the record of run default/flow.1 does not tell all"] == caplog.messages
+    written = {run.name: [len(one.writes) for one in run.stages] for run in store.runs("default")}
+    assert {"flow.1": [0], "flow.2": [1]} == written
+
+
+def test_a_write_while_a_stage_is_told_is_told_later(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that had begun, and is noted only after the record was written."""
+    small.now = RUN
+    object_store.put("x", 1)
+    backend = type(ObjectStore().backend)
+    put = backend.put
+
+    def put_and_tell(self: Any, key: str, *args: Any, **options: Any) -> Any:
+        if "flow.1/y" in key:
+            tell_records()
+        return put(self, key, *args, **options)
+
+    monkeypatch.setattr(backend, "put", put_and_tell)
+    object_store.put("y", 1)
+    tell_records()
+    [run] = ObjectStore().runs("default")
+    assert [["x", "y"]] == [[use.name for use in stage.writes] for stage in run.stages]
+
+
+def test_no_put_is_before_the_record(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A put of another thread waits until the record is written; while one tells, none waits."""
+    small.now = RUN
+    backend, writing, go = type(ObjectStore().backend), threading.Event(), threading.Event()
+    put, order = backend.put, []
+
+    def slow(self: Any, key: str, *args: Any, **options: Any) -> Any:
+        if "_runs/" in key:
+            writing.set()
+            assert go.wait(20)
+        done = put(self, key, *args, **options)
+        order.append(key.partition("/")[2].partition(".json")[0])
+        return done
+
+    monkeypatch.setattr(backend, "put", slow)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(object_store.put, "x", 1)
+        assert writing.wait(20)
+        second = threads.submit(object_store.put, "y", 1)
+        assert not wait([second], 0.3).done
+        go.set()
+        first.result(20), second.result(20)
+        assert "_runs/flow.1" == order[0]
+        writing.clear(), go.clear()
+        telling = threads.submit(tell_records)
+        assert writing.wait(20)
+        object_store.put("z", 1)
+        assert not telling.done()
+        go.set()
+        telling.result(20)

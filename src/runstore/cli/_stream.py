@@ -94,8 +94,7 @@ def head(
             raise InvalidRequestError(
                 f"{at} as {as_format} would spoil the terminal: pipe it", str(at)
             )
-        first = value.iloc[:rows] if hasattr(value, "iloc") else value.slice(0, rows)
-        _to_pipe(first, as_format, at)
+        _to_pipe(_first(value, rows), as_format, at)
     elif tabular and sys.stdout.isatty() and as_format is None:
         print_preview(preview(value, rows))
     elif tabular and sys.stdout.isatty():  # control characters are written out
@@ -108,6 +107,13 @@ def head(
         print_preview(preview(value, rows))
     for name, reason in left.items():
         say(f"column {name!r} is left out: {reason}")
+
+
+def _first(value: Any, rows: int) -> Any:
+    """Return some first rows of a table, or of one column, which may be an index of pandas."""
+    if hasattr(value, "iloc"):
+        return value.iloc[:rows]
+    return value.slice(0, rows) if callable(getattr(value, "slice", None)) else value[:rows]
 
 
 def _printed_lines(view: "StoreView", at: Place, rows: int) -> bool:

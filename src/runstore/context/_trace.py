@@ -98,6 +98,23 @@ class Trace:
         made = [tuple(make() for make in each) for each in (reads, writes)]
         return Note(made[0], made[1], self._left_out[0], self._left_out[1], None, **keys)
 
+    def taken(self) -> Note | None:
+        """Return what was read and written since the last time; None if that is nothing.
+
+        What other threads note meanwhile is in this note or in the next one.
+        """
+        made = []
+        for uses in (self._reads, self._writes):
+            newest_first = []
+            while uses:
+                try:
+                    newest_first.append(uses.popitem()[1])
+                except KeyError:  # another thread has noted that the last one is gone
+                    break
+            made.append(tuple(make() for make in reversed(newest_first)))
+        (reads, writes), self._left_out = self._left_out, [0, 0]
+        return Note(made[0], made[1], reads, writes) if any(made) or reads or writes else None
+
     def _keep(
         self, uses: dict[object, _Make], kind: int, key: object, make: _Make, now: bool
     ) -> None:

@@ -79,9 +79,7 @@ class Observed:
 
     def told(self) -> StageRecord | None:
         """Return what there is to tell of it, once; None if that is nothing."""
-        trace, self.trace = self.trace, Trace()
-        self.trace.reached |= trace.reached
-        note = trace.note()
+        note = self.trace.taken()
         if note is None and self._state == "running":
             return None
         return self.record(Note() if note is None else note)
@@ -124,7 +122,8 @@ class _Run:
         self._address = address
         self._ctx = ctx
         self._begun = False
-        self._lock = ForkSafeLock()
+        self._first = ForkSafeLock()
+        self._telling = ForkSafeLock()  # another one: what it writes may take long
         self.stages: dict[StageScope | None, Observed] = {}
 
     @property
@@ -138,8 +137,16 @@ class _Run:
         Args:
             attempt: Which writes first.
         """
-        if self._begun or not self._is_first():
+        if self._begun:
             return
+        with self._first.held:  # others wait: what they write would be in a run without a record
+            if not self._begun:
+                self._write_record(attempt)
+                self._begun = True
+
+    def _write_record(self, attempt: Observed) -> None:
+        from runstore.runs._light import begin_light
+
         ctx = self._ctx
         run = ctx.run.model_copy(
             update={
@@ -148,21 +155,17 @@ class _Run:
                 "versions": {"python": sys.version.partition(" ")[0]},
             }
         )
-        from runstore.runs._light import begin_light
-
         try:
             Context().run(begin_light, self._backend(), run, attempt.record(Note()))
         except RunStoreError as exc:
             _log.warning("the record of run %s was not written: %s", self._name, exc)
 
-    def _is_first(self) -> bool:
-        with self._lock.held:
-            begun, self._begun = self._begun, True
-            return not begun
-
     def tell(self) -> None:
-        """Add to the record what the stages have read and written since the last time."""
-        with self._lock.held:
+        """Add to the record what the stages have read and written since the last time.
+
+        A failure is logged, of whatever kind: it ends neither the stage nor what is told of others.
+        """
+        with self._telling.held:
             told = [each for one in list(self.stages.values()) if (each := one.told()) is not None]
             if not told:
                 return
@@ -173,6 +176,8 @@ class _Run:
                 Context().run(tell_light, self._backend(), run.namespace, run.name, told)
             except RunStoreError as exc:
                 _log.warning("the record of run %s does not tell all: %s", self._name, exc)
+            except Exception:  # noqa: BLE001 - a place of another package may raise anything
+                _log.exception("the record of run %s does not tell all", self._name)
 
     def _backend(self) -> Backend:
         from runstore.store import ObjectStore
