@@ -23,6 +23,7 @@ from tests.context.small import Small, small_orchestrator
 from runstore import ObjectStore, bind, get_run_context, object_store
 from runstore.context import StageScope, now
 from runstore.context.resolvers import Found
+from runstore.integrations import run_ended
 from runstore.places import Wrapper
 from runstore.runs import write_run
 from runstore.store import _orchestrated
@@ -333,3 +334,27 @@ def test_no_put_is_before_the_record(small: Small, monkeypatch: pytest.MonkeyPat
         assert not telling.done()
         go.set()
         telling.result(20)
+
+
+def test_a_run_ends_in_each_of_its_stores(small: Small, tmp_path: Path) -> None:
+    """Also in one that a hook does not name, if the process has written there."""
+    small.now = RUN
+    other = ObjectStore(tmp_path / "other")
+    object_store.put("x", 1)
+    other.put("y", 1)
+    _end("failed", "it was killed")
+    ended = [("failed", "it was killed")]
+    for store in (ObjectStore(), other):
+        assert ended == [(run.state, run.error) for run in store.runs("default")]
+
+
+def test_an_end_of_a_run_without_a_record_is_logged(
+    small: Small, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The name may be wrong; no record is made up."""
+    with caplog.at_level(logging.INFO, "runstore.integrations"):
+        run_ended("flow", "2", "finished")
+    assert ["run default/flow.2 has ended, and has no record: nothing was put in it"] == (
+        caplog.messages
+    )
+    assert [] == ObjectStore().runs("default")

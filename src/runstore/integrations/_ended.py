@@ -26,7 +26,8 @@ def run_ended(
     """Write into the record of a run how it has ended, if it has one.
 
     From then on it is found by ``get(workflow=)`` and goes by the rules of retention. The run of
-    the orchestrator does not fail with the store: if that cannot be reached, it is logged.
+    the orchestrator does not fail with the store: if that cannot be reached, it is logged. That
+    there was no record is logged, too, as information.
 
     Args:
         workflow: The name of the workflow, as the context of the run has it.
@@ -39,6 +40,9 @@ def run_ended(
     name = run_name(workflow, run)
     at = default_namespace() if namespace is None else namespace
     try:
-        run_has_ended(ObjectStore(url).backend, at, name, state, error)
+        record = run_has_ended(ObjectStore(url).backend, at, name, state, error)
     except RunStoreError as exc:
         _log.warning("the record of run %s/%s does not say that it has ended: %s", at, name, exc)
+    else:
+        if record is None:
+            _log.info("run %s/%s has ended, and has no record: nothing was put in it", at, name)

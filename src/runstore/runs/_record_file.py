@@ -40,7 +40,9 @@ SCHEMA = 2
 
 _PREFIX = "xxh3_128:"
 
-_MOST_USES = 20_000  # objects that the stages of a record name, all together; some 4 MB of JSON
+_MOST_OF_RECORD = (
+    20_000  # objects that the stages of a record name, all together; some 4 MB of JSON
+)
 
 
 REMOVED = "removed"
@@ -58,7 +60,7 @@ def record_bytes(run: WorkflowRun) -> bytes:
     document = {"schema": SCHEMA} | to_jsonable_python(_readable(plain))
     document["result"] = kept_result(run.result)
     document["input"], document["config"] = map(_values_or_none, (run.input, run.config))
-    left = [_MOST_USES]
+    left = [_MOST_OF_RECORD]
     document["stages"] = [_stage(stage, left) for stage in run.stages]
     try:
         return _dumped(document)

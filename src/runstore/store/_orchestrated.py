@@ -179,6 +179,24 @@ class _Run:
             except Exception:  # noqa: BLE001 - a place of another package may raise anything
                 _log.exception("the record of run %s does not tell all", self._name)
 
+    def is_in(self, backend: Backend) -> bool:
+        """Return whether its store is surely that of *backend*."""
+        at = self._address
+        return (at.url, at.filesystem) == (backend.url, None) and not at.options
+
+    def close(self, state: StageEnd, error: str | None) -> None:
+        """Write into its record how it has ended; a failure is logged."""
+        from runstore.runs._light import close_light
+
+        run = self._ctx.run
+        try:
+            close_light(self._backend(), run.namespace, run.name, state, error)
+        except RunStoreError as exc:
+            _log.warning(
+                "the record of run %s in %s does not say that it has ended: %s",
+                *(self._name, self._address.url, exc),
+            )
+
     def _backend(self) -> Backend:
         from runstore.store import ObjectStore
 
@@ -281,8 +299,11 @@ def run_has_ended(
 ) -> WorkflowRun | None:
     """Write how a run has ended; return its record, None if it has none.
 
+    It is written in every store in which this process has written in the run. Where others than
+    *backend* fail, that is logged.
+
     Args:
-        backend: Where.
+        backend: Where. This record is returned.
         namespace, run: The run.
         state, error: How.
 
@@ -292,7 +313,11 @@ def run_has_ended(
     from runstore.runs._light import close_light
 
     tell_records(run)
+    known = _runs.matching(namespace, run)
     _runs.drop(namespace, run)
+    for found in known:
+        if not found.is_in(backend):
+            found.close(state, error)
     return close_light(backend, namespace, run, state, error)
 
 
