@@ -144,3 +144,38 @@ def test_replay_of_a_failed_stage(cli, workflow, disk, tmp_path, monkeypatch):
     assert ["given"] == [one["name"] for one in told["written"]]
     assert "given" in cli("ls", "default/bad", "--store", told["scratch"]).out
     assert "given" not in cli("ls", "default/bad", "--store", store).out
+
+
+SECRET_FLOW = """\
+metadata: {name: w}
+spec: {stages: [{name: a, target: asks.ask}]}
+"""
+SECRET_CONFIG = "kind: config\nmetadata: {name: c}\nspec: {data: {password: hunter2, n: 1}}\n"
+ASKS = """\
+from runstore import get_run_context
+
+def ask():
+    ctx = get_run_context()
+    return [ctx.config["n"], len(ctx.config["password"]), ctx.input["pin"], len(ctx.input["pwd"])]
+"""
+
+
+def test_secrets_of_a_run_are_given_again(cli, tmp_path, monkeypatch):
+    """The message names the options, and they work: for `run --resume` and `replay`."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("w.yaml", SECRET_FLOW), ("c.yaml", SECRET_CONFIG), ("asks.py", ASKS)):
+        (tmp_path / name).write_text(text)
+    inputs = ["-i", "pwd=abc", "-i", "pin=7"]
+    assert 0 == cli("run", "w.yaml", "-c", "c.yaml", "--run", "r", *inputs).code
+    resumed = cli("run", "--resume", "r", *inputs)
+    assert "the secret config 'password'. Give the config again: --config FILE" in resumed.err
+    assert 0 == cli("run", "--resume", "r", *inputs, "-c", "c.yaml").code
+    missing = cli("replay", "r", "a")
+    assert 0 != missing.code
+    assert "does not keep the secret input 'pwd'. Give it again: --input pwd=…" in missing.err
+    missing = cli("replay", "r", "a", "-i", "pwd=abc")
+    assert "the secret config 'password'. Give it again: --config FILE with 'pass" in missing.err
+    again = cli("replay", "r", "a", "-i", "pwd=abc", "--config", "c.yaml", "--json")
+    assert 0 == again.code, again.err
+    assert (True, [1, 7, 7, 3]) == (json.loads(again.out)["same"], json.loads(again.out)["result"])
+    assert "hunter2" not in again.out + again.err

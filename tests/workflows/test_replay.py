@@ -13,8 +13,13 @@ import pandas as pd
 import pytest
 from tests.places.s3_ import ENGINES, environment, open_store
 
-from runstore import ObjectStore, replay, run_workflow
-from runstore.errors import InvalidRequestError, ObjectNotFoundError, PreconditionFailedError
+from runstore import ObjectStore, get_run_context, replay, run_workflow
+from runstore.errors import (
+    InvalidRequestError,
+    MissingInputError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+)
 from runstore.places import Wrapper
 
 MAPPED = {"type": "parameterized"}
@@ -307,3 +312,59 @@ def test_a_stage_that_did_not_run(code: Path, store: Path, tmp_path: Path) -> No
     assert ("finished", False, "skipped") == (found.state, found.same, found.state_before)
     assert "it did not run before" in str(found)
     assert "the same" not in str(found)
+
+
+def _reads(kind: str) -> Any:
+    values = getattr(get_run_context(), kind)
+    try:
+        return [values["password"], values["n"]]
+    except MissingInputError:
+        return None
+
+
+def _asks_input() -> Any:
+    return _reads("input")
+
+
+def _asks_config() -> Any:
+    return _reads("config")
+
+
+@pytest.mark.parametrize("kind", ["input", "config"])
+@pytest.mark.parametrize("read_then", [True, False])
+def test_a_secret_is_asked_for_and_given_again(
+    flow: Any, store: Path, tmp_path: Path, kind: str, read_then: bool
+) -> None:
+    """Whether the stage has read it then or reads it only now; the other keys stay."""
+    stage = {"input": _asks_input, "config": _asks_config}[kind]
+    given: dict[str, Any] = {kind: {"password": "hunter2", "n": 3}}
+    run_workflow(flow(a=stage if read_then else _nothing), run="r", store=store, **given)
+    option = {"input": "--input password=…", "config": "--config FILE with 'password'"}[kind]
+    with pytest.raises(InvalidRequestError) as caught:
+        replay("r", "a", function=stage, store=store, scratch=tmp_path / "s1")
+    assert (
+        f"the record of run 'default/r' does not keep the secret {kind} 'password'. Give it again: "
+        f"{option} (in Python: replay(…, {kind}={{'password': …}}))"
+    ) == str(caught.value)
+    again: dict[str, Any] = {kind: {"password": "hunter2"}}
+    found = replay("r", "a", function=stage, store=store, scratch=tmp_path / "s2", **again)
+    assert ["hunter2", 3] == found.result
+    if read_then:
+        assert found.same
+
+
+def _nothing() -> None:
+    pass
+
+
+def test_items_that_a_record_does_not_keep_are_asked_for(store: Path, tmp_path: Path) -> None:
+    """What stands in for the list is not taken for it."""
+    stage = {"name": "a", "target": str, "type": "parameterized", "options": {"map_on": "tokens"}}
+    flow = {"metadata": {"name": "w"}, "spec": {"stages": [stage]}}
+    run_workflow(flow, run="r", store=store, input={"tokens": ["x", "y"]})
+    with pytest.raises(InvalidRequestError, match="the secret input 'tokens'"):
+        replay("r", "a", function=str, store=store, scratch=tmp_path / "s1")
+    more: dict[str, Any] = {"input": {"tokens": ["x", "y"]}, "item": 1}
+    assert (
+        "y" == replay("r", "a", function=str, store=store, scratch=tmp_path / "s2", **more).result
+    )

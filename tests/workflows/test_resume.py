@@ -300,3 +300,24 @@ def test_a_secret_input_is_asked_for_again(run: Any, flow: Any) -> None:
         "again: --input password=… --input n=… (in Python: input={…})"
     ) == str(caught.value)
     assert "finished" == run(flow(a=lambda: 1), resume="r1", input=given).state
+
+
+@pytest.mark.parametrize(
+    ("config", "what"),
+    [
+        ({"password": "hunter2", "n": 1}, "the secret config 'password'"),
+        ({"db": {"password": "hunter2"}, "n": 1}, "the secret config 'db'"),
+        ({"secrets": {"db": "hunter2"}}, "the secret config 'secrets'"),
+        ({"odd": {1}}, "of its config the value 'odd'"),
+    ],
+)
+def test_a_secret_config_is_asked_for_again(run: Any, flow: Any, config: Any, what: str) -> None:
+    """As the input is, with the option of the shell that gives it."""
+    assert "finished" == run(flow(a=lambda: 1), run="r1", config=config).state
+    with pytest.raises(InvalidRequestError) as caught:
+        run(flow(a=lambda: 1), resume="r1")
+    assert (
+        f"the record of run 'default/r1' does not keep {what}. Give the config again: "
+        "--config FILE (in Python: config=…)"
+    ) == str(caught.value)
+    assert "finished" == run(flow(a=lambda: 1), resume="r1", config=config).state

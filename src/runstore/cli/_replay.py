@@ -10,6 +10,7 @@ from runstore.cli._exits import FAILED
 from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
 from runstore.cli._output import emit, emit_json, say
 from runstore.cli._resume import record_of
+from runstore.cli._run import pairs
 
 if TYPE_CHECKING:
     from runstore.workflows import Replay
@@ -29,6 +30,25 @@ def replay(
         int | None,
         typer.Option(
             "--item", min=0, metavar="I", help="Of a mapped stage; by default the one that failed."
+        ),
+    ] = None,
+    config: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--config",
+            "-c",
+            metavar="FILE",
+            help="A config's YAML file, whose keys count instead of the recorded ones; repeatable.",
+            autocompletion=complete_file,
+        ),
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="K=V",
+            help="An input instead of the recorded one, as one that is secret; repeatable.",
         ),
     ] = None,
     code: Annotated[
@@ -58,7 +78,14 @@ def replay(
 
     place = open_store(store)
     found = replayed(
-        record_of(place, run), stage, item=item, code=code, store=place, scratch=scratch
+        record_of(place, run),
+        stage,
+        item=item,
+        input=pairs("--input", inputs),
+        config=config or None,
+        code=code,
+        store=place,
+        scratch=scratch,
     )
     if as_json:
         emit_json({"store": place.url, **_as_json(found)})

@@ -100,7 +100,7 @@ def as_source(workflow: Any) -> Source:
     )
 
 
-def values_for(workflow: Workflow, config: Any) -> dict[str, Any]:
+def values_for(workflow: Workflow, config: Any, call: str = "run_workflow") -> dict[str, Any]:
     """Return the config values *workflow* runs with.
 
     Args:
@@ -108,6 +108,7 @@ def values_for(workflow: Workflow, config: Any) -> dict[str, Any]:
         config: A plain dict of values, which are taken as they are; or a Config, a dict of
             that shape, a path of YAML, or a list of these, which are merged if they select
             the workflow. One that does not causes an `UnusedConfigWarning`.
+        call: The function that it was given to, for errors.
 
     Raises:
         InvalidWorkflowError: It is none of these, or wrong.
@@ -115,14 +116,14 @@ def values_for(workflow: Workflow, config: Any) -> dict[str, Any]:
     if config is None:
         return {}
     if isinstance(config, Mapping):
-        check_keys("run_workflow", "config", config)
+        check_keys(call, "config", config)
         if not _is_resource(config):
             return dict(config)
     if isinstance(config, (Config, Mapping, str, os.PathLike)):
         config = [config]
     if not isinstance(config, Sequence) or isinstance(config, (bytes, bytearray, memoryview)):
         expected = "a dict of values, or a list of Configs, dicts of that shape and paths"
-        raise unfit("run_workflow", "config", expected, config, error=InvalidWorkflowError)
+        raise unfit(call, "config", expected, config, error=InvalidWorkflowError)
     found = [one for position, entry in enumerate(config) for one in _configs(position, entry)]
     for one in found:
         if not selects(one, workflow):

@@ -3,19 +3,26 @@
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runstore import beside
-from runstore.arguments import check_callable, check_instance, check_text, path_text, unfit
+from runstore.arguments import (
+    check_callable,
+    check_instance,
+    check_keys,
+    check_nested,
+    check_text,
+    path_text,
+    unfit,
+)
 from runstore.context import (
     Lease,
     ObjectUse,
     StageRecord,
     StoreAddress,
-    Trace,
     Workflow,
     WorkflowRun,
     WorkflowRunContext,
@@ -33,10 +40,10 @@ from runstore.errors import (
 from runstore.executors import traceback_text
 from runstore.keys import Place
 from runstore.scratch import new_folder
-from runstore.workflows._load import Source
+from runstore.workflows._load import Source, values_for
 from runstore.workflows._plan import Plan, PlannedStage, make_plan
 from runstore.workflows._progress import reason_of
-from runstore.workflows._replay_inputs import arguments_of, given_for, visible
+from runstore.workflows._replay_inputs import Asking, arguments_of, given_for, visible
 from runstore.workflows._replayed import Replay, compared
 from runstore.workflows._targets import run_stage
 
@@ -51,6 +58,8 @@ def replay(
     stage: str,
     *,
     item: int | None = None,
+    input: Mapping[str, Any] | None = None,  # noqa: A002 - as in run_workflow
+    config: Any = None,
     code: str | os.PathLike[str] | None = None,
     function: Callable[..., Any] | None = None,
     namespace: str | None = None,
@@ -68,6 +77,9 @@ def replay(
         stage: The name of the stage.
         item: The index of the item, if the stage is mapped; by default the one that failed, else
             the first.
+        input: Inputs that count instead of the recorded ones, by key. The others stay. A secret
+            must be given again, as the record does not keep it.
+        config: Config as for `run_workflow`, whose keys count in the same way.
         code: The folder in which the stage's module is looked for; by default that of the
             workflow's file, if it is there, else the working directory.
         function: The stage's code itself, as for one of a script or notebook.
@@ -82,7 +94,7 @@ def replay(
     Raises:
         InvalidNameError: *run*, *stage* or *namespace* cannot be one.
         InvalidRequestError: The record does not keep what the stage needs, or an argument is wrong.
-        InvalidWorkflowError: The stage's code cannot be imported.
+        InvalidWorkflowError: The stage's code cannot be imported, or *config* is wrong.
         ObjectNotFoundError: There is no such run, stage or item, or an object that it read is gone.
         PreconditionFailedError: An object that it read was replaced since.
         StorageError: The place failed.
@@ -94,6 +106,8 @@ def replay(
     check_text("replay", "stage", stage, error=InvalidNameError)
     check_text("replay", "namespace", namespace, optional=True, error=InvalidNameError)
     check_callable("replay", "function", function, optional=True)
+    check_keys("replay", "input", input, optional=True)
+    check_nested("replay", "input", input)
     if item is not None and (type(item) is not int or item < 0):
         raise unfit("replay", "item", "a whole number from 0, or None", item)
     for argument, path in (("code", code), ("scratch", scratch)):
@@ -108,13 +122,14 @@ def replay(
     folder = _folder(run, code)
     modules = beside.modules_of(folder)
     with beside.activated(modules), beside.within(modules):
-        plan = _plan(run, stage, folder, function)
+        given = _given(run, input, config)
+        plan = _plan(given, stage, folder, function)
         planned = plan.stages[stage]
         item = _item(run, planned, item)
-        args = arguments_of(run, planned, item)
+        args = arguments_of(given, planned, item)
         _check_reads(origin, run, record)
         place, keep = _scratch(origin, run, record, visible(run, plan, record), scratch)
-        return _made(run, record, planned, item, args, place, keep)
+        return _made(run, given, record, planned, item, args, place, keep)
 
 
 def _record_of(run: WorkflowRun, stage: str) -> StageRecord:
@@ -125,6 +140,18 @@ def _record_of(run: WorkflowRun, stage: str) -> StageRecord:
             f"run {run.namespace}/{run.name} has no stage {stage!r}; its stages are {names}", stage
         )
     return found
+
+
+def _given(run: WorkflowRun, input: Mapping[str, Any] | None, config: Any) -> WorkflowRun:  # noqa: A002
+    """Return the record with what was given now over the recorded input and config."""
+    update: dict[str, Any] = {}
+    if input:
+        update["input"] = {**(run.input or {}), **input}
+    if config is not None and run.definition is not None:
+        values = values_for(Workflow.model_validate(run.definition), config, "replay")
+        check_nested("replay", "config", values)
+        update["config"] = {**(run.config or {}), **values}
+    return run.model_copy(update=update)
 
 
 def _folder(run: WorkflowRun, code: str | os.PathLike[str] | None) -> Path:
@@ -229,6 +256,7 @@ def _scratch(
 
 def _made(
     run: WorkflowRun,
+    given: WorkflowRun,
     record: StageRecord,
     planned: PlannedStage,
     item: int | None,
@@ -239,10 +267,10 @@ def _made(
     name = planned.stage.name
     uid = new_run(run.workflow, namespace=run.namespace).uid
     lease = Lease(f"replay {uid}", f"the replay of stage {name!r}")
-    lease.trace = Trace()
+    lease.trace = asking = Asking(given)
     ctx = WorkflowRunContext(
-        input=given_for(run, record, "input"),
-        config=given_for(run, record, "config"),
+        input=given_for(given, record, "input"),
+        config=given_for(given, record, "config"),
         namespace=run.namespace,
         executor="replay",
         definition=Workflow.model_validate(run.definition),
@@ -257,6 +285,8 @@ def _made(
         error = exc
     finally:
         lease.revoke("its replay has ended")
+    if asking.asked is not None:
+        raise asking.asked
     note = lease.noted()
     before = [use for use in record.writes if item is None or use.item == item]
     return Replay(

@@ -3,34 +3,74 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
-from runstore.context import EVERY_KEY, StageRecord, WorkflowRun, is_kept
+from runstore.context import EVERY_KEY, StageRecord, Trace, WorkflowRun, is_kept
 from runstore.errors import InvalidRequestError, ObjectNotFoundError
 from runstore.keys import Place, key_of, parts_folder
 from runstore.workflows._plan import Plan, PlannedStage
-from runstore.workflows._resume_from import is_whole
+from runstore.workflows._resume_from import is_whole, not_kept
 
-__all__ = ["arguments_of", "given_for", "visible"]
+__all__ = ["Asking", "arguments_of", "given_for", "visible"]
+
+_Kind = Literal["input", "config"]
 
 
-def given_for(
-    run: WorkflowRun, record: StageRecord, kind: Literal["input", "config"]
-) -> dict[str, Any]:
+def given_for(run: WorkflowRun, record: StageRecord, kind: _Kind) -> dict[str, Any]:
     """Return the input or config of a run, as far as its record keeps it.
 
     Raises:
         InvalidRequestError: It does not keep what the stage has read.
     """
     values: dict[str, Any] = getattr(run, kind) or {}
+    lost = lost_keys(run, kind)
     read = record.input_read if kind == "input" else record.config_read
-    lost = [key for key, value in values.items() if not is_whole(value)]
     missing = lost if EVERY_KEY in read else [key for key in lost if key in read]
     if missing:
-        raise InvalidRequestError(
-            f"stage {record.name!r} has read {missing[0]!r} of the {kind} of run "
-            f"{run.namespace}/{run.name}, which is no plain data, so its record does not keep it",
-            record.name,
-        )
+        raise _asked_again(run, kind, missing[0])
     return {key: value for key, value in values.items() if key not in lost}
+
+
+def lost_keys(run: WorkflowRun, kind: _Kind) -> list[str]:
+    """Return the keys of input or config whose values the record of a run does not keep."""
+    values: dict[str, Any] = getattr(run, kind) or {}
+    return [key for key, value in values.items() if not is_whole(value)]
+
+
+def _asked_again(run: WorkflowRun, kind: _Kind, key: str) -> InvalidRequestError:
+    option = f"--input {key}=…" if kind == "input" else f"--config FILE with {key!r}"
+    return InvalidRequestError(
+        f"{not_kept(run, kind, key)}. Give it again: {option} (in Python: "
+        f"replay(…, {kind}={{{key!r}: …}}))",
+        f"{run.namespace}/{run.name}",
+    )
+
+
+class Asking(Trace):
+    """Collects what a replayed stage does; raises if it reads a value that the record lacks.
+
+    Attributes:
+        asked: What was raised. The stage may have caught it, but its replay is worth nothing.
+    """
+
+    __slots__ = ("_run", "asked")
+
+    def __init__(self, run: WorkflowRun) -> None:
+        super().__init__()
+        self._run = run
+        self.asked: InvalidRequestError | None = None
+
+    def looked_at(self, kind: str) -> Callable[[str], None]:
+        """Return what is to be called with each key of ``input`` or ``config`` that is read."""
+        which: _Kind = "input" if kind == "input" else "config"
+        told, lost = super().looked_at(kind), lost_keys(self._run, which)
+
+        def read(key: str) -> None:
+            missing = lost[0] if lost and key == EVERY_KEY else key
+            if missing in lost:
+                self.asked = _asked_again(self._run, which, missing)
+                raise self.asked
+            told(key)
+
+        return read
 
 
 def arguments_of(run: WorkflowRun, planned: PlannedStage, item: int | None) -> tuple[Any, ...]:
@@ -45,6 +85,8 @@ def arguments_of(run: WorkflowRun, planned: PlannedStage, item: int | None) -> t
         return rest
     if planned.map_input is not None:
         items = (run.input or {}).get(planned.map_input)
+        if not is_whole(items):
+            raise _asked_again(run, "input", planned.map_input)
     else:
         items = _result(run, str(planned.map_on), planned.stage.name)
     found = list(items) if isinstance(items, (list, dict, str)) else []

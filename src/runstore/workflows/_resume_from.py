@@ -12,7 +12,7 @@ from runstore.context import (
 )
 from runstore.errors import InvalidRequestError, RunActiveError
 
-__all__ = ["earlier_run", "given_before", "is_whole", "reads_that_count"]
+__all__ = ["earlier_run", "given_before", "is_whole", "not_kept", "reads_that_count"]
 
 
 def earlier_run(
@@ -61,13 +61,22 @@ def given_before(run: WorkflowRun, kind: Literal["input", "config"]) -> dict[str
         )
     for key, value in values.items():
         if not is_whole(value):
-            secret = isinstance(value, dict) and "secret" in str(value.get("reason"))
-            what = f"the secret {kind}" if secret else f"of its {kind} the value"
-            raise InvalidRequestError(
-                f"the record of run {ref!r} does not keep {what} {key!r}. {_again(kind, values)}",
-                ref,
-            )
+            raise InvalidRequestError(f"{not_kept(run, kind, key)}. {_again(kind, values)}", ref)
     return dict(values)
+
+
+def not_kept(run: WorkflowRun, kind: Literal["input", "config"], key: str) -> str:
+    """Return that a value of a record only stands in for what was given, as an error says it."""
+    value = (getattr(run, kind) or {})[key]
+    what = f"the secret {kind}" if _of_a_secret(value) else f"of its {kind} the value"
+    return f"the record of run '{run.namespace}/{run.name}' does not keep {what} {key!r}"
+
+
+def _of_a_secret(value: Any) -> bool:
+    if not is_kept(value):
+        return "secret" in str(value.get("reason"))
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(_of_a_secret, inner))
 
 
 def _again(kind: Literal["input", "config"], values: dict[str, Any]) -> str:
