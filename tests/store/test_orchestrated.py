@@ -20,14 +20,13 @@ from typing import Any
 import pytest
 from tests.context.small import Small, small_orchestrator
 
-from runstore import ObjectStore, bind, get_run_context, object_store
+from runstore import ObjectStore, bind, get_run_context, integrations, object_store
 from runstore.context import StageScope, now
 from runstore.context.resolvers import Found
 from runstore.integrations import run_ended
 from runstore.places import Wrapper
 from runstore.runs import write_run
-from runstore.store import _orchestrated
-from runstore.store._orchestrated import run_has_ended, stage_has_ended, tell_records
+from runstore.store import _orchestrated, run_has_ended, stage_has_ended, tell_records
 
 RUN = Found(workflow="flow", run="flow.1", uid="1", stage="build", input={"n": 1, "token": "s3cr"})
 TRAIN = replace(RUN, stage="train")
@@ -358,3 +357,10 @@ def test_an_end_of_a_run_without_a_record_is_logged(
         caplog.messages
     )
     assert [] == ObjectStore().runs("default")
+
+
+def test_plugins_use_only_what_the_store_exports() -> None:
+    """No module of the integrations reaches into a private one of the store."""
+    folder = Path(integrations.__file__).parent
+    private = [path.name for path in folder.glob("*.py") if "runstore.store._" in path.read_text()]
+    assert [] == private

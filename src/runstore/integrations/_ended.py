@@ -6,8 +6,7 @@ from typing import Literal
 from runstore.context import default_namespace
 from runstore.context.resolvers import run_name
 from runstore.errors import RunStoreError
-from runstore.store import ObjectStore
-from runstore.store._orchestrated import run_has_ended
+from runstore.store import ObjectStore, run_has_ended
 
 __all__ = ["run_ended"]
 

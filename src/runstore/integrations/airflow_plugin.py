@@ -13,7 +13,7 @@ from airflow.plugins_manager import AirflowPlugin
 from runstore.context import StageScope
 from runstore.context.resolvers import run_name
 from runstore.integrations._ended import run_ended
-from runstore.store._orchestrated import stage_has_ended, tell_records
+from runstore.store import stage_has_ended, tell_records
 
 __all__ = ["RunstorePlugin"]
 

@@ -14,8 +14,7 @@ from runstore.context import StageScope
 from runstore.context.resolvers import Found, Here, run_name
 from runstore.errors import InvalidRequestError
 from runstore.integrations._ended import run_ended
-from runstore.store import ObjectRef, ObjectStore
-from runstore.store._orchestrated import stage_has_ended
+from runstore.store import ObjectRef, ObjectStore, stage_has_ended
 
 __all__ = ["RunContextHooks", "RunstoreDataset", "current_node", "hooks"]
 

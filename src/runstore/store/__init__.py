@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     )
     from runstore.store._gc import GcPlan, GcReport, Orphans, PlannedRun
     from runstore.store._lineage._graph import Lineage, LineageEdge, LineageObject, LineageStage
+    from runstore.store._orchestrated import run_has_ended, stage_has_ended, tell_records
     from runstore.store._writer import Writer
 
 __all__ = [
@@ -126,6 +127,9 @@ __all__ = [
     "pieces",
     "pinned",
     "put_bytes",
+    "run_has_ended",
+    "stage_has_ended",
+    "tell_records",
     "with_parts",
     "written_file",
 ]
@@ -143,6 +147,7 @@ _LATER = {
         "store._findings",
     ),
     **dict.fromkeys(("GcPlan", "GcReport", "Orphans", "PlannedRun"), "store._gc"),
+    **dict.fromkeys(("run_has_ended", "stage_has_ended", "tell_records"), "store._orchestrated"),
     **dict.fromkeys(
         ("Lineage", "LineageEdge", "LineageObject", "LineageStage"), "store._lineage._graph"
     ),
