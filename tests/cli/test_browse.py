@@ -311,3 +311,18 @@ def test_runs_of_a_namespace_that_is_not_there(cli, disk):
         assert "there is 'here'" in ended.err
     bare = cli("runs", "-n", "here")
     assert (0, True) == (bare.code, "no runs with a record in namespace 'here'" in bare.err)
+
+
+def test_an_empty_folder_is_no_run(cli, disk, monkeypatch):
+    """Some servers keep the folders of what was removed; one with any file is shown."""
+    disk.at(namespace="dev", run="full").put("x", 1)
+    root = Path(disk.url.removeprefix("file://")) / "dev"
+    (root / "fully" / "deep").mkdir(parents=True)
+    (root / "foreign").mkdir()
+    (root / "foreign" / "notes.txt").write_text("of another program")
+    monkeypatch.setattr(type(disk.backend), "_holds_anything", lambda *_: True)
+    assert ["foreign", "full", "fully"] == disk.runs_with_objects("dev")
+    shown = json.loads(cli("ls", "dev", "--json").out)
+    assert ["foreign", "full"] == [one["name"] for one in shown["runs"]]
+    assert "fully" not in cli("ls", "dev").out
+    assert 0 == cli("ls", "dev/ful").code

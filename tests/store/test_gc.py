@@ -1,4 +1,5 @@
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -634,6 +635,21 @@ def test_logs_go_with_their_run_or_after_it(disk):
     assert ["dev/_logs/new/train.log"] == [e.key for e in disk.backend.list("dev/_logs/")]
 
 
+def test_empty_folders_are_no_leftovers(disk, monkeypatch):
+    """Some servers keep the folders of what was removed, and a plan would have them each time."""
+    from runstore.runs import write_log
+
+    stocked(disk, "r", 0)
+    write_log(disk.backend, "dev", "gone", "train", "said")
+    for folder in ("dev/empty", "dev/_logs/empty", "dev/_reads/empty", "dev/_marks/empty"):
+        (Path(disk.url.removeprefix("file://")) / folder).mkdir(parents=True)
+    monkeypatch.setattr(type(disk.backend), "_holds_anything", lambda *_: True)
+    assert "empty/" in disk.backend.folders("dev/_logs/")
+    plan = disk.plan_gc(older_than=0)
+    assert [("logs", "gone")] == [(one.kind, one.run) for one in plan.orphans]
+    assert "empty" not in str(plan)
+
+
 @pytest.mark.extended
 def test_a_bucket_is_cleaned_up_like_a_disk(seaweed_server, monkeypatch):
     """Interrupted once, and started again: exactly what was planned is gone."""
@@ -663,3 +679,34 @@ def test_a_bucket_is_cleaned_up_like_a_disk(seaweed_server, monkeypatch):
     left = {key: data for key, data in keys_in(store).items() if "_index" not in key}
     assert {key: data for key, data in before.items() if key not in gone} == left
     assert ["r4", "r3"] == [run.name for run in store.runs("dev", limit=2)]
+
+
+@pytest.mark.extended
+def test_a_bucket_that_keeps_folders_has_no_leftovers_of_them(seaweed_server, monkeypatch, capsys):
+    """SeaweedFS shows the folders of what was removed for a minute; `gc` has nothing of them."""
+    from runstore.cli import main
+    from runstore.runs import write_log
+
+    for name, value in (
+        ("AWS_ENDPOINT_URL", seaweed_server.endpoint),
+        ("AWS_ACCESS_KEY_ID", seaweed_server.key),
+        ("AWS_SECRET_ACCESS_KEY", seaweed_server.secret),
+        ("AWS_REGION", seaweed_server.region),
+    ):
+        monkeypatch.setenv(name, value)
+    url = f"s3://{seaweed_server.new_bucket()}/prefix"
+    store = ObjectStore(url)
+    stocked(store, "kept", 0)
+    stocked(store, "gone", 1)
+    write_log(store.backend, "dev", "gone", "train", "said")
+    assert 0 == main(["rm", "-r", "-y", "dev/gone", "--store", url])
+    store.at(namespace="dev", run="bare").put("x", 1)
+    store.at(namespace="dev", run="bare").delete("x")
+    # Or else this test tells nothing.
+    assert {"bare", "gone"} <= {*store.runs_with_objects("dev")}
+    assert "gone/" in store.backend.folders("dev/_logs/")
+    assert () == store.plan_gc().orphans
+    capsys.readouterr()
+    assert 0 == main(["ls", "dev", "--json", "--store", url])
+    shown = json.loads(capsys.readouterr().out)
+    assert ["kept"] == [one["name"] for one in shown["runs"]]

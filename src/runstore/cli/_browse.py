@@ -305,7 +305,7 @@ def _list_namespace(store: "ObjectStore", namespace: str, details: bool, as_json
     with transfer(f"listing {namespace}"):
         must_be_there(store, Ref(namespace))
         found = stored_in(store, namespace)
-        runs = run_names(store, namespace)
+        runs = run_names(store, namespace, found)
         sums = {name: found.get(name, _added_up(())) for name in runs}
     shared = Ref(namespace, SHARED)
     if as_json:

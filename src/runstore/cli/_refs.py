@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from runstore.arguments import in_shell
 from runstore.errors import InvalidNameError, InvalidRequestError, ObjectNotFoundError
-from runstore.keys import SHARED, Place, Scope
+from runstore.keys import SHARED, Place, Scope, scope_folder
 from runstore.names import check_namespace, check_run
+from runstore.places import list_with_parts
 
 if TYPE_CHECKING:
     from runstore.store import ObjectStore, StoreView
@@ -129,7 +130,8 @@ def _completed(store: "ObjectStore", ref: Ref) -> str:
     if ref.run in recorded:
         return ref.run
     others = store.runs_with_objects(ref.namespace)  # also without a record
-    names = sorted({*recorded, *(name for name in others if name.startswith(ref.run))})
+    found = {name for name in others if name.startswith(ref.run)}.difference(recorded)
+    names = sorted({*recorded, *(one for one in found if has_files(store, ref.namespace, one))})
     if ref.run in names or not names:
         return ref.run
     if len(names) > 1:
@@ -139,6 +141,12 @@ def _completed(store: "ObjectStore", ref: Ref) -> str:
             str(ref),
         )
     return names[0]
+
+
+def has_files(store: "ObjectStore", namespace: str, run: str) -> bool:
+    """Return whether anything is in the folder of a run, by a request or two."""
+    there = list_with_parts(store.backend, scope_folder(namespace, run))
+    return next(iter(there), None) is not None
 
 
 def object_place(store: "ObjectStore", text: str, *, complete: bool = False) -> Place:

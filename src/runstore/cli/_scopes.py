@@ -1,12 +1,12 @@
 """Namespaces, runs and their objects, as the commands list them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from runstore.arguments import in_shell
 from runstore.cli._output import say
-from runstore.cli._refs import Ref
+from runstore.cli._refs import Ref, has_files
 from runstore.errors import AccessDeniedError, ObjectNotFoundError
 from runstore.keys import PARTS, SHARED, name_of, scope_folder, scope_of
 
@@ -31,11 +31,21 @@ __all__ = [
 ]
 
 
-def run_names(store: "ObjectStore", namespace: str) -> "dict[str, WorkflowRun | None]":
-    """Return the runs with a record, newest first, then those that only have objects."""
+def run_names(
+    store: "ObjectStore", namespace: str, stored: Container[str | None]
+) -> "dict[str, WorkflowRun | None]":
+    """Return the runs with a record, newest first, then those that only have files.
+
+    Args:
+        store: Where they are.
+        namespace: Theirs.
+        stored: The runs that are known to have objects. Of others without a record it is looked
+            whether there is anything: some servers keep empty folders for a while.
+    """
     names: dict[str, WorkflowRun | None] = {run.name: run for run in store.runs(namespace)}
     for name in store.runs_with_objects(namespace):
-        names.setdefault(name, None)
+        if name in names or name in stored or has_files(store, namespace, name):
+            names.setdefault(name, None)
     return names
 
 

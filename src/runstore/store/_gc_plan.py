@@ -16,7 +16,7 @@ from runstore.errors import (
     ObjectNotFoundError,
     UnsupportedFormatError,
 )
-from runstore.keys import PARTS, SHARED, Place, key_of, log_key, scope_folder, scope_of
+from runstore.keys import PARTS, SHARED, Place, key_of, log_key, reads_key, scope_folder, scope_of
 from runstore.objects import PARTS_AGE, unnamed_parts
 from runstore.parts import parsed_part_file
 from runstore.places import Entry, leftovers, list_with_parts
@@ -298,9 +298,15 @@ class _Namespace:
                 yield Orphans("marks", ref, "the run is gone", 1, 0, namespace, run)
         said = {*logged_runs(backend, namespace), *reading_runs(backend, namespace)}
         for run in sorted(said):
-            if run not in self._known and run not in self._stored:
+            if run not in self._known and run not in self._stored and self._has_said(run):
                 ref = f"{backend.url}/{log_key(namespace, run, '')}"
                 yield Orphans("logs", ref, "the run is gone", 1, 0, namespace, run)
+
+    def _has_said(self, run: str) -> bool:
+        """Return whether there is a log, or a note of a read: some servers keep empty folders."""
+        folders = (log_key(self._namespace, run, ""), reads_key(self._namespace, run))
+        backend = self._objects.backend
+        return any(next(iter(backend.list(folder)), None) is not None for folder in folders)
 
     def _may_lose_parts(self, run: str | None) -> bool:
         workflow = self._request.workflow
