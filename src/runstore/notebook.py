@@ -15,7 +15,7 @@ import atexit
 import json
 import shlex
 from contextlib import AbstractContextManager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from runstore.context import WorkflowRunContext, run_context, use_run_context
 from runstore.errors import InvalidRequestError, RunStoreError
@@ -136,9 +136,13 @@ class _Cells:
         finally:
             self._inner = before
         if error is not None:  # its traceback has been shown
-            from IPython.core.error import UsageError
+            raise _shown(error)
 
-            raise UsageError("the cell failed; its run was left")
+
+def _shown(error: BaseException) -> Exception:
+    """Return what makes a cell fail with the name and text of *error*, and shows no traceback."""
+    own = {"_render_traceback_": lambda _: [], "__module__": type(error).__module__}
+    return cast("Exception", type(type(error).__name__, (Exception,), own)(str(error)))
 
 
 def _made(given: dict[str, Any]) -> AbstractContextManager[WorkflowRunContext]:

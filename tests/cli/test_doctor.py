@@ -143,7 +143,7 @@ def test_an_untrusted_certificate(doctor, tmp_path, moto_server):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
-def test_a_full_disk(doctor, tmp_path):
+def test_a_full_disk(doctor, cli, tmp_path):
     """A disk that is full, and one that has room for small objects only, are both named."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -157,6 +157,8 @@ def test_a_full_disk(doctor, tmp_path):
         assert "Free some space" in found["space"]["cure"]
         (disk / "filler").write_bytes(bytes((1 << 20) - 8192))
         assert "space" in faults(doctor(str(disk / "store")))
+        told = json.loads(cli("doctor", "--json", "--store", str(disk / "store")).out)["findings"]
+        assert 1 == len([one for one in told if (one["check"], one["state"]) == ("space", "fault")])
     finally:
         subprocess.run([shutil.which("umount"), disk], check=True)
 

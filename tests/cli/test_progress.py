@@ -42,7 +42,7 @@ def test_progress_tells_where_it_runs_and_what_failed(stream, monkeypatch):
         assert "1 failed; retried, attempt 2, after OSError: no: route" in shown
     else:
         assert [
-            "run x stage b: y: 1 stages",
+            "run x stage b: y: 1 stage",
             "runs on dask at tcp://h:1, dashboard http://h:2/status",
             "b: running",
             "b: retried, attempt 2, after OSError: no: route",

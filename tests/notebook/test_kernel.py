@@ -1,9 +1,13 @@
 """A real Jupyter kernel: what cells show, and the run that they are in."""
 
+import re
+from functools import partial
+
 import pytest
 
 from runstore import ObjectStore
 
+strip_ansi = partial(re.sub, r"\x1b\[[0-9;]*m", "")
 nbclient = pytest.importorskip("nbclient")
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("ipykernel")
@@ -47,6 +51,7 @@ CELLS = {
     "ended": "%run_context --end\n"
     "[run] = store.runs('dev')\n(run.state, [use.name for use in run.stages[0].writes])",
     "fails": "%%run_context --record --namespace dev --run rec2\nobject_store.put('z', 1)\n1 / 0",
+    "fails early": "%%run_context --namespace dev\n1 +",
     "failed": "run = store.read_run('rec2', namespace='dev')\n(run.state, run.error)",
     "progress": "import runstore\nfrom runstore.steps import _notebook, reporting\n"
     "_notebook._PATIENCE = _notebook._PAUSE = 0\n"
@@ -108,6 +113,20 @@ def test_a_run_of_cells_can_have_a_record(outputs):
     assert "[('rec1', 'running', 'notebook')]" == text(outputs["recorded"])
     assert "('finished', ['z'])" == text(outputs["ended"])
     assert "('failed', 'ZeroDivisionError: division by zero')" == text(outputs["failed"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "name", "lines"),
+    [("fails", "ZeroDivisionError", "1 / 0"), ("fails early", "SyntaxError", "1 +")],
+)
+def test_a_cell_that_fails_shows_its_own_error_alone(outputs, cell, name, lines):
+    """Once, with its traceback; the cell ends with it, so that the cells after it do not run."""
+    errors = [one for one in outputs[cell] if one["output_type"] == "error"]
+    assert {name} == {one["ename"] for one in errors}
+    assert [True, False] == [bool(one["traceback"]) for one in errors]
+    assert lines in strip_ansi("".join(errors[0]["traceback"]))
+    assert errors[0]["evalue"] == errors[1]["evalue"]
+    assert "UsageError" not in str(outputs[cell])
 
 
 def test_a_record_ends_with_the_kernel(outputs):

@@ -70,8 +70,8 @@ def raised(verb):
         raise outcome["a.json"]
 
 
-def s3_error(status, code, extra=""):
-    body = f"<Error><Code>{code}</Code><Message>said by the test</Message>{extra}</Error>"
+def s3_error(status, code, extra="", said="said by the test"):
+    body = f"<Error><Code>{code}</Code><Message>{said}</Message>{extra}</Error>"
     return lambda method, path: (status, {"Content-Type": "application/xml"}, body.encode())
 
 
@@ -196,6 +196,14 @@ def test_a_wrong_clock(engine, server):
     """A clock that is wrong is said at once."""
     server.answer = s3_error(403, "RequestTimeTooSkewed")
     fails(opened(engine, server.endpoint), errors.AccessDeniedError, "clock of this machine")
+
+
+def test_what_a_server_says_is_text(engine, server):
+    """And not XML."""
+    said = "the server&#39;s time &amp; yours differ by &gt; 15 min"
+    server.answer = s3_error(403, "RequestTimeTooSkewed", said=said)
+    backend = opened(engine, server.endpoint)
+    fails(backend, errors.AccessDeniedError, "the server's time & yours differ by > 15 min")
 
 
 def test_an_expired_token(engine, server):

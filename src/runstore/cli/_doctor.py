@@ -84,7 +84,12 @@ def _findings(url: str | None, speed: bool) -> Iterator[Finding]:
         yield fault("store", exc)
         return
     with place:
+        full = False
         if place.url.startswith("file://"):
-            yield from on_disk(Path(place.url.removeprefix("file://")))
-        yield from trials(place, speed=speed)
+            for one in on_disk(Path(place.url.removeprefix("file://"))):
+                full = full or (one.check, one.state) == ("space", "fault")
+                yield one
+        for one in trials(place, speed=speed):
+            if not (full and one.check == "space"):  # which has been told
+                yield one
     yield Finding("cache", "ok", "none: this version of runstore keeps no cache on this machine")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from runstore.cli._output import say, styled
+from runstore.cli._output import counted, say, styled
 from runstore.texts import duration
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class _Lines:
     def __call__(self, event: "RunEvent") -> None:
         if event.kind == "run":
             if event.state == "running":
-                say(f"run {event.run}: {event.total} stages")
+                say(f"run {event.run}: {counted(event.total, 'stage')}")
             return  # its end is printed with its result
         if event.kind == "executor":
             say(event.text)

@@ -285,7 +285,9 @@ class _Group:
         for one in whole:
             prune(backend, scope_folder(namespace, one.run.run))
             if one.late:
-                done.skipped[str(one.run)] = _LATE.format(n=one.late)
+                done.skipped[str(one.run)] = _LATE.format(
+                    n="1 file was" if one.late == 1 else f"{one.late:,} files were"
+                )
             else:
                 done.runs.append(str(one.run))
             done.objects += len(one.keys) + (0 if one.late else len(one.parts))
@@ -296,7 +298,7 @@ class _Group:
 _CHANGED = "its record was changed since the plan"
 _STORED = "something was stored or deleted in it since the plan"
 _TAKEN = "another clean-up removes it"
-_LATE = "{n} files were put into it while it was removed: they stay, as a run without a record"
+_LATE = "{n} put into it while it was removed: this stays, as a run without a record"
 
 
 def _changed(

@@ -53,7 +53,9 @@ def as_failure(exc: BaseException, host: str) -> Failure:
     if code == "PermanentRedirect" or status == 301 or "redirect without LOCATION" in text:
         return Failure(status or 301, causes.WRONG_REGION, "")
     if found := _MESSAGE.search(text):
-        return Failure(status, code, found[1])
+        from html import unescape  # not at the top: few processes need it
+
+        return Failure(status, code, unescape(found[1]))
     if _NOTHING in text:
         return Failure(416, "InvalidRange", "it is empty")
     if "non-partial response" in text:
