@@ -28,7 +28,8 @@ from runstore.places import Wrapper
 from runstore.runs import write_run
 from runstore.store import _orchestrated, run_has_ended, stage_has_ended, tell_records
 
-RUN = Found(workflow="flow", run="flow.1", uid="1", stage="build", input={"n": 1, "token": "s3cr"})
+UID = "flow.1 of an orchestrator"  # of no run in another test, as the leases of runs go by it
+RUN = Found(workflow="flow", run="flow.1", uid=UID, stage="build", input={"n": 1, "token": "s3cr"})
 TRAIN = replace(RUN, stage="train")
 
 
@@ -51,7 +52,7 @@ def test_a_run_has_a_record_from_its_first_put_on(small: Small) -> None:
     assert [] == store.runs("default")
     object_store.put("x", 1)
     [run] = store.runs("default")
-    assert ("flow.1", "1", "flow", "small", "running") == (
+    assert ("flow.1", UID, "flow", "small", "running") == (
         *(run.name, run.uid, run.workflow, run.source),
         run.state,
     )
@@ -264,7 +265,7 @@ def test_a_failure_of_one_run_ends_no_telling(
     """Whatever a place raises: it is logged, and the other runs are told."""
     store = ObjectStore()
     for number in (1, 2):
-        small.now = replace(RUN, run=f"flow.{number}", uid=str(number))
+        small.now = replace(RUN, run=f"flow.{number}", uid=f"{UID} {number}")
         object_store.put("x", 1)
     backend = type(store.backend)
     put = backend.put
