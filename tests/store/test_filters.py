@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runstore import ObjectStore
@@ -113,6 +113,8 @@ def view():
 
 @pytest.mark.parametrize("name", ["x", "x.parquet"])
 @given(case=cases())
+@example(case=("uint64", pa.uint64(), [[2**63]], "==", 0, "lists"))
+@example(case=("uint64", pa.uint64(), [[2**63, 1], [None]], "not in", [0, None], "lists"))
 def test_a_filter_selects_what_it_selects_of_the_whole(name, view, case):
     """For every type, operator and missing value; in pieces that can be left out, or as one."""
     import pyarrow.parquet as pq
@@ -135,11 +137,15 @@ def test_a_filter_selects_what_it_selects_of_the_whole(name, view, case):
     expression = pq.filters_to_expression(wanted) if isinstance(wanted, list) else wanted
     try:
         expected = _selected(whole, expression)
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # no such comparison in Arrow
-        view.put("all", whole)
-        with pytest.raises(InvalidRequestError, match="cannot be filtered"):
-            view.get("all", filters=wanted)
-        return
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        if of != "uint64" or how != "lists":  # no such comparison in Arrow
+            view.put("all", whole)
+            with pytest.raises(InvalidRequestError, match="cannot be filtered"):
+                view.get("all", filters=wanted)
+            return
+        # Arrow takes the number for an int64, which large numbers of the column are not.
+        expression = _filter("c", kind, operator, value, "expression")
+        expected = _selected(whole, expression)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_stream_file, "_LEAST", 1)
         with view.writer(name) as w:
