@@ -136,6 +136,8 @@ def interrupted(folder: Path) -> None:
 
     def trace(frame: object, event: str, _arg: object) -> object:
         nonlocal left
+        if "importlib" in frame.f_code.co_filename:  # type: ignore[attr-defined]
+            return None  # Python would keep its lock of imports
         frame.f_trace_opcodes = True  # type: ignore[attr-defined]
         left -= event == "opcode"
         if left == 0:
