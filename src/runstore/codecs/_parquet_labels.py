@@ -19,6 +19,7 @@ from runstore.codecs._base import Opened, type_name
 from runstore.codecs._pandas_columns import dictionary_column
 from runstore.codecs._pandas_index import decode_flat_index, encode_flat_index, is_name, is_new
 from runstore.errors import CorruptObjectError
+from runstore.faults import is_own_fault
 
 __all__ = [
     "InexactError",
@@ -50,6 +51,8 @@ def of_library(part: str) -> Iterator[None]:
     except MemoryError:
         raise
     except Exception as exc:  # whatever a library stumbles over
+        if is_own_fault(exc):
+            raise
         raise InexactError(f"{part} ({exc})") from exc
 
 

@@ -176,7 +176,7 @@ class TracedBackend(Wrapper):
             _log.warning("clean-up may remove run %s/%s, which is read: %s", *other, exc)
 
     def saw_whole(self, entry: Entry) -> None:
-        """Tell that an object is read whose end may have been looked at before."""
+        """Note that an object is read, with its end if that has been read before."""
         self.saw(*(self._tails.pop(entry.key, None) or (entry, None)))
 
     def _wrote(self, entry: Entry, end: bytes | str | None) -> None:

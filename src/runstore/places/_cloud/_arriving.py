@@ -42,7 +42,7 @@ class Arriving:
             return self.data[begun : self._taken]
 
     def last(self) -> int | None:
-        """Give away the last piece, and return where it begins; None if little is left."""
+        """Take off the last piece, and return where it begins; None if little is left."""
         with self._moving:
             if self._end - self._taken < 2 * self._piece:
                 return None
