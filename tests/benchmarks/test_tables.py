@@ -44,7 +44,7 @@ def test_every_case_has_a_table_or_a_figure():
     shown = set(MARKERS.findall((ROOT / "docs/performance.md").read_text()))
     cases = {case.name for case in CASES if case.suite != "growth"}
     figures = {f"figure {name}" for name in FIGURES}
-    assert cases | figures == shown - {"machine", "headline", "budget", "failures"}
+    assert cases | figures == shown - {"machine", "headline", "budget", "failures", "targets"}
 
 
 def test_the_headline_puts_runstore_beside_the_limit_and_the_strongest_peer():
@@ -80,6 +80,17 @@ def test_the_budget_says_what_was_not_measured_and_what_was_not_met():
     ]
     page = tables.rendered(text, {"headline": {"results": slow}})
     assert "| 2.00 × (200 ms, 100 ms) | **no** |" in page
+
+
+def test_each_target_has_a_line_that_says_whether_it_is_met():
+    """What is missed is shown as such."""
+    text = "<!-- table: targets -->\n<!-- end of table -->\n"
+    row = {"group": "small", "what": "1 KiB", "target": "2 ×", "measured": "3.00 ×", "met": False}
+    kept = {"targets": {"results": [], "targets": [row, row | {"met": True}]}}
+    missed, met = tables.rendered(text, kept).splitlines()[3:5]
+    assert "| 1 KiB | 2 × | 3.00 × | **no** | `small` |" == missed
+    assert "| 1 KiB | 2 × | 3.00 × | yes | `small` |" == met
+    assert "*Not measured yet.*" in tables.rendered(text, {})
 
 
 @pytest.mark.extended

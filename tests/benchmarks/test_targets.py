@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks._results import load
 
 from benchmarks import _target_rows, targets
 
@@ -27,6 +28,27 @@ def test_each_group_prints_rows_with_target_and_figure():
     assert len(told) >= 40
     assert [] == [row for row in told if row.split()[-1] not in ("yes", "NO")]
     assert "missed" in last
+
+
+def test_rows_are_published_of_all_groups_alone(monkeypatch, tmp_path, capsys):
+    """The file holds machine and rows; a group that failed leaves the earlier file as it is."""
+    monkeypatch.setattr(targets, "RESULTS", tmp_path)
+    monkeypatch.setattr(targets, "GROUPS", {"one": None})
+    monkeypatch.setattr(
+        targets, "_asked", lambda *_: ([_target_rows.Row("a", "2 ×", "1 ×", True)], "")
+    )
+    assert 0 == targets.main(["--publish"])
+    file = load(tmp_path / "targets.json")
+    assert [{"group": "one", "what": "a", "target": "2 ×", "measured": "1 ×", "met": True}] == (
+        file["targets"]
+    )
+    assert {"date", "commit", "machine", "versions"} < set(file)
+    monkeypatch.setattr(targets, "_asked", lambda *_: ([], "KeyError: 'x'"))
+    assert 1 == targets.main(["--publish"])
+    assert "not published" in capsys.readouterr().err
+    assert file == load(tmp_path / "targets.json")
+    with pytest.raises(SystemExit):
+        targets.main(["one", "--publish"])
 
 
 def test_a_group_that_dies_is_a_row(monkeypatch, capsys):
