@@ -5,11 +5,18 @@ The names are told here for all places together; a place may add some of its own
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NOT_SHOWN", "is_secret", "is_secret_setting", "split_secrets", "without_secrets"]
+__all__ = [
+    "NOT_SHOWN",
+    "is_secret",
+    "is_secret_setting",
+    "secret_texts",
+    "split_secrets",
+    "without_secrets",
+]
 
 NOT_SHOWN = "(not shown)"
 """Stands for a secret where values are shown."""
@@ -130,6 +137,53 @@ def without_secrets(value: Any, name: str = "", deepest: int = _DEEPEST) -> Any:
     if isinstance(value, list):
         return [without_secrets(one, name, deepest - 1) for one in list.__iter__(value)]
     return tuple(without_secrets(one, name, deepest - 1) for one in tuple.__iter__(value))
+
+
+def secret_texts(value: Any, name: str = "", deepest: int = _DEEPEST) -> Iterator[str]:
+    """Yield the texts of all secrets in a value of a workflow: what `without_secrets` leaves out.
+
+    Of a URL, a connection string and the like both the whole text and the password in it.
+
+    Args:
+        value: Any value.
+        name: Its name, for `is_secret_setting`. The items of a list have the name of the list.
+        deepest: How deep it is looked through.
+    """
+    if is_secret_setting(name, value):
+        yield from _texts_in(value, deepest)
+    elif deepest > 0 and isinstance(value, dict):
+        for key, one in dict.items(value):
+            yield from secret_texts(one, key if isinstance(key, str) else "", deepest - 1)
+    elif deepest > 0 and isinstance(value, (list, tuple)):
+        items = list.__iter__(value) if isinstance(value, list) else tuple.__iter__(value)
+        for one in items:
+            yield from secret_texts(one, name, deepest - 1)
+
+
+def _texts_in(value: Any, deepest: int) -> Iterator[str]:
+    """Yield every text in a secret."""
+    if isinstance(value, str):
+        yield value
+        yield from _told_in(value)
+    elif isinstance(value, (bytes, bytearray)):
+        yield value.decode(errors="backslashreplace")
+        yield repr(bytes(value))[2:-1]
+    elif deepest > 0 and isinstance(value, (Mapping, Set, list, tuple)):
+        if isinstance(value, dict):
+            inner: Iterable[Any] = dict.values(value)
+        else:
+            inner = value.values() if isinstance(value, Mapping) else value
+        for one in inner:
+            yield from _texts_in(one, deepest - 1)
+
+
+def _told_in(text: str) -> Iterator[str]:
+    """Yield the passwords and signatures in a text."""
+    if "://" in text:
+        yield from (found[1] for found in re.finditer(r"://[^/@\s:]*:([^/@\s]+)@", text))
+    if "=" in text:
+        for found in re.finditer(_IN_TEXT, text, re.IGNORECASE):
+            yield re.split(r"[\s;&#\"']", text[found.end() - 1 :], maxsplit=1)[0]
 
 
 def _is_path(name: str, value: Any) -> bool:

@@ -193,7 +193,7 @@ def test_a_workflow_in_python_runs_by_name(cli, disk, tmp_path):
 
 STAGES = {
     "decorated": "it is a stage",
-    "needs": "it is a function of table, n, and what makes a workflow takes nothing",
+    "needs": "with the parameters table, n. A function that makes a workflow takes none",
     "raises": "raised NoRunContextError",
     "plain": "it returns a value of type int",
     "later": "it returns a value of type coroutine",

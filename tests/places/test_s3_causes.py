@@ -5,7 +5,10 @@ The stores here would try for ten minutes. A test that ends has not waited for t
 
 import contextlib
 import os
+import re
 import socket
+import subprocess
+from pathlib import Path
 
 import pytest
 from tests.places.s3_ import ENGINES
@@ -158,6 +161,26 @@ def test_an_untrusted_certificate(engine, server, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", server.endpoint)
     backend = opened(engine, "https://s3.test")
     fails(backend, errors.BackendUnavailableError, "certificate is not trusted.*AWS_CA_BUNDLE")
+
+
+def test_a_self_signed_certificate(engine, server, monkeypatch):
+    """One that nobody trusts is told as what it is, alike by both engines, with the way out."""
+    monkeypatch.setenv("HTTPS_PROXY", server.endpoint)
+    server.authority_serves = True
+    said = "certificate is self-signed.*AWS_CA_BUNDLE.*CA:FALSE: docs/s3.md"
+    fails(opened(engine, "https://s3.test"), errors.BackendUnavailableError, said)
+
+
+def test_a_certificate_made_by_the_documented_command(engine, server, monkeypatch, tmp_path):
+    """The command of docs/s3.md makes a self-signed certificate that both engines take."""
+    text = (Path(__file__).parents[2] / "docs/s3.md").read_text()
+    command = re.search(r"^openssl req .*?server\.crt$", text, re.DOTALL | re.MULTILINE)[0]
+    command = command.replace("s3.example", "s3.test")
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path, capture_output=True)
+    server.serves(tmp_path / "server.crt", tmp_path / "server.key")
+    monkeypatch.setenv("HTTPS_PROXY", server.endpoint)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "server.crt"))
+    opened(engine, "https://s3.test").put("a.json", [b"x"])
 
 
 def test_a_certificate_of_another_host(engine, server, monkeypatch):

@@ -57,6 +57,7 @@ class Recorder:
     Attributes:
         refuses: Whether it is a proxy that asks for a password.
         certificate_for: The one host that it has a certificate for; by default any.
+        authority_serves: Whether it shows the certificate of its authority, which is self-signed.
     """
 
     def __init__(self, folder: Path, answer: Any = None, port: int = 0) -> None:
@@ -64,6 +65,8 @@ class Recorder:
         self.answer = answer
         self.refuses = False
         self.certificate_for: str | None = None
+        self.authority_serves = False
+        self._given: ssl.SSLContext | None = None
         self._authority = _Authority(folder)
         self.certificates = self._authority.file
         recorder = self
@@ -87,7 +90,16 @@ class Recorder:
 
     def context(self, host: str) -> ssl.SSLContext:
         """Return what serves TLS as *host*."""
+        if self._given is not None:
+            return self._given
+        if self.authority_serves:
+            return self._authority.own_context(host)
         return self._authority.context(host)
+
+    def serves(self, certificate: Path, key: Path) -> None:
+        """Show this certificate from now on, whatever host is asked for."""
+        self._given = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._given.load_cert_chain(certificate, key)
 
     def reply(self, request: Recorded) -> tuple[int, dict[str, str], bytes]:
         """Return the answer to a request."""
@@ -203,9 +215,19 @@ class _Authority:
                 self._contexts[host] = self._made(host)
             return self._contexts[host]
 
-    def _made(self, host: str) -> ssl.SSLContext:
+    def own_context(self, host: str) -> ssl.SSLContext:
+        """Return what serves TLS as *host* with a certificate as `openssl req -x509` makes it."""
         from cryptography import x509
         from cryptography.hazmat.primitives import serialization
+
+        names = x509.SubjectAlternativeName([x509.DNSName(host)])
+        extensions = [(x509.BasicConstraints(True, None), True), (names, False)]
+        own = self._signed(self._name, self._key, extensions)
+        self.file.write_bytes(own.public_bytes(serialization.Encoding.PEM))
+        return self._serving(self._key, own, self._folder / "own.pem")
+
+    def _made(self, host: str) -> ssl.SSLContext:
+        from cryptography import x509
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.x509.oid import NameOID
 
@@ -221,7 +243,11 @@ class _Authority:
         if not rest and isinstance(names[0], x509.DNSName):
             names = [x509.DNSName(host)]
         cert = self._signed(name, key, [(x509.SubjectAlternativeName(names), False)])
-        file = self._folder / f"{host}.pem"
+        return self._serving(key, cert, self._folder / f"{host}.pem")
+
+    def _serving(self, key: Any, cert: Any, file: Path) -> ssl.SSLContext:
+        from cryptography.hazmat.primitives import serialization
+
         file.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,

@@ -216,14 +216,14 @@ def test_where_a_folder_is_written(disk, tmp_path):
     disk.put("x", 1)
     (tmp_path / "empty").mkdir()
     assert {"a": b"1"} == tree(disk.get_dir("d", tmp_path / "empty"))
-    with pytest.raises(InvalidRequestError, match="something is at"):
+    with pytest.raises(InvalidRequestError, match="exists already"):
         disk.get_dir("d", tmp_path / "empty")
     with pytest.raises(InvalidRequestError, match=r"is no folder: read it with get\(name\)"):
         disk.get_dir("x", tmp_path / "x")
     with pytest.raises(ObjectNotFoundError, match="none"):
         disk.get_dir("none", tmp_path / "x")
     (tmp_path / "link").symlink_to("elsewhere")
-    with pytest.raises(InvalidRequestError, match="something is at"):
+    with pytest.raises(InvalidRequestError, match="exists already"):
         disk.get_dir("d", tmp_path / "link")
     (tmp_path / "link").unlink()
     with pytest.raises((StorageError, InvalidRequestError)):

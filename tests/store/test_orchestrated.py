@@ -247,6 +247,19 @@ def test_a_long_error_of_a_stage_is_cut(small: Small) -> None:
     assert [2000 * "x" + "…"] == [stage.error for stage in run.stages]
 
 
+def test_an_error_tells_no_secret(small: Small) -> None:
+    """What the orchestrator gave the run as a secret is in no reason."""
+    small.now = RUN
+    object_store.put("x", 1)
+    stage_has_ended("flow.1", StageScope(name="build"), "failed", "refused: s3cr")
+    _end("failed", "build: refused: s3cr")
+    [run] = ObjectStore().runs("default")
+    assert ("build: refused: (not shown)", ["refused: (not shown)"]) == (
+        run.error,
+        [stage.error for stage in run.stages],
+    )
+
+
 def test_a_put_after_the_end_opens_no_run(small: Small) -> None:
     """Nobody would say again that it has ended."""
     small.now = RUN

@@ -14,9 +14,12 @@ pytest.importorskip("jinja2")
 from starlette.testclient import TestClient
 
 from runstore import ObjectStore, run_workflow
+from runstore.context import new_run
 from runstore.pages import address
 from runstore.queries import latest_run
+from runstore.runs._index import WORTH, Indexed
 from runstore.ui import _objects, application
+from runstore.ui._site import Site
 
 EVIL = "<script>alert(1)</script>\x1b[31m\u202e\u200f"
 
@@ -121,6 +124,37 @@ def test_a_line_for_a_shell_is_one_command(tmp_path):
         words = shlex.split(html.unescape(line), comments=True)
         assert f"{namespace}/{run}/x; touch INJ2" == words[-1]
         assert ["runstore", "show", "--"][: len(words) - 1] == words[:-1]
+
+
+def test_runs_without_a_record_come_behind_those_that_have_one(tmp_path):
+    """Far away they take a listing of all runs, so the page does not wait for them."""
+    store = ObjectStore(tmp_path)
+    store.write_run(new_run("flow", namespace="dev", name="recorded"))
+    store.at(namespace="dev", run="bare-1").put("x", 1)
+    client = TestClient(application(store, token=None), base_url="http://localhost:7420")
+    page = client.get(address("dev")).text
+    assert ("recorded" in page, "bare-1" in page) == (True, False)
+    assert f'hx-get="{address("dev", only="bare")}" hx-trigger="load"' in page
+    found = client.get(address("dev", only="bare")).text
+    assert ("bare-1" in found, ">recorded<" in found) == (True, False)
+    assert "bare-1" not in client.get(address("dev", only="bare", text="other")).text
+    store.at(namespace="dev", run="bare-1").delete("x")
+    assert "Each run has a record" in client.get(address("dev", only="bare")).text
+    assert 404 == client.get(address("none", only="bare")).status_code
+
+
+def test_the_index_of_runs_is_written_behind_the_answer(tmp_path, monkeypatch):
+    """To write it may take many requests, for which no page waits."""
+    store = ObjectStore(tmp_path)
+    for number in range(WORTH):
+        store.write_run(new_run("flow", namespace="dev", name=f"r{number}"))
+    client = TestClient(application(store, token=None), base_url="http://localhost:7420")
+    order = []
+    text, save = Site.text, Indexed.save
+    monkeypatch.setattr(Site, "text", lambda *a, **k: (order.append("page"), text(*a, **k))[1])
+    monkeypatch.setattr(Indexed, "save", lambda one: (order.append("index"), save(one))[1])
+    assert 200 == client.get(address("dev", workflow="flow")).status_code
+    assert ["page", "index"] == order
 
 
 def test_a_run_without_a_record_is_reached_from_its_namespace(tmp_path):

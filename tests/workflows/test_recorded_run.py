@@ -43,6 +43,17 @@ def test_a_block_that_fails_says_so(objects: ObjectStore) -> None:
         recorded_run("a/b")
 
 
+def test_a_block_that_fails_tells_no_secret(objects: ObjectStore) -> None:
+    """What it was given as a secret is not in the reason."""
+    given = {"token": "s3cr3t-of-a-block"}
+    with (
+        pytest.raises(ConnectionError),
+        recorded_run("n", "r1", input=given, store=objects) as ctx,
+    ):
+        raise ConnectionError(f"refused: {ctx.input['token']}")
+    assert "ConnectionError: refused: (not shown)" == objects.read_run("r1", namespace="n").error
+
+
 def test_a_deleted_block_leaves_nothing(objects: ObjectStore) -> None:
     """It is refused every write, and its record does not come back."""
     with recorded_run("n", "r1", store=objects):

@@ -234,7 +234,7 @@ def test_what_cannot_be_resumed(threads: Any, flow: Any, store: Path) -> None:
     made = flow(a=lambda: 1)
     threads(made, run="r1")
     other = {**made, "metadata": {"name": "other"}}
-    with pytest.raises(InvalidRequestError, match="is one of workflow 'flow'"):
+    with pytest.raises(InvalidRequestError, match="is a run of workflow 'flow'"):
         threads(other, run="r2", resume="r1")
 
     def inner() -> None:

@@ -147,7 +147,7 @@ def on_disk(root: Path) -> Iterator[Finding]:
     try:
         usage, inodes = shutil.disk_usage(there), os.statvfs(there)
     except OSError as exc:
-        yield Finding("space", "warning", f"cannot be told: {exc.strerror or exc}")
+        yield Finding("space", "warning", f"the free space is not known: {exc.strerror or exc}")
         return
     told = f"{size(usage.free)} of {size(usage.total)} are free"
     cure = _CURES[StorageFullError]

@@ -96,7 +96,9 @@ def get(
     plain = info.codec is None
     if output == "-":
         if as_json:
-            raise InvalidRequestError("--json and -o - would both write to stdout; choose", ref)
+            raise InvalidRequestError(
+                "--json and -o - would both write to stdout: give one of them", ref
+            )
         if plain and is_file(at) and as_format is None:
             copy_to_stdout(view, at)
         else:
@@ -135,10 +137,14 @@ def _to_stdout(value: Any, ref: str, as_format: str | None) -> None:
     from runstore.cli._files import extensions_for, write_value
 
     if isinstance(value, (bytes, bytearray)) and sys.stdout.isatty():
-        raise InvalidRequestError(f"{ref} is bytes, which would spoil the terminal: pipe it", ref)
+        raise InvalidRequestError(
+            f"{ref} is bytes, not text: pipe it, or write it with -o FILE", ref
+        )
     extension = as_format or next(iter(extensions_for(value)), "txt")
     if as_format in ("parquet", "arrow", "npy") and sys.stdout.isatty():
-        raise InvalidRequestError(f"{ref} as {extension} would spoil the terminal: pipe it", ref)
+        raise InvalidRequestError(
+            f"{ref} as {extension} is no text: pipe it, or write it with -o FILE", ref
+        )
     if extension == "npy" and as_format is None:
         raise InvalidRequestError(f"{ref} is an array, not text: write it with -o FILE.npy", ref)
     if sys.stdout.isatty():  # control characters are written out, unlike in a pipe

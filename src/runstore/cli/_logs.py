@@ -88,7 +88,7 @@ class _Logs:
             time.sleep(self._wait)
         if not self._seen:
             what = "" if self._stage is None else f" of stage {self._stage!r}"
-            say(f"nothing that was logged{what} is kept")
+            say(f"no lines of a log{what} are kept")
 
     def _tell(self, names: list[str]) -> None:
         from runstore.keys import log_key

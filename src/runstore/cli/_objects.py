@@ -297,7 +297,7 @@ def _agreed(store: "ObjectStore", at: "Ref", found: "list[ObjectInfo]") -> bool:
     if not sys.stdin.isatty():
         raise InvalidRequestError(f"this would remove {what}: add --yes to do it", str(at))
     if state == "running":
-        say("its record says that this run is not over")
+        say("the record of this run says that it has not ended")
     return asked(f"Remove {what}?")
 
 

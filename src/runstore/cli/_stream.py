@@ -91,9 +91,7 @@ def head(
         emit_json(preview(value, rows).document)
     elif as_format in ("arrow", "parquet"):
         if sys.stdout.isatty():
-            raise InvalidRequestError(
-                f"{at} as {as_format} would spoil the terminal: pipe it", str(at)
-            )
+            raise InvalidRequestError(f"{at} as {as_format} is no text: pipe it", str(at))
         _to_pipe(_first(value, rows), as_format, at)
     elif tabular and sys.stdout.isatty() and as_format is None:
         print_preview(preview(value, rows))
@@ -145,8 +143,7 @@ def copy_to_stdout(view: "StoreView", at: Place) -> None:
         with view.open(at.name, scope=at.scope) as file:
             if not _is_text(at) or file.read(len(ARROW_MAGIC)) == ARROW_MAGIC:
                 raise InvalidRequestError(
-                    f"{at} is no text, and would spoil the terminal: pipe it, or write it with "
-                    "runstore get -o FILE",
+                    f"{at} is no text: pipe it, or write it with runstore get -o FILE",
                     str(at),
                 )
             file.seek(0)

@@ -47,7 +47,7 @@ def folder_of(store: "ObjectStore", text: str, goal: Path) -> tuple[int, int]:
     if not found:
         raise ObjectNotFoundError(f"nothing is stored in {at} ({store.address.url})", str(at))
     if goal.exists() and (not goal.is_dir() or any(goal.iterdir())):
-        raise InvalidRequestError(f"something is at {str(goal)!r}: name a new folder", str(goal))
+        raise InvalidRequestError(f"{str(goal)!r} exists already: name a new folder", str(goal))
     try:
         goal.mkdir(parents=True, exist_ok=True)
     except OSError as exc:

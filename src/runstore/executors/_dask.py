@@ -272,6 +272,9 @@ class DaskExecutor(ClusterExecutor):
         if kill:
             bundles = {id(one.bundle): one.bundle for one in pending if one.bundle is not None}
             refs += [bundle.ref for bundle in bundles.values() if bundle.ref is not None]
+        # What has ended needs no cancelling. Its note may be on its way here, and to forget that in
+        # the scheduler makes it log an error.
+        refs = [ref for ref in refs if ref.status == "pending"]
         client = self._client
         if client is None or not refs:
             return
@@ -349,7 +352,7 @@ def _killed(label: str) -> str:
 
 def _ended(pending: Pending, note: Any) -> None:
     """End the future of a call that has ended well, when its note is there, or is lost."""
-    if note.status == "finished":
+    if note.status == "finished" and not pending.done():  # else it was cancelled, with its note
         with contextlib.suppress(Exception):  # lost just now, with its worker: it is no result
             pending.noted(note.result())
     pending.succeed()

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
-from runstore.context import peek_run_context
+from runstore.context import Secrets, peek_run_context
 from runstore.lifetime import ForkSafeLock
 
 __all__ = [
@@ -183,6 +183,7 @@ class _Capture:
         self._lock = ForkSafeLock()
         self._pid = os.getpid()
         self._sinks: dict[str, list[LogSink]] = {}  # by the run's uid, one for each block
+        self._secrets: dict[str, Secrets] = {}  # of the runs that have logged
         self._levels: dict[str, int] = {}  # that were replaced
         self._last_resort: logging.Handler | None = None
         self._handled = False
@@ -190,7 +191,7 @@ class _Capture:
     def begin(self, uid: str, sink: LogSink, levels: LogLevels | None) -> None:
         with self._lock.held:
             if self._pid != os.getpid():
-                self._sinks, self._pid = {}, os.getpid()
+                self._sinks, self._secrets, self._pid = {}, {}, os.getpid()
             self._sinks.setdefault(uid, []).append(sink)
             if not isinstance(logging.getLogRecordFactory(), _Factory):
                 logging.setLogRecordFactory(_Factory(logging.getLogRecordFactory(), self.see))
@@ -204,6 +205,7 @@ class _Capture:
                 sinks.remove(sink)
             if not sinks:
                 self._sinks.pop(uid, None)
+                self._secrets.pop(uid, None)
             if not self._sinks and not sink.stays:
                 self._restore()
 
@@ -254,11 +256,14 @@ class _Capture:
         sinks = None if ctx is None else self._sinks.get(ctx.run.uid)
         if ctx is None or not sinks or ctx.stage is None:
             return
-        sink, stage = sinks[-1], ctx.stage
+        sink, stage, uid = sinks[-1], ctx.stage, ctx.run.uid
+        secrets = self._secrets.get(uid)
+        if secrets is None:
+            secrets = self._secrets[uid] = Secrets(ctx.input, ctx.config)
         record._runstore_sent = sink.sends
         sink.take(
             LogLine(
-                uid=ctx.run.uid,
+                uid=uid,
                 namespace=ctx.namespace,
                 run=ctx.run.name,
                 stage=stage.name,
@@ -267,13 +272,13 @@ class _Capture:
                 name=record.name,
                 level=record.levelno,
                 created=record.created,
-                message=_message(record),
+                message=_cut(secrets.masked(_message(record))),
                 path=record.pathname,
                 line=record.lineno,
                 function=record.funcName,
                 thread=record.threadName,
                 process=record.process,
-                error=_error(record),
+                error=_cut(secrets.masked(_error(record))) or None,
                 shown=sink.sends and not self._handled and _has_handlers(record),
             )
         )
@@ -332,22 +337,22 @@ def _is_console(handler: logging.Handler) -> bool:
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        return _cut(record.getMessage())
+        return record.getMessage()
     except Exception:  # noqa: BLE001 - arguments that do not fit: its handlers say so
-        return _cut(str(record.msg))
+        return str(record.msg)
 
 
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _error(record: logging.LogRecord) -> str | None:
+def _error(record: logging.LogRecord) -> str:
     parts = []
     if record.exc_info and record.exc_info[1] is not None:
         parts.append(logging.Formatter().formatException(record.exc_info))
     if record.stack_info:
         parts.append(record.stack_info)
-    return _cut("\n".join(parts)) or None
+    return "\n".join(parts)
 
 
 def sink_here() -> LogSink | None:

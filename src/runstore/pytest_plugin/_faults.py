@@ -128,7 +128,9 @@ class Faults:
             What is called when it has been carried out, and may raise then.
         """
         if self._down:
-            raise BackendUnavailableError(f"cannot {kind} {ref}: the test says so", ref)
+            raise BackendUnavailableError(
+                f"cannot {kind} {ref}: a fault that the test has set", ref
+            )
         with self._lock:
             fault = self._next(kind, names)
         if fault is None:
@@ -159,7 +161,7 @@ def _raised(fault: _Fault, ref: str) -> Exception:
     if isinstance(fault.error, Exception):
         return fault.error
     done = "the answer was lost" if fault.lands else f"cannot {fault.kind} it"
-    message = f"{ref}: {done}: the test says so"
+    message = f"{ref}: {done}: a fault that the test has set"
     if issubclass(fault.error, RunStoreError):
         return fault.error(message, ref)
     return fault.error(message)

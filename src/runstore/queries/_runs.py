@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from runstore.errors import CorruptObjectError, ObjectNotFoundError, RunStoreError
 from runstore.keys import SHARED, Place, scope_folder, scope_of
 from runstore.places import folders_but
-from runstore.runs import newest_first, newest_runs, recorded_runs
+from runstore.runs import done_now, newest_first, newest_runs, recorded_runs
 
 if TYPE_CHECKING:
     from runstore.context import WorkflowRun
-    from runstore.runs import RunLook
+    from runstore.runs import Later, RunLook
     from runstore.store import ObjectInfo, ObjectStore
 
 __all__ = [
@@ -105,6 +105,7 @@ def runs_page(
     state: str = "",
     workflow: str = "",
     page: int = 1,
+    later: "Later" = done_now,
 ) -> "Page[WorkflowRun]":
     """Return a page of the runs of a namespace, newest first.
 
@@ -114,6 +115,7 @@ def runs_page(
         text: Only runs whose name, workflow or source contain it, in any case.
         state, workflow: Only runs of this state, and of this workflow; empty for all.
         page: Which page, from 1.
+        later: Called with what writes the index of the runs again, which may take many requests.
 
     Raises:
         InvalidNameError: *namespace* cannot be one.
@@ -122,17 +124,19 @@ def runs_page(
     wanted = text.casefold()
 
     def fits(run: "WorkflowRun | RunLook") -> bool:
-        told = f"{run.name}\n{run.workflow}\n{run.source}".casefold()
-        right = (not state or run.state == state) and (not workflow or run.workflow == workflow)
-        return right and wanted in told
+        if (state and run.state != state) or (workflow and run.workflow != workflow):
+            return False
+        return not text or wanted in f"{run.name}\n{run.workflow}\n{run.source}".casefold()
 
     found = newest_first(
         *(store.backend, namespace),
         at_once=_RUNS + 1,
         fits=fits if text or state or workflow else None,
         skip=(page - 1) * _RUNS,
+        later=later,
     )
     some = list(islice(found, _RUNS + 1))
+    found.close()  # now, so that *later* is called
     return Page(some[:_RUNS], page, len(some) > _RUNS)
 
 

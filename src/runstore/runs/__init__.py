@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     )
     from runstore.runs._near import near_runs, no_namespace
     from runstore.runs._newest import newest_runs
-    from runstore.runs._pages import newest_first, page_of_runs
+    from runstore.runs._pages import Later, done_now, newest_first, page_of_runs
     from runstore.runs._reads import delete_reads, note_reads, reading_runs, referred_runs
     from runstore.runs._record_file import REMOVED
     from runstore.runs._records import (
@@ -87,6 +87,7 @@ __all__ = [
     "UNREADABLE",
     "Beat",
     "Held",
+    "Later",
     "Liveness",
     "Marks",
     "Removal",
@@ -107,6 +108,7 @@ __all__ = [
     "delete_record",
     "delete_unnamed",
     "distrust",
+    "done_now",
     "end_beats",
     "find_record",
     "forget_index",
@@ -177,7 +179,7 @@ _LATER = {
     ),
     "near_runs": "_near",
     "no_namespace": "_near",
-    **dict.fromkeys(("newest_first", "page_of_runs"), "_pages"),
+    **dict.fromkeys(("Later", "done_now", "newest_first", "page_of_runs"), "_pages"),
     **dict.fromkeys(
         (
             *("Marks", "check_tag", "delete_marks", "marks_folder", "marks_of", "pinned_runs"),

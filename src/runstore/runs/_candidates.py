@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from runstore.context import WorkflowRun
-from runstore.errors import CorruptObjectError
+from runstore.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from runstore.keys import record_key, scope_of
-from runstore.places import Backend, Entry
+from runstore.places import Backend, Entry, names_in
 from runstore.runs._record_file import parsed_record
 
 if TYPE_CHECKING:
@@ -41,10 +41,11 @@ def candidates(
     Raises:
         StorageError: The place failed.
     """
-    if (
-        backend.guarantees.mapped and not whole
-    ):  # a disk gives a few records sooner than an index of all
-        return _latest_first(backend.list(record_key(namespace, ""))), None
+    if backend.guarantees.mapped and not whole:
+        # A disk gives a few records sooner than an index of all. Most names tell when a run began.
+        keys = names_in(backend, record_key(namespace, ""))
+        starts = ((_start_at(backend, key), key) for key in keys if key[-1] != "/")
+        return sorted(((at, key) for at, key in starts if at is not None), reverse=True), None
     from runstore.runs._index import Indexed, named_records
     from runstore.runs._journal import is_kept, read_journal
 
@@ -76,6 +77,22 @@ def from_index(
         key = record_key(namespace, name)
         with suppress(CorruptObjectError):  # the record itself says what is wrong
             yield key, parsed_record(text.encode(), namespace, name, f"{backend.url}/{key}")
+
+
+def _start_at(backend: Backend, key: str) -> float | None:
+    """Return what `_latest_start` does, where a look at a record costs little; None if it is gone.
+
+    A record that cannot be looked at is read, and that says why.
+    """
+    named = named_start(key)
+    if named is not None:
+        return named.timestamp() + 0.001
+    try:
+        return _latest_start(backend.head(key))
+    except ObjectNotFoundError:
+        return None
+    except StorageError:
+        return float("inf")
 
 
 def _latest_start(entry: Entry) -> float:

@@ -64,6 +64,7 @@ WORTH = 128
 _MANY_NEW = 32  # rows that are worth to write the index again
 _MOST_OPEN = 256  # runs beside an index that is complete whose names do not tell when they began
 _MOST_NAMED = 1 << 16  # and others, of which those are read that a look has to show
+_MOST_ASKED = 32  # runs that are asked for one by one, so that nothing has to be listed
 _AT_ONCE = 32  # records that are read at a time where each is a request
 
 T = TypeVar("T")
@@ -154,6 +155,28 @@ class Indexed:
     def looks(self) -> dict[str, RunLook]:
         """Return what the index knows of the records that are there."""
         return {look.name: look for looks in self._looks for look in looks if self._counts(look)}
+
+    def names(self) -> "set[str] | None":
+        """Return of an index that is complete the runs that have a record; nothing is listed.
+
+        None if so many are unknown that a listing is quicker.
+        """
+        if len(self._unknown) > _MOST_ASKED:
+            return None
+        open_ = sorted(self._unknown)
+        with Workers(max(1, len(open_)), "runstore-runs") as workers:
+            there = workers.map(self._is_there, open_)
+        return {
+            *self.looks(),
+            *(name for name, is_there in zip(open_, there, strict=True) if is_there),
+        }
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            self._backend.head(record_key(self._namespace, name))
+        except ObjectNotFoundError:
+            return False
+        return True
 
     def records(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Yield name and record of those of *names* that `looks` has and whose record is kept."""

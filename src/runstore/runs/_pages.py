@@ -2,7 +2,7 @@
 
 import heapq
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -22,10 +22,18 @@ if TYPE_CHECKING:
     from runstore.runs._index import Indexed
     from runstore.runs._look import RunLook
 
-__all__ = ["newest_first", "page_of_runs"]
+__all__ = ["Later", "done_now", "newest_first", "page_of_runs"]
+
+Later = Callable[[Callable[[], None]], None]
+"""Called with something that has to be done, and does it, now or later."""
 
 _AT_ONCE = 32  # records that are read at a time where each is a request
 _ALL_AT_ONCE = 1000
+
+
+def done_now(what: Callable[[], None]) -> None:
+    """Do what there is to do."""
+    what()
 
 
 def newest_first(
@@ -37,7 +45,8 @@ def newest_first(
     whole: bool = False,
     fits: "Callable[[WorkflowRun | RunLook], bool] | None" = None,
     skip: int = 0,
-) -> Iterator[WorkflowRun]:
+    later: "Later" = done_now,
+) -> Generator[WorkflowRun]:
     """Yield the runs of a namespace, those that started last first; records are read in turn.
 
     A record that cannot be read costs a warning.
@@ -50,6 +59,8 @@ def newest_first(
         whole: Whether all of them are going to be asked for, or most of them passed over.
         fits: Only runs that it returns true for; of what the index knows, no other is read.
         skip: How many of the first of these are left out; of what the index knows none is read.
+        later: Called with what writes the index again, which may take many requests; by default
+            that is done at once.
 
     Raises:
         StorageError: The place failed, or refused every record.
@@ -109,10 +120,10 @@ def newest_first(
                     _warn(outcome)
     except GeneratorExit:  # nobody asks for more
         if indexed is not None:  # so that the next look reads less
-            indexed.save()
+            later(indexed.save)
         raise
     if indexed is not None:
-        indexed.save()
+        later(indexed.save)
     if denied and not some:
         raise denied[0]  # none can be read: that must not look like no runs
 

@@ -14,6 +14,7 @@ and the field ``not_finite`` says what it is: ``{"NaN": ["/result/loss"]}``, eac
 """
 
 import json
+import re
 from collections.abc import Iterator
 from math import isfinite
 from typing import Any
@@ -148,6 +149,11 @@ def _values_or_none(values: dict[str, Any] | None) -> dict[str, Any] | None:
     return None if values is None else kept_values(values)
 
 
+# Lone surrogates are in few records, and looking for them in the values takes longer than all else:
+# they come from an escape, from bytes that begin so, or from another encoding, which has zeros.
+_MAY_BE_LONE = re.compile(rb"\\u[dD]|[\xed\x00]")
+
+
 def parsed_record(data: bytes, namespace: str, name: str, where: str) -> WorkflowRun:
     """Return the record in *data*.
 
@@ -183,7 +189,8 @@ def parsed_record(data: bytes, namespace: str, name: str, where: str) -> Workflo
             f"the run record {where} cannot be read: its field 'not_finite' is wrong: {exc}", ref
         ) from exc
     try:
-        run = WorkflowRun.model_validate(_readable(_known(document)))
+        known = _known(document)
+        run = WorkflowRun.model_validate(_readable(known) if _MAY_BE_LONE.search(data) else known)
     except (ValidationError, RecursionError) as exc:
         why = reasons(exc) if isinstance(exc, ValidationError) else str(exc)
         raise CorruptObjectError(f"the run record {where} cannot be read: {why}", ref) from exc

@@ -270,10 +270,19 @@ def list_runs(backend: Backend, namespace: str | None) -> list[WorkflowRun]:
 def recorded_runs(backend: Backend, namespace: str) -> list[str]:
     """Return the names of the runs of a namespace that have a record, sorted; none is read.
 
+    Where a listing costs many requests, an index that is complete tells them.
+
     Raises:
         InvalidNameError: *namespace* cannot be one.
         StorageError: The place failed.
     """
+    if is_kept(backend):
+        from runstore.runs._index import Indexed
+
+        index = Indexed.complete(backend, namespace, read_journal(backend, namespace))
+        indexed = None if index is None else index.names()
+        if indexed is not None:
+            return sorted(indexed)
     folder = record_key(namespace, "")
     keys = (key for key in names_in(backend, folder) if key.endswith(".json"))
     names = (scope_of(key[len(folder) :].removesuffix(".json")) for key in keys)

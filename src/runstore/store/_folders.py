@@ -283,7 +283,7 @@ def _new_folder(path: str) -> Path:
         ) from exc
     if not free:
         raise InvalidRequestError(
-            f"get_dir: something is at {path!r}: give the path of a new folder, or remove it", path
+            f"get_dir: {path!r} exists already: give the path of a new folder, or remove it", path
         )
     return real
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from runstore.context import (
     Note,
+    Secrets,
     StageRecord,
     StageScope,
     StoreAddress,
@@ -75,7 +76,8 @@ class Observed:
 
     def ended(self, state: StageEnd, error: str | None) -> None:
         """Note how the attempt has ended."""
-        self._state, self._error = state, None if error is None else short_reason(error)
+        self._state = state
+        self._error = None if error is None else short_reason(self._run.masked(error))
 
     def told(self) -> StageRecord | None:
         """Return what there is to tell of it, once; None if that is nothing."""
@@ -124,6 +126,7 @@ class _Run:
         self._begun = False
         self._first = ForkSafeLock()
         self._telling = ForkSafeLock()  # another one: what it writes may take long
+        self.masked = Secrets(ctx.input, ctx.config).masked
         self.stages: dict[StageScope | None, Observed] = {}
 
     @property
@@ -315,6 +318,8 @@ def run_has_ended(
     tell_records(run)
     known = _runs.matching(namespace, run)
     _runs.drop(namespace, run)
+    for found in known:
+        error = None if error is None else found.masked(error)
     for found in known:
         if not found.is_in(backend):
             found.close(state, error)

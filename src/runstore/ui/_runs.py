@@ -2,6 +2,7 @@
 
 from typing import Any, TypeVar, get_args
 
+from starlette.background import BackgroundTasks
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -34,24 +35,32 @@ def runs(site: Site, request: Request) -> Response:
             f"state={shown(asked['state'])} in the address: it is one of {', '.join(states)}",
             asked["state"],
         )
-    found = queries.runs_page(site.store, namespace, **asked, page=page)
+    values = {"namespace": namespace, "more_by": f"runstore ls {in_shell(namespace)}"}
+    if request.query_params.get("only") == "bare":
+        others = queries.unrecorded(site.store, namespace, text=asked["text"])
+        _known(site, namespace, others)
+        return site.page("bare.html", bare=others, text=asked["text"], **values)
+    afterwards = BackgroundTasks()
+    found = queries.runs_page(site.store, namespace, **asked, page=page, later=afterwards.add_task)
     first = page == 1 and not (asked["state"] or asked["workflow"])
-    bare = queries.unrecorded(site.store, namespace, text=asked["text"]) if first else None
-    is_seen = found.items or (bare is not None and bare.items)
-    if not is_seen and namespace not in site.store.namespaces():
-        raise ObjectNotFoundError(f"no namespace {namespace!r} in {site.store.url}", namespace)
+    # Far away these take a listing of all runs. Where there are others the page does not wait.
+    at_once = first and not found.items
+    bare = queries.unrecorded(site.store, namespace, text=asked["text"]) if at_once else None
+    _known(site, namespace, found, bare)
     _there(found)
-    return site.page(
+    answer = site.page(
         "runs.html",
-        namespace=namespace,
         bare=bare,
-        more_by=f"runstore ls {in_shell(namespace)}",
+        bare_later=first and not at_once,
         runs=found,
         bars=bars_of(found.items),
         line=ends_of(found.items),
         states=states,
+        **values,
         **asked,
     )
+    answer.background = afterwards
+    return answer
 
 
 def shared(site: Site, request: Request) -> Response:
@@ -106,6 +115,14 @@ def _objects(site: Site, request: Request, namespace: str, run: str | None) -> d
         "page": page,
         "more": found.more,
     }
+
+
+def _known(site: Site, namespace: str, *found: queries.Page[Any] | None) -> None:
+    """Raise ObjectNotFoundError if there is no such namespace; what was *found* shows that."""
+    if any(page is not None and page.items for page in found):
+        return
+    if namespace not in site.store.namespaces():
+        raise ObjectNotFoundError(f"no namespace {namespace!r} in {site.store.url}", namespace)
 
 
 def _there(found: queries.Page[T]) -> queries.Page[T]:

@@ -101,7 +101,8 @@ class Keeper:
                 self._renew()
             except RunStoreError as exc:  # an outage; the run continues
                 where = f"{self._run.namespace}/{self._run.name}"
-                _log.warning("run %s: it could not be renewed for others: %s", where, exc)
+                told = "run %s may look lost to others: its sign of life was not written: %s"
+                _log.warning(told, where, exc)
             if self.ending is not None:
                 self._lease.revoke(_REASONS[self.ending])
                 self.wake()

@@ -223,8 +223,8 @@ def _made_by(function: Callable[..., Any], text: str) -> Any:
     ]
     if needed:
         raise InvalidWorkflowError(
-            f"workflow {text!r}: it is a function of {', '.join(needed)}, and what makes a "
-            f"workflow takes nothing. {_way_out(text)}",
+            f"workflow {text!r}: it is a function with the parameters {', '.join(needed)}. A "
+            f"function that makes a workflow takes none. {_way_out(text)}",
             text,
         )
     try:

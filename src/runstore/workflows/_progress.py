@@ -13,6 +13,7 @@ from runstore.context import (
     MOST_USES,
     Note,
     ObjectUse,
+    Secrets,
     StageRecord,
     is_kept,
     now,
@@ -271,6 +272,12 @@ def _as_it_is(result: Any) -> tuple[Any, bool]:
     return result, True
 
 
-def reason_of(error: BaseException) -> str:
-    """Return type and message of *error*, for a record; all of it is in StageError.traceback."""
-    return short_reason("".join(traceback.format_exception_only(error)).strip())
+def reason_of(error: BaseException, secrets: Secrets) -> str:
+    """Return type and message of *error*, for a record; all of it is in StageError.traceback.
+
+    Args:
+        error: What was raised.
+        secrets: Of the run; none of them is in the text.
+    """
+    told = "".join(traceback.format_exception_only(error)).strip()
+    return short_reason(secrets.masked(told))

@@ -7,6 +7,7 @@ from typing import Any
 
 from runstore.context import (
     Lease,
+    Secrets,
     StageRecord,
     Trace,
     Workflow,
@@ -101,6 +102,7 @@ class _Block:
         self._lease = Lease(run.uid, label, None if outer is None else outer.lease)
         self._lease.trace = Trace()
         self._keeper = Keeper(objects.backend, run, self._lease)
+        self._secrets = Secrets(ctx.input, ctx.config)
         self._run: WorkflowRun = run.model_copy(
             update={
                 "runner": this_process().model_copy(update={"renews": self._keeper.every}),
@@ -134,7 +136,7 @@ class _Block:
         elif isinstance(error, (KeyboardInterrupt, SystemExit)):
             reason = "interrupted"
         elif error is not None:
-            reason = reason_of(error)
+            reason = reason_of(error, self._secrets)
         state = "finished" if reason is None else "failed"
         stage = StageRecord.model_validate(
             {

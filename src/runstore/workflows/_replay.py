@@ -21,6 +21,7 @@ from runstore.arguments import (
 from runstore.context import (
     Lease,
     ObjectUse,
+    Secrets,
     StageRecord,
     StoreAddress,
     Workflow,
@@ -287,7 +288,7 @@ def _made(
         lease.revoke("its replay has ended")
     if asking.asked is not None:
         raise asking.asked
-    note = lease.noted()
+    secrets, note = Secrets(ctx.input, ctx.config), lease.noted()
     before = [use for use in record.writes if item is None or use.item == item]
     return Replay(
         run=run,
@@ -295,8 +296,8 @@ def _made(
         item=item,
         state="finished" if error is None else "failed",
         result=result,
-        error=None if error is None else reason_of(error),
-        traceback=None if error is None else traceback_text(error),
+        error=None if error is None else reason_of(error, secrets),
+        traceback=None if error is None else secrets.masked(traceback_text(error)),
         before=_result_before(record, item),
         error_before=_error_before(run, record, item),
         written=compared(before, [] if note is None else list(note.writes)),

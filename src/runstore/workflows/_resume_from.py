@@ -40,8 +40,8 @@ def earlier_run(
         )
     if found.workflow != definition.metadata.name:
         raise InvalidRequestError(
-            f"run {ref!r} is one of workflow {found.workflow!r}, so workflow "
-            f"{definition.metadata.name!r} cannot go on with it",
+            f"run {ref!r} is a run of workflow {found.workflow!r}, so workflow "
+            f"{definition.metadata.name!r} cannot resume it",
             ref,
         )
     return found

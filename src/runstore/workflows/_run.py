@@ -16,6 +16,7 @@ from runstore.arguments import (
 from runstore.context import (
     Config,
     Lease,
+    Secrets,
     Workflow,
     WorkflowRun,
     WorkflowRunContext,
@@ -204,7 +205,7 @@ def run_workflow(
     if definition.spec.card:
         put_card(objects, record)
     if failure is not None and raise_on_failure:
-        raise _stage_error(failure, record)
+        raise _stage_error(failure, record, Secrets(ctx.input, ctx.config))
     return record
 
 
@@ -220,6 +221,7 @@ def _carry_out(
     taken: Resumed | None,
 ) -> tuple[WorkflowRun, StageFailure | None]:
     begun, total = time.monotonic(), len(plan.stages)
+    secrets = Secrets(ctx.input, ctx.config)
 
     def so_far() -> WorkflowRun:
         return first.model_copy(update={"stages": scheduler.records()})
@@ -270,7 +272,7 @@ def _carry_out(
             # may have come just after it was written.
             if run_record.begun or not isinstance(exc, RunStoreError):
                 stopped = isinstance(exc, (KeyboardInterrupt, SystemExit, TerminatedError))
-                reason = "interrupted" if stopped else reason_of(exc)
+                reason = "interrupted" if stopped else reason_of(exc, secrets)
                 if keeper.ending == "cancel":
                     reason = "cancelled"
                 run_record.deleted = keeper.ending == "delete"
@@ -284,8 +286,8 @@ def _carry_out(
         raise
     logs.save()
     failure = scheduler.failure
-    record = end(f"{_what(failure)}: {reason_of(failure.error)}" if failure else None)
-    _write(run_record, record, _stage_error(failure, record) if failure else None)
+    record = end(f"{_what(failure)}: {reason_of(failure.error, secrets)}" if failure else None)
+    _write(run_record, record, _stage_error(failure, record, secrets) if failure else None)
     return record, failure
 
 
@@ -325,13 +327,13 @@ def _write(run_record: RunRecord, record: WorkflowRun, error: BaseException | No
         raise error from (error.__cause__ or exc)
 
 
-def _stage_error(failure: StageFailure, record: WorkflowRun) -> StageError:
+def _stage_error(failure: StageFailure, record: WorkflowRun, secrets: Secrets) -> StageError:
     ref = f"{record.namespace}/{record.name}"
     error = StageError(
-        f"{_what(failure)} of run {ref!r} failed: {reason_of(failure.error)}",
+        f"{_what(failure)} of run {ref!r} failed: {reason_of(failure.error, secrets)}",
         ref,
         failure.stage,
-        traceback_text(failure.error),
+        secrets.masked(traceback_text(failure.error)),
         record,
     )
     error.__cause__ = failure.error

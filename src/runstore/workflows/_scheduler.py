@@ -8,6 +8,7 @@ from typing import Any
 
 from runstore.context import (
     Note,
+    Secrets,
     StageRecord,
     WorkflowRunContext,
     is_exact,
@@ -72,6 +73,7 @@ class Scheduler:
         self.result: Any = None
         self._plan = plan
         self._ctx = ctx
+        self._reason = partial(reason_of, secrets=Secrets(ctx.input, ctx.config))
         self._executor = executor
         self._reporter = reporter
         self._sorter = plan.sorter()
@@ -295,11 +297,11 @@ class Scheduler:
             again = attempt._replace(number=attempt.number + 1)
             delay = delay_of(stage.planned.stage, attempt.number)
             self._reporter.retry(
-                stage.name, stage.done, stage.total, again.number, reason_of(error), delay
+                stage.name, stage.done, stage.total, again.number, self._reason(error), delay
             )
             self._waiting.again(again, delay)
         elif attempt.at is not None and stage.planned.stage.options.on_item_error == "skip":
-            stage.leave_out(attempt.at, reason_of(error))
+            stage.leave_out(attempt.at, self._reason(error))
             self._advance(stage)
         else:
             self._fail(attempt, error)
@@ -368,7 +370,7 @@ class Scheduler:
 
     def _fail(self, attempt: Attempt, error: BaseException) -> None:
         stage = self._stages[attempt.stage]
-        stage.fail(reason_of(error))
+        stage.fail(self._reason(error))
         if self.failure is None:
             self.failure = StageFailure(attempt.stage, attempt.at, error)
         self._waiting.keep_only(lambda name: self._stages[name].state == "running")

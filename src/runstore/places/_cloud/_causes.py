@@ -9,6 +9,7 @@ __all__ = [
     "PROXY_REFUSED",
     "RANGE_IGNORED",
     "REFUSED",
+    "SELF_SIGNED",
     "SOURCE_CHANGED",
     "TLS_FAILED",
     "UNKNOWN_HOST",
@@ -28,6 +29,9 @@ NAME_SERVICE = "NameServiceFailed"
 
 UNTRUSTED = "UntrustedCertificate"
 """The server's certificate is not trusted, is out of date or is another host's."""
+
+SELF_SIGNED = "SelfSignedCertificate"
+"""The server's certificate is signed by itself, and is not trusted; or is an authority's own."""
 
 TLS_FAILED = "TLSFailed"
 """The TLS handshake with the server failed."""
@@ -57,6 +61,7 @@ SOURCE_CHANGED = "SourceChanged"
 """What was to be copied is another version by now."""
 
 UNREACHED = frozenset(
-    {REFUSED, UNKNOWN_HOST, NAME_SERVICE, UNTRUSTED, TLS_FAILED, PROXY_REFUSED, NO_CREDENTIALS}
+    {REFUSED, UNKNOWN_HOST, NAME_SERVICE, UNTRUSTED, SELF_SIGNED, TLS_FAILED, PROXY_REFUSED}
+    | {NO_CREDENTIALS}
 )
 """Where no request has reached the server."""

@@ -48,6 +48,12 @@ _OURS = {  # by our own codes; the reason follows in brackets
         "Name the file of the authority that signed it by AWS_CA_BUNDLE or "
         f"client_kwargs={{'verify': …}}. {_NEVER}",
     ),
+    causes.SELF_SIGNED: _Said(
+        BackendUnavailableError,
+        "the server's certificate is self-signed",
+        "Name its file by AWS_CA_BUNDLE or client_kwargs={'verify': …}. obstore takes it only if "
+        f"it was made with basicConstraints=CA:FALSE: docs/s3.md has the command. {_NEVER}",
+    ),
     causes.TLS_FAILED: _Said(
         BackendUnavailableError,
         "the server does not speak TLS, or not as this client does",
@@ -82,6 +88,11 @@ _ELSEWHERE = {  # what is said otherwise of Google and Azure
     causes.UNTRUSTED: (
         "the server's certificate is not trusted",
         f"Name the file of the authority that signed it by SSL_CERT_FILE. {_NEVER}",
+    ),
+    causes.SELF_SIGNED: (
+        "the server's certificate is self-signed",
+        "Name its file by SSL_CERT_FILE. obstore takes it only if it was made with "
+        f"basicConstraints=CA:FALSE: docs/s3.md has the command. {_NEVER}",
     ),
     causes.UNKNOWN_HOST: (
         "there is no host of that name",

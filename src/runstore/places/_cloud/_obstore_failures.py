@@ -88,6 +88,8 @@ def _unconnected(debug: str, host: str) -> Failure:
     if "dns error" in debug or "failed to lookup address" in debug:
         code = causes.NAME_SERVICE if "Temporary failure" in debug else causes.UNKNOWN_HOST
         return Failure(0, code, host, sent=False)
+    if "CaUsedAsEndEntity" in debug:  # as `openssl req -x509` makes it
+        return Failure(0, causes.SELF_SIGNED, host, sent=False)
     if "InvalidCertificate" in debug or "invalid peer certificate" in debug:
         found = _CERTIFICATE.search(debug)
         reason = f"{host}: {found[1]}" if found else host

@@ -34,8 +34,9 @@ _TRANSIENT_CODES = frozenset(
     | {"ConditionalRequestConflict", "Throttling"}
 )
 _HOPELESS = frozenset(
-    {causes.UNKNOWN_HOST, causes.UNTRUSTED, causes.TLS_FAILED, causes.PROXY_REFUSED}
-    | {causes.NO_CREDENTIALS, causes.WRONG_REGION, causes.ENGINE_FAILED, causes.FOREIGN_KEY}
+    {causes.UNKNOWN_HOST, causes.UNTRUSTED, causes.SELF_SIGNED, causes.TLS_FAILED}
+    | {causes.PROXY_REFUSED, causes.NO_CREDENTIALS, causes.WRONG_REGION, causes.ENGINE_FAILED}
+    | {causes.FOREIGN_KEY}
     | {"RequestTimeTooSkewed"}
 )
 _SHORT_LIVED = frozenset({causes.REFUSED, causes.NAME_SERVICE, causes.NOT_S3})

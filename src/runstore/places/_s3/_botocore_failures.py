@@ -12,6 +12,8 @@ __all__ = ["STRANGER", "answered", "as_failure", "refused_item"]
 STRANGER = "RunstoreStranger"
 """Marks an answer that is not S3's, beside what botocore has parsed of it."""
 
+_SELF_SIGNED = 18  # X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, of OpenSSL
+
 _ELSEWHERE = frozenset(
     {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 )
@@ -99,6 +101,8 @@ def _unconnected(cause: Any, host: str) -> Failure:
 
 def _untrusted(cause: Any, host: str) -> Failure:
     system = getattr(cause, "certificate_error", None) or getattr(cause, "os_error", cause)
+    if getattr(system, "verify_code", None) == _SELF_SIGNED:
+        return Failure(0, causes.SELF_SIGNED, host, sent=False)
     if isinstance(system, (ssl.SSLCertVerificationError, ssl.CertificateError)):
         reason = f"{host}: {getattr(system, 'verify_message', '') or system}"
         return Failure(0, causes.UNTRUSTED, reason, sent=False)
