@@ -6,11 +6,13 @@ The names are told here for all places together; a place may add some of its own
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Set
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 __all__ = [
     "NOT_SHOWN",
+    "Secrets",
     "is_secret",
     "is_secret_setting",
     "secret_texts",
@@ -48,6 +50,8 @@ _IN_TEXT = (
 )
 _WORDS = frozenset({"anon", "cloud", "google_default", "browser", "cache"})  # tokens of gcsfs
 _DEEPEST = 16
+_SHORTEST = 4  # characters; a shorter one would be found in any text
+_WORD = 8  # characters; a shorter one counts only as a whole word
 _PATHS = r"token|client_keys|cert|credential"
 
 
@@ -195,3 +199,50 @@ def _is_path(name: str, value: Any) -> bool:
         isinstance(one, str) and one.startswith(("/", "~")) and Path(one).expanduser().is_file()
         for one in names
     )
+
+
+class Secrets:
+    """The values that a run was given as secrets, by the rule of `without_secrets`.
+
+    A text is masked before it is cut. Else the beginning of a secret would stay.
+
+    Args:
+        values: Its input and its config.
+    """
+
+    def __init__(self, *values: Any) -> None:
+        self._values = values
+
+    def __repr__(self) -> str:
+        return "Secrets()"
+
+    def masked(self, text: str) -> str:
+        """Return a text with ``(not shown)`` for each secret in it.
+
+        A secret is found as it is, as `repr` and JSON write it, and as a URL has it. One of fewer
+        than 4 characters stays, and one of fewer than 8 is found only as a whole word.
+        """
+        pattern = self._pattern
+        return text if pattern is None else pattern.sub(NOT_SHOWN, text)
+
+    @cached_property
+    def _pattern(self) -> "re.Pattern[str] | None":
+        found = {text.strip() for value in self._values for text in secret_texts(value)}
+        forms = {form for text in found if len(text) >= _SHORTEST for form in _forms(text)}
+        if not forms:
+            return None
+        return re.compile("|".join(map(_sought, sorted(forms, key=len, reverse=True))))
+
+
+def _forms(text: str) -> set[str]:
+    """Return how a secret may stand in a text: as it is, as `repr` and JSON write it, in a URL."""
+    from urllib.parse import quote, quote_plus  # not at the top: few processes need it
+
+    readable = text.encode(errors="replace").decode()  # which lone surrogates are not
+    in_url = {quote(readable, safe=""), quote(readable), quote_plus(readable)}
+    return {text, repr(text)[1:-1], json.dumps(text)[1:-1], *in_url}
+
+
+def _sought(form: str) -> str:
+    escaped = re.escape(form)
+    return escaped if len(form) >= _WORD else rf"(?<![^\W_]){escaped}(?![^\W_])"

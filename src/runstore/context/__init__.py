@@ -41,7 +41,6 @@ from runstore.context._entries import Entry, current_entry, enter, entered_runs,
 from runstore.context._kept import is_exact, is_kept, kept_result, kept_values
 from runstore.context._lease import Lease, attempt_key, known_lease, revoke
 from runstore.context._logs import RunLogFilter
-from runstore.context._masking import Secrets
 from runstore.context._models import (
     PicklePolicy,
     StageScope,
@@ -83,7 +82,6 @@ __all__ = [
     "RunParameters",
     "RunProcess",
     "RunState",
-    "Secrets",
     "Selector",
     "Stage",
     "StageOptions",

@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
-from runstore.context import Secrets, peek_run_context
+from runstore.context import peek_run_context
 from runstore.lifetime import ForkSafeLock
+from runstore.secret_names import Secrets
 
 __all__ = [
     "LogLevels",

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 from runstore.context import (
     Note,
-    Secrets,
     StageRecord,
     StageScope,
     StoreAddress,
@@ -30,6 +29,7 @@ from runstore.errors import RunStoreError
 from runstore.lifetime import ForkSafeLock, forget_at_fork
 from runstore.objects import traced
 from runstore.places import Backend
+from runstore.secret_names import Secrets
 from runstore.store._objects import Objects
 from runstore.store._target import Target
 

@@ -13,13 +13,13 @@ from runstore.context import (
     MOST_USES,
     Note,
     ObjectUse,
-    Secrets,
     StageRecord,
     is_kept,
     now,
     short_reason,
     target_name,
 )
+from runstore.secret_names import Secrets
 from runstore.workflows._code import source_digest
 from runstore.workflows._plan import PlannedStage
 

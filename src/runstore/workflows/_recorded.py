@@ -7,7 +7,6 @@ from typing import Any
 
 from runstore.context import (
     Lease,
-    Secrets,
     StageRecord,
     Trace,
     Workflow,
@@ -20,6 +19,7 @@ from runstore.context import (
     use_run_context,
 )
 from runstore.errors import RunStoreError
+from runstore.secret_names import Secrets
 from runstore.workflows._code import commit_of, versions_here
 from runstore.workflows._keeper import Keeper
 from runstore.workflows._progress import reason_of

@@ -21,7 +21,6 @@ from runstore.arguments import (
 from runstore.context import (
     Lease,
     ObjectUse,
-    Secrets,
     StageRecord,
     StoreAddress,
     Workflow,
@@ -41,6 +40,7 @@ from runstore.errors import (
 from runstore.executors import traceback_text
 from runstore.keys import Place
 from runstore.scratch import new_folder
+from runstore.secret_names import Secrets
 from runstore.workflows._load import Source, values_for
 from runstore.workflows._plan import Plan, PlannedStage, make_plan
 from runstore.workflows._progress import reason_of

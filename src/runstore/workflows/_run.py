@@ -16,7 +16,6 @@ from runstore.arguments import (
 from runstore.context import (
     Config,
     Lease,
-    Secrets,
     Workflow,
     WorkflowRun,
     WorkflowRunContext,
@@ -34,6 +33,7 @@ from runstore.errors import (
     StaleRunError,
 )
 from runstore.executors import Executor, open_executor, traceback_text
+from runstore.secret_names import Secrets
 from runstore.workflows._cards import check_cards, put_card
 from runstore.workflows._code import commit_of, versions_here
 from runstore.workflows._events import Reporter, RunEvent

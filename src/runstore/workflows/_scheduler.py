@@ -8,7 +8,6 @@ from typing import Any
 
 from runstore.context import (
     Note,
-    Secrets,
     StageRecord,
     WorkflowRunContext,
     is_exact,
@@ -17,6 +16,7 @@ from runstore.context import (
 )
 from runstore.errors import UnsupportedValueError
 from runstore.executors import Executor, Shared, given_up, is_remote, kinds_of, pickled
+from runstore.secret_names import Secrets
 from runstore.workers import taken
 from runstore.workflows._calls import StageCalls
 from runstore.workflows._events import Reporter

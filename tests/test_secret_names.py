@@ -6,7 +6,8 @@ from urllib.parse import quote
 import pytest
 from tests.context.test_kept import HARMLESS, SECRETS
 
-from runstore.context import RunParameters, Secrets
+from runstore.context import RunParameters
+from runstore.secret_names import Secrets
 
 TOLD = "could not log in: hunter2 was refused"
 
