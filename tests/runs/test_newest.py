@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import pytest
 from fsspec import filesystem
@@ -15,7 +16,7 @@ from runstore.context import new_run, new_run_name
 from runstore.errors import CorruptObjectError, UnreadableWarning
 from runstore.places import Wrapper
 from runstore.places._local import LocalBackend
-from runstore.runs import list_runs, newest_runs
+from runstore.runs import list_runs, newest_first, newest_runs
 from runstore.store._objects import Objects
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,6 +65,28 @@ def test_few_records_are_read(store, most):
     store.backend.asked.clear()
     assert names[::-1][:most] == [run.name for run in newest_runs(store.backend, "n", most)]
     assert {"list": 1, "get": most} == store.backend.asked
+
+
+def test_a_late_page_reads_its_own_records_alone(store):
+    """Names tell when runs began, so those before are left out unread."""
+    names = [recorded(store, "flow", minutes) for minutes in range(60)]
+    store.backend.asked.clear()
+    found = list(islice(newest_first(store.backend, "n", at_once=5, skip=40), 5))
+    assert names[15:20] == [run.name for run in reversed(found)]
+    assert 5 == store.backend.asked["get"]
+
+
+def test_pages_have_each_run_once(store):
+    """Also where some runs have names of their own, which do not tell when they began."""
+    for minutes in range(20):
+        recorded(store, "flow", minutes, name=f"own-{minutes:02}" if minutes % 3 else None)
+    every = [run.name for run in newest_first(store.backend, "n")]
+    paged = [
+        run.name
+        for skip in range(0, 20, 4)
+        for run in islice(newest_first(store.backend, "n", skip=skip), 4)
+    ]
+    assert (20, every) == (len(set(every)), paged)
 
 
 def test_names_of_ones_own_have_no_time(store):

@@ -22,7 +22,7 @@ _TIME = re.compile(r"-(\d{8}T\d{6}\.\d{3})Z-[0-9a-f]{8}\.json")  # of `new_run_n
 
 
 def candidates(
-    backend: Backend, namespace: str, *, whole: bool = False
+    backend: Backend, namespace: str, *, whole: bool = False, skip: bool = False
 ) -> "tuple[list[tuple[float, str]], Indexed | None]":
     """Return the records of a namespace, those that may be of the newest runs first.
 
@@ -33,6 +33,8 @@ def candidates(
         backend: Where.
         namespace: Whose runs.
         whole: Whether all of them are going to be read.
+        skip: Whether some of the first are left out: those whose names tell when they began are
+            left out unread.
 
     Returns:
         The latest time at which each run can have started, in seconds since 1970, with the key of
@@ -43,9 +45,10 @@ def candidates(
     """
     if backend.guarantees.mapped and not whole:
         # A disk gives a few records sooner than an index of all. Most names tell when a run began.
-        keys = names_in(backend, record_key(namespace, ""))
-        starts = ((_start_at(backend, key), key) for key in keys if key[-1] != "/")
-        return sorted(((at, key) for at, key in starts if at is not None), reverse=True), None
+        keys = [key for key in names_in(backend, record_key(namespace, "")) if key[-1] != "/"]
+        if not skip or all(named_start(key) is not None for key in keys):
+            starts = ((_start_at(backend, key), key) for key in keys)
+            return sorted(((at, key) for at, key in starts if at is not None), reverse=True), None
     from runstore.runs._index import Indexed, named_records
     from runstore.runs._journal import is_kept, read_journal
 
@@ -53,8 +56,8 @@ def candidates(
     if journal is not None and (index := Indexed.complete(backend, namespace, journal)) is not None:
         rows = index.looks()
         found = [(look.started, record_key(namespace, name)) for name, look in rows.items()]
-        keys = (record_key(namespace, name) for name in index.unknown)
-        found += [(_latest_named(key), key) for key in keys]
+        unknown = (record_key(namespace, name) for name in index.unknown)
+        found += [(_latest_named(key), key) for key in unknown]
         return sorted(found, reverse=True), index
     entries = list(backend.list(record_key(namespace, "")))
     index = Indexed(backend, namespace, named_records(namespace, entries), journal)

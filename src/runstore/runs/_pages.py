@@ -58,14 +58,15 @@ def newest_first(
         before: Only runs that started at this time or before, in seconds since 1970.
         whole: Whether all of them are going to be asked for, or most of them passed over.
         fits: Only runs that it returns true for; of what the index knows, no other is read.
-        skip: How many of the first of these are left out; of what the index knows none is read.
+        skip: How many of the first of these are left out. None is read that the index knows, or,
+            without *fits*, whose name tells when it began; so a damaged record counts as one.
         later: Called with what writes the index again, which may take many requests; by default
             that is done at once.
 
     Raises:
         StorageError: The place failed, or refused every record.
     """
-    left, indexed = candidates(backend, namespace, whole=whole or fits is not None or skip > 0)
+    left, indexed = candidates(backend, namespace, whole=whole or fits is not None, skip=skip > 0)
     exact, sifted, some = set[str](), fits is not None or skip > 0, False
     if indexed is not None and sifted:
         count = len(left)
@@ -86,7 +87,10 @@ def newest_first(
                     yield one
             if position >= len(left):
                 continue
-            if skip and left[position][1] in exact:
+            if skip and (
+                left[position][1] in exact
+                or (fits is None and named_start(left[position][1]) is not None)
+            ):
                 skip, position = skip - 1, position + 1
                 continue
             keys = [key for _, key in left[position : position + at_once]]

@@ -14,7 +14,6 @@ and the field ``not_finite`` says what it is: ``{"NaN": ["/result/loss"]}``, eac
 """
 
 import json
-import re
 from collections.abc import Iterator
 from math import isfinite
 from typing import Any
@@ -149,11 +148,6 @@ def _values_or_none(values: dict[str, Any] | None) -> dict[str, Any] | None:
     return None if values is None else kept_values(values)
 
 
-# Lone surrogates are in few records, and looking for them in the values takes longer than all else:
-# they come from an escape, from bytes that begin so, or from another encoding, which has zeros.
-_MAY_BE_LONE = re.compile(rb"\\u[dD]|[\xed\x00]")
-
-
 def parsed_record(data: bytes, namespace: str, name: str, where: str) -> WorkflowRun:
     """Return the record in *data*.
 
@@ -190,7 +184,7 @@ def parsed_record(data: bytes, namespace: str, name: str, where: str) -> Workflo
         ) from exc
     try:
         known = _known(document)
-        run = WorkflowRun.model_validate(_readable(known) if _MAY_BE_LONE.search(data) else known)
+        run = WorkflowRun.model_validate(_readable(known) if _may_be_lone(data) else known)
     except (ValidationError, RecursionError) as exc:
         why = reasons(exc) if isinstance(exc, ValidationError) else str(exc)
         raise CorruptObjectError(f"the run record {where} cannot be read: {why}", ref) from exc
@@ -216,13 +210,22 @@ def _readable(value: Any) -> Any:
     return value
 
 
+def _may_be_lone(data: bytes) -> bool:
+    """Return whether a record may have lone surrogates. To look for them in its values takes long.
+
+    They come from an escape, from bytes that begin so, or from another encoding, which has zeros.
+    """
+    return b"\\ud" in data or b"\\uD" in data or b"\xed" in data or b"\0" in data
+
+
 def _known(document: dict[str, Any]) -> dict[str, Any]:
     """Leave out fields that a newer runstore has added."""
 
     def fields(part: Any, model: type[BaseModel]) -> Any:
         if not isinstance(part, dict):
             return part
-        return {name: item for name, item in part.items() if name in model.model_fields}
+        names = model.model_fields  # once: pydantic looks it up each time
+        return {name: item for name, item in part.items() if name in names}
 
     known: dict[str, Any] = fields(document, WorkflowRun)
     if isinstance(stages := known.get("stages"), list):
