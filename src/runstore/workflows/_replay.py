@@ -119,6 +119,7 @@ def replay(
     origin = ObjectStore.from_address(address)
     if not isinstance(run, WorkflowRun):
         run = origin.read_run(run, namespace=here)
+    _check_executed_here(run)
     record = _record_of(run, stage)
     folder = _folder(run, code)
     modules = beside.modules_of(folder)
@@ -131,6 +132,17 @@ def replay(
         _check_reads(origin, run, record)
         place, keep = _scratch(origin, run, record, visible(run, plan, record), scratch)
         return _made(run, given, record, planned, item, args, place, keep)
+
+
+def _check_executed_here(run: WorkflowRun) -> None:
+    """Raise if an orchestrator has executed the run: its record does not have the workflow."""
+    ref = f"{run.namespace}/{run.name}"
+    if run.definition is None and run.executor is not None and run.executor == run.source:
+        raise InvalidRequestError(
+            f"run {ref} was executed by {run.source}, and only {run.source} knows the functions of "
+            f"its stages: run it again there. Its objects can be read here: runstore ls {ref}",
+            ref,
+        )
 
 
 def _record_of(run: WorkflowRun, stage: str) -> StageRecord:
