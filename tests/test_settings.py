@@ -7,7 +7,7 @@ import pytest
 from runstore import ObjectStore, run_context
 from runstore.context import address_of
 from runstore.errors import InvalidNameError, InvalidRequestError, SettingsError
-from runstore.settings import Defaults, Settings, current_settings
+from runstore.settings import Defaults, Settings, current_settings, origins
 from runstore.store import StoreView
 
 
@@ -247,3 +247,23 @@ def test_a_relative_store_in_a_file_is_beside_that_file(monkeypatch, tmp_path):
         ObjectStore()
     monkeypatch.setenv("RUNSTORE_URL", "x")
     assert f"file://{tmp_path}/a/x" == ObjectStore().address.url
+
+
+def test_run_stores_are_several(monkeypatch, tmp_path):
+    """Separated by blanks, or a list in a file, from whose folder relative paths are taken."""
+    monkeypatch.chdir(tmp_path)
+    assert () == current_settings().run_stores
+    for text, expected in (
+        ('"x s3://bucket/y"', (f"{tmp_path}/x", "s3://bucket/y")),
+        ('["a b", "/c"]', (f"{tmp_path}/a b", "/c")),
+    ):
+        (tmp_path / "runstore.toml").write_text(f"run_stores = {text}\n")
+        assert expected == current_settings().run_stores
+    monkeypatch.setenv("RUNSTORE_RUN_STORES", "x memory://m")
+    assert ("x", "memory://m") == current_settings().run_stores
+    [shown] = [one.value for one in origins() if one.name == "run_stores"]
+    assert "x memory://m" == shown
+    monkeypatch.delenv("RUNSTORE_RUN_STORES")
+    (tmp_path / "runstore.toml").write_text('run_stores = ["x", ""]\n')
+    with pytest.raises(SettingsError, match=r"run_stores: .*blank"):
+        current_settings()

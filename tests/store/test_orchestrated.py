@@ -20,9 +20,10 @@ from typing import Any
 import pytest
 from tests.context.small import Small, small_orchestrator
 
-from runstore import ObjectStore, bind, get_run_context, integrations, object_store
+from runstore import ObjectStore, bind, get_run_context, integrations, object_store, replay
 from runstore.context import StageScope, now
 from runstore.context.resolvers import Found
+from runstore.errors import InvalidRequestError
 from runstore.integrations import run_ended
 from runstore.places import Wrapper
 from runstore.runs import write_run
@@ -113,6 +114,16 @@ def test_a_run_that_is_run_again_goes_on(small: Small) -> None:
     [run] = store.runs("default")
     assert ("finished", None) == (run.state, run.error)
     assert [("finished", 2, None)] == [(one.state, one.attempts, one.error) for one in run.stages]
+
+
+def test_a_replay_says_who_has_executed_the_run(small: Small) -> None:
+    """Whatever stage is named: its record does not have the functions of stages."""
+    small.now = RUN
+    object_store.put("x", 1)
+    small.now = None
+    for stage in ("build", "none"):
+        with pytest.raises(InvalidRequestError, match=r"flow\.1 was executed by small, .* there"):
+            replay("flow.1", stage)
 
 
 def _in_a_process(url: str) -> None:
@@ -359,6 +370,31 @@ def test_a_run_ends_in_each_of_its_stores(small: Small, tmp_path: Path) -> None:
     ended = [("failed", "it was killed")]
     for store in (ObjectStore(), other):
         assert ended == [(run.state, run.error) for run in store.runs("default")]
+
+
+def test_a_hook_elsewhere_ends_a_run_in_the_stores_of_the_setting(
+    small: Small, tmp_path: Path
+) -> None:
+    """As that of a scheduler, whose process has written nowhere; what fails ends no other."""
+    small.now = RUN
+    others = [ObjectStore(tmp_path / name) for name in ("second", "third")]
+    object_store.put("x", 1)
+    for other in others:
+        other.put("y", 1)
+    tell_records()
+    code = "from runstore.integrations import run_ended; run_ended('flow', '1', 'finished')"
+    stores = " ".join(["nowhere://x", *(other.url for other in others)])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"RUNSTORE_RUN_STORES": stores},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "does not say that it has ended" in done.stderr
+    assert "nowhere" in done.stderr
+    for store in (ObjectStore(), *others):
+        assert ["finished"] == [run.state for run in store.runs("default")]
 
 
 def test_an_end_of_a_run_without_a_record_is_logged(

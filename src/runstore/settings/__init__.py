@@ -37,6 +37,7 @@ class Defaults(NamedTuple):
     signing_keys_old: "tuple[SecretStr, ...]" = ()
     signing_scope: str | None = None
     contexts: str = "auto"
+    run_stores: tuple[str, ...] = ()
     max_decoded: float | None = None
     storage_options: Mapping[str, dict[str, Any]] = MappingProxyType({})
 

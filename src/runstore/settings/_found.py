@@ -36,16 +36,26 @@ def tables() -> list[tuple[str, dict[str, Any]]]:
 
 
 def _placed(path: str, table: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with the path in ``url`` taken from the folder of their file.
+    """Return settings with the paths of stores taken from the folder of their file."""
+    folder, placed = path.rpartition("/")[0], {}
+    if "url" in table:
+        placed["url"] = _from(folder, table["url"])
+    stores = table.get("run_stores")
+    if isinstance(stores, (str, list)):
+        each = stores.split() if isinstance(stores, str) else stores
+        placed["run_stores"] = [_from(folder, store) for store in each]
+    return {**table, **placed} if placed else table
 
-    A path that is absolute or begins with ``~`` stays, and so does what is, or is meant as, a URL.
+
+def _from(folder: str, store: Any) -> Any:
+    """Return a store with its path taken from a folder.
+
+    A path that is absolute or begins with ``~`` stays, and so does what is, or is meant as, a URL,
+    and what is no text.
     """
-    url = table.get("url")
-    if not isinstance(url, str) or not url.strip() or url.startswith(("/", "~")):
-        return table
-    if _URL.match(url):
-        return table
-    return {**table, "url": f"{path.rpartition('/')[0]}/{url}"}
+    if not isinstance(store, str) or not store.strip() or store.startswith(("/", "~")):
+        return store
+    return store if _URL.match(store) else f"{folder}/{store}"
 
 
 def _table_in(filename: str, *headers: str) -> tuple[str, dict[str, Any]]:

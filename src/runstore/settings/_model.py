@@ -55,6 +55,8 @@ class Settings(BaseSettings):
         contexts: In whose runs `get_run_context` finds a context where none is set: ``auto``
             for all orchestrators that are loaded, ``none``, or names such as ``prefect``, which
             are asked in this order.
+        run_stores: Further stores, separated by blanks or as a list, in which hooks of
+            orchestrators write how runs have ended; see `runstore.integrations.run_ended`.
         max_decoded: How many times its stored size an object may take in memory; 1,000 by
             default, and 100 where the writer is not trusted (``deny``; what is not signed
             under ``signed``). 1 GiB, or 32 MiB there, is always allowed.
@@ -80,6 +82,7 @@ class Settings(BaseSettings):
     signing_keys_old: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     signing_scope: str | None = None
     contexts: Annotated[str, Field(min_length=1)] = "auto"
+    run_stores: Annotated[tuple[Annotated[str, AfterValidator(_not_blank)], ...], NoDecode] = ()
     max_decoded: float | None = Field(None, ge=1, allow_inf_nan=False)
     storage_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -101,7 +104,7 @@ class Settings(BaseSettings):
                 )
         return value
 
-    @field_validator("signing_keys_old", mode="before")
+    @field_validator("signing_keys_old", "run_stores", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return value.split() if isinstance(value, str) else value

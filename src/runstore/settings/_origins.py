@@ -58,6 +58,8 @@ def _shown(name: str, value: Any) -> str:
         return _WITHOUT[name]
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
+    if name == "run_stores":
+        return " ".join(value)
     if value is None or value == {}:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
