@@ -3,9 +3,11 @@
 The orchestrators themselves are in tests/integrations; here a small one stands for them.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from tests.context.small import Small, small_orchestrator
 
 from runstore import NoRunContextError, bind, get_run_context, object_store, run_context
-from runstore.context import find_run_context
+from runstore.context import find_run_context, resolvers
 from runstore.context.resolvers import Found, run_name
 from runstore.errors import SettingsError
 from runstore.keys import Place, key_of
@@ -104,6 +106,57 @@ print(sorted(set(sys.modules) - before))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "[]" == done.stdout.strip()
+
+
+# As they are imported; the pins of the real ones keep them from being installed side by side.
+_ORCHESTRATORS = (
+    *("prefect", "dagster", "airflow", "metaflow", "kedro", "zenml", "flyte", "flytekit"),
+    "temporalio",
+)
+
+
+def test_nothing_is_imported_of_those_that_are_installed(tmp_path: Path) -> None:
+    """All orchestrators are on the path, and to import one fails: nobody does, or looks at one."""
+    for name in _ORCHESTRATORS:
+        (tmp_path / "there" / name).mkdir(parents=True)
+        (tmp_path / "there" / name / "__init__.py").write_text(
+            f"raise AssertionError('{name} was imported')"
+        )
+    code = f"""
+import importlib, importlib.util, pkgutil, sys
+from runstore import NoRunContextError, get_run_context, object_store, run_context
+from runstore.context import resolvers
+for found in pkgutil.iter_modules(resolvers.__path__):
+    importlib.import_module(f"runstore.context.resolvers.{{found.name}}")
+for call in (get_run_context, lambda: object_store.put("x", 1)):
+    try:
+        call()
+    except NoRunContextError:
+        continue
+    raise AssertionError("a run was made up")
+with run_context(store={str(tmp_path / "store")!r}):
+    object_store.put("x", 1)
+    assert object_store.exists("x") and object_store.get("x") == 1
+for name in {_ORCHESTRATORS!r}:
+    assert importlib.util.find_spec(name).origin.startswith({str(tmp_path)!r})
+    assert name not in sys.modules, name
+try:
+    import {_ORCHESTRATORS[0]}
+except AssertionError as exc:
+    print(exc)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "there")},
+        capture_output=True,
+        text=True,
+    )
+    assert ("prefect was imported\n", "") == (done.stdout, done.stderr)
+
+
+def test_the_orchestrators_are_those_that_are_asked() -> None:
+    """The list above lacks none that has a resolver."""
+    assert set(resolvers._OURS) <= set(_ORCHESTRATORS)
 
 
 _texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=150)
