@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from runstore.context.resolvers import run_name
-from runstore.context.resolvers.dagster import workflow_of
+from runstore.context.resolvers.dagster import is_unnamed, workflow_of
 from runstore.integrations._ended import run_ended
 from runstore.store import ObjectInfo, ObjectRef, ObjectStore, StoreView
 
@@ -46,7 +46,7 @@ class RunstoreIOManager(dg.ConfigurableIOManager):  # type: ignore[misc] # not i
             else:
                 info = view.put(name, obj, scope="namespace")
         else:
-            view = self._view(_run_of(context))
+            view = self._view(_run_of(context, context))
             info = view.put(_name_of(context), obj)
         context.add_output_metadata(_shown(info, view))
 
@@ -59,7 +59,7 @@ class RunstoreIOManager(dg.ConfigurableIOManager):  # type: ignore[misc] # not i
         """
         if not context.has_asset_key:
             upstream = context.upstream_output
-            return self._view(_run_of(upstream)).get(_name_of(upstream))
+            return self._view(_run_of(upstream, context)).get(_name_of(upstream))
         ref = _ref_of(context)
         if ref is not None:
             return self._view(None).get(ref)
@@ -80,8 +80,21 @@ class RunstoreIOManager(dg.ConfigurableIOManager):  # type: ignore[misc] # not i
         return ObjectStore(self.url).at(namespace=self.namespace, run=run)
 
 
-def _run_of(context: dg.OutputContext) -> str:
-    return run_name(context.job_name, context.run_id)
+def _run_of(output: dg.OutputContext, here: dg.OutputContext | dg.InputContext) -> str:
+    """Return the name of the run that has made an output, as the context of its ops has it.
+
+    Args:
+        output: The output, perhaps of an earlier run that is executed again.
+        here: What is stored or loaded now.
+    """
+    job = output.job_name
+    if is_unnamed(job):  # then only the run knows for which assets it is
+        step = here.step_context
+        run = step.dagster_run
+        if run.run_id != output.run_id:
+            run = step.instance.get_run_by_id(output.run_id) or run
+        job = workflow_of(run)
+    return run_name(job, output.run_id)
 
 
 def _ref_of(context: dg.InputContext) -> ObjectRef | None:

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import dagster as dg
 import pandas as pd
 import stages
+from twice import meeting
 
-import runstore
+from runstore import ObjectStore, object_store
 from runstore.integrations.dagster import RunstoreIOManager, run_sensors
 
 
@@ -97,6 +98,44 @@ def letters(by_letter):
     return sorted(by_letter)
 
 
+@dg.op(out=dg.Out(io_manager_key="store"))
+def half():
+    """Put by name, and return what goes through the IO manager."""
+    object_store.put("inner", 1)
+    return pd.DataFrame({"x": [1]})
+
+
+@dg.op
+def whole(frame):
+    """Find both."""
+    assert 1 == object_store.get("inner")
+    return len(frame)
+
+
+@dg.graph_asset
+def composed():
+    """An asset of several ops."""
+    return whole(half())
+
+
+ASSETS = dg.Definitions(assets=[composed], resources={"store": RunstoreIOManager()})
+
+
+def check_jobs_without_a_name(instance: dg.DagsterInstance) -> None:
+    """What ops of an asset put and return is in one run, whatever job Dagster makes for them."""
+    resources = {"store": RunstoreIOManager()}
+    job = ASSETS.get_implicit_global_asset_job_def()
+    for done in (
+        dg.materialize([composed], instance=instance, resources=resources),
+        job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("composed")]),
+    ):
+        assert done.success
+        [run] = [run for run in ObjectStore().runs() if run.uid == done.run_id]
+        names = [info.name for info in ObjectStore().at(run=run.name).list()]
+        assert ["composed.half/result", "inner"] == sorted(names), names
+    assert "composed" == run.workflow, run
+
+
 def check_io_manager(instance: dg.DagsterInstance) -> None:
     """Outputs of ops and partitions of assets go through the store."""
     assert passing.execute_in_process(instance=instance).success
@@ -111,7 +150,7 @@ def check_io_manager(instance: dg.DagsterInstance) -> None:
     assert done.success
     shown = done.asset_materializations_for_node("letters")[0].metadata
     assert "default/_shared/letters" == shown["object"].value
-    view = runstore.ObjectStore().at()
+    view = ObjectStore().at()
     assert ["a", "b"] == view.get("letters", scope="namespace")
     view.seal("by_letter", scope="namespace")
     assert ["a", "b"] == list(view.get("by_letter", scope="namespace")["letter"])
@@ -140,11 +179,12 @@ def close_runs(instance: dg.DagsterInstance) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home, dg.DagsterInstance.local_temp(home) as instance:
-        with ThreadPoolExecutor(2) as pool:
+        with meeting(), ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda _: training.execute_in_process(instance=instance), range(2)))
         done = dg.execute_job(dg.reconstructable(in_processes), instance=instance)
         assert done.success
         dg.materialize([features], instance=instance)
         check_io_manager(instance)
+        check_jobs_without_a_name(instance)
         close_runs(instance)
     stages.check_outside()

@@ -5,11 +5,11 @@ from typing import Any
 
 from runstore.context.resolvers._found import Found, Here, run_name
 
-__all__ = ["MODULE", "here", "workflow_of"]
+__all__ = ["MODULE", "here", "is_unnamed", "workflow_of"]
 
 MODULE = "dagster"
 _COMPUTE = "dagster._core.execution.context.compute"
-_UNNAMED = ("__ephemeral_asset_job__", "__ASSET_JOB")  # what runs assets that belong to no job
+_UNNAMED = ("__ephemeral_asset_job__", "__ASSET_JOB", "__anonymous_asset_job")  # for assets of none
 
 
 def here() -> Here | None:
@@ -41,10 +41,15 @@ def _found(context: Any) -> Found:
 def workflow_of(run: Any) -> str:
     """Return the name of what a run of Dagster executes: a job, an asset of none, or `assets`."""
     job: str = run.job_name
-    if not job.startswith(_UNNAMED):
+    if not is_unnamed(job):
         return job
     selected = sorted(key.to_user_string() for key in run.asset_selection or ())
     return selected[0] if len(selected) == 1 else "assets"
+
+
+def is_unnamed(job: str) -> bool:
+    """Return whether a job is one that Dagster makes to run assets, which has no name of a user."""
+    return job.startswith(_UNNAMED)
 
 
 def _index(key: str | None) -> int | None:
