@@ -19,8 +19,9 @@ _SHORT = 256  # characters; shorter text stays in Airflow's database, as numbers
 class RunstoreXCom(BaseXCom):  # type: ignore[misc] # Airflow is not installed here
     """Stores what tasks return and push, any value exactly, as objects of the DAG run.
 
-    An XCom is the object ``xcom/<task>/<map index>/<key>``; numbers and short texts stay in
-    Airflow. The store is that of ``RUNSTORE_URL``, which the workers have to share.
+    An XCom is the object ``xcom/<task>/<map index>/<key>``, with ``%2E`` for a dot in the key;
+    numbers and short texts stay in Airflow. The store is that of ``RUNSTORE_URL``, which the workers
+    have to share.
     """
 
     @staticmethod
@@ -42,7 +43,9 @@ class RunstoreXCom(BaseXCom):  # type: ignore[misc] # Airflow is not installed h
         if small or (type(value) is str and len(value) <= _SHORT) or not (dag_id and run_id):
             return BaseXCom.serialize_value(value)
         view = ObjectStore().at(run=run_name(dag_id, run_id))
-        name = f"xcom/{task_id}/{-1 if map_index is None else map_index}/{key}"
+        # A key that looks as if it had an extension must not decide how the value is stored.
+        last = str(key).replace("%", "%25").replace(".", "%2E")
+        name = f"xcom/{task_id}/{-1 if map_index is None else map_index}/{last}"
         view.put(name, value)
         return BaseXCom.serialize_value({_KEY: str(view.ref(name))})
 
