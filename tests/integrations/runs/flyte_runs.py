@@ -1,8 +1,11 @@
-"""The stages as tasks of Flyte 2, run locally."""
+"""The stages as tasks of Flyte 2, run locally, twice at once."""
+
+import sys
 
 import flyte
 import pandas as pd
 import stages
+from twice import twice
 
 from runstore.integrations.flyte import Stored, store_values_of
 
@@ -24,6 +27,13 @@ def train(built: int) -> int:
     return built
 
 
+@env.task(retries=1)
+def flaky() -> int:
+    """Fail once."""
+    stages.flaky()
+    return 1
+
+
 @env.task
 def made() -> pd.DataFrame:
     """Give what the next task takes."""
@@ -41,11 +51,14 @@ def taken(frame: pd.DataFrame) -> Stored:
 def training(n: int) -> int:
     """Run all."""
     assert {1: {"a", "b"}} == taken(made())
+    flaky()
     return train(build())
 
 
 if __name__ == "__main__":
-    flyte.init()
-    for n in (1, 2):
-        flyte.run(training, n=n)
-    stages.check_outside()
+    if sys.argv[1:] == ["once"]:
+        flyte.init()
+        flyte.run(training, n=1)
+    else:
+        twice([sys.executable, __file__, "once"])
+        stages.check_outside()

@@ -1,5 +1,7 @@
 """The stages as nodes of a Kedro project, with each of its runners; Kedro finds the plug-in."""
 
+import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import stages
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.runner import ParallelRunner, SequentialRunner, ThreadRunner
+from twice import twice
 
 from runstore import ObjectStore
 
@@ -57,8 +60,17 @@ def train(built):
 }
 
 
+def sessions(folder: str) -> None:
+    """Run the project once with each runner; the first session meets one of another process."""
+    bootstrap_project(Path(folder))
+    for runner in (SequentialRunner, ThreadRunner, ParallelRunner):
+        with KedroSession.create(project_path=folder) as session:
+            session.run(runner=runner())
+        os.environ.pop("STAGES_MEET", None)
+
+
 def main() -> None:
-    """Run the project once with each runner, and twice with the first."""
+    """Run the sessions in two processes at once."""
     import kedro
 
     with tempfile.TemporaryDirectory() as folder:
@@ -66,13 +78,13 @@ def main() -> None:
             file = Path(folder, name)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text.format(version=kedro.__version__))
-        bootstrap_project(Path(folder))
-        for runner in (SequentialRunner, SequentialRunner, ThreadRunner, ParallelRunner):
-            with KedroSession.create(project_path=folder) as session:
-                session.run(runner=runner())
+        twice([sys.executable, __file__, folder])
     assert 1 == ObjectStore().at().get("kedro/built", scope="namespace")
     stages.check_outside()
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:]:
+        sessions(*sys.argv[1:])
+    else:
+        main()

@@ -1,55 +1,25 @@
-"""The stages as steps of a Metaflow flow: each step is a process."""
+"""Flows of Metaflow: two runs at once, and one that is resumed."""
 
-import pandas as pd
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import stages
-from metaflow import FlowSpec, Parameter, exit_hook, retry, step
+from twice import twice
 
 from runstore import ObjectStore
-from runstore.integrations.metaflow import RUN_ENDED
 
 
-@exit_hook(on_success=[RUN_ENDED], on_error=[RUN_ENDED])
-class training(FlowSpec):
-    """Run every stage."""
-
-    n = Parameter("n", default=1)
-
-    @step
-    def start(self):
-        """Store."""
-        stages.build()
-        self.frame = pd.DataFrame({"x": [1, 2]})
-        self.items = [1, 2]
-        self.next(self.each, foreach="items")
-
-    @step
-    def each(self):
-        """Store an item."""
-        assert self.frame.equals(pd.DataFrame({"x": [1, 2]}))
-        stages.each(self.input)
-        self.next(self.join)
-
-    @step
-    def join(self, inputs):
-        """Read."""
-        stages.train()
-        self.next(self.flaky)
-
-    @retry(times=1, minutes_between_retries=0)
-    @step
-    def flaky(self):
-        """Fail once."""
-        stages.flaky()
-        self.next(self.end)
-
-    @step
-    def end(self):
-        """The frame is an object of the run."""
-        store = ObjectStore()
-        kept = [store.stat(info.name).python_type for info in store.list("metaflow/")]
-        assert {"pandas.DataFrame"} == set(kept), kept
+def _command(name, verb):
+    return [sys.executable, Path(__file__).with_name(f"metaflow_{name}.py"), "--no-pylint", verb]
 
 
 if __name__ == "__main__":
+    twice(_command("flow", "run"))
+    first = _command("resumed", "run")
+    assert 0 != subprocess.run(first, env=os.environ | {"STAGES_FAIL": "1"}).returncode
+    subprocess.run(_command("resumed", "resume"), check=True)
+    ended = sorted(run.state for run in ObjectStore().runs() if run.workflow == "resumed")
+    assert ["failed", "finished"] == ended, ended
     stages.check_outside()
-    training()

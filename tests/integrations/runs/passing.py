@@ -66,7 +66,7 @@ class Airflow:
     def write(self, kind, value):
         """Return the reference, and what travels."""
         where = {"task_id": "made", "dag_id": "passing", "run_id": "r1", "map_index": -1}
-        kept = self.xcom.serialize_value(value, key=kind, **where)
+        kept = self.xcom.serialize_value(value, key=f"{kind}.csv", **where)
         [ref] = [text for text in _texts(json.loads(json.dumps(kept))) if "runstore://" in text]
         return ref, json.dumps(kept).encode()
 

@@ -5,10 +5,13 @@ import asyncio
 import pandas as pd
 import stages
 from prefect import flow, task
+from prefect.cache_policies import INPUTS
 from prefect.task_runners import ProcessPoolTaskRunner
+from prefect.transactions import transaction
+from twice import meeting
 
 from runstore import ObjectStore, object_store
-from runstore.integrations.prefect import RunstoreSerializer, run_hooks
+from runstore.integrations.prefect import RunstoreSerializer, RunstoreStorage, run_hooks
 
 build, train, each = task(stages.build), task(stages.train), task(stages.each)
 flaky = task(retries=1)(stages.flaky)
@@ -52,6 +55,42 @@ def passing():
     assert stored.serializer.type == "runstore"
 
 
+@flow
+def cached(value, fails=False):
+    """Keep a result with what Prefect writes of it in the store; a transaction may fail."""
+    storage = RunstoreStorage().save("results", overwrite=True)
+    called = []
+
+    @task(
+        persist_result=True,
+        result_storage=RunstoreStorage.load("results"),
+        result_serializer=RunstoreSerializer(),
+        cache_policy=INPUTS,
+        result_storage_key="frames/{parameters[value]}.json",
+    )
+    def frame(value):
+        called.append(value)
+        return pd.DataFrame({"x": [value]})
+
+    assert storage
+    with transaction():
+        found = frame(value)
+        if fails:
+            raise ValueError("as it should")
+    assert found.equals(pd.DataFrame({"x": [value]}))
+    return len(called)
+
+
+def check_storage():
+    """A result is there for the next run, and none of a transaction that has failed."""
+    assert [1, 0] == [cached(1), cached(1)]
+    assert cached(2, fails=True, return_state=True).is_failed()
+    kept = [info.name for info in ObjectStore().at().list("prefect/", scope="namespace")]
+    assert ["prefect/frames/1.json/file"] == kept, kept
+    assert b"runstore://" in RunstoreStorage().read_path("frames/1.json")
+    assert 1 == cached(2)
+
+
 @flow(**run_hooks)
 def failing():
     """Its record says so, and why."""
@@ -78,8 +117,10 @@ if __name__ == "__main__":
     training(0)
     in_processes()
     asyncio.run(asynchronous())
-    asyncio.run(both())
+    with meeting():
+        asyncio.run(both())
     passing()
+    check_storage()
     assert failing(return_state=True).is_failed()
     [failed] = [run for run in ObjectStore().runs() if run.workflow == "failing"]
     assert "failed" == failed.state, failed

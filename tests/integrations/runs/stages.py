@@ -3,16 +3,32 @@
 import json
 import os
 import time
+from pathlib import Path
 
 from runstore import NoRunContextError, get_run_context, object_store, run_context
 
 __all__ = ["build", "check_outside", "each", "flaky", "train"]
 
+_PATIENCE = 600  # seconds until another run has to be there, on a busy machine
+
 
 def build():
-    """Store a value of this run."""
+    """Store a value of this run, and wait for the other run where there is one at the time."""
     object_store.put("features", {"rows": [1, 2, 3], "uid": get_run_context().run.uid})
-    _tell("build")
+    _tell("build", met=_met())
+
+
+def _met():
+    """Return how many runs are here now: their values are stored, and none of them is read."""
+    folder = os.environ.get("STAGES_MEET")
+    if folder is None:
+        return 1
+    Path(folder, get_run_context().run.name).touch()
+    until = time.monotonic() + _PATIENCE
+    while len(os.listdir(folder)) < 2:
+        assert time.monotonic() < until, "the other run has stored nothing"
+        time.sleep(0.02)
+    return 2
 
 
 def train():
@@ -51,12 +67,14 @@ def each(item):
 
 
 def flaky():
-    """Fail at the first attempt."""
+    """Fail at the first attempt; the second finds what that one has stored in this run."""
     _tell("flaky")
-    if get_run_context().stage.attempt == 1:
-        object_store.put("attempt", 1)
+    uid = get_run_context().run.uid
+    if not object_store.exists("attempt"):
+        object_store.put("attempt", [1, uid])
         raise ValueError("as it should")
-    object_store.put("attempt", get_run_context().stage.attempt)
+    assert object_store.get("attempt") == [1, uid]
+    object_store.put("attempt", [2, uid])
 
 
 def check_outside():
@@ -74,6 +92,7 @@ def _tell(what, **more):
             "what": what,
             "namespace": ctx.namespace,
             "run": ctx.run.name,
+            "uid": ctx.run.uid,
             "workflow": ctx.run.workflow,
             "source": ctx.run.source,
             "stage": ctx.stage.name if ctx.stage else None,
