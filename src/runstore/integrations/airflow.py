@@ -20,8 +20,8 @@ class RunstoreXCom(BaseXCom):  # type: ignore[misc] # Airflow is not installed h
     """Stores what tasks return and push, any value exactly, as objects of the DAG run.
 
     An XCom is the object ``xcom/<task>/<map index>/<key>``, with ``%2E`` for a dot in the key;
-    numbers and short texts stay in Airflow. The store is that of ``RUNSTORE_URL``, which the workers
-    have to share.
+    numbers and short texts stay in Airflow. The store is that of ``RUNSTORE_URL``, which the
+    workers have to share.
     """
 
     @staticmethod
