@@ -17,23 +17,30 @@ from runstore.places._cloud._arriving import Arriving, in_one_stream
 from runstore.places._s3._config import S3Config
 from runstore.places._s3._credentials import Keys
 from runstore.places._s3._direct import S3Direct
-from runstore.places._s3._signature import signed
+from runstore.places._s3._server import Server as HostOfBucket
+from runstore.places._s3._signature import Signer
 
 MIB = 1 << 20
 
 
 @pytest.mark.parametrize("token", [None, "a/token+"])
-def test_signatures_are_those_of_botocore(token):
-    """The same request at the same time has the same signature."""
+@pytest.mark.parametrize(("method", "body"), [("GET", b""), ("PUT", b"what is written")])
+def test_signatures_are_those_of_botocore(method, body, token):
+    """The same request at the same time has the same signature, also after another secret."""
     path = "/bucket/p/dev/r%2B1/x_%C3%A4.arrow"
-    request = AWSRequest("GET", f"http://127.0.0.1:8333{path}", {"Host": "127.0.0.1:8333"})
+    headers = {"Host": "127.0.0.1:8333", "X-Amz-Meta-Mark": "7"}
+    request = AWSRequest(method, f"http://127.0.0.1:8333{path}", headers, body)
     auth = S3SigV4Auth(Credentials("key", "secret", token), "s3", "eu-west-1")
+    request.context["payload_signing_enabled"] = True
     auth.add_auth(request)
     told = {name.lower(): value for name, value in request.headers.items()}
     now = datetime.strptime(told["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    keys = Keys("key", "secret", token)
-    headers = signed(path, {"host": "127.0.0.1:8333"}, keys, "eu-west-1", now)
-    assert {name: headers[name] for name in told} == told
+    signer = Signer("eu-west-1", now.timestamp)
+    more = {"names": ";x-amz-meta-mark", "more": "x-amz-meta-mark:7\n", "body": body}
+    signer.lines(method, path, told["host"], Keys("key", "another", token), **more)
+    for _ in range(2):
+        lines = signer.lines(method, path, told["host"], Keys("key", "secret", token), **more)
+        assert told == dict(line.split(":", 1) for line in lines.splitlines())
 
 
 @pytest.mark.extended
@@ -94,7 +101,7 @@ def answer(body, *, status="206 Partial Content", start=0, size=None, **more):
 
 def direct_to(server):
     options = {"endpoint_url": f"http://127.0.0.1:{server.port}", "key": "k", "secret": "s"}
-    return S3Direct(S3Config.resolve("bucket", options))
+    return S3Direct(HostOfBucket(S3Config.resolve("bucket", options)))
 
 
 BODY = bytes(range(250)) * 4
@@ -114,7 +121,7 @@ def test_a_plain_answer_is_taken():
     assert BODY == bytes(into.data)
     head, *lines = server.asked[0].decode().split("\r\n")
     assert "GET /bucket/p/a%20b HTTP/1.1" == head
-    assert {'if-match: "v1"', "range: bytes=5000-5999"} <= set(lines)
+    assert {'if-match:"v1"', "range:bytes=5000-5999"} <= set(lines)
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,13 @@ from runstore.places._cloud._wire import (
     quoted,
 )
 
-__all__ = ["ObstoreClient"]
+__all__ = ["SENT_AT_ONCE", "ObstoreClient"]
+
+SENT_AT_ONCE = 64 << 10
+"""Bytes of a request that the system takes over at once."""
 
 _AT_ONCE = 8  # parts in flight
 _PAGE = 1000
-_SENT_AT_ONCE = 64 << 10  # bytes of a request that the system takes over at once
 _COLLECTED = 32 << 20  # bytes of an answer that are held twice, at most
 _ANSWERS = frozenset({"NoSuchKey", "NoSuchObject", "AccessDenied", "InvalidRange"})
 _CHANGES_AT_MOST = 5  # of an object between two requests for its end
@@ -120,7 +122,7 @@ class ObstoreClient(ABC):
         if condition.if_match is not None:
             mode = self._mode_of(store, name, condition.if_match)
         size = body[0].nbytes if len(body) == 1 else sum(view.nbytes for view in body)
-        if len(body) > 1 and size <= _SENT_AT_ONCE:  # each costs a thread of obstore's a turn
+        if len(body) > 1 and size <= SENT_AT_ONCE:  # each costs a thread of obstore's a turn
             body = (memoryview(b"".join(body)),)
 
         def data() -> Any:  # several are sent as they are, one after the other
@@ -143,7 +145,7 @@ class ObstoreClient(ABC):
                 return await answered(lambda: self._api.put_async(store, name, data(), **given))
 
         # A small request is sent as soon as it is begun, so cancelling it prevents nothing.
-        if size <= _SENT_AT_ONCE:
+        if size <= SENT_AT_ONCE:
             return _tag(attended_write(at_once, MAYBE.format(ref)))
         return _tag(self._event_loop.write(in_time, None, ref))
 

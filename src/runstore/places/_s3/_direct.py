@@ -6,26 +6,18 @@ client, which asks again and says what is wrong.
 """
 
 import socket
-import ssl
 import time
 from contextlib import closing, suppress
-from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
-from urllib.parse import quote as percent_encoded
-from urllib.parse import urlsplit
 
 from runstore.places._cloud._arriving import Arriving
 from runstore.places._cloud._wire import Failure, Span, quoted
-from runstore.places._s3._access_point import AccessPoint
-from runstore.places._s3._config import S3Config
-from runstore.places._s3._network import system_certificates
-from runstore.places._s3._signature import signed
+from runstore.places._s3._server import Server
+from runstore.places._s3._signature import Signer
 from runstore.workers import SLICE, check_stopped
 
 __all__ = ["S3Direct"]
 
-_CONNECT = 5.0  # seconds for a connection, at most
 _LONGEST_HEAD = 64 << 10  # bytes
 _OF_THE_OBJECT = frozenset({"404", "412", "429"})  # which say nothing of the server
 _REFUSED_AT_MOST = 3  # answers one after the other that were left to the client
@@ -35,19 +27,13 @@ class S3Direct:
     """Reads from one bucket.
 
     Args:
-        config: How to reach it.
+        server: How to reach it.
     """
 
-    def __init__(self, config: S3Config) -> None:
-        self._config = config
-        parts = urlsplit(config.base)
-        self._host, self._secure = str(parts.hostname), parts.scheme == "https"
-        self._port = parts.port or (443 if self._secure else 80)
-        self._named = parts.netloc.rpartition("@")[2]
-        bucket = f"/{config.bucket}" if config.path_style else ""
-        self._before = f"{parts.path.rstrip('/')}{bucket}/"
-        special = config.proxy or config.written.customer_key or AccessPoint.named(config.bucket)
-        self._refused = _REFUSED_AT_MOST if special else 0
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._signer = Signer(server.config.region)
+        self._refused = 0 if server.reads_plainly else _REFUSED_AT_MOST
 
     @property
     def is_usable(self) -> bool:
@@ -76,7 +62,7 @@ class S3Direct:
         self, request: bytes, span: Span, into: Arriving, version: str, timeout: float
     ) -> None:
         try:
-            connected = self._connected(timeout)
+            connected = self._server.connected(timeout)
         except OSError:  # each further try could take seconds
             self._refused += 1
             raise
@@ -95,48 +81,17 @@ class S3Direct:
                     at += _received(line, view[at:], timeout)
                 check_stopped()
 
-    def _connected(self, timeout: float) -> socket.socket:
-        line = socket.create_connection((self._host, self._port), min(timeout, _CONNECT))
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not self._secure:
-            return line
-        try:
-            return self._trusting.wrap_socket(line, server_hostname=self._host)
-        except BaseException:
-            line.close()
-            raise
-
-    @cached_property
-    def _trusting(self) -> ssl.SSLContext:
-        """What trusts the certificates that the clients trust; to make it takes long."""
-        verify = self._config.verify
-        cafile = verify if isinstance(verify, str) else system_certificates()
-        context = ssl.create_default_context(cafile=cafile)
-        if verify is False:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
-
     def _request(self, name: str, span: Span, version: str) -> bytes | None:
         """Return the request; None if only the client finds the credentials."""
-        path = self._before + percent_encoded(name, safe="/-_.~")
-        headers = {
-            "host": self._named,
-            "range": span.header,
-            "if-match": version,
-            "accept-encoding": "identity",
-            "connection": "close",
-            "user-agent": "runstore",
-        }
-        if self._config.requester_pays:
-            headers["x-amz-request-payer"] = "requester"
-        if self._config.credentials is not None:
-            keys = self._config.credentials.current()
-            if keys is None:
-                return None
-            headers = signed(path, headers, keys, self._config.region, datetime.now(UTC))
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
+        server = self._server
+        path = server.path(name)
+        lines = server.signed_lines(self._signer, "GET", path)
+        if lines is None:
+            return None
+        return (
+            f"GET {path} HTTP/1.1\r\n{lines}range:{span.header}\r\nif-match:{version}\r\n"
+            "accept-encoding:identity\r\nconnection:close\r\nuser-agent:runstore\r\n\r\n"
+        ).encode("latin-1")
 
 
 def _received(line: socket.socket, view: memoryview, timeout: float) -> int:

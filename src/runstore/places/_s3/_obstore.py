@@ -4,6 +4,7 @@ What it has no call for (conditions on multipart uploads, uploads begun by
 others) is left to s3fs, where that is installed.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
@@ -12,15 +13,17 @@ from typing import Any
 from runstore.errors import MissingExtraError, SettingsError
 from runstore.lifetime import load_module
 from runstore.places._cloud import _causes as causes
-from runstore.places._cloud._obstore import ObstoreClient
+from runstore.places._cloud._obstore import SENT_AT_ONCE, ObstoreClient
 from runstore.places._cloud._obstore_failures import Failures, as_failure
 from runstore.places._cloud._obstore_process import before_forks, is_lost
-from runstore.places._cloud._wire import CloudClient, Failure, Parts
+from runstore.places._cloud._wire import CloudClient, Condition, Failure, Got, Parts, Span
 from runstore.places._s3._config import S3Config
 from runstore.places._s3._credentials import Credentials
 from runstore.places._s3._direct import S3Direct
 from runstore.places._s3._obstore_settings import not_taken, settings, unruly
 from runstore.places._s3._s3fs import S3fsClient
+from runstore.places._s3._server import Server
+from runstore.places._s3._small import SmallRequests
 
 __all__ = ["S3ObstoreClient", "is_usable"]
 
@@ -66,7 +69,9 @@ class S3ObstoreClient(ObstoreClient):
             session = "runstore.places._s3._session"
             before_forks(lambda: load_module(session).load_model())
         self._config = config
-        self.direct = S3Direct(config)
+        server = Server(config)
+        self.direct = S3Direct(server)
+        self._small = SmallRequests(server)
         self._provider = _Provider(config.credentials) if config.credentials is not None else None
         self._class = {"Storage-Class": written.storage_class} if written.storage_class else {}
         self._tags = {"tags": dict(written.tags)} if written.tags else {}
@@ -86,8 +91,39 @@ class S3ObstoreClient(ObstoreClient):
                 return None
         return self._other
 
+    def put(
+        self,
+        name: str,
+        body: Sequence[memoryview],
+        mark: str,
+        condition: Condition,
+        timeout: float,
+    ) -> str:
+        """See `CloudClient.put`; obstore sends what is large, and what only it can send."""
+        if sum([view.nbytes for view in body]) <= SENT_AT_ONCE:
+            tag = self._small.put(name, body, mark, condition, timeout)
+            if tag is not None:
+                return tag
+        return super().put(name, body, mark, condition, timeout)
+
+    def get(
+        self,
+        name: str,
+        span: Span | None,
+        if_match: str | None,
+        timeout: float,
+        into: memoryview | None = None,
+    ) -> Got:
+        """See `CloudClient.get`; obstore reads what is large, and what only it can read."""
+        if into is None and span is not None:
+            got = self._small.get(name, span, if_match, timeout)
+            if got is not None:
+                return got
+        return super().get(name, span, if_match, timeout, into)
+
     def retire(self) -> None:
         """See `CloudClient.retire`."""
+        self._small.retire()
         if isinstance(self._other, S3fsClient):
             self._other.retire()
 

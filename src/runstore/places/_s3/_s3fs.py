@@ -31,6 +31,7 @@ from runstore.places._s3._botocore_failures import (
 from runstore.places._s3._config import S3Config
 from runstore.places._s3._direct import S3Direct
 from runstore.places._s3._environment import Environment
+from runstore.places._s3._server import Server
 
 __all__ = ["S3fsClient"]
 
@@ -99,7 +100,7 @@ class S3fsClient:
         self._written, self._customers = config.written.of_botocore, config.written.customers
         self._customers_source = config.written.customers_source
         self._payer = {"RequestPayer": "requester"} if config.requester_pays else {}
-        self.direct: Direct | None = S3Direct(config)
+        self.direct: Direct | None = S3Direct(Server(config))
         key = config, timeout, Environment()
         self._connection = _connections.get(key, lambda: _Connection(config, timeout))
 

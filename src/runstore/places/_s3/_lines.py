@@ -1,0 +1,259 @@
+"""Connections that stay open between two requests, and the answers that come over them.
+
+A line knows HTTP/1.1 as S3 speaks it: one request, one whole answer. Whatever else comes is
+`StrangeAnswerError`, and the line is closed.
+"""
+
+import select
+import socket
+import time
+import weakref
+from collections import deque
+from contextlib import suppress
+from typing import NamedTuple
+
+from runstore.buffers import allocated
+from runstore.lifetime import forget_at_fork
+from runstore.workers import SLICE, check_stopped
+
+__all__ = ["Answer", "Line", "Lines", "StrangeAnswerError"]
+
+_PIECE = 32 << 10  # bytes that are received at once
+_LONGEST_HEAD = 64 << 10  # bytes; also of a document about an error
+_IDLE = 60.0  # seconds that a line is kept
+_IDLE_AT_MOST = 32
+_TO_COPY = 64 << 10  # bytes; what is smaller comes with its head, or is copied
+
+
+_NO_BODY = memoryview(b"")
+
+
+class StrangeAnswerError(Exception):
+    """What came is no whole answer as S3 gives it."""
+
+
+class Answer(NamedTuple):
+    """One answer.
+
+    Attributes:
+        status: As 200.
+        head: Its headers, each with a line break before it and after it.
+        names: The same in lower case, at the same places.
+        body: All of it, as memory of the caller's own.
+    """
+
+    status: int
+    head: bytes
+    names: bytes
+    body: memoryview
+
+    def header(self, name: bytes) -> str:
+        """Return the value of a header, or nothing.
+
+        Args:
+            name: In lower case, between a line break and a colon.
+        """
+        at = self.names.find(name)
+        if at < 0:
+            return ""
+        at += len(name)
+        return self.head[at : self.head.find(b"\r\n", at)].decode("latin-1").strip()
+
+
+class Line:
+    """One connection.
+
+    Args:
+        connection: It is open, and nothing has been sent over it.
+    """
+
+    __slots__ = ("_events", "_socket", "is_new", "since", "told")
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(SLICE)
+        self._socket = connection
+        self._events = select.poll()
+        self._events.register(connection, select.POLLIN)
+        self.since = 0.0
+        """When its last answer had come, by `time.monotonic`."""
+        self.is_new = True
+        """Whether there has been no answer so far."""
+        self.told = False
+        """Whether anything of the answer to the last request has come."""
+
+    def close(self) -> None:
+        """Close it, so that no answer comes any more."""
+        self._socket.close()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is open, as far as is known, and nothing came that was not asked for."""
+        return not self._events.poll(0)
+
+    def hears(self, seconds: float) -> bool:
+        """Wait for the beginning of an answer, and return whether it has come."""
+        if not self.told and self._events.poll(seconds * 1000):
+            with suppress(OSError):  # it broke off
+                self.told = bool(self._socket.recv(1))
+        return self.told
+
+    def ask(
+        self, request: bytes, longest: int, end: float, *, stoppable: bool
+    ) -> tuple[Answer, bool]:
+        """Send a request, and return the whole answer and whether the line stays open.
+
+        Args:
+            request: All of it.
+            longest: Bytes of its body, at most; documents about errors may have some thousands.
+            end: When the answer has to be there, by `time.monotonic`.
+            stoppable: Whether the wait ends when the call ends that this thread works for.
+
+        Raises:
+            OSError: The line broke off, or (`TimeoutError`) time is over.
+            StrangeAnswerError: What came is no such answer.
+            StoppedError: The call has ended.
+        """
+        self.told = False
+        self._send(request, end)
+        data = self._some(end, stoppable)
+        self.told = True
+        while (at := data.find(b"\r\n\r\n")) < 0:
+            if len(data) > _LONGEST_HEAD:
+                raise StrangeAnswerError
+            data += self._some(end, stoppable)
+        begin = data.find(b"\r\n")
+        if not data.startswith(b"HTTP/1.1 ") or not data[9:12].isdigit():
+            raise StrangeAnswerError
+        head = data[begin : at + 2]
+        answer = Answer(int(data[9:12]), head, head.lower(), _NO_BODY)
+        rest, told = data[at + 4 :], answer.header(b"\r\ncontent-length:")
+        if b"\r\ntransfer-encoding:" in answer.names:
+            body = self._in_chunks(rest, end, stoppable)
+        elif not told.isdecimal() or int(told) > max(longest, _LONGEST_HEAD):
+            raise StrangeAnswerError
+        elif len(rest) == int(told):
+            body = memoryview(bytearray(rest))
+        else:
+            body = self._filled(rest, int(told), end, stoppable)
+        stays = (
+            b"\r\nconnection:" not in answer.names
+            or answer.header(b"\r\nconnection:").lower() == "keep-alive"
+        )
+        return Answer(answer.status, head, answer.names, body), stays
+
+    def _send(self, request: bytes, end: float) -> None:
+        view = memoryview(request)
+        while view:
+            try:
+                view = view[self._socket.send(view) :]
+            except TimeoutError:
+                if time.monotonic() > end:
+                    raise
+
+    def _some(self, end: float, stoppable: bool) -> bytes:
+        while True:
+            try:
+                data = self._socket.recv(_PIECE)
+            except TimeoutError:
+                if stoppable:
+                    check_stopped()
+                if time.monotonic() > end:
+                    raise
+                continue
+            if not data:
+                raise ConnectionResetError
+            return data
+
+    def _filled(self, rest: bytes, length: int, end: float, stoppable: bool) -> memoryview:
+        if len(rest) > length:
+            raise StrangeAnswerError
+        body = allocated(length) if length >= _TO_COPY else memoryview(bytearray(length))
+        at = len(rest)
+        body[:at] = rest
+        while at < length:
+            try:
+                count = self._socket.recv_into(body[at:])
+            except TimeoutError:
+                count = -1
+            if count == 0:
+                raise ConnectionResetError
+            if count > 0:
+                at += count
+                if at == length:
+                    break
+            if stoppable:
+                check_stopped()
+            if time.monotonic() > end:
+                raise TimeoutError
+        return body
+
+    def _in_chunks(self, data: bytes, end: float, stoppable: bool) -> memoryview:
+        """Return a body that comes in chunks, as S3 sends documents about errors."""
+        body = bytearray()
+        while True:
+            while (at := data.find(b"\r\n")) < 0:
+                if len(data) > _LONGEST_HEAD:
+                    raise StrangeAnswerError
+                data += self._some(end, stoppable)
+            try:
+                size = int(data[:at].partition(b";")[0], 16)
+            except ValueError:
+                size = -1
+            if not 0 <= size <= _LONGEST_HEAD - len(body):
+                raise StrangeAnswerError
+            begin, behind = at + 2, at + 2 + size
+            while len(data) < behind + 2:
+                data += self._some(end, stoppable)
+            if data[behind : behind + 2] != b"\r\n":  # a trailer, perhaps
+                raise StrangeAnswerError
+            if size == 0:
+                return memoryview(body)
+            body += data[begin:behind]
+            data = data[behind + 2 :]
+
+
+class Lines:
+    """The open lines to one server that nobody uses now. A forked child has none of them."""
+
+    def __init__(self) -> None:
+        self._idle: deque[Line] = deque()
+        self._inherited: list[Line] = []
+        forget_at_fork(self)
+        weakref.finalize(self, _close_all, self._idle)
+
+    def forget(self) -> None:
+        """Begin without lines; in a forked child. What it has of its parent's is not freed."""
+        self._inherited += self._idle
+        self._idle.clear()
+
+    def close(self) -> None:
+        """Close the lines that nobody uses."""
+        _close_all(self._idle)
+
+    def take(self) -> Line | None:
+        """Return a line that is open; None if there is none."""
+        while (line := _last(self._idle)) is not None:
+            if time.monotonic() - line.since < _IDLE and line.is_quiet:
+                return line
+            line.close()
+        return None
+
+    def give_back(self, line: Line) -> None:
+        """Keep *line* for the next request."""
+        line.since, line.is_new = time.monotonic(), False
+        if len(self._idle) < _IDLE_AT_MOST:
+            self._idle.append(line)
+        else:
+            line.close()
+
+
+def _last(idle: deque[Line]) -> Line | None:
+    try:
+        return idle.pop()
+    except IndexError:
+        return None
+
+
+def _close_all(idle: deque[Line]) -> None:
+    while (line := _last(idle)) is not None:
+        line.close()
