@@ -187,12 +187,15 @@ class CloudBackend(ABC):
         self, key: str, *, if_match: str | None = None, if_none_match: str | None = None
     ) -> tuple[Buffer, Entry]:
         """See `runstore.places.Backend.get`."""
-        ref = self._ref(key)
         if if_none_match is not None:
-            check_read(ref, self.head(key).version, if_match, if_none_match)
-        with self._translated(ref, "read"):
+            check_read(self._ref(key), self.head(key).version, if_match, if_none_match)
+        try:
             got = download(self._open().client, self._name(key), self._timeout)
-        check_read(ref, got.version, if_match, if_none_match)
+        except Failure:
+            with self._translated(self._ref(key), "read"):
+                raise
+        if if_match is not None or if_none_match is not None:
+            check_read(self._ref(key), got.version, if_match, if_none_match)
         return got.data, _entry(key, got)
 
     def tail(self, key: str, length: int) -> tuple[Buffer, Entry]:

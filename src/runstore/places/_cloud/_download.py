@@ -6,13 +6,14 @@ from runstore.places._cloud._causes import RANGE_IGNORED
 from runstore.places._cloud._retry import Deadline, persist
 from runstore.places._cloud._wire import CloudClient, Failure, Got, Span
 from runstore.steps import Report, reporting
-from runstore.workers import Workers
+from runstore.workers import Workers, check_stopped
 
 __all__ = ["FIRST", "download", "part", "ranged"]
 
 FIRST = 8 << 20
 """Bytes that are asked for at once; an object that is no larger is one request."""
 
+_BEGINNING = Span(0, FIRST)
 _RANGE = 16 << 20
 _AT_ONCE = 4
 _STREAMED = 4 << 20  # bytes that are worth a connection of their own
@@ -21,8 +22,18 @@ _TORN_AT_MOST = 3  # after so many replacements in the middle, one request reads
 
 def ranged(client: CloudClient, name: str, span: Span, deadline: Deadline) -> Got:
     """Read a range. An empty object has no range: return no bytes."""
+    check_stopped()
     try:
-        return persist(lambda t: client.get(name, span, None, t), deadline)
+        return client.get(name, span, None, deadline.request)  # most often this is all
+    except Failure as failure:
+        return _ranged_again(client, name, span, deadline, failure)
+
+
+def _ranged_again(
+    client: CloudClient, name: str, span: Span, deadline: Deadline, first: Failure
+) -> Got:
+    try:
+        return persist(lambda t: client.get(name, span, None, t), deadline, first=first)
     except Failure as failure:
         if not failure.no_such_range:
             raise
@@ -40,8 +51,8 @@ def download(client: CloudClient, name: str, timeout: float) -> Got:
     """
     deadline, torn = Deadline(timeout), 0
     while True:
-        got = ranged(client, name, Span(0, FIRST), deadline)
-        if flat(got.data).nbytes >= got.size:
+        got = ranged(client, name, _BEGINNING, deadline)
+        if got.size <= FIRST and flat(got.data).nbytes >= got.size:
             return got
         data = allocated(got.size)
         try:

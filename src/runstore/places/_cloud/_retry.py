@@ -45,7 +45,10 @@ class Deadline:
 
 
 def persist(
-    call: Callable[[float], T], deadline: Deadline, failed: list[Failure] | None = None
+    call: Callable[[float], T],
+    deadline: Deadline,
+    failed: list[Failure] | None = None,
+    first: Failure | None = None,
 ) -> T:
     """Call until it succeeds, fails for good, or *deadline* is near.
 
@@ -56,6 +59,7 @@ def persist(
         call: Makes one request, in at most the seconds it is given.
         deadline: When to give up.
         failed: Takes in what went wrong on the way.
+        first: What the first attempt has raised, which was made just now, by the caller.
 
     Raises:
         Failure: The last one.
@@ -64,6 +68,9 @@ def persist(
     for attempt in range(_ATTEMPTS):
         check_stopped()
         try:
+            if first is not None:
+                first, last = None, first
+                raise last
             return call(deadline.request)
         except Failure as failure:
             if failed is not None:

@@ -19,7 +19,7 @@ from runstore.places._cloud._causes import NOT_S3, SOURCE_CHANGED
 from runstore.places._cloud._conditions import Probe
 from runstore.places._cloud._retry import Deadline, persist
 from runstore.places._cloud._wire import CloudClient, Condition, Failure, Parts, Span
-from runstore.workers import PATIENCE, Workers, awaited, spared
+from runstore.workers import PATIENCE, Workers, awaited, check_stopped, spared
 
 __all__ = ["SINGLE", "Blocks", "Uploader"]
 
@@ -131,12 +131,18 @@ class Uploader:
 
     def _single(self, name: str, body: list[memoryview], condition: Condition) -> str:
         mark = unique_id()
-        failed: list[Failure] = []
         client, deadline = self._client, Deadline(self._timeout * 0.9)
+        check_stopped()
         try:
-            return persist(lambda t: client.put(name, body, mark, condition, t), deadline, failed)
-        except Failure:
-            return self._after(name, mark, failed)
+            return client.put(name, body, mark, condition, deadline.request)  # most often
+        except Failure as first:
+            failed: list[Failure] = []
+            try:
+                return persist(
+                    lambda t: client.put(name, body, mark, condition, t), deadline, failed, first
+                )
+            except Failure:
+                return self._after(name, mark, failed)
 
     def _streamed(self, name: str, blocks: Blocks, paced: bool) -> str:
         mark, taken_all = secrets.token_hex(16), False

@@ -22,7 +22,7 @@ class Environment:
     Two are equal if a client would take the same.
     """
 
-    __slots__ = ("_files", "_found", "_paths", "_variables")
+    __slots__ = ("_absent", "_files", "_found", "_paths", "_variables")
 
     def __init__(self) -> None:
         given = os.environb
@@ -31,6 +31,8 @@ class Environment:
             given.get(variable) or given.get(b"HOME", b"") + usual for variable, usual in _FILES
         ]
         self._files = [_seen(path) for path in self._paths]
+        # What is not there, and shows by that that no file is: most often one folder of both.
+        self._absent = () if any(self._files) else tuple(set(map(_absent, self._paths)))
         found = sorted(
             (name, given[name])
             for name in list(given)
@@ -40,7 +42,7 @@ class Environment:
 
     def is_current(self) -> bool:
         """Return whether nothing has changed since: asked at every call, in a few microseconds."""
-        if self._files != [_seen(path) for path in self._paths]:
+        if self._appeared() and self._files != [_seen(path) for path in self._paths]:
             return False
         if self._variables == variables():
             return True
@@ -50,11 +52,24 @@ class Environment:
         self._variables = now._variables  # something else has changed
         return True
 
+    def _appeared(self) -> bool:
+        """Return whether there may be a file by now, or was one before."""
+        for path in self._absent:
+            if os.access(path, os.F_OK):  # a failed stat() costs an exception
+                return True
+        return not self._absent
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Environment) and self._found == other._found
 
     def __hash__(self) -> int:
         return hash(self._found)
+
+
+def _absent(path: bytes) -> bytes:
+    """Return the folder of a file that is not there, or the file, if the folder is."""
+    folder = os.path.dirname(path)  # noqa: PTH120 - of bytes
+    return path if os.path.isdir(folder) else folder  # noqa: PTH112
 
 
 def variables() -> Any:

@@ -6,6 +6,8 @@ A line knows HTTP/1.1 as S3 speaks it: one request, one whole answer. Whatever e
 
 import select
 import socket
+import ssl
+import struct
 import time
 import weakref
 from collections import deque
@@ -22,10 +24,9 @@ _PIECE = 32 << 10  # bytes that are received at once
 _LONGEST_HEAD = 64 << 10  # bytes; also of a document about an error
 _IDLE = 60.0  # seconds that a line is kept
 _IDLE_AT_MOST = 32
+_SLICE = struct.pack("@ll", 0, int(SLICE * 1e6))
+_WAITING = (TimeoutError, BlockingIOError)  # by Python's own timeout, or by the system's
 _TO_COPY = 64 << 10  # bytes; what is smaller comes with its head, or is copied
-
-
-_NO_BODY = memoryview(b"")
 
 
 class StrangeAnswerError(Exception):
@@ -53,11 +54,15 @@ class Answer(NamedTuple):
         Args:
             name: In lower case, between a line break and a colon.
         """
-        at = self.names.find(name)
-        if at < 0:
-            return ""
-        at += len(name)
-        return self.head[at : self.head.find(b"\r\n", at)].decode("latin-1").strip()
+        return _value(self.head, self.names, name)
+
+
+def _value(head: bytes, names: bytes, name: bytes) -> str:
+    at = names.find(name)
+    if at < 0:
+        return ""
+    at += len(name)
+    return head[at : head.find(b"\r\n", at)].decode("latin-1").strip()
 
 
 class Line:
@@ -70,7 +75,12 @@ class Line:
     __slots__ = ("_events", "_socket", "is_new", "since", "told")
 
     def __init__(self, connection: socket.socket) -> None:
-        connection.settimeout(SLICE)
+        if isinstance(connection, ssl.SSLSocket):
+            connection.settimeout(SLICE)
+        else:  # the system itself ends a wait, so that one call of it is enough
+            connection.settimeout(None)
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                connection.setsockopt(socket.SOL_SOCKET, option, _SLICE)
         self._socket = connection
         self._events = select.poll()
         self._events.register(connection, select.POLLIN)
@@ -114,20 +124,24 @@ class Line:
             StoppedError: The call has ended.
         """
         self.told = False
-        self._send(request, end)
+        try:
+            sent = self._socket.send(request)
+        except _WAITING:
+            sent = 0
+        if sent < len(request):
+            self._send(memoryview(request)[sent:], end)
         data = self._some(end, stoppable)
         self.told = True
         while (at := data.find(b"\r\n\r\n")) < 0:
             if len(data) > _LONGEST_HEAD:
                 raise StrangeAnswerError
             data += self._some(end, stoppable)
-        begin = data.find(b"\r\n")
         if not data.startswith(b"HTTP/1.1 ") or not data[9:12].isdigit():
             raise StrangeAnswerError
-        head = data[begin : at + 2]
-        answer = Answer(int(data[9:12]), head, head.lower(), _NO_BODY)
-        rest, told = data[at + 4 :], answer.header(b"\r\ncontent-length:")
-        if b"\r\ntransfer-encoding:" in answer.names:
+        head = data[data.find(b"\r\n") : at + 2]
+        names, rest = head.lower(), data[at + 4 :]
+        told = _value(head, names, b"\r\ncontent-length:")
+        if b"\r\ntransfer-encoding:" in names:
             body = self._in_chunks(rest, end, stoppable)
         elif not told.isdecimal() or int(told) > max(longest, _LONGEST_HEAD):
             raise StrangeAnswerError
@@ -135,30 +149,28 @@ class Line:
             body = memoryview(bytearray(rest))
         else:
             body = self._filled(rest, int(told), end, stoppable)
-        stays = (
-            b"\r\nconnection:" not in answer.names
-            or answer.header(b"\r\nconnection:").lower() == "keep-alive"
+        stays = b"\r\nconnection:" not in names or (
+            _value(head, names, b"\r\nconnection:").lower() == "keep-alive"
         )
-        return Answer(answer.status, head, answer.names, body), stays
+        return Answer(int(data[9:12]), head, names, body), stays
 
-    def _send(self, request: bytes, end: float) -> None:
-        view = memoryview(request)
+    def _send(self, view: memoryview, end: float) -> None:
         while view:
             try:
                 view = view[self._socket.send(view) :]
-            except TimeoutError:
+            except _WAITING:
                 if time.monotonic() > end:
-                    raise
+                    raise TimeoutError from None
 
     def _some(self, end: float, stoppable: bool) -> bytes:
         while True:
             try:
                 data = self._socket.recv(_PIECE)
-            except TimeoutError:
+            except _WAITING:
                 if stoppable:
                     check_stopped()
                 if time.monotonic() > end:
-                    raise
+                    raise TimeoutError from None
                 continue
             if not data:
                 raise ConnectionResetError
@@ -173,7 +185,7 @@ class Line:
         while at < length:
             try:
                 count = self._socket.recv_into(body[at:])
-            except TimeoutError:
+            except _WAITING:
                 count = -1
             if count == 0:
                 raise ConnectionResetError
