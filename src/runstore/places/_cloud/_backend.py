@@ -36,6 +36,7 @@ __all__ = ["CloudBackend", "Opened"]
 
 _BATCH = 1000
 _AT_ONCE = 16
+_ANY = Condition()
 _NO_BATCH = frozenset({400, 404, 405, 411, 501})  # what servers without batch delete answer
 
 
@@ -127,23 +128,28 @@ class CloudBackend(ABC):
         if_match: str | None = None,
     ) -> Entry:
         """See `runstore.places.Backend.put`."""
-        name, ref = self._name(key), self._ref(key)
-        condition = Condition(if_absent, if_match)
-        with self._translated(ref, "write"):
-            opened = self._open()
-            client, uploader, probe = opened.client, opened.uploader, opened.probe
-            if condition and not probe.keeps(client, condition, self._timeout):
-                raise StorageError(
-                    f"{ref} was not written: the server ignores conditional writes, so "
-                    "if_absent and if_match cannot be kept there. Put without them, or use a "
-                    "server that has them",
-                    ref,
-                )
-            try:
-                version, size = uploader.put(name, buffers, condition)
-            except Failure as failure:
+        name, condition = self._name(key), _ANY
+        if if_absent or if_match is not None:
+            condition = self._kept(Condition(if_absent, if_match), self._ref(key))
+        try:
+            version, size = self._open().uploader.put(name, buffers, condition)
+        except Failure as failure:
+            ref = self._ref(key)
+            with self._translated(ref, "write"):
                 raise _conflict(failure, condition, ref) from failure
         return Entry(key, size, datetime.now(UTC).replace(microsecond=0), version)
+
+    def _kept(self, condition: Condition, ref: str) -> Condition:
+        """Return *condition*, if the server keeps such a one."""
+        with self._translated(ref, "write"):
+            opened = self._open()
+            if opened.probe.keeps(opened.client, condition, self._timeout):
+                return condition
+        raise StorageError(
+            f"{ref} was not written: the server ignores conditional writes, so if_absent and "
+            "if_match cannot be kept there. Put without them, or use a server that has them",
+            ref,
+        )
 
     def update(
         self, key: str, buffers: Iterable[Buffer], old: Entry, *, if_match: str | None = None

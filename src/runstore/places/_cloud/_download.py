@@ -26,11 +26,11 @@ def ranged(client: CloudClient, name: str, span: Span, deadline: Deadline) -> Go
     try:
         return client.get(name, span, None, deadline.request)  # most often this is all
     except Failure as failure:
-        return _ranged_again(client, name, span, deadline, failure)
+        return _ranged_again(client, name, span, deadline, [failure])
 
 
 def _ranged_again(
-    client: CloudClient, name: str, span: Span, deadline: Deadline, first: Failure
+    client: CloudClient, name: str, span: Span, deadline: Deadline, first: list[Failure]
 ) -> Got:
     try:
         return persist(lambda t: client.get(name, span, None, t), deadline, first=first)

@@ -48,7 +48,7 @@ def persist(
     call: Callable[[float], T],
     deadline: Deadline,
     failed: list[Failure] | None = None,
-    first: Failure | None = None,
+    first: list[Failure] | None = None,
 ) -> T:
     """Call until it succeeds, fails for good, or *deadline* is near.
 
@@ -59,7 +59,8 @@ def persist(
         call: Makes one request, in at most the seconds it is given.
         deadline: When to give up.
         failed: Takes in what went wrong on the way.
-        first: What the first attempt has raised, which was made just now, by the caller.
+        first: What the first attempt has raised, which the caller has made just now. It is taken
+            out: an error that is raised must not be held by the code that it passes through.
 
     Raises:
         Failure: The last one.
@@ -68,9 +69,8 @@ def persist(
     for attempt in range(_ATTEMPTS):
         check_stopped()
         try:
-            if first is not None:
-                first, last = None, first
-                raise last
+            if first:
+                raise first.pop()
             return call(deadline.request)
         except Failure as failure:
             if failed is not None:

@@ -139,7 +139,7 @@ class Uploader:
             failed: list[Failure] = []
             try:
                 return persist(
-                    lambda t: client.put(name, body, mark, condition, t), deadline, failed, first
+                    lambda t: client.put(name, body, mark, condition, t), deadline, failed, [first]
                 )
             except Failure:
                 return self._after(name, mark, failed)

@@ -12,7 +12,6 @@ import time
 import weakref
 from collections import deque
 from contextlib import suppress
-from typing import NamedTuple
 
 from runstore.buffers import allocated
 from runstore.lifetime import forget_at_fork
@@ -33,20 +32,27 @@ class StrangeAnswerError(Exception):
     """What came is no whole answer as S3 gives it."""
 
 
-class Answer(NamedTuple):
+class Answer:
     """One answer.
 
-    Attributes:
+    Args:
         status: As 200.
         head: Its headers, each with a line break before it and after it.
-        names: The same in lower case, at the same places.
+
+    Attributes:
+        names: The headers in lower case, at the same places.
         body: All of it, as memory of the caller's own.
+        stays: Whether the line stays open.
     """
 
-    status: int
-    head: bytes
-    names: bytes
-    body: memoryview
+    __slots__ = ("body", "head", "names", "status", "stays")
+
+    def __init__(self, status: int, head: bytes) -> None:
+        self.status = status
+        self.head = head
+        self.names = head.lower()
+        self.body: memoryview
+        self.stays = True
 
     def header(self, name: bytes) -> str:
         """Return the value of a header, or nothing.
@@ -54,15 +60,11 @@ class Answer(NamedTuple):
         Args:
             name: In lower case, between a line break and a colon.
         """
-        return _value(self.head, self.names, name)
-
-
-def _value(head: bytes, names: bytes, name: bytes) -> str:
-    at = names.find(name)
-    if at < 0:
-        return ""
-    at += len(name)
-    return head[at : head.find(b"\r\n", at)].decode("latin-1").strip()
+        at = self.names.find(name)
+        if at < 0:
+            return ""
+        at += len(name)
+        return self.head[at : self.head.find(b"\r\n", at)].decode("latin-1").strip()
 
 
 class Line:
@@ -107,10 +109,8 @@ class Line:
                 self.told = bool(self._socket.recv(1))
         return self.told
 
-    def ask(
-        self, request: bytes, longest: int, end: float, *, stoppable: bool
-    ) -> tuple[Answer, bool]:
-        """Send a request, and return the whole answer and whether the line stays open.
+    def ask(self, request: bytes, longest: int, end: float, *, stoppable: bool) -> Answer:
+        """Send a request, and return the whole answer.
 
         Args:
             request: All of it.
@@ -138,21 +138,19 @@ class Line:
             data += self._some(end, stoppable)
         if not data.startswith(b"HTTP/1.1 ") or not data[9:12].isdigit():
             raise StrangeAnswerError
-        head = data[data.find(b"\r\n") : at + 2]
-        names, rest = head.lower(), data[at + 4 :]
-        told = _value(head, names, b"\r\ncontent-length:")
-        if b"\r\ntransfer-encoding:" in names:
-            body = self._in_chunks(rest, end, stoppable)
+        answer, rest = Answer(int(data[9:12]), data[data.find(b"\r\n") : at + 2]), data[at + 4 :]
+        told = answer.header(b"\r\ncontent-length:")
+        if b"\r\ntransfer-encoding:" in answer.names:
+            answer.body = self._in_chunks(rest, end, stoppable)
         elif not told.isdecimal() or int(told) > max(longest, _LONGEST_HEAD):
             raise StrangeAnswerError
         elif len(rest) == int(told):
-            body = memoryview(bytearray(rest))
+            answer.body = memoryview(bytearray(rest))
         else:
-            body = self._filled(rest, int(told), end, stoppable)
-        stays = b"\r\nconnection:" not in names or (
-            _value(head, names, b"\r\nconnection:").lower() == "keep-alive"
-        )
-        return Answer(int(data[9:12]), head, names, body), stays
+            answer.body = self._filled(rest, int(told), end, stoppable)
+        if b"\r\nconnection:" in answer.names:
+            answer.stays = answer.header(b"\r\nconnection:").lower() == "keep-alive"
+        return answer
 
     def _send(self, view: memoryview, end: float) -> None:
         while view:

@@ -44,7 +44,7 @@ class Server:
         """Whether a GET needs no more than a signature, and there is no proxy."""
         config = self.config
         special = config.proxy or config.written.customer_key or AccessPoint.named(config.bucket)
-        return not special
+        return not special and self.named.isascii()
 
     @property
     def writes_plainly(self) -> bool:

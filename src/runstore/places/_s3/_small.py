@@ -71,6 +71,8 @@ class SmallRequests:
         """
         more = f"range:{span.header}\r\n"
         if if_match is not None:
+            if not _is_plain(if_match):
+                return None
             more = f"{more}if-match:{if_match}\r\n"
         answer = self._asked("GET", name, more, None, b"", span.length, timeout)
         if answer is None:
@@ -78,6 +80,8 @@ class SmallRequests:
         got = _got(answer, span) if answer.status == 206 else None
         if got is None:
             self._left_to_the_client(answer)
+        else:
+            self._strange = 0
         return got
 
     def put(
@@ -107,11 +111,14 @@ class SmallRequests:
         if condition.if_absent:
             more = f"{more}if-none-match:*\r\n"
         if condition.if_match is not None:
+            if not _is_plain(condition.if_match):
+                return None
             more = f"{more}if-match:{condition.if_match}\r\n"
         answer = self._asked("PUT", name, more, mark, data, 0, timeout)
         if answer is None:
             return None
         if answer.status == 200 and (tag := answer.header(_ETAG)):
+            self._strange = 0
             return quoted(tag)
         self._left_to_the_client(answer)
         return None
@@ -149,7 +156,7 @@ class SmallRequests:
                     self._note_strange()
                     return None
             try:
-                answer, stays = line.ask(request, longest, end, stoppable=method == "GET")
+                answer = line.ask(request, longest, end, stoppable=method == "GET")
             except TimeoutError as exc:
                 line.close()
                 raise Failure(0, "", f"{self._host}: no answer in time", cut=True) from exc
@@ -169,7 +176,7 @@ class SmallRequests:
                     interrupt.add_note(MAYBE.format(f"{self._where}/{name}"))
                 line.close()
                 raise
-            if stays:
+            if answer.stays:
                 self._lines.give_back(line)
             else:
                 line.close()
@@ -233,6 +240,11 @@ class SmallRequests:
 _LONGEST = 16 << 10  # bytes of a document about an error
 
 
+def _is_plain(tag: str) -> bool:
+    """Return whether an ETag that a caller gave can stand in a header."""
+    return tag.isascii() and tag.isprintable()
+
+
 def _closed(future: "Future[Line]") -> None:
     """Close a line for which nobody waits any more."""
     if future.exception() is None:
@@ -274,7 +286,7 @@ def _moment(text: str) -> datetime | None:
     if month is None or len(text) != 29 or text[26:] != "GMT":
         return None
     try:
-        numbers = int(text[12:16]), month, int(text[5:7]), *map(int, text[17:25].split(":"))
-        return datetime(*numbers, tzinfo=UTC)
+        hour, minute, second = map(int, text[17:25].split(":"))
+        return datetime(int(text[12:16]), month, int(text[5:7]), hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
