@@ -13,7 +13,8 @@ import weakref
 from collections import deque
 from contextlib import suppress
 
-from runstore.buffers import allocated
+import numpy as np
+
 from runstore.lifetime import forget_at_fork
 from runstore.workers import SLICE, check_stopped
 
@@ -25,7 +26,6 @@ _IDLE = 60.0  # seconds that a line is kept
 _IDLE_AT_MOST = 32
 _SLICE = struct.pack("@ll", 0, int(SLICE * 1e6))
 _WAITING = (TimeoutError, BlockingIOError)  # by Python's own timeout, or by the system's
-_TO_COPY = 64 << 10  # bytes; what is smaller comes with its head, or is copied
 
 
 class StrangeAnswerError(Exception):
@@ -177,7 +177,7 @@ class Line:
     def _filled(self, rest: bytes, length: int, end: float, stoppable: bool) -> memoryview:
         if len(rest) > length:
             raise StrangeAnswerError
-        body = allocated(length) if length >= _TO_COPY else memoryview(bytearray(length))
+        body = memoryview(np.empty(length, np.uint8))
         at = len(rest)
         body[:at] = rest
         while at < length:
