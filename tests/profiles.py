@@ -6,7 +6,11 @@ from hypothesis import HealthCheck, settings
 
 __all__ = ["use_own_profile"]
 
-_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+# A busy machine draws slowly, and no test is about how fast it is.
+_COMMON = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+}
 
 
 def use_own_profile() -> None:

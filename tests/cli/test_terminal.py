@@ -70,7 +70,7 @@ def terminal(monkeypatch):
             patch.setattr(sys, "stdout", stream)
             patch.setattr(sys, "stderr", stream)
             main(list(words))
-        reader.join(30)
+        reader.join(300)
         os.close(ours)
         return sent.decode()
 

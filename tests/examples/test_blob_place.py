@@ -61,6 +61,6 @@ def test_a_store_is_opened_by_its_url(service):
         (f"blobs://{service}/x", "wrong", AccessDeniedError),
         ("blobs://127.0.0.1:9/x", TOKEN, BackendUnavailableError),
     ):
-        other = ObjectStore(url, token=token, timeout=5).at(namespace="dev", run="r1")
+        other = ObjectStore(url, token=token, timeout=60).at(namespace="dev", run="r1")
         with pytest.raises(error):
             other.get("a/b", default=None)

@@ -32,7 +32,7 @@ def hold():
     object_store.put("x", 1)
     with open(sys.argv[2], "w") as pipe:
         pipe.write("here")
-    threading.Event().wait(60)
+    threading.Event().wait(600)
 
 stages = [{"name": "hold", "target": hold}]
 flow = {"metadata": {"name": "w"}, "spec": {"stages": stages}}
@@ -202,7 +202,7 @@ def test_a_cancelled_run_writes_nothing_more(store):
     def stage():
         store.cancel_run("r1", namespace="n")
         asked.set()
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while time.monotonic() < until:
             try:
                 object_store.put("x", 1)
@@ -215,7 +215,7 @@ def test_a_cancelled_run_writes_nothing_more(store):
     with pytest.raises(RunCancelledError, match=r"run 'n/r1' was cancelled"):
         run_workflow(flow, store=store, run="r1", namespace="n")
     assert asked.is_set()
-    assert refused.wait(60)
+    assert refused.wait(300)
     assert "cancelled" == store.read_run("r1", namespace="n").error
 
 

@@ -45,11 +45,11 @@ class Server:
         is counted when its handler ends, which can be a moment after the answer has arrived: the
         figures are read until they stand still.
         """
-        counts: list[Counter[tuple[str, str]]] = [self._counts(bucket)]
+        counts = [self._counts(bucket)]
 
         def still() -> bool:
             counts.append(self._counts(bucket))
-            return counts[-1] == counts[-2]
+            return len(counts) > 2 and counts[-1] == counts[-2] == counts[-3]
 
         poll(still, seconds=60, every=0.03)
         return counts[-1]

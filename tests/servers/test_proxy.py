@@ -150,11 +150,11 @@ def test_a_stalled_client_is_let_go_when_the_proxy_ends(moto_server, path):
     with FaultProxy(moto_server.endpoint) as proxy, ThreadPoolExecutor(1) as pool:
         stalled = threading.Event()
         proxy.next(faults.stall(), when=lambda request: stalled.set() is None)
-        client = pool.submit(ask, proxy, path, timeout=60)
-        assert stalled.wait(10)
+        client = pool.submit(ask, proxy, path, timeout=600)
+        assert stalled.wait(300)
         proxy.__exit__()
         with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
-            client.result(10)
+            client.result(300)
 
 
 def test_slow(proxy, path, waits):

@@ -50,7 +50,7 @@ for i in range(children):
             os.write(2, f"{exc!r}\\n".encode())
         os._exit(0)
     running.append(pid)
-end, hung = time.monotonic() + 60, 0
+end, hung = time.monotonic() + 200, 0
 for pid in running:
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
         time.sleep(0.01)
@@ -62,7 +62,7 @@ for pid in running:
 found = [info.name for info in view.list("child-")]
 ended.set()
 for writer in writers:
-    writer.join(60)
+    writer.join(200)
 os.close(writing)
 waited = [float(line) for line in open(reading)]
 left = [writer.name for writer in writers if writer.is_alive()]
@@ -86,7 +86,6 @@ def _all(children, found=True):
     return {"hung": 0, "put": children, "found": names, "left": []}
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("place", ["memory", "local"])
 def test_forty_children_of_writers_near_by_put(tmp_path, place):
     """No lock that a writer held is held in a child; those of memory have a copy of their own."""
@@ -95,7 +94,6 @@ def test_forty_children_of_writers_near_by_put(tmp_path, place):
 
 
 @pytest.mark.extended
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("engine", ["s3fs", None])
 @pytest.mark.parametrize("children", [12, pytest.param(40, marks=pytest.mark.slow)])
 def test_children_of_writers_on_s3_put(seaweed_server, engine, children):

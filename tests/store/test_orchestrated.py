@@ -337,7 +337,7 @@ def test_no_put_is_before_the_record(small: Small, monkeypatch: pytest.MonkeyPat
     def slow(self: Any, key: str, *args: Any, **options: Any) -> Any:
         if "_runs/" in key:
             writing.set()
-            assert go.wait(20)
+            assert go.wait(300)
         done = put(self, key, *args, **options)
         order.append(key.partition("/")[2].partition(".json")[0])
         return done
@@ -345,19 +345,19 @@ def test_no_put_is_before_the_record(small: Small, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(backend, "put", slow)
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(object_store.put, "x", 1)
-        assert writing.wait(20)
+        assert writing.wait(300)
         second = threads.submit(object_store.put, "y", 1)
         assert not wait([second], 0.3).done
         go.set()
-        first.result(20), second.result(20)
+        first.result(300), second.result(300)
         assert "_runs/flow.1" == order[0]
         writing.clear(), go.clear()
         telling = threads.submit(tell_records)
-        assert writing.wait(20)
+        assert writing.wait(300)
         object_store.put("z", 1)
         assert not telling.done()
         go.set()
-        telling.result(20)
+        telling.result(300)
 
 
 def test_a_run_ends_in_each_of_its_stores(small: Small, tmp_path: Path) -> None:

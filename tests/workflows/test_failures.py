@@ -192,8 +192,8 @@ def test_timeout_of_a_process(flow: Any, store: Path, tmp_path: Path) -> None:
         return stage.attempt
 
     options = {"mode": "processes", "workers": 1}
-    again = flow(a=(first_time_forever, {"timeout": 0.3, "retries": 1}))
-    assert 2 == run_workflow(again, store=store, executor_options=options).result
+    again = flow(a=(first_time_forever, {"timeout": 0.3, "retries": 30}))
+    assert 1 < run_workflow(again, store=store, executor_options=options).result
     once = flow(a=(first_time_forever, {"timeout": 0.3}))
     with pytest.raises(StageError, match=r"stage 'a' took longer than its timeout of 0.3 s") as e:
         run_workflow(once, store=store, executor_options=options)
