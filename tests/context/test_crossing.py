@@ -190,10 +190,33 @@ def test_a_stage_of_main_runs_in_a_spawned_process(tmp_path):
 @pytest.mark.parametrize("pool", [ContextThreadPoolExecutor, ContextProcessPoolExecutor])
 def test_a_pool_that_cannot_be_is_refused(pool):
     """What is no number of workers, or cannot be called, is told in one sentence of ours."""
-    for workers in (0, -1, "x", 1.5, True, np.array([1, 2])):
-        said = f"{pool.__name__}: max_workers must be a whole number above 0 or None, not "
+    for workers in (0, -1, "x", 1.5, True, np.array([1, 2]), 10**400):
+        said = f"{pool.__name__}: max_workers must be a whole number from 1 to 1,000,000 or None, "
         with pytest.raises(InvalidRequestError, match=said):
             pool(workers)
     with pytest.raises(InvalidRequestError, match="initializer must be callable or None, not 3"):
         pool(1, initializer=3)
+    with pytest.raises(InvalidRequestError, match="initargs must be a tuple, not"):
+        pool(1, initializer=print, initargs="a")
     pool(np.int64(1)).shutdown()
+
+
+def test_options_of_one_pool_are_checked():
+    """What only threads, or only processes, have is told likewise."""
+    forking = multiprocessing.get_context("fork")
+    for pool, how, said in (
+        (ContextThreadPoolExecutor, {"thread_name_prefix": 1}, "prefix must be a str, not"),
+        (
+            ContextProcessPoolExecutor,
+            {"mp_context": "fork"},
+            "a context of multiprocessing or None",
+        ),
+        (ContextProcessPoolExecutor, {"max_tasks_per_child": 0}, "a whole number from 1, not 0"),
+        (
+            ContextProcessPoolExecutor,
+            {"max_tasks_per_child": 5, "mp_context": forking},
+            "must be None, not 5; use another start method",
+        ),
+    ):
+        with pytest.raises(InvalidRequestError, match=said):
+            pool(1, **how)

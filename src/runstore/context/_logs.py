@@ -2,6 +2,7 @@
 
 import logging
 
+from runstore.arguments import check_text
 from runstore.context._current import peek_run_context
 
 __all__ = ["RunLogFilter"]
@@ -16,7 +17,17 @@ class RunLogFilter(logging.Filter):
 
         handler.addFilter(RunLogFilter())
         handler.setFormatter(logging.Formatter("%(namespace)s/%(run)s %(stage)s %(message)s"))
+
+    Args:
+        name: As for a `logging.Filter`; it is not looked at.
+
+    Raises:
+        InvalidRequestError: *name* is no str.
     """
+
+    def __init__(self, name: str = "") -> None:
+        check_text("RunLogFilter", "name", name)
+        super().__init__(name)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the fields."""

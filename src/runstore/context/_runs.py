@@ -5,6 +5,7 @@ import secrets
 import uuid
 from datetime import UTC, datetime
 
+from runstore.arguments import check_instance, check_text
 from runstore.context._records import WorkflowRun
 from runstore.names import check_namespace, check_run
 
@@ -23,8 +24,13 @@ def new_run_name(workflow: str, at: datetime | None = None) -> str:
 
     Names of one workflow sort by time. Characters that a path would have to encode are
     replaced by ``-``. The random part distinguishes runs that start in the same millisecond.
+
+    Raises:
+        InvalidRequestError: *workflow* is no str, or *at* is no `datetime`.
     """
-    at = at or now()
+    check_text("new_run_name", "workflow", workflow)
+    check_instance("new_run_name", "at", at, (datetime, type(None)), "a datetime or None")
+    at = now() if at is None else at
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", workflow)[:_LONGEST_STEM].lstrip("_.") or "run"
     return f"{stem}-{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03d}Z-{secrets.token_hex(4)}"
 
@@ -36,7 +42,10 @@ def new_run(
 
     Raises:
         InvalidNameError: *name* or *namespace* breaks the naming rules.
+        InvalidRequestError: *workflow* or *source* is no str.
     """
+    check_text("new_run", "workflow", workflow)
+    check_text("new_run", "source", source)
     check_namespace(namespace)  # here, or pydantic wraps what it raises
     if name is not None:
         check_run(name)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from runstore.arguments import check_flag, check_instance, check_keys, check_seconds, check_text
 from runstore.errors import SettingsError
 from runstore.places._base import (
     Backend,
@@ -91,7 +92,18 @@ def open_backend(
     Raises:
         SettingsError: The URL's kind or an option is not known.
         MissingExtraError: What the place needs is not installed.
+        InvalidRequestError: An argument is of another type, or *timeout* is not above 0.
     """
+    call = "open_backend"
+    check_text(call, "url", url)
+    check_keys(call, "options", options, optional=True)
+    check_text(call, "engine", engine, optional=True)
+    check_seconds(call, "timeout", timeout)
+    for argument, flag in (("durable", durable), ("allow_torn", allow_torn)):
+        check_flag(call, argument, flag)
+    check_flag(call, "borrowed", borrowed)
+    given = (GivenFilesystem, type(None))
+    check_instance(call, "filesystem", filesystem, given, "a GivenFilesystem or None")
     return open_with(
         Opening(
             url=url,

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from runstore.arguments import check_callable, check_text, texts, unfit
 from runstore.errors import MissingExtraError, SettingsError
 from runstore.places._base import Backend
 from runstore.plugins import load_plugin
@@ -133,11 +134,20 @@ def register_place(scheme: str, opener: Opener, *, secrets: Iterable[str] = ()) 
 
     Raises:
         SettingsError: The scheme is one of runstore's own.
+        InvalidRequestError: *scheme* is no str, *opener* cannot be called or takes no attribute
+            for *secrets*, or these are no texts.
     """
+    check_text("register_place", "scheme", scheme)
+    check_callable("register_place", "opener", opener)
+    names = frozenset(texts("register_place", "secrets", secrets))
     if scheme in _OURS:
         raise SettingsError(f"{scheme}:// is opened by runstore itself: choose another scheme")
-    if secrets:
-        opener.secrets = frozenset(secrets)  # type: ignore[attr-defined]
+    if names:
+        try:
+            opener.secrets = names  # type: ignore[attr-defined]
+        except (AttributeError, TypeError) as exc:  # a method, or a class of another language
+            told = "a function, or what takes the attribute 'secrets'"
+            raise unfit("register_place", "opener", told, opener) from exc
     _registered[scheme] = opener
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from runstore.arguments import check_text
 from runstore.displays import lines
 from runstore.keys import SHARED
 
@@ -203,7 +204,9 @@ class Lineage:
 
         Raises:
             MissingExtraError: openlineage-python is not installed; with the pip line.
+            InvalidRequestError: *namespace* is no str.
         """
+        check_text("openlineage", "namespace", namespace, optional=True)
         from runstore.store._lineage._openlineage import events_of
 
         return events_of(self, namespace)
