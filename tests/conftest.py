@@ -9,6 +9,10 @@ from tests.usual_signals import use_usual_signals
 
 pytest_plugins = ["tests.missing", "tests.engines.fixtures", "tests.servers.fixtures"]
 
+# Both keep one contract (`PlaceTests`, `StoreMachine`), so what a store does is tried on one place
+# by default, and on the other in the extended suite.
+PLACES_NEARBY = [pytest.param("memory", marks=pytest.mark.extended), "local"]
+
 use_own_profile()
 use_usual_signals()
 
@@ -21,9 +25,9 @@ def _own_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture(params=PLACES_NEARBY)
 def store(request, tmp_path):
-    """Give an empty store on each backend."""
+    """Give an empty store on each backend near by."""
     from runstore import ObjectStore
 
     if request.param == "memory":

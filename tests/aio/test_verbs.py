@@ -11,7 +11,7 @@ import uuid
 import pandas as pd
 import pyarrow as pa
 import pytest
-from tests.places.s3_ import ENGINES, options
+from tests.places.s3_ import ENGINES, STORES, options
 
 import runstore
 from runstore import NoRunContextError, ObjectNotFoundError, aio, run_context, use_run_context
@@ -23,7 +23,7 @@ from runstore.store import Verbs
 LONG = 100.0  # seconds until something that has to happen counts as never
 
 
-@pytest.fixture(params=["memory", "local", *ENGINES])
+@pytest.fixture(params=STORES)
 def given(request, tmp_path):
     """Give what opens an empty store at each place."""
     if request.param in ENGINES:

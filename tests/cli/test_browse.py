@@ -163,6 +163,7 @@ def _on_a_terminal(*words: str, **environment: str) -> str:
     return received.decode()
 
 
+@pytest.mark.extended
 def test_a_terminal_gets_colour_unless_it_asks_not_to(filled):
     """On a terminal states are coloured; NO_COLOR is respected, and a pipe never has any."""
     assert "\x1b[32mfinished" in _on_a_terminal("runs")

@@ -35,6 +35,7 @@ _SHELLS = {
 }
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(
     "shell",
     [

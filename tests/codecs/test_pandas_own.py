@@ -55,10 +55,9 @@ def same(expected, actual):
         assert expected is actual or expected == actual
 
 
-@pytest.fixture(params=["memory", "local"])
-def view(request, tmp_path):
-    url = "memory://pandas-own" if request.param == "memory" else tmp_path
-    return ObjectStore(url).at(namespace="dev", run="r1")
+@pytest.fixture
+def view(tmp_path):
+    return ObjectStore(tmp_path).at(namespace="dev", run="r1")
 
 
 @pytest.mark.parametrize("name", INDEXES)

@@ -1,7 +1,9 @@
 """Fixtures of the engines: one Dask cluster and one Ray cluster for all tests.
 
 What uses one is in the group of its engine, so that of several processes of a test
-run a single one starts it.
+run a single one starts it. What needs Ray is `extended`: its programs take ten seconds of two
+processors to start, and give up by clocks of their own on a busy machine. The default suite has
+what clusters share on Dask.
 """
 
 from collections.abc import Iterator
@@ -15,11 +17,13 @@ _LIBRARIES = {"dask": "distributed", "ray": "ray"}
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what asks for a cluster into the group of its engine."""
+    """Put what asks for a cluster into the group of its engine, and what needs Ray aside."""
     for item in items:
         for name in getattr(item, "fixturenames", ()):
             if name in GROUPS:
                 item.add_marker(pytest.mark.xdist_group(GROUPS[name]))
+        if any(marker.args[0] == "ray" for marker in item.iter_markers("xdist_group")):
+            item.add_marker(pytest.mark.extended)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -32,6 +32,7 @@ def service():
         yield address
 
 
+@pytest.mark.extended
 class TestBlobs(PlaceTests):
     """The example keeps the contract of a place."""
 

@@ -166,6 +166,7 @@ def test_nothing_is_pickled(view):
     assert [] == [info.name for info in infos if info.pickled]
 
 
+@pytest.mark.extended
 def test_processes_report_what_threads_report(store, run):
     """The report does not depend on where the stages run."""
     assert run.result == run_flights(store, "processes").result
@@ -231,6 +232,7 @@ def test_the_readme_states_the_errors_of_the_evaluation(view):
     assert found == [pytest.approx(pair, abs=0.002) for pair in stated]
 
 
+@pytest.mark.extended
 def test_the_readme_code_runs(tmp_path, monkeypatch):
     """The README's Python runs from the top of a checkout, one block after the other."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
@@ -246,6 +248,7 @@ def test_the_readme_code_runs(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(names["by_origin"], names["same"])
 
 
+@pytest.mark.extended
 def test_the_readme_commands_run(tmp_path):
     """The README's commands succeed from the top of a checkout, one after the other.
 

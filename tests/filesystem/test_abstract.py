@@ -39,7 +39,7 @@ class AnyFiles(RunstoreFileSystem):
 
 
 class RunstoreFixtures(abstract.AbstractFixtures):
-    @pytest.fixture(params=["memory", "local"])
+    @pytest.fixture(params=[pytest.param("memory", marks=pytest.mark.extended), "local"])
     def fs(self, request, tmp_path):
         """Give the filesystem under test."""
         memory = request.param == "memory"

@@ -36,6 +36,8 @@ _NOT_OF_PYTHON = [
     *(f"--ignore=tests/{one}" for one in ("cli", "docs", "fuzz", "places", "versions")),
     *(f"--ignore-glob=*/codecs/test_{one}*" for one in ("pandas", "parquet", "arrow", "reading")),
 ]
+# Ray is not in the default suite, and code that crosses to it depends on versions most of all.
+_CLUSTERS = ["tests/engines", "tests/executors", "-m", "extended and not slow"]
 _HUGE = {"torch"}  # gigabytes of GPU libraries; `make test-matrix ARGS=torch` installs it
 
 # What the lowest versions do not limit by themselves, and yet cannot work with.
@@ -62,6 +64,7 @@ def _with_lowest() -> None:
     limits += _OF_THEIR_TIME
     inside = environment("lowest", python, _EVERYTHING, limits)
     _pytest(inside, ["tests", *_NOT_OF_VERSIONS, *_OLD_WARNINGS], **_OLD_BOTO)
+    _pytest(inside, [*_CLUSTERS, *_OLD_WARNINGS], **_OLD_BOTO)
 
 
 def _with_python(version: str) -> None:
@@ -69,6 +72,7 @@ def _with_python(version: str) -> None:
     python = find_python(f"python{version}")
     inside = environment(f"python{version}", python, _EVERYTHING)
     _pytest(inside, ["tests", *_NOT_OF_VERSIONS, *_NOT_OF_PYTHON])
+    _pytest(inside, _CLUSTERS)
 
 
 def _with_nothing_optional() -> None:

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from tests.places.s3_ import ENGINES, options
+from tests.places.s3_ import STORES, options
 
 from runstore.context import Lease
 from runstore.errors import ObjectNotFoundError, StaleRunError
@@ -18,7 +18,7 @@ READS = {"get", "tail", "read", "head", "list", "folders"}
 HOUSEKEEPING = {"probe", "close", "sweep"}  # of what nobody has published
 
 
-@pytest.fixture(params=["memory", "local", *ENGINES])
+@pytest.fixture(params=STORES)
 def backend(request, tmp_path):
     """Give each backend, empty."""
     if request.param == "memory":

@@ -1,9 +1,19 @@
 """What the tests of S3 share."""
 
+import pytest
+
 from runstore import ObjectStore
 from runstore.places._s3 import S3Backend
 
 ENGINES = ["s3fs", "obstore"]
+
+# Where what a store does is tried: the places themselves are held to one contract elsewhere.
+STORES = [
+    pytest.param("memory", marks=pytest.mark.extended),
+    "local",
+    pytest.param("s3fs", marks=pytest.mark.extended),
+    "obstore",
+]
 
 
 def options(server):

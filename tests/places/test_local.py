@@ -34,6 +34,7 @@ class TestLocal(PlaceTests):
         return Path(backend.url.removeprefix("file://"), key).read_bytes()
 
 
+@pytest.mark.extended  # the same calls, and one for each to wait for the disk
 class TestDurable(TestLocal):
     """Waiting for the disk changes none of the contract."""
 

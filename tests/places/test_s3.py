@@ -28,6 +28,7 @@ class S3Tests(PlaceTests):
         return client.get_object(Bucket=bucket, Key=f"{prefix}/{key}")["Body"].read()
 
 
+@pytest.mark.extended  # a simulation; SeaweedFS is the production server
 class TestMoto(S3Tests):
     """The S3 backend keeps the contract on moto."""
 

@@ -58,6 +58,7 @@ def _begun(temporary):
     return temporary.is_dir() and bool(os.listdir(temporary))
 
 
+@pytest.mark.extended
 def test_kills_amid_a_put_leave_a_whole_value(tmp_path):
     """After each kill a reader sees one whole value, list() only that, and orphans are swept."""
     # Some of the kills did hit a write: without orphans this would have tested nothing.

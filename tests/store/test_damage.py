@@ -141,6 +141,7 @@ def test_every_flipped_byte_is_found(disk, loaded, name):
     same(value, disk.get(name))
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize("name", [*VALUES, "model.skops"])
 def test_every_truncation_is_found(disk, loaded, name):
     """However much of the end of an object is missing, it is found, and nothing is unpickled."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from tests.places.s3_ import ENGINES, open_store
+from tests.places.s3_ import ENGINES, STORES, open_store
 
 from runstore import ObjectStore
 from runstore.errors import (
@@ -29,7 +29,7 @@ from runstore.places import Wrapper
 LARGE = os.urandom(20 << 20)
 
 
-@pytest.fixture(params=["memory", "local", *ENGINES])
+@pytest.fixture(params=STORES)
 def view(request, tmp_path):
     """Give an empty view at each place."""
     if request.param in ENGINES:

@@ -7,7 +7,7 @@ import uuid
 
 import pyarrow as pa
 import pytest
-from tests.places.s3_ import ENGINES, open_store
+from tests.places.s3_ import ENGINES, STORES, open_store
 
 from runstore import ObjectStore
 from runstore.errors import (
@@ -37,7 +37,7 @@ FILES = {
 }
 
 
-@pytest.fixture(params=["memory", "local", *ENGINES])
+@pytest.fixture(params=STORES)
 def view(request, tmp_path):
     """Give an empty view at each place."""
     if request.param in ENGINES:

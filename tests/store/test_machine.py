@@ -31,6 +31,6 @@ class LocalMachine(StoreMachine):
 
 
 TestMemory = MemoryMachine.TestCase
-TestMemory.settings = settings(max_examples=40, stateful_step_count=30)
+TestMemory.settings = settings(max_examples=settings().max_examples // 4, stateful_step_count=30)
 TestLocal = LocalMachine.TestCase
-TestLocal.settings = settings(max_examples=40, stateful_step_count=30)
+TestLocal.settings = settings(max_examples=settings().max_examples // 4, stateful_step_count=30)

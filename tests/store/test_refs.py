@@ -7,7 +7,7 @@ import uuid
 import pandas as pd
 import pyarrow as pa
 import pytest
-from tests.places.s3_ import ENGINES, open_store
+from tests.places.s3_ import ENGINES, STORES, open_store
 
 from runstore import ObjectStore
 from runstore.errors import (
@@ -33,7 +33,7 @@ VALUES = {
 }
 
 
-@pytest.fixture(params=["memory", "local", *ENGINES])
+@pytest.fixture(params=STORES)
 def store(request, tmp_path):
     """Give an empty store at each place."""
     if request.param in ENGINES:

@@ -68,12 +68,12 @@ def test_every_good_name_comes_back(view, name):
 
 
 @pytest.mark.parametrize("verb", ["put", "get", "exists", "stat", "delete"])
-@pytest.mark.parametrize("name", BAD_NAMES, ids=ascii)
-def test_every_bad_name_is_refused_before_anything_is_touched(store, tmp_path, name, verb):
+def test_every_bad_name_is_refused_before_anything_is_touched(store, tmp_path, verb):
     """Each name that breaks the rules raises InvalidNameError, alike on every backend."""
     view = store.at(namespace="dev", run="r1")
-    with pytest.raises(InvalidNameError):
-        getattr(view, verb)(*((name, 1) if verb == "put" else (name,)))
+    for name in BAD_NAMES:
+        with pytest.raises(InvalidNameError):
+            getattr(view, verb)(*((name, 1) if verb == "put" else (name,)))
     assert [] == list(tmp_path.iterdir())
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from tests.places.s3_ import ENGINES, options
+from tests.places.s3_ import ENGINES, STORES, options
 
 from runstore import ObjectStore
 from runstore.context import Lease
@@ -32,7 +32,7 @@ ROWS = 2_000
 NAMES = ["events", "events.parquet"]
 
 
-@pytest.fixture(params=["memory", "local", "fsspec", *ENGINES])
+@pytest.fixture(params=[*STORES, pytest.param("fsspec", marks=pytest.mark.extended)])
 def store(request, tmp_path):
     """Give a store on each kind of place."""
     if request.param == "fsspec":

@@ -26,7 +26,9 @@ def threads(store: Path) -> Run:
     return partial(run_workflow, store=store, executor_options={"mode": "threads", "workers": 2})
 
 
-@pytest.fixture(params=["threads", "processes"])
+# Each process imports the package, which takes most of the time of such a test. In the default
+# suite tests/executors and tests/engines/test_everywhere.py have what differs in processes.
+@pytest.fixture(params=["threads", pytest.param("processes", marks=pytest.mark.extended)])
 def run(request: pytest.FixtureRequest, store: Path) -> Run:
     """run_workflow in two threads and in two processes, on the store of the test."""
     return partial(
