@@ -1,4 +1,4 @@
-"""Small texts, bytes and JSON documents, which are put often: in few steps.
+"""Small texts, bytes and JSON documents, which are put and read often: in few steps.
 
 What is stored is what `Objects.put` stores, byte for byte. Whatever is special goes that way: other
 types, names with an extension, signatures.
@@ -10,15 +10,16 @@ from typing import Any
 
 from runstore.codecs import small_kinds
 from runstore.containers import Header, SmallFiles
+from runstore.errors import ObjectNotFoundError
 from runstore.keys import ARROW, Place, Scope, key_of
 from runstore.lifetime import Bounded
 from runstore.objects import ObjectInfo, describe, described_later
 from runstore.places import Entry
 from runstore.store._encoding import versions_of
 from runstore.store._objects import Objects
-from runstore.store._target import Target
+from runstore.store._target import RAISE, Target, missing, run_of
 
-__all__ = ["put_small"]
+__all__ = ["get_plain", "put_small"]
 
 _Common = tuple[str, str | None, str | None, str | None, type]
 
@@ -55,6 +56,24 @@ def put_small(target: Target, name: str, value: Any, scope: Scope) -> ObjectInfo
     entry = objects.backend.put(key, (made.file,))
     facts = made.digest, made.created_at, len(cell)
     return described_later(partial(_described, objects, place, entry, files.header, *facts))
+
+
+def get_plain(target: Target, name: str, default: Any) -> Any:
+    """Return the value stored under *name* as `Verbs.get` does without further arguments.
+
+    Args:
+        target: Where it is looked for; its run is that of the object.
+        name: No reference.
+        default: As for `Verbs.get`.
+    """
+    run = target.run
+    place = Place(target.namespace, run_of(run, name) if run is None else run, name)
+    try:
+        return target.objects.get(place)
+    except ObjectNotFoundError as exc:
+        if default is not RAISE:
+            return default
+        raise missing(target.objects, place) from exc
 
 
 def _new_files(common: _Common) -> SmallFiles:

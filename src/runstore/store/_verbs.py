@@ -27,7 +27,7 @@ from runstore.store._putting import put_at
 from runstore.store._refs import RefVerbs, check_referred, get_referred, referred
 from runstore.store._sealing import part_read
 from runstore.store._shown import ObjectList
-from runstore.store._small import put_small
+from runstore.store._small import get_plain, put_small
 from runstore.store._streams import StreamVerbs, filter_of
 from runstore.store._target import RAISE, copied_to, missing, place_of
 
@@ -156,7 +156,7 @@ class Verbs(
         name: str,
         *,
         default: Any = RAISE,
-        scope: Scope = "run",
+        scope: Scope = _RUN,
         run: str | int | None = None,
         workflow: str | None = None,
         namespace: str | None = None,
@@ -216,6 +216,11 @@ class Verbs(
                 another version of a library, or would take too much memory for its size.
             StorageError: The place failed.
         """
+        plain = type(name) is str and ":" not in name and scope is _RUN and verify is _AUTO
+        if (
+            plain and run is None and workflow is None and namespace is None and columns is None
+        ) and (filters is None and part is None and as_type is None and pickle is None):
+            return get_plain(self._target(), name, default)
         if as_type is not None or pickle is not None or verify is not _AUTO:
             check_get("get", as_type, pickle, verify)
         if columns is not None:

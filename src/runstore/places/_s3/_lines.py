@@ -177,7 +177,7 @@ class Line:
     def _filled(self, rest: bytes, length: int, end: float, stoppable: bool) -> memoryview:
         if len(rest) > length:
             raise StrangeAnswerError
-        body = memoryview(np.empty(length, np.uint8))
+        body = np.empty(length, np.uint8).data
         at = len(rest)
         body[:at] = rest
         while at < length:
