@@ -190,7 +190,7 @@ def python_calls():
 
 @pytest.mark.parametrize("place", ["memory://costs", "local"])
 def test_a_small_object_takes_few_calls_of_python(tmp_path, place):
-    """What a bare loop over the calls of the system has not: 30 functions of Python at most, or 27."""
+    """What a bare loop of system calls has not: 30 functions in Python for a put, 27 for a get."""
     url = str(tmp_path / "store") if place == "local" else place
     with run_context(namespace="dev", store=url):
         for _ in range(3):
