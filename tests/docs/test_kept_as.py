@@ -25,6 +25,7 @@ from collections import (
 )
 from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from statistics import NormalDist
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlparse
@@ -47,7 +48,7 @@ from runstore.errors import UnsupportedValueError
 API = Path(__file__).parents[2] / "docs" / "api.md"
 _DAY = pd.Timestamp("2024-01-01")
 _DAYS = pd.to_datetime(["2024-01-01", "2024-01-03"])
-_PATTERN = re.compile("a")
+_PATTERN = NormalDist()
 _OFFSET = dt.timezone(dt.timedelta(hours=1))
 _PERIODS = pd.period_range("2024-01", periods=2, freq="M")
 _Pair = namedtuple("_Pair", "a b")
@@ -175,15 +176,17 @@ EXAMPLES: dict[str, list[Any]] = {
     ],
     (
         "`...`, zones, `array.array`, `SimpleNamespace`, `ChainMap`, `UserDict`, `UserList`, "
-        "`UserString`; Python's plain types and NumPy's scalar types; `packaging.version.Version`"
+        "`UserString`; Python's plain types and NumPy's scalar types; `re.Pattern` of up to 16,384 "
+        "characters and 32,768 characters in its ranges; `packaging.version.Version`"
     ): [
         ..., zoneinfo.ZoneInfo("UTC"), _OFFSET, array.array("d", [1.5]), SimpleNamespace(a=1),
         ChainMap({"a": 1}), UserDict(a=1), UserList([1]), UserString("a"), int, np.float32,
-        Version("1.2"),
+        re.compile("a+"), Version("1.2"),
     ],
     (
         "shapely geometry, pyproj `CRS`, networkx `Graph` and the like, PIL image that was not "
-        "read from a file, `OptimizeResult` of SciPy, `Bunch` of scikit-learn"
+        "read from a file, `OptimizeResult` of SciPy, `Bunch` of scikit-learn, quantity and unit "
+        "of pint's application registry, date, time, duration, interval and zone of pendulum"
     ): _of_libraries(),
     "offset and dtype of pandas, type and field of Arrow": [
         pd.offsets.MonthEnd(2), pd.Int64Dtype(), pd.CategoricalDtype(["a"]), pa.int8(),
@@ -198,9 +201,11 @@ EXAMPLES: dict[str, list[Any]] = {
     ],
     "geopandas `GeoDataFrame`, `GeoSeries`": _places(),
     (
-        "xarray dataset or array of NumPy arrays or of what pandas made (times, categories, "
-        "nullable), one index per dimension at most"
+        "xarray dataset, array or `DataTree` of NumPy arrays or of what pandas made (times, "
+        "categories, nullable), one index per dimension at most, also a MultiIndex with its levels"
     ): [
+        xr.DataTree.from_dict({"a": xr.Dataset({"b": ("x", [1.5])})}),
+        xr.Dataset({"a": (("x", "y"), [[1.5]])}, {"x": [1], "y": [2]}).stack(z=("x", "y")),
         xr.Dataset({"a": ("x", [1.5])}), xr.DataArray([1.5], {"x": ["a"]}),
         xr.Dataset({"a": ("x", pd.date_range("2024", periods=2))}),
         xr.Dataset({"a": ("x", pd.array([1, None]))}),
@@ -246,7 +251,8 @@ EXAMPLES: dict[str, list[Any]] = {
     ],
     (
         "other dataclass, pydantic model or attrs class, class or function, combination of flags, "
-        "scikit-learn model, matplotlib figure"
+        "scikit-learn model, matplotlib figure, sympy expression (to read its text is to execute "
+        "it)"
     ): [_Data(1), _Model(a=1), _Data, len, re.A | re.I, LinearRegression()],
     "another library's table (`__arrow_c_stream__`)": [_Stream()],
     "anything else": [_PATTERN, ValueError(1)],

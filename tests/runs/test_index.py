@@ -2,6 +2,7 @@
 
 import random
 import threading
+import zlib
 from datetime import timedelta
 
 import pytest
@@ -10,11 +11,13 @@ from tests.runs.test_newest import START, Counting
 from tests.store.gc_runs import record
 
 from runstore import ObjectStore
+from runstore.buffers import flat
 from runstore.context import new_run, new_run_name
 from runstore.places import Wrapper
 from runstore.queries import runs_page
 from runstore.runs import _index, looks, newest_first, newest_runs
 from runstore.runs._index import index_key
+from runstore.runs._index_file import Block, index_file, parsed_index
 from runstore.store._objects import Objects
 
 WORTH, COUNT = 30, 40
@@ -130,6 +133,29 @@ def test_whatever_becomes_of_the_index_the_answers_are_the_same(many):
     assert fresh == answers(many)
     assert COUNT - 9 + 1 == len(fresh[0])
     other.close()
+
+
+@pytest.mark.parametrize("part", ["rows", "records"])
+@pytest.mark.parametrize("content", ["too long", "too many objects", "no zlib", "others"])
+def test_a_forged_block_is_none(many, part, content):
+    """A block that would fill memory, or is not as it is written: the records are read instead."""
+    before, key = answers(many), index_key("dev")
+    blocks, head = parsed_index(flat(many.backend.get(key)[0]).tobytes())
+    forged = {
+        "too long": zlib.compress(b"[" + b" " * (1 << 28) + b"]"),
+        "too many objects": zlib.compress(b"[" + b"[[],[]]," * (1 << 21) + b"0]"),
+        "no zlib": b"x" * 100,
+        "others": zlib.compress(b"[1]"),
+    }[content]
+    bad = []
+    for block in blocks:
+        rows, records = block.packed[: block.row_bytes], block.packed[block.row_bytes :]
+        if part == "rows":
+            bad.append(Block(block.rows, forged + records, len(forged)))
+        else:
+            bad.append(Block(block.rows, rows + forged, len(rows)))
+    many.backend.put(key, index_file(bad, head))
+    assert before == answers(many)
 
 
 def test_two_who_write_it_at_once_harm_nobody(many):

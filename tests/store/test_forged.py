@@ -558,21 +558,52 @@ def test_objects_of_a_bit_each_are_counted(denying, kind):
 
 
 def test_objects_are_measured_by_put_as_by_get(denying, monkeypatch):
-    """Many dicts of one truth are refused by put with the setting; with it they are read."""
-    value = [{"a": at % 2 == 0} for at in range(750_000)]
-    for wrap in (lambda items: items, lambda items: {"of": [items, np.arange(3)]}):
+    """Many objects of few bytes are refused by put with the setting; with it they are read."""
+    text = pd.DataFrame({"a": pd.Series(["x", ""] * 750_000, dtype=object)})
+    for value, name in (
+        (text, "x"),
+        (text, "x.parquet"),
+        (text.set_index("a").index, "x"),
+        ([[], {}] * 750_000, "x"),
+        ({"of": [[[], {}] * 750_000, np.arange(3)]}, "x"),
+    ):
         denying.put("x", 1)
-        with pytest.raises(UnsupportedValueError, match=r"dev/r1/x.*RUNSTORE_MAX_DECODED"):
-            denying.put("x", wrap(value))
+        with pytest.raises(UnsupportedValueError, match=rf"dev/r1/{name}.*RUNSTORE_MAX_DECODED"):
+            denying.put(name, value, compression="zstd")
         assert 1 == denying.get("x")
-    with monkeypatch.context() as patch:
-        patch.setenv("RUNSTORE_MAX_DECODED", "100000")
-        denying.put("x", value)
-        assert value == denying.get("x")
+        with monkeypatch.context() as patch:
+            patch.setenv("RUNSTORE_MAX_DECODED", "100000000")
+            denying.put(name, value, compression="zstd")
+            assert len(value) == len(denying.get(name))
+        with pytest.raises(UnsupportedFormatError, match="MAX_DECODED"):
+            denying.get(name)
+
+
+def test_dense_objects_are_no_columns_for_careful_readers(denying):
+    """Many dicts of a bit each are JSON where readers are careful, and so can be read."""
+    value = [{"a": at % 2 == 0} for at in range(200_000)]
+    for wrap in (lambda items: items, lambda items: {"of": [items, np.arange(3)]}):
+        denying.put("x", wrap(value))
+        assert value == (found := denying.get("x")) or value == found["of"][0]
+    trusting = ObjectStore(denying.store.url).at(namespace="dev", run="r1")
+    assert "packed" == trusting.put("x", value).codec
     with pytest.raises(UnsupportedFormatError, match="MAX_DECODED"):
         denying.get("x")
-    denying.put("x", [{"a": at % 100} for at in range(750_000)])  # a byte each is enough
-    assert 750_000 == len(denying.get("x"))
+
+
+def test_polars_copies_no_value_for_each_row(denying):
+    """A dictionary of lists, of which polars copies one for each code, is refused."""
+    codes = pa.array(np.zeros(1000, "i1"))
+    for values in (pa.array([[1.0]]), pa.array([b"x"]), pa.array([{"a": 1}])):
+        column = pa.DictionaryArray.from_arrays(codes, values)
+        for one in (column, pa.ListArray.from_arrays([0, 1000], column)):
+            plant(denying, pa.table({"a": one}), "polars", {})
+            with pytest.raises(UnsupportedFormatError, match="polars would copy a value"):
+                denying.get("x")
+    runs = pa.RunEndEncodedArray.from_arrays([1000], ["x"])
+    plant(denying, pa.table({"a": runs}), "arrow", {"kind": "table"})
+    with pytest.raises(UnsupportedValueError, match="polars would copy a value"):
+        denying.get("x", as_type=pl.DataFrame)
 
 
 # Geometries ---------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from runstore.buffers import flat
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._geometries import from_wkb
 from runstore.codecs._geopandas import crs_of, written
@@ -22,6 +23,7 @@ Spec = dict[str, Any]
 
 _NAME = b"ARROW:extension:name"
 _WKB = b"geoarrow.wkb"
+_GEOMETRY = 512  # bytes of one with few points, as an object
 
 
 class GeoarrowCodec:
@@ -50,6 +52,7 @@ class GeoarrowCodec:
         crs_of = {str(at): crs for at, crs in geometry.items()}
         encoded.spec = encoded.spec | {"geometry": crs_of, "active": active}
         encoded.version = encoded.alike = encoded.data = None
+        encoded.objects += _GEOMETRY * len(value) * len(geometry)
         encoded.schema = _marked(encoded.schema, geometry)
         encoded.batches = [
             pa.RecordBatch.from_arrays(batch.columns, schema=encoded.schema)
@@ -59,6 +62,8 @@ class GeoarrowCodec:
 
     def decode(self, opened: Opened, spec: Spec, pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
+        rows = opened.table().num_rows * len(spec["geometry"])
+        pickling.spend(_GEOMETRY * rows, flat(opened.data).nbytes)
         plain = PandasCodec().decode(_Stored(opened), spec, pickling)
         geometry = {int(at): crs for at, crs in spec["geometry"].items()}
         if isinstance(plain, pd.Series):

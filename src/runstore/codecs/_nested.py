@@ -23,6 +23,7 @@ from runstore.codecs._pickle import Pickling
 from runstore.codecs._plain import InexactError, from_tree, to_tree
 from runstore.codecs._sparse import CANONICAL
 from runstore.codecs._tags import BUILDERS, READERS
+from runstore.codecs._tags_weight import weight_of
 from runstore.codecs._types import check_type
 from runstore.errors import (
     CorruptObjectError,
@@ -51,17 +52,23 @@ class NestedCodec:
 
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
-        return encode_tree(value, {})
+        return encode_tree(value, {}, careful=pickling.is_careful)
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
         return decode_tree(opened, spec, pickling)
 
 
-def encode_tree(value: Any, spec: dict[str, Any]) -> Encoded | None:
-    """Return *value* as a batch of a tree and its leaves; None if a leaf is not exact."""
+def encode_tree(value: Any, spec: dict[str, Any], *, careful: bool = False) -> Encoded | None:
+    """Return *value* as a batch of a tree and its leaves; None if a leaf is not exact.
+
+    Args:
+        value: Anything.
+        spec: What is told of it besides.
+        careful: As for `packed`.
+    """
     try:
-        leaves, tree = _taken_apart(value)
+        leaves, tree = _taken_apart(value, careful)
     except (InexactError, UnsafePickleError):
         return None
     text = json.dumps(tree, separators=(",", ":"))
@@ -77,16 +84,16 @@ def encode_tree(value: Any, spec: dict[str, Any]) -> Encoded | None:
         [pa.RecordBatch.from_arrays(columns, schema=schema)],
         spec | {"leaves": leaves.specs},
         nbytes=len(text) + leaves.nbytes,
-        objects=leaves.objects,
+        objects=leaves.objects_in(tree) + weight_of(text),
         version=3 if _SORTED.search(text) else 2 if tags else 1,
         tags=tags,
     )
 
 
-def _taken_apart(value: Any) -> tuple["_Leaves", Any]:
+def _taken_apart(value: Any, careful: bool) -> tuple["_Leaves", Any]:
     """Return the leaves of *value* and its tree."""
     for arrays in (True, False):
-        leaves = _Leaves(Packer(arrays=arrays))
+        leaves = _Leaves(Packer(arrays=arrays), careful)
         try:
             tree = to_tree(value, leaves, leaves.pack)
         except SharedError:
@@ -102,9 +109,10 @@ def decode_tree(opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any
     if batch.num_rows != 1 or batch.schema.field(0).type != _TREE.type:
         raise CorruptObjectError(f"{opened.ref} is damaged: no tree in it", opened.ref)
     values = _Values(opened, batch, spec["leaves"], pickling)
+    text = batch.column(0)[0].as_py()
+    pickling.spend(weight_of(text), flat(opened.data).nbytes)
     try:
-        tree = json.loads(batch.column(0)[0].as_py())
-        return from_tree(tree, values, opened.ref, pickling.class_named)
+        return from_tree(json.loads(text), values, opened.ref, pickling.class_named)
     except RecursionError as exc:
         raise CorruptObjectError(
             f"{opened.ref} is damaged: it is nested too deeply", opened.ref
@@ -114,15 +122,17 @@ def decode_tree(opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any
 class _Leaves:
     """Collects the leaves of one value, each once, as columns."""
 
-    def __init__(self, packer: Packer) -> None:
+    def __init__(self, packer: Packer, careful: bool) -> None:
         self._packer = packer
+        self._careful = careful
         self._packed: dict[int, int] = {}  # packed containers by index, and their bytes
+        self._objects: dict[int, int] = {}  # and what they take as objects
         self.columns: list[pa.Array] = []
         self.read_whole: list[int] = []  # columns of packed containers
         self.fields: list[pa.Field] = []
         self.specs: list[dict[str, Any]] = []
         self.nbytes = 0
-        self.objects = 0
+        self._others = 0  # what other leaves take as objects
         self._seen: dict[int, tuple[int, Any]] = {}  # by identity; the object is kept alive
         self._names: set[str] = {_TREE.name}
 
@@ -144,12 +154,13 @@ class _Leaves:
 
     def pack(self, value: Any, path: tuple[Any, ...]) -> int | None:
         """Take in a container that is packed; None if it has to be gone through."""
-        encoded = packed(value, self._packer)
+        encoded = packed(value, self._packer, careful=self._careful)
         if encoded is None:
             return None
         if not self._packer.held.isdisjoint(self._seen):
             raise SharedError
         self._packed[len(self.specs)] = encoded.nbytes
+        self._objects[len(self.specs)] = encoded.objects
         first = 1 + len(self.columns)  # the tree is the first of all
         index = self._put(codecs.codec_named("packed"), encoded, path)
         self.read_whole += range(first, 1 + len(self.columns))
@@ -159,6 +170,10 @@ class _Leaves:
         """Raise InexactError if packed containers stand in so many places that they fill memory."""
         if self._packed and _bytes_in(tree, self._packed, {}) > _most(sum(self._packed.values())):
             raise InexactError
+
+    def objects_in(self, tree: Any) -> int:
+        """Return what packed containers take as objects, in all their places."""
+        return self._others + (_bytes_in(tree, self._objects, {}) if self._objects else 0)
 
     def _put(self, codec: Codec, encoded: Encoded, path: tuple[Any, ...]) -> int:
         index = len(self.specs)
@@ -175,7 +190,8 @@ class _Leaves:
             }
         )
         self.nbytes += encoded.nbytes
-        self.objects += encoded.objects
+        if index not in self._objects:
+            self._others += encoded.objects
         return index
 
     def _add(self, name: str, batch: pa.RecordBatch) -> None:
@@ -195,6 +211,7 @@ class _Leaves:
         )
 
 
+_COPIES = 24  # bytes for one of an array, at most: a graph makes entries of dictionaries of it
 _AGAIN = 128 << 20  # bytes of packed containers that are made again, for all places together
 
 
@@ -229,7 +246,9 @@ class _Values:
         self._parts: list[_Part] = []
         self._known: dict[int, Any] = {}
         self._made = self._once = 0
-        first, objects = 1, 0
+        first = 1
+        self._stored = flat(opened.data).nbytes
+        self._objects: dict[int, int] = {}  # what packed containers take, each time
         told = (batch.schema.metadata or {}).get(READ_WHOLE, b"").split(b",")
         for index, leaf in enumerate(leaves):
             columns = range(first, first + leaf["batches"])
@@ -239,16 +258,21 @@ class _Values:
                 self._known[index] = _decode_leaf(self._parts[index], leaf, pickling)
             else:
                 self._once += self._parts[index].nbytes
-                objects += size_in_memory(self._parts[index], leaf["spec"])
+                self._objects[index] = size_in_memory(self._parts[index], leaf["spec"])
                 if not all(b"%d" % column in told for column in columns):
                     opened.check_all()  # of other bytes than these, too
-        if objects:
-            pickling.check_decoded(objects, flat(opened.data).nbytes)
+
+    def copied(self, index: int) -> Any:
+        """Return a leaf of which a copy is about to be made."""
+        value = self(index)
+        self._pickling.spend(_COPIES * int(getattr(value, "nbytes", 0)), self._stored)
+        return value
 
     def __call__(self, index: int) -> Any:
         if index in self._known:
             return self._known[index]
         part = self._parts[index]
+        self._pickling.spend(self._objects[index], self._stored)
         self._made += part.nbytes
         if self._made > _most(self._once):
             raise CorruptObjectError(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from runstore.buffers import flat
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._numpy_dtypes import (
     described,
@@ -60,6 +61,7 @@ class NumpyCodec:
         """See `runstore.codecs.Codec.decode`."""
         shape, column = tuple(spec["shape"]), opened.batch(0).column(0)
         if isinstance(spec["dtype"], dict) and "string" in spec["dtype"]:
+            pickling.spend(72 * len(column) + 4 * column.nbytes, flat(opened.data).nbytes)
             return _decode_text(opened, column, spec["dtype"]["string"], shape)
         dtype, count = dtype_of(spec["dtype"]), math.prod(shape)
         check_type(opened, column.type, is_number)

@@ -17,7 +17,7 @@ from runstore.codecs._base import Encoded, Opened, type_name
 from runstore.codecs._packed_items import FRAMES, Packer, SharedError, UnpackableError, unpacked
 from runstore.codecs._packed_numbers import numbers_of_dict
 from runstore.codecs._packed_scalars import number_column
-from runstore.codecs._packed_size import LIGHT, objects_of
+from runstore.codecs._packed_size import objects_of
 from runstore.codecs._packed_split import SPLIT, numbers_back, row_of, split_numbers, unwrapped
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._python import FROM, FROM_JSON
@@ -27,6 +27,9 @@ __all__ = ["PackedCodec", "packed", "size_in_memory", "unpacked_container"]
 
 Spec = dict[str, Any]
 
+_ENTRY = 64  # bytes of a place in a dict or set
+_FREE = 24 << 20  # bytes that a file of any size may take
+_DENSEST = 64  # bytes as objects of a stored one
 _FROM_FRAMES = 16  # each takes more than many numbers
 
 _JSON = frozenset((bool, float, int, str, type(None)))
@@ -51,14 +54,14 @@ class PackedCodec:
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
         try:
-            return packed(value, Packer())
+            return packed(value, Packer(), careful=pickling.is_careful)
         except SharedError:
             return None
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
         opened.check_all()  # all of it is read
-        pickling.check_decoded(size_in_memory(opened, spec), flat(opened.data).nbytes)
+        pickling.spend(size_in_memory(opened, spec), flat(opened.data).nbytes)
         return unpacked_container(opened, spec)
 
 
@@ -93,17 +96,27 @@ def unpacked_container(opened: Opened, spec: dict[str, Any]) -> Any:
 
 
 def size_in_memory(opened: Opened, spec: dict[str, Any]) -> int:
-    """Return what a packed container will take as objects, weighed; before they are made."""
+    """Return what a packed container will take as objects; before they are made."""
     batch = opened.batch(0)
+    columns: list[pa.Array] = batch.columns
     if not any(how["k"] == SPLIT for how in spec["columns"]):
-        pairs = zip(batch.columns, spec["columns"], strict=False)
-        return sum(objects_of(column, how) for column, how in pairs) // LIGHT
-    number = {"k": "int"}
-    return sum(objects_of(one, number) for one in unwrapped(opened, batch)) // LIGHT
+        pairs = zip(columns, spec["columns"], strict=False)
+        found = sum(objects_of(column, how) for column, how in pairs)
+    else:
+        columns = unwrapped(opened, batch)
+        found = sum(objects_of(one, {"k": "int"}) for one in columns)
+    entry = 0 if spec["type"] in ("list", "tuple") else _ENTRY
+    return found + entry * max(map(len, columns), default=0)
 
 
-def packed(value: Any, packer: Packer) -> Encoded | None:
+def packed(value: Any, packer: Packer, *, careful: bool = False) -> Encoded | None:
     """Return a container as columns; None if it is small, or not of items of one type.
+
+    Args:
+        value: The container.
+        packer: Of the value that it is in.
+        careful: Whether to leave it to JSON if its objects take far more memory than its columns,
+            since careful readers would refuse them.
 
     Raises:
         SharedError: An array is in it twice, or was packed before.
@@ -128,9 +141,13 @@ def packed(value: Any, packer: Packer) -> Encoded | None:
     if not survives(batch.schema):
         return None
     specs, split = [spec for _, spec in columns], list(starmap(split_numbers, columns))
-    objects = sum(starmap(objects_of, columns)) // LIGHT
+    objects = sum(starmap(objects_of, columns))
+    if kind not in (list, tuple):
+        objects += _ENTRY * len(value)
     if any(split):
         batch, specs = _split(names, columns, split)
+    if careful and objects > max(_FREE, _DENSEST * batch.nbytes):
+        return None
     return Encoded(
         batch.schema,
         [batch],

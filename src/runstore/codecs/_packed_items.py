@@ -255,8 +255,10 @@ def unpacked(opened: Opened, column: pa.Array, spec: Spec) -> Items:
     if spec.get("nulls"):
         present = column.is_valid().to_numpy(zero_copy_only=False)
         items = unpacked(opened, column.drop_null(), {**spec, "nulls": False})
-        places = np.where(present, np.cumsum(present) - 1, len(items))
-        return list(map([*items, None].__getitem__, places.tolist()))
+        spread = np.empty(len(column), object)  # of None
+        spread[present] = np.fromiter(items, object, len(items))
+        found: Items = spread.tolist()
+        return found
     if column.null_count:
         raise _unfit(opened)
     match spec["k"]:

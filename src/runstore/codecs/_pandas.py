@@ -30,6 +30,7 @@ from runstore.codecs._pandas_index import (
 )
 from runstore.codecs._pandas_labels import decode_labels, encode_labels
 from runstore.codecs._pandas_pickled import MOST_PICKLED
+from runstore.codecs._pandas_weight import objects_of_batch, weigh
 from runstore.codecs._pickle import Pickling
 from runstore.codecs._plain import InexactError, from_tree, plain_tree
 from runstore.codecs._python import is_json
@@ -94,13 +95,15 @@ class PandasCodec:
         )
         schema = schema.with_metadata(_for_pandas(value, spec, schema, index_names))
         batch = pa.RecordBatch.from_arrays([*columns, *index_columns], schema=schema)
+        size = size_of(batch)
         return Encoded(
             schema,
             [batch],
             spec,
             rows=len(value),
             columns=None if series else len(columns),
-            nbytes=size_of(batch),
+            nbytes=size,
+            objects=objects_of_batch(batch, kinds, size),
             joins=True,
             version=_version(spec, schema),
         )
@@ -111,9 +114,11 @@ class PandasCodec:
             return again
         table = opened.table()
         if spec["kind"] in ("array", "index"):
+            weigh(opened, table, [], pickling)
             found = decode_index(opened, table.columns, spec["index"])
             return found if spec["kind"] == "index" else found.array
         kinds = _kinds(spec, opened.ref, table.num_columns)
+        weigh(opened, table, kinds, pickling)
         index = decode_index(opened, table.columns[len(kinds) :], spec["index"])
         labels: Any = decode_labels(spec["labels"], opened.ref) if spec["kind"] == "frame" else ()
         arrays = []
@@ -130,7 +135,9 @@ class PandasCodec:
         if spec.get("attrs"):
             value.attrs = spec["attrs"]
         elif "tagged" in spec:
-            value.attrs = from_tree(spec["tagged"], _no_leaf, opened.ref, pickling.class_named)
+            value.attrs = from_tree(
+                deepcopy(spec["tagged"]), _no_leaf, opened.ref, pickling.class_named
+            )
         return value if spec["duplicates"] else value.set_flags(allows_duplicate_labels=False)
 
     def project(self, schema: pa.Schema, spec: Spec, columns: list[Any]) -> tuple[list[int], Spec]:
@@ -197,6 +204,7 @@ def _encode_index_alone(value: Any) -> Encoded | None:
         {"kind": "index", "index": spec},
         rows=len(value),
         nbytes=size_of(batch),
+        objects=objects_of_batch(batch, [], size_of(batch)),
         version=_version(spec, batch.schema),
     )
 

@@ -17,12 +17,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.types as kinds
 
+from runstore.buffers import flat
 from runstore.codecs._base import Opened
 from runstore.codecs._classes import Finder
 from runstore.codecs._numpy_dtypes import has_twin
 from runstore.codecs._packed_items import Packer, UnpackableError, unpacked
 from runstore.codecs._pandas_buffers import whole
+from runstore.codecs._pickle import Pickling
 from runstore.codecs._plain import InexactError, from_tree, plain_tree
+from runstore.codecs._tags_weight import weight_of
 from runstore.codecs._types import check_type
 from runstore.errors import CorruptObjectError
 
@@ -64,7 +67,7 @@ def encode_cells(values: Array) -> tuple[pa.Array, Spec] | None:
     return column, {"k": "cells", "of": kind, "missing": missing, **items}
 
 
-def decode_cells(opened: Opened, column: pa.ChunkedArray, spec: Spec, find: Finder) -> Array:
+def decode_cells(opened: Opened, column: pa.ChunkedArray, spec: Spec, pickling: Pickling) -> Array:
     """Rebuild an array of objects.
 
     Raises:
@@ -81,7 +84,11 @@ def decode_cells(opened: Opened, column: pa.ChunkedArray, spec: Spec, find: Find
     elif spec["of"] in _DECODERS:
         accepts, decoder = _DECODERS[spec["of"]]
         check_type(opened, chunk.type, accepts)
-        cells = decoder(chunk, opened.ref, find)
+        if spec["of"] == "tree":
+            stored = flat(opened.data).nbytes
+            weights = (weight_of(text) for text in chunk.to_pylist() if text is not None)
+            pickling.spend(sum(weights), stored)
+        cells = decoder(chunk, opened.ref, pickling.class_named)
     else:
         raise CorruptObjectError(f"{opened.ref} has cells of unknown kind {spec['of']!r}")
     if codes is not None:

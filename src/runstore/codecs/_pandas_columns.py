@@ -126,7 +126,7 @@ def decode_column(opened: Opened, column: pa.ChunkedArray, spec: Spec, pickling:
     if spec["k"] == "pickle":
         return unpickled_column(opened, column, spec, pickling)
     if spec["k"] == "cells":
-        return decode_cells(opened, column, spec, pickling.class_named)
+        return decode_cells(opened, column, spec, pickling)
     return coder(opened, column, spec)
 
 

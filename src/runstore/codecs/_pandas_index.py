@@ -1,5 +1,6 @@
 """A pandas index to Arrow columns and back; None stands for "not exactly"."""
 
+from copy import deepcopy
 from math import isfinite
 from types import NoneType
 from typing import Any
@@ -204,7 +205,7 @@ def encode_name(name: Any) -> Any:
 
 def decode_name(tree: Any, ref: str = "the object") -> Any:
     """Return the name that `encode_name` was given."""
-    return from_tree(tree, _no_leaf, ref) if isinstance(tree, dict) else tree
+    return from_tree(deepcopy(tree), _no_leaf, ref) if isinstance(tree, dict) else tree
 
 
 def _no_leaf(at: int) -> Any:

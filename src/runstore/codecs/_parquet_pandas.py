@@ -27,6 +27,7 @@ from runstore.codecs._pandas_index import (
     is_new,
 )
 from runstore.codecs._pandas_labels import decode_labels, encode_labels, encode_plain_labels
+from runstore.codecs._pandas_weight import objects_of_batch, weigh
 from runstore.codecs._parquet_columns import column_back, column_for
 from runstore.codecs._parquet_labels import (
     InexactError,
@@ -72,6 +73,7 @@ class ParquetPandasCodec(PandasCodec):
         """See `runstore.codecs.Codec.decode`."""
         columns = opened.table().columns
         kinds = _kinds(spec, opened.ref, len(columns))
+        weigh(opened, opened.table(), kinds, pickling, taken=opened.table().nbytes)
         index = _index_back(opened, columns[len(kinds) :], spec["index"])
         arrays = [
             column_back(opened, column, kind) for column, kind in zip(columns, kinds, strict=False)
@@ -128,6 +130,7 @@ def _encode(value: Any) -> Encoded:
         rows=len(value),
         columns=len(columns),
         nbytes=size_of(batch),
+        objects=objects_of_batch(batch, kinds, size_of(batch)),
     )
 
 

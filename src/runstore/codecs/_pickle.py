@@ -27,7 +27,10 @@ from runstore.errors import (
 )
 from runstore.versions import wrote_and_here
 
-__all__ = ["PickleCodec", "PickleWarning", "Pickling"]
+__all__ = ["LIGHT", "PickleCodec", "PickleWarning", "Pickling"]
+
+LIGHT = 1 << 16
+"""Bytes of columns that are no danger as objects: those may take what a file of any size may."""
 
 _OUT_OF_BAND_FROM = 4096  # bytes; smaller buffers cost more as a blob than as a copy
 
@@ -45,11 +48,12 @@ class Pickling:
         signed: Whether the object is being signed, or its signature has been checked;
             under the policy ``signed`` no pickle is written or loaded otherwise.
         versions: What the object was written with, for messages.
-        check_decoded: Called by what decompresses with the bytes that takes and those stored;
-            raises if that is too much.
+        check_decoded: Called by what decompresses with the bytes that takes and those stored, and
+            with ``objects=True`` if they are objects of Python; raises if that is too much.
         is_intact: Returns whether a digest shows that the object's bytes are those that were
             written, and raises CorruptObjectError if it shows that they are not. Only called
             if something cannot be unpickled.
+        taken: Bytes of memory that the object takes already, besides what is mapped.
         explains: Whether a refusal names the part that only a pickle could keep.
     """
 
@@ -60,9 +64,10 @@ class Pickling:
         *,
         signed: bool = False,
         versions: dict[str, str] | None = None,
-        check_decoded: Callable[[int, int], None] | None = None,
+        check_decoded: "Callable[..., None] | None" = None,
         is_intact: Callable[[], bool] | None = None,
         explains: bool = True,
+        taken: int = 0,
     ) -> None:
         self._explains = explains
         self._check_decoded = check_decoded
@@ -71,6 +76,9 @@ class Pickling:
         self._ref = ref
         self._signed = signed
         self._versions = versions or {}
+        self.is_decoded = taken > 0
+        """Whether the object was decompressed, or has items that take no room in its file."""
+        self._spent = taken
         self._part = ""  # what a call of get needs more to give the pickle itself
         self.used = False
         """Whether anything was pickled."""
@@ -190,10 +198,29 @@ class Pickling:
             )
         self._ask(f"{what}; importing it executes its code")
 
+    @property
+    def is_careful(self) -> bool:
+        """Whether the store's readers do not trust the writer; see `runstore.containers.Guard`."""
+        return self._policy == "deny" or (self._policy == "signed" and not self._signed)
+
     def check_decoded(self, decoded: int, stored: int) -> None:
         """Raise UnsupportedFormatError if so many bytes in memory are too much for a file."""
         if self._check_decoded is not None:
             self._check_decoded(decoded, stored)
+
+    def has_to_weigh(self, stored: int) -> bool:
+        """Return whether objects of a file of this size may take more than any file may."""
+        return self._spent + stored > LIGHT
+
+    def spend(self, nbytes: int, stored: int) -> None:
+        """Note that so many bytes more are about to be taken for objects of Python.
+
+        Raises:
+            UnsupportedFormatError: With those before, that is too much for a file of this size.
+        """
+        self._spent += nbytes
+        if self._check_decoded is not None:
+            self._check_decoded(self._spent, stored, objects=True)
 
     @contextmanager
     def at_column(self, label: object) -> Iterator[None]:

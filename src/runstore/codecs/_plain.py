@@ -19,6 +19,7 @@ from runstore.codecs._numpy import check_items, is_judged
 from runstore.codecs._numpy_dtypes import described, dtype_of, has_gaps, without_gaps
 from runstore.codecs._python import is_json, is_text
 from runstore.codecs._tags import BUILDERS, READERS, is_tagged, parts_of, scalar_of
+from runstore.codecs._tags_weight import COPYING
 from runstore.codecs._zones import zone_of, zone_tree
 from runstore.errors import UnsafePickleError
 
@@ -135,18 +136,26 @@ def only_imported(ref: str) -> Finder:
 def from_tree(tree: Any, leaf: Callable[[int], Any], ref: str, find: Finder | None = None) -> Any:
     """Rebuild what `to_tree` was given; *leaf* has the leaves, *find* the classes.
 
+    Lists and dicts of the tree are used again: it is no tree any more.
+
     Raises:
         UnsupportedValueError: A time zone, class or member is not known here.
         UnsafePickleError: A class is of a module that is not imported.
         ValueError, TypeError, KeyError: It is no such tree.
     """
     if isinstance(tree, list):
-        return [from_tree(item, leaf, ref, find) for item in tree]
+        for at, item in enumerate(tree):
+            if isinstance(item, (list, dict)):
+                tree[at] = from_tree(item, leaf, ref, find)
+        return tree
     if not isinstance(tree, dict):
         return tree
     tag = next(iter(tree)) if len(tree) == 1 else ""
     if not tag.startswith("$"):
-        return {key: from_tree(item, leaf, ref, find) for key, item in tree.items()}
+        for key, item in tree.items():
+            if isinstance(item, (list, dict)):
+                tree[key] = from_tree(item, leaf, ref, find)
+        return tree
     content = tree[tag]
     match tag:
         case "$leaf":
@@ -163,6 +172,8 @@ def from_tree(tree: Any, leaf: Callable[[int], Any], ref: str, find: Finder | No
         return _DECODERS[tag](content, ref)
     if tag in READERS:
         return READERS[tag](content, ref, find or only_imported(ref))
+    if tag in COPYING:
+        leaf = getattr(leaf, "copied", leaf)
     return BUILDERS[tag](from_tree(content, leaf, ref, find), ref, find or only_imported(ref))
 
 

@@ -101,6 +101,11 @@ def frame_of(table: pa.Table) -> pl.DataFrame:
         named = b"ARROW:extension:name" in (field.metadata or {})
         if named or isinstance(field.type, pa.BaseExtensionType):
             raise ValueError(f"column {field.name!r} is of an extension type")
+        if _is_spread(field.type):
+            raise ValueError(
+                f"column {field.name!r} is {field.type}, of which polars would copy a value for "
+                "each row: cast it"
+            )
     try:
         try:
             frame = pl.from_arrow(table, rechunk=False)
@@ -118,6 +123,19 @@ def frame_of(table: pa.Table) -> pl.DataFrame:
     elif frame.columns != table.column_names:
         frame.columns = table.column_names  # polars itself gives empty names another
     return frame
+
+
+def _is_spread(kind: pa.DataType) -> bool:
+    """Return whether a row of a few bits may become a copy of a value of any size."""
+    types = pa.types
+    if types.is_dictionary(kind) or types.is_run_end_encoded(kind):
+        of = kind.value_type
+        text = types.is_large_string(of) or types.is_string(of) or types.is_string_view(of)
+        shared = text and types.is_dictionary(kind)
+        return not (shared or types.is_null(of) or types.is_primitive(of) or types.is_decimal(of))
+    if types.is_nested(kind):
+        return any(_is_spread(kind.field(at).type) for at in range(kind.num_fields))
+    return False
 
 
 def reduced_polars(value: Any) -> Any:

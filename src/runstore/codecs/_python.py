@@ -5,9 +5,10 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
+from runstore.buffers import flat
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._cells import blob_in, encoded_cell, text_in
-from runstore.codecs._pickle import Pickling
+from runstore.codecs._pickle import LIGHT, Pickling
 from runstore.errors import CorruptObjectError
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
 _DEEPEST = 64
+_ROUGH = 1 << 20  # bytes that every file may take
 _MOST_AGAIN = 1 << 24  # items that are written again, since their container occurs several times
 _LARGEST_INT = 1 << 4096  # python refuses to print much larger ones
 
@@ -78,16 +80,29 @@ class JsonCodec:
         """See `runstore.codecs.Codec.encode`."""
         if has_columns(value) or not is_json(value):
             return None
-        return encoded_cell("json", encoded_json(value))
+        data = encoded_json(value)
+        encoded = encoded_cell("json", data)
+        if len(data) > LIGHT:
+            encoded.objects = _weight(data.decode("ascii"))
+        return encoded
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
+        text = text_in(opened)
+        if pickling.is_decoded:  # else the text is in the file, and that is long enough
+            pickling.spend(_weight(text), flat(opened.data).nbytes)
         try:
-            return json.loads(text_in(opened))
+            return json.loads(text)
         except (ValueError, RecursionError) as exc:
             raise CorruptObjectError(
                 f"{opened.ref} is damaged: it holds no JSON ({exc})", opened.ref
             ) from exc
+
+
+def _weight(text: str) -> int:
+    from runstore.weights import json_weight  # small ones need none
+
+    return json_weight(text, _ROUGH)
 
 
 def encoded_json(value: Any) -> bytes:

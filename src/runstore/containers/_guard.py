@@ -8,6 +8,9 @@ __all__ = ["Guard"]
 
 _MIB = 1 << 20
 
+_LIGHT = 4
+"""Objects of Python count a quarter of what they take where the writer is trusted."""
+
 # Types whose classes only look at what a file gives them: Arrow's own, and those that pandas
 # and the GeoArrow readers register. Others might execute it.
 _HARMLESS = {
@@ -46,15 +49,16 @@ class Guard:
                 ref,
             )
 
-    def check_decoded(self, decoded: int, stored: int, ref: str) -> None:
+    def check_decoded(self, decoded: int, stored: int, ref: str, *, objects: bool = False) -> None:
         """Raise UnsupportedFormatError if an object takes too much memory for its size.
 
         Args:
             decoded: Bytes that it takes in memory.
             stored: Bytes that it takes in the store.
             ref: What to call it in the error.
+            objects: Whether it takes them as objects of Python.
         """
-        if self.allows(decoded, stored):
+        if self.allows(decoded, stored, objects=objects):
             return
         raise UnsupportedFormatError(
             f"{ref} would take {decoded / _MIB:,.0f} MiB in memory, and is {stored:,} bytes in the "
@@ -64,8 +68,10 @@ class Guard:
             ref,
         )
 
-    def allows(self, decoded: int, stored: int) -> bool:
+    def allows(self, decoded: int, stored: int, *, objects: bool = False) -> bool:
         """Return whether an object of so many stored bytes may take so many in memory."""
+        if objects and self.trusted:
+            decoded //= _LIGHT
         free, multiple = (1024 * _MIB, 1000.0) if self.trusted else (32 * _MIB, 100.0)
         if decoded <= free:
             return True

@@ -89,6 +89,9 @@ class _ParquetFile(Streamed):
             self._nbytes = max(self._nbytes, decoded)
         return super()._sealed(tail)
 
+    def _decoded(self) -> int:
+        return self._nbytes
+
     def _converted(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         """Return a batch with its seconds as milliseconds."""
         columns = []

@@ -54,6 +54,7 @@ class Stored:
         cell: What stands in the only row of a small file of one column; None for others.
         keeps_nulls: Whether the slots of nulls hold what the codec put there.
         verified: Whether all of it has been found to fit its digest; None if it has none.
+        taken: Bytes of memory that its batches take besides those that are mapped.
         kind: What all files have in common that differ from this in numbers alone; None if that is
             not known.
     """
@@ -76,6 +77,7 @@ class Stored:
         self.keeps_nulls = header is not None  # Arrow writes buffers as they are
         self.verified = verified
         self.kind = kind
+        self.taken = 0
         self._fields: list[int] | None = None
         self._valid: dict[int, pa.RecordBatch] = {}
         if reader is not None:
@@ -254,7 +256,8 @@ def open_arrow(
     try:
         compressed = has_compression(footer, view[:start])
         if guard is not None and (compressed or not trusted):
-            guard.check_decoded(_decoded(view[:start], footer, opened.layout), size, ref)
+            opened.taken = _decoded(view[:start], footer, opened.layout)
+            guard.check_decoded(opened.taken, size, ref)
         if sealed and not whole:
             _check_structure(opened, entries, start, compressed)
     except MalformedError as exc:

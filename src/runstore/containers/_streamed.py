@@ -128,6 +128,10 @@ class Streamed(Written):
             self._log.add(copy.data)
         return copy.data
 
+    def _decoded(self) -> int:
+        """Return the bytes of memory that readers take for the columns besides what is mapped."""
+        return 0
+
     def _sealed(self, tail: bytes) -> bytes:
         if self.guard is not None and not self.guard.allows(self._nbytes, self.size + len(tail)):
             raise UnsupportedValueError(
@@ -137,12 +141,15 @@ class Streamed(Written):
                 f"{self._nbytes // max(self.size, 1) + 1} here and where it is read",
                 self._ref,
             )
-        if self.guard is not None and not self.guard.allows(self.objects, self.size + len(tail)):
+        taken = self.objects + self._decoded() if self.objects else 0
+        if self.guard is not None and not self.guard.allows(
+            taken, self.size + len(tail), objects=True
+        ):
             raise UnsupportedValueError(
                 f"cannot store {self._ref}: its items take far more memory as objects of Python "
                 f"than the {self.size:,} bytes of their file, and readers of this store would take "
                 "that for a file made to exhaust memory. Put them as an array or a table, or set "
-                f"RUNSTORE_MAX_DECODED to more than {self.objects // max(self.size, 1) + 1} here "
+                f"RUNSTORE_MAX_DECODED to more than {taken // max(self.size, 1) + 1} here "
                 "and where it is read",
                 self._ref,
             )

@@ -159,10 +159,13 @@ class _ArrowFile(Streamed):
             tail = tail.replace(self._message.encode(), told.ljust(room))
         return super()._sealed(tail)
 
+    def _decoded(self) -> int:
+        claimed = ITEM * self._structure.claimed
+        return claimed + (0 if self._options.compression is None else self._nbytes)
+
     def _check_claimed(self, stored: int) -> None:
         """Raise UnsupportedValueError for more items without data than readers accept."""
-        claimed = ITEM * self._structure.claimed
-        decoded = claimed + (0 if self._options.compression is None else self._nbytes)
+        claimed, decoded = ITEM * self._structure.claimed, self._decoded()
         assert self.guard is not None
         if claimed and not self.guard.allows(decoded, stored):
             raise UnsupportedValueError(

@@ -119,7 +119,7 @@ class Indexed:
         self._journal = journal
         self._is_worth = len(listed) >= WORTH
         self._file = _File.read(backend, namespace) if self._is_worth else _File.nothing()
-        self._looks = [block.looks() for block in self._file.blocks]
+        self._looks = self._file.looks
         self._unknown: frozenset[str] = frozenset()
         self._last: dict[str, RunLook] = {}
         self._new: list[Row] = []
@@ -142,7 +142,7 @@ class Indexed:
             return None
         self = cls(backend, namespace, {}, journal)
         self._listed, self._file, self._is_worth = None, file, True
-        self._looks = [block.looks() for block in file.blocks]
+        self._looks = file.looks
         self._last = {look.name: look for looks in self._looks for look in looks}
         self._unknown = journal.runs | frozenset(file.head.open)
         return self
@@ -317,10 +317,11 @@ class _File(NamedTuple):
     blocks: list[Block]
     head: Head
     version: str | None
+    looks: list[list[RunLook]]
 
     @classmethod
     def nothing(cls) -> "_File":
-        return cls([], Head(), None)
+        return cls([], Head(), None, [])
 
     @classmethod
     def read(cls, backend: Backend, namespace: str) -> "_File":
@@ -328,11 +329,12 @@ class _File(NamedTuple):
         try:
             data, entry = backend.get(index_key(namespace))
             version = entry.version
-            return cls(*parsed_index(flat(data).tobytes()), version)
+            blocks, head = parsed_index(flat(data).tobytes())
+            return cls(blocks, head, version, [block.looks() for block in blocks])
         except ObjectNotFoundError:
             return cls.nothing()
         except (IndexFileError, ValueError, KeyError, TypeError, ArithmeticError):
-            return cls([], Head(), version)  # it is written again, whole
+            return cls([], Head(), version, [])  # it is written again, whole
 
 
 def _may_stay_open(names: Iterable[str]) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import xxhash
 
 from runstore.runs._look import RunLook
+from runstore.weights import json_weight
 
 __all__ = [
     "ROWS",
@@ -34,6 +35,8 @@ ROWS = 256
 
 _FIRST = b"runstore index 2\n"
 _LONGEST_RECORD = 16 * 1024  # characters of a record that is kept here, too
+_LONGEST_PART = 8 * ROWS * _LONGEST_RECORD  # bytes; a character of a record takes 6 at most
+_WEIGHT = 2 * _LONGEST_PART  # bytes as objects
 _LEVEL = 1  # of zlib: records of one workflow are so alike that more gains little
 
 
@@ -68,13 +71,23 @@ class Block:
     row_bytes: int
 
     def looks(self) -> list[RunLook]:
-        """Return the rows without their records."""
+        """Return the rows without their records.
+
+        Raises:
+            IndexFileError: They are not as they are written.
+            ValueError, TypeError: Likewise.
+        """
         return [_look(row) for row in _unpacked(self.packed[: self.row_bytes])]
 
     def records(self) -> list[str | None]:
-        """Return the records, in the order of the rows."""
-        found: list[str | None] = _unpacked(self.packed[self.row_bytes :])
-        return found
+        """Return the records, in the order of the rows; none where they are not as written."""
+        try:
+            found = _unpacked(self.packed[self.row_bytes :])
+        except (IndexFileError, ValueError):
+            found = None
+        if type(found) is not list or len(found) != self.rows:
+            return [None] * self.rows  # they are read from where they stand
+        return [text if type(text) is str else None for text in found]
 
 
 def new_blocks(rows: Iterable[Row]) -> list[Block]:
@@ -157,7 +170,19 @@ def _packed(value: Any) -> bytes:
 
 
 def _unpacked(data: bytes) -> Any:
-    return json.loads(zlib.decompress(data))
+    """Undo `_packed`, of no more than `new_blocks` writes: anybody may have made these bytes.
+
+    Raises:
+        IndexFileError: It is more, or would take far more as objects.
+    """
+    stream = zlib.decompressobj()
+    try:
+        text = stream.decompress(data, _LONGEST_PART).decode()
+    except zlib.error as exc:
+        raise IndexFileError("a block is damaged") from exc
+    if stream.unconsumed_tail or json_weight(text, _WEIGHT) > _WEIGHT:
+        raise IndexFileError("a block is larger than any that is written")
+    return json.loads(text)
 
 
 def _plain(look: RunLook) -> list[Any]:

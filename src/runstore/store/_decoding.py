@@ -160,6 +160,7 @@ def _decoded(
         versions=versions,
         is_intact=is_intact,
         check_decoded=partial(guard_of(policy, signed).check_decoded, ref=ref),
+        taken=getattr(opened, "taken", 0),
     )
     return codecs.decode(codec, opened, spec, pickling, columns, as_type)
 
