@@ -17,6 +17,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from statistics import NormalDist
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -500,8 +501,8 @@ def test_members_of_classes_without_a_name_of_their_own(strict: Any) -> None:
     [
         defaultdict(lambda: 1),
         np.ma.array([object()]),
-        column(re.compile("a")),
-        {"x": column(re.compile("a"))},
+        column(NormalDist()),
+        {"x": column(NormalDist())},
         pd.DataFrame({"x": pd.arrays.SparseArray([0, 1])}),
     ],
     ids=["a factory of one's own", "masked objects", "patterns", "patterns inside", "sparse"],

@@ -8,6 +8,7 @@ import sys
 import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ REFUSED: dict[str, dict[str, Callable[[], Any]]] = {
     "x.parquet": {
         "no table": lambda: {"a": 1},
         "array": lambda: np.arange(3),
-        "objects": lambda: pd.DataFrame({"a": [(1, 2), re.compile("a")]}),
+        "objects": lambda: pd.DataFrame({"a": [(1, 2), NormalDist()]}),
         "mixed labels": lambda: pd.DataFrame([[1, 2]], columns=pd.Index([1, "1"], dtype=object)),
         "union": lambda: pa.table(
             {"a": pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])])}

@@ -1,11 +1,11 @@
 """Lists, tuples and dicts of arrays and frames, and Python's small values."""
 
 import pickle
-import re
 from collections import OrderedDict
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ from runstore.errors import UnsafePickleError, UnsupportedValueError
 from runstore.testing import CodecTests, assert_same
 
 _PARIS = ZoneInfo("Europe/Paris")
-_PATTERN = re.compile("a")  # a value that nothing but pickle keeps
+_PATTERN = NormalDist()  # a value that nothing but pickle keeps
 
 
 class TestNested(CodecTests):

@@ -3,9 +3,9 @@
 import datetime as dt
 import decimal
 import io
-import re
 import struct
 import zoneinfo
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -221,7 +221,7 @@ def _pickled() -> dict[str, Any]:
     cells: dict[str, list[Any]] = {
         "lone surrogate": ["\ud800", "a"],
         "arrays of two dimensions": [np.arange(2), np.zeros((2, 2))],
-        "patterns": [re.compile("a"), 1],
+        "patterns": [NormalDist(), 1],
     }
     return {name: _objects(values) for name, values in cells.items()} | {
         "long double": np.array([1, 2], "g"),

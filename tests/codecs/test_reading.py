@@ -1,8 +1,8 @@
 """Values read in part, and as another type than they were put as."""
 
-import re
 import subprocess
 import sys
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from runstore.testing import assert_same
 
 _DAYS = pd.date_range("2024", periods=3, freq="D", name="day", tz="UTC")
 
-_PATTERN = re.compile("a")  # a value that nothing but pickle keeps
+_PATTERN = NormalDist()  # a value that nothing but pickle keeps
 
 
 def frame():

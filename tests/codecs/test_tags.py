@@ -1,5 +1,6 @@
 """Small values of Python and other libraries as tags: exact, and without pickle."""
 
+import re
 import subprocess
 import sys
 import types
@@ -53,6 +54,12 @@ def _noted() -> Any:
 
 
 PYTHON: dict[str, Callable[[], Any]] = {
+    "patterns": lambda: [
+        re.compile("a+"),
+        re.compile(rb"[\x00-\xff]{2,}", re.DOTALL),
+        re.compile(r"(?P<day>\d+)[а-яё\u4e00-\u9fff]", re.IGNORECASE | re.VERBOSE),
+        {re.compile("(?i)x"): re.compile("")},
+    ],
     "single ones": lambda: [..., NotImplemented, (...,)],
     "zones": lambda: [ZoneInfo("Europe/Paris"), UTC, timezone(timedelta(seconds=61), "X")],
     "types": lambda: {"dtype": np.float32, "of": [int, str, list, object, np.int8]},
@@ -123,6 +130,17 @@ PANDAS: dict[str, Callable[[], Any]] = {
 @pytest.fixture
 def strict() -> Any:
     return ObjectStore("memory://tags", pickle="deny").at(namespace="tests", run="r")
+
+
+def forged(view: Any, tree: Any) -> None:
+    """Store a tree of tagged JSON that nobody has encoded, as ``x``."""
+    import json
+
+    from tests.store.test_damage import file_of, header, sealed
+
+    table = pa.table({"tree": pa.array([json.dumps(tree)], pa.large_string())})
+    file_of(view, "x").parent.mkdir(parents=True)
+    file_of(view, "x").write_bytes(sealed(table, header("x", "nested", {"leaves": []})))
 
 
 def _trip(view: Any, make: Callable[[], Any]) -> None:
@@ -497,6 +515,18 @@ def test_no_generator_reads_past_its_state() -> None:
     "tree",
     [
         {"$type": ["os", "system"]},
+        {"$pattern": ["str", "(", 32]},
+        {"$pattern": ["str", "a", 128]},
+        {"$pattern": ["str", "a", -1]},
+        {"$pattern": ["str", "a", "x"]},
+        {"$pattern": ["str", "a", 1 << 70]},
+        {"$pattern": ["bytes", "a", 0]},
+        {"$pattern": ["bytes", "YQ==", 32]},
+        {"$pattern": ["str", "a" * 20_000, 32]},
+        {"$pattern": ["str", "(" * 9000 + ")" * 7000, 32]},
+        {"$pattern": ["str", "a{99999999999999999999}", 32]},
+        {"$pattern": ["str", "[\x00-\U0010ffff]" * 3000, 34]},
+        {"$pattern": ["list", [1], 0]},
         {"$type": ["numpy", "load"]},
         {"$type": ["numpy", "ndarray"]},
         {"$array": ["O", None]},
@@ -535,13 +565,7 @@ def test_no_generator_reads_past_its_state() -> None:
 )
 def test_forged_tags_are_refused(tmp_path: Any, tree: Any) -> None:
     """Whatever a tag says: an error of ours, that names the object."""
-    import json
-
-    from tests.store.test_damage import file_of, header, sealed
-
     view = ObjectStore(tmp_path / "store", pickle="deny").at(namespace="dev", run="r1")
-    table = pa.table({"tree": pa.array([json.dumps(tree)], pa.large_string())})
-    file_of(view, "x").parent.mkdir(parents=True)
-    file_of(view, "x").write_bytes(sealed(table, header("x", "nested", {"leaves": []})))
+    forged(view, tree)
     with pytest.raises((CorruptObjectError, UnsupportedFormatError), match="dev/r1/x"):
         view.get("x")

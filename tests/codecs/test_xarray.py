@@ -1,6 +1,6 @@
 """xarray datasets and arrays."""
 
-import re
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -52,15 +52,16 @@ class TestXarray(CodecTests):
             "another coordinate": dataset["label"],
             "text as an index": pd.Series([1.5], pd.Index(["a"], name="k")).to_xarray(),
             **_of_pandas(),
+            **_of_levels(),
+            **_trees(),
         }
 
     @classmethod
     def inexact(cls) -> dict[str, Any]:
         dataset = _dataset()
         return {
-            "levels": dataset.stack(z=["x", "y"]),
-            "objects": xr.DataArray(np.array([re.compile("a")], object)),
-            "attribute": dataset.assign_attrs(a=re.compile("a")),
+            "objects": xr.DataArray(np.array([NormalDist()], object)),
+            "attribute": dataset.assign_attrs(a=NormalDist()),
             "second index": dataset.set_xindex("label"),
         }
 
@@ -79,6 +80,39 @@ class TestXarray(CodecTests):
             return False
         value[...] = 7
         return True
+
+
+def _of_levels() -> dict[str, Any]:
+    """Datasets and arrays with the coordinates that a MultiIndex of pandas makes."""
+    stacked = _dataset().stack(z=["x", "y"])
+    stacked["x"].attrs, stacked["z"].encoding = {"long_name": "east"}, {"dtype": "i4"}
+    unused = pd.MultiIndex.from_product([["a", "b"], [1, 2]], names=["k", None])[[0, 1]]
+    two = xr.Dataset({"v": (("z", "w"), np.arange(4.0).reshape(2, 2))})
+    for dim in "zw":
+        two = two.assign_coords(xr.Coordinates.from_pandas_multiindex(unused, dim))
+        unused = unused.set_names([f"{dim}2", None])
+    return {
+        "levels": stacked,
+        "levels of an array": stacked["rain"],
+        "a coordinate of levels": stacked["z"],
+        "a level": stacked["y"],
+        "levels that are not used": two,
+        "levels with a coordinate before": stacked.assign_coords(a=("z", np.arange(6))),
+        "one of its items": stacked.isel(z=0),
+        "no rows of levels": stacked.isel(z=slice(0, 0)),
+        "levels by hand": stacked.reset_index("z").set_index(z=["y", "x"]),
+    }
+
+
+def _trees() -> dict[str, Any]:
+    """Trees of datasets, of which some inherit coordinates."""
+    coarse = xr.Dataset({"rain": ("p", [1.5, 2.5])}, {"p": [10, 20]}, {"title": "t"})
+    fine = xr.Dataset({"wind": (("p", "t"), np.ones((2, 3)))}, attrs={"unit": "m/s"})
+    tree = xr.DataTree.from_dict(
+        {"/": coarse, "/z/fine": fine, "/a": _of_levels()["levels"].drop_vars("label")}, name="top"
+    )
+    tree["z"].attrs, tree.encoding = {"note": "empty"}, {"source": "x.zarr"}
+    return {"tree": tree, "an empty tree": xr.DataTree(), "a node": tree["z"].copy()}
 
 
 def _of_pandas() -> dict[str, Any]:

@@ -155,6 +155,7 @@ _BY_TYPE = {
     "torch.Tensor": "torch",
     "xarray.core.dataarray.DataArray": "xarray",
     "xarray.core.dataset.Dataset": "xarray",
+    "xarray.core.datatree.DataTree": "xarray",
     **{f"pandas.{name}": "pandas" for name in _PANDAS_INDEXES.values()},
     **{f"pandas.core.indexes.{m}.{name}": "pandas" for m, name in _PANDAS_INDEXES.items()},
 }

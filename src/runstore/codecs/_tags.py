@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from runstore.codecs import _tags_libraries, _tags_python
+from runstore.codecs import _pendulum, _pint, _tags_libraries, _tags_python
 from runstore.codecs._base import type_name
 from runstore.codecs._classes import Finder, named
 from runstore.codecs._fields import fields_of, is_by_fields, made_of_fields
@@ -194,6 +194,7 @@ _SCALARS: dict[str, Callable[[Any], Tag | None]] = {
         ("numpy.ma.MaskedConstant", "numpy.ma.core.MaskedConstant"),
         lambda value: ("$missing", "masked") if value is np.ma.masked else None,
     ),
+    **dict.fromkeys(_pendulum.KINDS, _pendulum.time_tag),
     **_tags_python.SCALARS,
     **_tags_libraries.SCALARS,
 }
@@ -210,6 +211,7 @@ READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$range": lambda c, ref, find: range(*c),
     "$span": lambda c, ref, find: _timedelta_of(c),
     "$timestamp": lambda c, ref, find: _timestamp_of(c, ref),
+    "$pendulum": lambda c, ref, find: _pendulum.time_of_pendulum(c, ref),
     **_tags_python.READERS,
     **_tags_libraries.READERS,
 }
@@ -369,6 +371,7 @@ _CONTAINERS: dict[str, Callable[[Any], Tag | None]] = {
         ("pandas.Interval", "pandas._libs.interval.Interval"),
         lambda value: ("$interval", [value.left, value.right, value.closed]),
     ),
+    **dict.fromkeys(_pint.KINDS, _pint.quantity_parts),
     **_tags_python.CONTAINERS,
     **_tags_libraries.CONTAINERS,
 }
@@ -386,6 +389,7 @@ BUILDERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$set": lambda parts, ref, find: set(parts),
     "$sparse": _sparse_of,
     "$slice": lambda parts, ref, find: slice(*parts),
+    "$pint": lambda parts, ref, find: _pint.quantity_of(parts, ref),
     **_tags_python.BUILDERS,
     **_tags_libraries.BUILDERS,
 }

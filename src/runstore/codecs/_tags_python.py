@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from runstore.codecs._classes import Finder
+from runstore.codecs._patterns import pattern_of, pattern_tag
 from runstore.codecs._zones import zone_of, zone_tree
 from runstore.errors import CorruptObjectError
 
@@ -56,10 +57,12 @@ SCALARS: dict[str, Callable[[Any], Tag | None]] = {
     "builtins.NotImplementedType": _single,
     "builtins.type": _kind,
     "datetime.timezone": _zone,
+    "re.Pattern": pattern_tag,
     "zoneinfo.ZoneInfo": _zone,
 }
 
 READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
+    "$pattern": lambda c, ref, find: pattern_of(c, ref),
     "$single": lambda c, ref, find: _SINGLE[c],
     "$type": lambda c, ref, find: _kind_of(c, ref),
     "$zone": lambda c, ref, find: zone_of(c, ref),

@@ -170,6 +170,8 @@ def _of_its_own(value: Any, path: str) -> str | None:
     told = _plain_name(kind)
     if told.startswith("xarray.core.data") and hasattr(value, "xindexes"):
         for key, index in value.xindexes.items():
+            if type(index).__name__ == "PandasMultiIndex":
+                continue
             if type(index).__name__ != "PandasIndex" or key not in index.index.names:
                 return f"{path} has the index {shown(key)}, a {_plain_name(type(index))}"
             if value.coords[key].dims != (key,):

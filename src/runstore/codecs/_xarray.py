@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from xarray.indexes import PandasIndex
+from xarray.indexes import PandasIndex, PandasMultiIndex
 
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._nested import decode_tree, encode_tree
@@ -15,18 +15,19 @@ __all__ = ["XarrayCodec"]
 
 
 class XarrayCodec:
-    """``xarray.Dataset`` and ``DataArray`` with one index per dimension.
+    """``xarray.Dataset``, ``DataArray`` and ``DataTree`` with one index per dimension.
 
     Their variables are NumPy arrays, or arrays and indexes of pandas. Lazy and dask arrays,
-    MultiIndexes, indexes of the user, and attributes without an exact codec are left to pickle.
+    indexes of the user, and attributes without an exact codec are left to pickle.
     """
 
     name = "xarray"
-    version = 3  # since then variables of pandas, and coordinates by themselves
+    version = 4  # since 3 variables of pandas, coordinates alone; since 4 MultiIndexes and trees
 
     def encode(self, value: Any, pickling: Pickling) -> Encoded | None:
         """See `runstore.codecs.Codec.encode`."""
-        if any(type(i) is not PandasIndex or i.index.nlevels > 1 for i in value.xindexes.values()):
+        nodes = list(value.subtree) if _is_tree(value) else [value]
+        if not all(map(_has_plain_indexes, nodes)):
             return None
         try:
             tree = _tree(value)
@@ -35,9 +36,12 @@ class XarrayCodec:
             return None
         if not same:
             return None
-        encoded = encode_tree(tree, {})
-        if encoded is not None and _is_new(value):
-            encoded.version = 3
+        encoded = encode_tree(tree, {}, careful=pickling.is_careful)
+        if encoded is not None:
+            if _is_tree(value) or _has_levels(value):
+                encoded.version = 4
+            elif _is_new(value):
+                encoded.version = 3
         return encoded
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
@@ -45,18 +49,50 @@ class XarrayCodec:
         return _rebuilt(decode_tree(opened, spec, pickling))
 
 
+def _has_plain_indexes(value: Any) -> bool:
+    return all(
+        type(index) is PandasMultiIndex or (type(index) is PandasIndex and index.index.nlevels == 1)
+        for index in value.xindexes.values()
+    )
+
+
+def _has_levels(value: Any) -> bool:
+    return any(type(index) is PandasMultiIndex for index in value.xindexes.values())
+
+
+def _is_tree(value: Any) -> bool:
+    return type(value).__name__ == "DataTree"  # which older versions of xarray lack
+
+
 def _tree(value: Any) -> list[Any] | None:
-    coords = {
-        name: _parts(coord.variable, value.xindexes.get(name))
-        + ([] if name in value.xindexes or coord.dims != (name,) else ["no index"])
-        for name, coord in value.coords.items()
-    }
+    if _is_tree(value):
+        nodes = None if value.parent is not None else _node(value)
+        return None if nodes is None else ["DataTree", {}, value.name, nodes]
+    coords = {name: _coordinate(value, name, coord) for name, coord in value.coords.items()}
     if isinstance(value, xr.Dataset):
         variables = {name: _parts(value[name].variable) for name in value.data_vars}
         return ["Dataset", coords, variables, value.attrs, value.encoding]
     if type(value.variable) is xr.IndexVariable:
         return ["Coordinate", coords, value.name] if value.name in coords else None
     return ["DataArray", coords, _parts(value.variable), value.name]
+
+
+def _node(node: Any) -> list[Any] | None:
+    """Return the dataset of a node of a tree, without what it inherits, and its children."""
+    own = _tree(node.to_dataset(inherit=False))
+    children = {name: _node(child) for name, child in node.children.items()}
+    return None if own is None or None in children.values() else [own, children]
+
+
+def _coordinate(value: Any, name: Any, coord: Any) -> list[Any]:
+    index = value.xindexes.get(name)
+    if type(index) is PandasMultiIndex:
+        about = [coord.variable.attrs, coord.variable.encoding]
+        if name != index.dim:
+            return [coord.dims, None, *about, "level", index.dim]
+        return [coord.dims, index.index, *about, "levels", index.level_coords_dtype]
+    parts = _parts(coord.variable, index)
+    return parts if index is not None or coord.dims != (name,) else [*parts, "no index"]
 
 
 def _parts(variable: Any, index: Any = None) -> list[Any]:
@@ -74,7 +110,7 @@ def _data(variable: Any) -> Any:
     return data.array if type(data).__name__ in _WRAPPED else data
 
 
-_WRAPPED = ("PandasExtensionArray", "PandasIndexingAdapter")
+_WRAPPED = ("PandasExtensionArray", "PandasIndexingAdapter", "PandasMultiIndexingAdapter")
 
 
 def _is_new(value: Any) -> bool:
@@ -92,10 +128,47 @@ def _is_new(value: Any) -> bool:
 
 def _rebuilt(tree: Any) -> Any:
     kind, coords, *parts = tree
-    variables = {name: xr.Variable(*coord[:4]) for name, coord in coords.items()}
-    without = [name for name, coord in coords.items() if len(coord) > 4]
+    if kind == "DataTree":
+        name, nodes = parts
+        return _rebuilt_node(nodes, name)
+    variables: Any = {
+        name: xr.Variable(*coord[:4]) for name, coord in coords.items() if not _is_of_levels(coord)
+    }
+    without = [name for name, coord in coords.items() if coord[4:] == ["no index"]]
+    if len(variables) < len(coords):
+        variables = _with_levels(coords, xr.Dataset(coords=variables))
     built = _built(kind, variables, parts)
     return built.drop_indexes(without) if without else built
+
+
+def _rebuilt_node(node: Any, name: Any) -> Any:
+    own, children = node
+    built = {name: _rebuilt_node(child, None) for name, child in children.items()}
+    dataset = _rebuilt(own)
+    made = xr.DataTree(dataset, built, name)
+    made.encoding = dataset.encoding
+    return made
+
+
+def _is_of_levels(coord: list[Any]) -> bool:
+    return len(coord) == 6
+
+
+def _with_levels(coords: dict[Any, list[Any]], rest: Any) -> Any:
+    """Return coordinates in their order: those of MultiIndexes, and the *rest* with its indexes."""
+    variables, indexes = {}, {}
+    for name, coord in coords.items():
+        if coord[4:5] == ["levels"]:
+            index = PandasMultiIndex(coord[1], name, coord[5])
+            for level, variable in index.create_variables().items():
+                variable.attrs, variable.encoding = coords[level][2:4]
+                variables[level], indexes[level] = variable, index
+    variables |= rest.variables
+    indexes |= rest.xindexes
+    return xr.Coordinates(
+        {name: variables[name] for name in coords},
+        {name: indexes[name] for name in coords if name in indexes},
+    )
 
 
 def _built(kind: str, variables: dict[Any, Any], parts: list[Any]) -> Any:
@@ -116,6 +189,8 @@ def _built(kind: str, variables: dict[Any, Any], parts: list[Any]) -> Any:
 
 def _is_same(one: Any, other: Any) -> bool:
     """Return whether a value was rebuilt on the same arrays with the same names around them."""
+    if _is_tree(one) and _is_tree(other):
+        return _is_same_tree(one, other)
     if type(one) is not type(other) or list(one.coords) != list(other.coords):
         return False
     if dict(one.sizes) != dict(other.sizes) or list(one.xindexes) != list(other.xindexes):
@@ -128,6 +203,13 @@ def _is_same(one: Any, other: Any) -> bool:
         pairs = [(one.variable, other.variable)]
     for name, index in one.xindexes.items():
         rebuilt = other.xindexes[name]
+        if type(rebuilt) is not type(index) or rebuilt.dim != index.dim:
+            return False
+        if type(index) is PandasMultiIndex:
+            if rebuilt is not other.xindexes.get(index.dim):
+                return False
+            if rebuilt.level_coords_dtype != index.level_coords_dtype:
+                return False
         if type(rebuilt.index) is not type(index.index) or rebuilt.coord_dtype != index.coord_dtype:
             return False
         if rebuilt.index.dtype != index.index.dtype or not rebuilt.index.identical(index.index):
@@ -137,6 +219,17 @@ def _is_same(one: Any, other: Any) -> bool:
     free = [name for name in one.coords if name not in one.xindexes]
     pairs += [(one.coords[name].variable, other.coords[name].variable) for name in free]
     return all(_is_on(a, b) for a, b in pairs)
+
+
+def _is_same_tree(one: Any, other: Any) -> bool:
+    if one.name != other.name or list(one.children) != list(other.children):
+        return False
+    if type(one) is not type(other) or one.encoding != other.encoding:
+        return False
+    if not _is_same(*(node.to_dataset(inherit=False) for node in (one, other))):
+        return False
+    pairs = zip(one.children.values(), other.children.values(), strict=True)
+    return all(_is_same_tree(a, b) for a, b in pairs)
 
 
 def _is_on(one: Any, other: Any) -> bool:

@@ -354,6 +354,13 @@ def _same_data_array(expected: Any, actual: Any) -> None:
     _same_coordinates(expected, actual)
 
 
+def _same_tree(expected: Any, actual: Any) -> None:
+    assert_same(expected.name, actual.name)
+    _same_dataset(*(node.to_dataset(inherit=False) for node in (expected, actual)))
+    assert_same(expected.encoding, actual.encoding)
+    assert_same(dict(expected.children), dict(actual.children))
+
+
 def _same_coordinates(expected: Any, actual: Any) -> None:
     _all_same(list(expected.coords), list(actual.coords))
     for name in expected.coords:
@@ -399,4 +406,5 @@ _COMPARERS: tuple[tuple[str, str, Callable[[Any, Any], None]], ...] = (
     ("torch", "Tensor", _same_tensor),
     ("xarray", "Dataset", _same_dataset),
     ("xarray", "DataArray", _same_data_array),
+    ("xarray", "DataTree", _same_tree),
 )
