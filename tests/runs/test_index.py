@@ -15,8 +15,8 @@ from runstore.buffers import flat
 from runstore.context import new_run, new_run_name
 from runstore.places import Wrapper
 from runstore.queries import runs_page
-from runstore.runs import _index, looks, newest_first, newest_runs
-from runstore.runs._index import index_key
+from runstore.runs import _index, looks, newest_first, newest_runs, recorded_runs
+from runstore.runs._index import index_key, listed_records
 from runstore.runs._index_file import Block, index_file, parsed_index
 from runstore.store._objects import Objects
 
@@ -254,6 +254,19 @@ def test_runs_that_begin_change_or_go_are_known_at_once(far):
     assert before < far.backend.asked["list _runs/"]  # the clean-up has looked at all
     record(far, "last", COUNT + 6)
     assert ["last", "begun", "r038", "living", "r037", "r036"] == newest(far, 9)
+
+
+def test_which_runs_have_a_record_is_known_without_a_listing_of_them(far):
+    """Those that go on, begin or go are asked for one by one; the first page of a view needs it."""
+    newest(far)  # which writes the index
+    record(far, "new", COUNT + 1, state="running")
+    far.delete_run("r003", namespace="dev", force=True)
+    expected = sorted(listed_records(far.backend, "dev"))
+    asked = far.backend.asked
+    asked.clear()
+    assert expected == recorded_runs(far.backend, "dev")
+    assert ("new" in expected, "r003" in expected) == (True, False)
+    assert {"get": 1, "list": 1, "list _index/new/": 1} == asked
 
 
 def test_whatever_becomes_of_what_was_noted_the_newest_runs_are_the_same(far):
