@@ -1,11 +1,15 @@
 """What is in the columns of a stored table, in bounded memory."""
 
-from datetime import datetime, timedelta
+import subprocess
+import sys
+import textwrap
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from runstore import ObjectStore
 from runstore.keys import Place
 from runstore.queries import profiled
 from runstore.store.rows import open_rows
@@ -91,3 +95,26 @@ def test_numbers_that_no_float_holds_are_still_profiled(store, view):
     """Infinite and huge numbers give no bins that fail."""
     view.put("t", pa.table({"x": [float("inf"), float("-inf"), 1e308, -1e308, 0.0]}))
     assert "-inf" == profile(store)["x"].least
+
+
+def test_a_profile_needs_no_pandas(tmp_path):
+    """To import it takes as long as all else of a first look."""
+    days = [date(2026, 1, 1), date(2026, 1, 2), None]
+    table = pa.table({"x": [1.5, None, 2.0], "n": [1, 2, 2], "day": days, "t": list("aba")})
+    ObjectStore(tmp_path).at(namespace="dev", run="r1").put("t", table)
+    code = """
+        import sys
+        from runstore import ObjectStore
+        from runstore.keys import Place
+        from runstore.queries import profiled
+        from runstore.store.rows import open_rows
+
+        table = open_rows(ObjectStore(sys.argv[1]), Place("dev", "r1", "t"))
+        found = {one.name: one for one in profiled(table, range(4))}
+        assert ([1, 2], 2) == (found["n"].bins, sum(found["day"].bins))
+        assert "pandas" not in sys.modules
+    """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), tmp_path],
+        check=True,
+    )
