@@ -137,9 +137,13 @@ def test_an_untrusted_certificate(doctor, tmp_path, moto_server):
     with Recorder(tmp_path) as server:
         variables = {"AWS_ENDPOINT_URL_S3": "https://s3.test", "HTTPS_PROXY": server.endpoint}
         found = doctor("s3://b/p", moto_server, **variables)
-    assert ["place"] == faults(found)
+        server.authority_serves = True
+        own = doctor("s3://b/p", moto_server, **variables)
+    assert [["place"], ["place"]] == [faults(found), faults(own)]
     assert "certificate is not trusted" in found["place"]["told"]
+    assert "certificate is self-signed" in own["place"]["told"]
     assert "AWS_CA_BUNDLE" in found["place"]["cure"]
+    assert "CA:FALSE" in own["place"]["cure"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
