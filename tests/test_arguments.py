@@ -1,9 +1,12 @@
 """The one sentence that says what is wrong with an argument, and what it may show."""
 
+import inspect
+import re
+
 import pytest
 
-from runstore import ObjectStore, run_workflow
-from runstore.arguments import in_shell, printable, shown
+from runstore import ObjectStore, object_store, run_workflow, stage
+from runstore.arguments import guided, in_shell, printable, shown
 from runstore.errors import InvalidWorkflowError, SettingsError
 from runstore.workflows import load_config
 
@@ -84,3 +87,53 @@ def test_a_word_of_a_shell_is_quoted_where_it_has_to_be():
     assert "dev/r-1.a" == in_shell("dev/r-1.a")
     assert "'a;b'" == in_shell("a;b")
     assert "-- --debug/r" == in_shell("--debug/r")
+
+
+def _verb(name, value=None, *, to_name=None, to_scope=None, metadata=None):
+    if value == "own":
+        len()
+    return name
+
+
+@pytest.mark.parametrize(
+    ("args", "keywords", "told"),
+    [
+        (("x", 1, "y"), {}, "only name and value can be given by position; name the others: to_na"),
+        (("x",), {"meta": {}}, "there is no argument 'meta'; did you mean metadata=?"),
+        (("x",), {"to": "y"}, "there is no argument 'to'; did you mean to_name= or to_scope=?"),
+        (("x",), {"zzz": 1}, "there is no argument 'zzz'; it takes name, value, to_name, to_sco"),
+        (("x",), {"name": "y"}, "name is given by position and by name: omit one of them"),
+        ((), {}, "name must be given"),
+    ],
+)
+def test_a_call_that_does_not_fit_names_what_is_meant(args, keywords, told):
+    """It is the TypeError of Python, in words that help."""
+    with pytest.raises(TypeError, match=re.escape(f"_verb: {told}")):
+        guided(_verb)(*args, **keywords)
+
+
+def test_a_guided_function_is_the_same_but_for_that():
+    """It returns what it did, has its signature, and its own TypeError comes out as it is."""
+    assert "x" == guided(_verb)("x", to_name="y")
+    assert inspect.signature(_verb) == inspect.signature(guided(_verb))
+    with pytest.raises(TypeError, match=r"len\(\) takes exactly one argument"):
+        guided(_verb)("x", "own")
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: object_store.copy("x", "y"), "copy: only name can be given by position"),
+        (lambda: ObjectStore("memory://a").at(run="r").get("x", 1), "get: only name can be given"),
+        (lambda: ObjectStore("memory://a").runs(states="failed"), "did you mean state=?"),
+        (
+            lambda: stage(retry=3),
+            "argument 'retry'; did you mean retry_on= or retries=?",
+        ),
+        (lambda: run_workflow("w.yaml", inputs={}), "did you mean input=?"),
+    ],
+)
+def test_what_users_call_is_guided(call, told):
+    """Verbs in each of their forms, and what makes and runs a workflow."""
+    with pytest.raises(TypeError, match=re.escape(told)):
+        call()

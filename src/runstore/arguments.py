@@ -8,8 +8,10 @@ is shown by its type, since its own ``repr`` might be huge, secret, or fail.
 import builtins
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import wraps
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runstore.errors import InvalidRequestError, RunStoreError
 
@@ -29,6 +31,8 @@ __all__ = [
     "check_nested",
     "check_seconds",
     "check_text",
+    "guide_verbs",
+    "guided",
     "in_shell",
     "path_text",
     "printable",
@@ -349,3 +353,37 @@ def texts(call: str, argument: str, value: Iterable[Any]) -> list[str]:
             raise unfit(call, f"{argument}[{position}]", "a str", item, by_type=True)
         found[item] = None
     return list(found)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def guided(function: F) -> F:
+    """Return *function* so that a call with arguments that it does not take names what is meant.
+
+    That is a TypeError as before. What its own code raises stays as it is.
+    """
+
+    @wraps(function)
+    def call(*args: Any, **keywords: Any) -> Any:
+        try:
+            return function(*args, **keywords)
+        except TypeError as exc:
+            if exc.__traceback__ is None or exc.__traceback__.tb_next is not None:
+                raise  # its own code has begun
+            from runstore.misfits import misfit  # seldom needed
+
+            raise TypeError(misfit(function, args, keywords) or str(exc)) from None
+
+    return call  # type: ignore[return-value]
+
+
+def guide_verbs(kind: type) -> None:
+    """Let the public methods of a class of runstore, and of those it is made of, be `guided`."""
+    for base in kind.__mro__:
+        if not base.__module__.startswith("runstore"):
+            continue
+        for name, found in list(vars(base).items()):
+            is_public = isinstance(found, FunctionType) and not name.startswith("_")
+            if is_public and not hasattr(found, "__wrapped__"):
+                setattr(base, name, guided(found))

@@ -20,7 +20,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from runstore.arguments import check_text
+from runstore.arguments import check_text, guide_verbs
 from runstore.context import (
     RunState,
     current_entry,
@@ -133,6 +133,7 @@ class _CurrentStore(Verbs):
         return _CurrentStore, ()
 
 
+guide_verbs(_CurrentStore)
 _current = _CurrentStore()
 
 if TYPE_CHECKING:

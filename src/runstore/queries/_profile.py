@@ -169,7 +169,7 @@ def _numbers(values: pa.ChunkedArray) -> "np.ndarray[Any, Any] | None":
 
 def _in_numpy(values: pa.ChunkedArray, kind: type) -> "np.ndarray[Any, Any]":
     """Return numbers without nulls. `to_numpy` would import pandas, for half of the first look."""
-    parts = [
+    parts: list[np.ndarray[Any, Any]] = [
         np.frombuffer(one.buffers()[1], kind)[one.offset : one.offset + len(one)]
         for one in values.chunks
         if len(one)

@@ -5,7 +5,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from runstore.arguments import check_instance, check_seconds, check_text, shown
+from runstore.arguments import check_instance, check_seconds, check_text, guide_verbs, shown
 from runstore.context import (
     PicklePolicy,
     StoreAddress,
@@ -423,6 +423,10 @@ class StoreView(Mapped, Verbs):
 
     def __repr__(self) -> str:
         return f"{self.store!r}.at(namespace={self.namespace!r}, run={self.run!r})"
+
+
+guide_verbs(ObjectStore)
+guide_verbs(StoreView)
 
 
 _OLDEST = 100 * 365 * 86_400.0  # seconds; file systems and Python know no older times

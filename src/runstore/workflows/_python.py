@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, overload
 
-from runstore.arguments import check_callable, check_keys, check_text, unfit
+from runstore.arguments import check_callable, check_keys, check_text, guided, unfit
 from runstore.context import Metadata, Stage, StageOptions, Workflow, WorkflowSpec
 from runstore.errors import InvalidWorkflowError
 
@@ -43,6 +43,7 @@ def stage(
 ) -> Callable[[F], F]: ...
 
 
+@guided
 def stage(
     function: Any = None,
     *,
@@ -119,6 +120,7 @@ def stage(
     return described if function is None else described(function)
 
 
+@guided
 def workflow(
     name: str,
     *stages: Stage | Callable[..., Any],

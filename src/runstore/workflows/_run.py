@@ -12,6 +12,7 @@ from runstore.arguments import (
     check_keys,
     check_nested,
     check_text,
+    guided,
 )
 from runstore.context import (
     Config,
@@ -52,6 +53,7 @@ from runstore.workflows._signals import TerminatedError, terminable
 __all__ = ["run_workflow"]
 
 
+@guided
 def run_workflow(
     workflow: Workflow | Mapping[str, Any] | str | os.PathLike[str],
     input: Mapping[str, Any] | None = None,  # noqa: A002 - the context's field
