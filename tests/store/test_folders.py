@@ -192,7 +192,11 @@ def test_links_are_refused_or_followed(disk, tmp_path):
 def test_what_cannot_be_stored_is_refused_before_anything_is(disk, tmp_path):
     """No folder, a pipe, a name that is no text: an error that names it, and nothing is stored."""
     source = make(tmp_path / "source", {"a": b"1"})
-    for path, said in [("none", "is not there"), ("source/a", "is no folder: use put_file")]:
+    for path, said in [
+        ("none", "is not there"),
+        (300 * "é", "is not there"),
+        ("source/a", "is no folder: use put_file"),
+    ]:
         with pytest.raises(InvalidRequestError, match=said):
             disk.put_dir("d", tmp_path / path)
     os.mkfifo(source / "pipe")

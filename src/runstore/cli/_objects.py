@@ -94,9 +94,9 @@ def put(
     array, txt text; anything else is bytes.
     """
     if file != Path("-") and not os.access(file, os.R_OK):
-        what = "cannot be read" if file.exists() else "does not exist"
+        what = "cannot be read" if os.path.exists(file) else "does not exist"  # noqa: PTH110 - raises nothing
         hint = ""
-        if ref == "-" or ref.count("/") < 2 or Path(ref).is_file():  # it names no object
+        if ref == "-" or ref.count("/") < 2 or os.path.isfile(ref):  # it names no object  # noqa: PTH113 - raises nothing
             hint = f": the object stands first, as in runstore put {file} {ref}"
         raise InvalidRequestError(f"{str(file)!r} {what}{hint}", str(file))
     if file.is_fifo():
@@ -110,12 +110,14 @@ def put(
     at = object_place(place, ref)
     view = place.at(namespace=at.namespace, run=at.run)
     with told_as_option(at), transfer(f"storing {at}"):
-        if as_format is not None or (file.is_file() and extension_of(at.name) in FORMATS | {ARROW}):
+        if as_format is not None or (
+            os.path.isfile(file) and extension_of(at.name) in FORMATS | {ARROW}  # noqa: PTH113 - raises nothing
+        ):
             value = _read(file, as_format)
             info = view.put(at.name, value, scope=at.scope, metadata=kept, if_absent=if_absent)
         elif file == Path("-"):
             info = _put_stdin(view, at, if_absent, kept)
-        elif file.is_dir():
+        elif os.path.isdir(file):  # noqa: PTH112 - raises nothing
             with told_in_shell(symlinks="--follow-links", exclude="--exclude"):
                 info = view.put_dir(
                     at.name,

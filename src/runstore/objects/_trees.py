@@ -90,8 +90,8 @@ def files_below(call: str, root: str, is_chosen: Chosen, symlinks: Symlinks) -> 
             stored: a link (unless it is followed), a device, a name that is not UTF-8.
     """
     top = Path(root)
-    if not top.is_dir():
-        what = "is no folder: use put_file for a file" if top.exists() else "is not there"
+    if not os.path.isdir(top):  # noqa: PTH112 - raises nothing
+        what = "is no folder: use put_file for a file" if os.path.exists(top) else "is not there"  # noqa: PTH110 - raises nothing
         raise InvalidRequestError(f"{call}: {root!r} {what}", root)
     try:
         yield from _walk(call, top, "", is_chosen, symlinks == "follow", (os.path.realpath(top),))
