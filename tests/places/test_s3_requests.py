@@ -49,7 +49,7 @@ def test_each_verb_makes_one_request(counted):
     assert 2 == counted.during(lambda: view.delete("a")).total()
 
 
-MOST_CALLS = {"obstore": 65, "s3fs": 90}
+MOST_CALLS = {"obstore": 60, "s3fs": 90}
 
 
 def calls_of_python(call):

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from tests.servers import recorder
 
 from runstore.places._cloud._wire import Condition, Failure, Span
 from runstore.places._s3._config import S3Config
@@ -19,7 +20,8 @@ CLOSE = object()  # instead of an answer
 class Script:
     """A server that answers one request after the other, over any line, as it was told."""
 
-    def __init__(self, *answers):
+    def __init__(self, *answers, tls=None):
+        self._tls = tls
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
         self.asked = []
@@ -50,6 +52,12 @@ class Script:
             threading.Thread(target=self._serve, args=(line, self.asked[-1]), daemon=True).start()
 
     def _serve(self, line, asked):
+        if self._tls is not None:
+            try:
+                line = self._tls.wrap_socket(line, server_side=True)
+            except OSError:  # the client does not trust it
+                return
+            self._open.append(line)
         came = b""
         while True:
             while b"\r\n\r\n" not in came:
@@ -102,8 +110,11 @@ def document(status, code, *, chunked=False):
 WRITTEN = b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: "v2"\r\n\r\n'
 
 
-def requests_to(server):
+def requests_to(server, authority=None):
     options = {"endpoint_url": f"http://127.0.0.1:{server.port}", "key": "k", "secret": "s"}
+    if authority is not None:
+        options["endpoint_url"] = f"https://127.0.0.1:{server.port}"
+        options["client_kwargs"] = {"verify": str(authority)}
     return SmallRequests(Server(S3Config.resolve("bucket", options)))
 
 
@@ -143,7 +154,7 @@ def test_a_line_that_ends_is_not_used_again(last):
         if last != "close":
             server._open[0].shutdown(socket.SHUT_RDWR)
             deadline = time.monotonic() + 30
-            while small._lines._idle[0].is_quiet and time.monotonic() < deadline:
+            while not small._lines._idle[0].events(0) and time.monotonic() < deadline:
                 time.sleep(0.01)
         assert BODY == bytes(get(small).data)
         assert [1, 1] == list(map(len, server.asked))
@@ -297,3 +308,22 @@ def test_a_child_and_a_client_that_ends_have_no_lines():
         line = lines._idle[0]
         del small, lines
         assert -1 == line._socket.fileno()
+
+
+def test_tls_is_spoken_with_a_trusted_host_alone(tmp_path):
+    """Large and small answers come over one line, a silent one ends it, a stranger gets nothing."""
+    other = tmp_path / "other"
+    other.mkdir()
+    authority, another = recorder._Authority(tmp_path), recorder._Authority(other)
+    large = bytes(range(256)) * 4096
+    with Script(found(large), found(), b"", found(), tls=authority.context("127.0.0.1")) as server:
+        small = requests_to(server, authority.file)
+        assert large == bytes(get(small).data)
+        assert BODY == bytes(get(small).data)
+        with pytest.raises(Failure) as caught:
+            get(small, timeout=0.4)
+        assert caught.value.cut
+        assert BODY == bytes(get(small).data)
+        assert [3, 1] == list(map(len, server.asked))
+        assert get(requests_to(server, another.file)) is None
+        assert [3, 1, 0] == list(map(len, server.asked))

@@ -8,12 +8,14 @@ from runstore.places._cloud._wire import CloudClient, Failure, Got, Span
 from runstore.steps import Report, reporting
 from runstore.workers import Workers, check_stopped
 
-__all__ = ["FIRST", "download", "part", "ranged"]
+__all__ = ["BEGINNING", "FIRST", "download", "part", "ranged"]
 
 FIRST = 8 << 20
 """Bytes that are asked for at once; an object that is no larger is one request."""
 
-_BEGINNING = Span(0, FIRST)
+BEGINNING = Span(0, FIRST)
+"""What is asked for first."""
+
 _RANGE = 16 << 20
 _AT_ONCE = 4
 _STREAMED = 4 << 20  # bytes that are worth a connection of their own
@@ -51,7 +53,7 @@ def download(client: CloudClient, name: str, timeout: float) -> Got:
     """
     deadline, torn = Deadline(timeout), 0
     while True:
-        got = ranged(client, name, _BEGINNING, deadline)
+        got = ranged(client, name, BEGINNING, deadline)
         if got.size <= FIRST and flat(got.data).nbytes >= got.size:
             return got
         data = allocated(got.size)

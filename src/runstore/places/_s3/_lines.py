@@ -74,7 +74,7 @@ class Line:
         connection: It is open, and nothing has been sent over it.
     """
 
-    __slots__ = ("_events", "_socket", "is_new", "since", "told")
+    __slots__ = ("_socket", "events", "is_new", "since", "told")
 
     def __init__(self, connection: socket.socket) -> None:
         if isinstance(connection, ssl.SSLSocket):
@@ -84,8 +84,10 @@ class Line:
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 connection.setsockopt(socket.SOL_SOCKET, option, _SLICE)
         self._socket = connection
-        self._events = select.poll()
-        self._events.register(connection, select.POLLIN)
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        self.events = poll.poll
+        """Waits, milliseconds at most, until something comes; nothing, if it is open and quiet."""
         self.since = 0.0
         """When its last answer had come, by `time.monotonic`."""
         self.is_new = True
@@ -97,14 +99,9 @@ class Line:
         """Close it, so that no answer comes any more."""
         self._socket.close()
 
-    @property
-    def is_quiet(self) -> bool:
-        """Whether it is open, as far as is known, and nothing came that was not asked for."""
-        return not self._events.poll(0)
-
     def hears(self, seconds: float) -> bool:
         """Wait for the beginning of an answer, and return whether it has come."""
-        if not self.told and self._events.poll(seconds * 1000):
+        if not self.told and self.events(seconds * 1000):
             with suppress(OSError):  # it broke off
                 self.told = bool(self._socket.recv(1))
         return self.told
@@ -242,11 +239,14 @@ class Lines:
 
     def take(self) -> Line | None:
         """Return a line that is open; None if there is none."""
-        while (line := _last(self._idle)) is not None:
-            if time.monotonic() - line.since < _IDLE and line.is_quiet:
+        while True:
+            try:
+                line = self._idle.pop()
+            except IndexError:
+                return None
+            if not line.events(0) and time.monotonic() - line.since < _IDLE:
                 return line
             line.close()
-        return None
 
     def give_back(self, line: Line) -> None:
         """Keep *line* for the next request."""
@@ -257,13 +257,9 @@ class Lines:
             line.close()
 
 
-def _last(idle: deque[Line]) -> Line | None:
-    try:
-        return idle.pop()
-    except IndexError:
-        return None
-
-
 def _close_all(idle: deque[Line]) -> None:
-    while (line := _last(idle)) is not None:
-        line.close()
+    while True:
+        try:
+            idle.pop().close()
+        except IndexError:
+            return

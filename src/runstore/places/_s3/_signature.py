@@ -69,7 +69,8 @@ class Signer:
             names = f"{names};x-amz-security-token"
         request = f"{method}\n{path}\n\n{told}\n{names}\n{digest}"
         inner, outer = now.inner.copy(), now.outer.copy()
-        inner.update(_text(request, now.scope, now.moment))
+        told_of = hashlib.sha256(request.encode()).hexdigest()
+        inner.update(f"AWS4-HMAC-SHA256\n{now.moment}\n{now.scope}\n{told_of}".encode())
         outer.update(inner.digest())
         return (
             f"{told}authorization:AWS4-HMAC-SHA256 Credential={keys.key}/{now.scope}, "

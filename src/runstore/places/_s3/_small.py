@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from html import unescape
 
 from runstore.places._cloud._attended import beside
+from runstore.places._cloud._download import BEGINNING
 from runstore.places._cloud._loop import MAYBE
 from runstore.places._cloud._wire import MARK, Condition, Failure, Got, Span, quoted
 from runstore.places._s3._lines import Answer, Line, Lines, StrangeAnswerError
@@ -31,6 +32,7 @@ _MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
 _OF_THE_OBJECT = frozenset({304, 404, 409, 412, 416, 429})  # with a code of S3
 _STRANGE_AT_MOST = 3  # one after the other, before others are asked for a while
 _REST = 60.0  # seconds
+_ALL = f"range:{BEGINNING.header}\r\n"  # as far as one request reads
 _ETAG, _MARK = b"\r\netag:", f"\r\nx-amz-meta-{MARK}:".encode()
 _MONTHS = {
     name: number
@@ -69,7 +71,7 @@ class SmallRequests:
         Raises:
             Failure: S3 says so, or there is no answer in time.
         """
-        more = f"range:{span.header}\r\n"
+        more = _ALL if span is BEGINNING else f"range:{span.header}\r\n"
         if if_match is not None:
             if not _is_plain(if_match):
                 return None
