@@ -20,6 +20,7 @@ __all__ = [
     "pairs",
     "public_names",
     "seconds",
+    "section",
     "some",
     "table",
 ]
@@ -45,6 +46,12 @@ def some(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a table of the first rows of many, and say how many more there are."""
     left = len(rows) - _ROWS
     return table(titles, rows[:_ROWS]) + (note(f"… and {left:,} more") if left > 0 else "")
+
+
+def section(title: str, titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a title and a table of the first rows below it; nothing where there are no rows."""
+    rows = list(rows)
+    return note(f"{title}:") + some(titles, rows) if rows else ""
 
 
 def pairs(values: Mapping[str, object]) -> str:

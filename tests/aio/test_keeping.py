@@ -1,6 +1,6 @@
 import asyncio
 
-from tests.store.gc_runs import stocked
+from tests.upkeep.gc_runs import stocked
 
 from runstore import ObjectStore, aio
 

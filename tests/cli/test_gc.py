@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from tests.store.gc_runs import stocked
+from tests.upkeep.gc_runs import stocked
 
 from runstore import ObjectStore
 from runstore.errors import AccessDeniedError

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from tests.places.s3_ import environment
 from tests.runs.test_newest import START, Counting
-from tests.store.gc_runs import record
+from tests.upkeep.gc_runs import record
 
 from runstore import ObjectStore
 from runstore.buffers import flat

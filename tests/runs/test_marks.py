@@ -1,7 +1,7 @@
 import threading
 
 import pytest
-from tests.store.gc_runs import record, stocked
+from tests.upkeep.gc_runs import record, stocked
 
 from runstore import ObjectNotFoundError
 from runstore.errors import InvalidNameError, InvalidRequestError

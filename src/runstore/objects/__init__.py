@@ -19,7 +19,7 @@ from runstore.objects._kinds import (
     ends_as_container,
     is_plain,
 )
-from runstore.objects._leased import LeasedBackend, Permission, leased
+from runstore.objects._leased import LeasedBackend, Permission, check_lease, current_lease, leased
 from runstore.objects._local_files import (
     FileReading,
     Progress,
@@ -85,6 +85,7 @@ __all__ = [
     "TextFileWriter",
     "TreeFile",
     "check_encoding",
+    "check_lease",
     "check_one_file",
     "check_path",
     "check_place",
@@ -98,6 +99,7 @@ __all__ = [
     "container_in",
     "container_of",
     "copied_file",
+    "current_lease",
     "describe",
     "describe_file",
     "described_later",

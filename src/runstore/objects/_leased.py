@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
 
 from runstore.buffers import Buffer, Paced, at_hand
+from runstore.context import Lease, current_entry
 from runstore.errors import RunStoreError
 from runstore.objects._objects import StoredObjects
 from runstore.places import Backend, Entry, Tail, Wrapper
 
-__all__ = ["LeasedBackend", "Permission", "leased"]
+__all__ = ["LeasedBackend", "Permission", "check_lease", "current_lease", "leased"]
 
 AnyObjects = TypeVar("AnyObjects", bound=StoredObjects)
 
@@ -150,3 +151,15 @@ def leased(objects: AnyObjects, lease: Permission) -> AnyObjects:
     twin = objects.with_backend(LeasedBackend(objects.backend, lease))
     objects.last_leased = lease, objects.backend, twin
     return twin
+
+
+def current_lease() -> Lease | None:
+    """Return the lease of the run of this code; a run that is found elsewhere has none."""
+    entry = current_entry()
+    return None if entry is None else entry.ctx.lease
+
+
+def check_lease() -> None:
+    """Raise StaleRunError in code of a run that has ended, or of an attempt that was given up."""
+    if (lease := current_lease()) is not None:
+        lease.check()

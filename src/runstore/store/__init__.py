@@ -25,6 +25,7 @@ from runstore.objects import (
     Pinned,
     Progress,
     check_one_file,
+    current_lease,
     pieces,
     pinned,
     traced,
@@ -32,12 +33,11 @@ from runstore.objects import (
 )
 from runstore.places import Backend, Guarantees
 from runstore.steps import reporting
-from runstore.store._across import every_object, objects_and_parts, with_parts
 from runstore.store._addresses import Method, Reader
 from runstore.store._arguments import check_filesystem, check_store
 from runstore.store._files import FileMode
 from runstore.store._inspecting import InspectingStore
-from runstore.store._keeping import KeepingVerbs, current_lease
+from runstore.store._keeping import KeepingVerbs
 from runstore.store._objects import Objects
 from runstore.store._opening import (
     address_for,
@@ -59,22 +59,30 @@ from runstore.store._verbs import Compression, Reading, Verbs
 if TYPE_CHECKING:
     from runstore.objects import Symlinks
     from runstore.runs._marks import Marks
-    from runstore.store._findings import (
-        Audit,
+    from runstore.store._differences import (
         Change,
         ColumnDiff,
-        Finding,
         ObjectChange,
         ObjectDiff,
         RunDiff,
-        RunUsage,
         TableDiff,
-        Verified,
     )
-    from runstore.store._gc import GcPlan, GcReport, Orphans, PlannedRun
     from runstore.store._lineage._graph import Lineage, LineageEdge, LineageObject, LineageStage
     from runstore.store._orchestrated import run_has_ended, stage_has_ended, tell_records
     from runstore.store._writer import Writer
+    from runstore.upkeep import (
+        Audit,
+        Finding,
+        GcPlan,
+        GcReport,
+        Orphans,
+        PlannedRun,
+        RunUsage,
+        Verified,
+        every_object,
+        objects_and_parts,
+        with_parts,
+    )
 
 __all__ = [
     "RAISE",
@@ -140,13 +148,16 @@ _LATER = {
     "Symlinks": "objects",
     "Writer": "store._writer",
     **dict.fromkeys(
-        (
-            *("Audit", "Change", "ColumnDiff", "Finding", "ObjectChange", "ObjectDiff"),
-            *("RunDiff", "RunUsage", "TableDiff", "Verified"),
-        ),
-        "store._findings",
+        ("Change", "ColumnDiff", "ObjectChange", "ObjectDiff", "RunDiff", "TableDiff"),
+        "store._differences",
     ),
-    **dict.fromkeys(("GcPlan", "GcReport", "Orphans", "PlannedRun"), "store._gc"),
+    **dict.fromkeys(
+        (
+            *("Audit", "Finding", "GcPlan", "GcReport", "Orphans", "PlannedRun", "RunUsage"),
+            *("Verified", "every_object", "objects_and_parts", "with_parts"),
+        ),
+        "upkeep",
+    ),
     **dict.fromkeys(("run_has_ended", "stage_has_ended", "tell_records"), "store._orchestrated"),
     **dict.fromkeys(
         ("Lineage", "LineageEdge", "LineageObject", "LineageStage"), "store._lineage._graph"

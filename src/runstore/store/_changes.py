@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from runstore.store._findings import Change
+from runstore.store._differences import Change
 
 __all__ = ["changes"]
 

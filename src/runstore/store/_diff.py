@@ -10,7 +10,7 @@ from runstore.objects import ObjectInfo, read_seal
 from runstore.seals import SEALED
 from runstore.steps import reporting
 from runstore.store._changes import changes
-from runstore.store._findings import Change, ObjectDiff
+from runstore.store._differences import Change, ObjectDiff
 from runstore.store._objects import Objects
 from runstore.store._refs import digest_now
 from runstore.store._target import missing

@@ -11,7 +11,7 @@ from runstore.runs import read_run
 from runstore.steps import reporting
 from runstore.store._changes import changes
 from runstore.store._diff import same_content
-from runstore.store._findings import ObjectChange, RunDiff
+from runstore.store._differences import ObjectChange, RunDiff
 from runstore.workers import Workers
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from runstore.steps import reporting
 from runstore.store._batches import batches
 from runstore.store._diff_categories import Categories
 from runstore.store._diff_values import differing, example
-from runstore.store._findings import ColumnDiff, TableDiff
+from runstore.store._differences import ColumnDiff, TableDiff
 from runstore.store._objects import Objects
 
 __all__ = ["compared"]

@@ -66,7 +66,7 @@ class InspectingStore(ABC):
             BucketNotFoundError: The place does not exist.
             StorageError: It cannot be listed, or the journal cannot be written.
         """
-        from runstore.store._verify import verified
+        from runstore.upkeep import verified
 
         _check_scope("verify", namespace, run)
         check_text("verify", "prefix", prefix, error=InvalidNameError)
@@ -111,7 +111,7 @@ class InspectingStore(ABC):
             InvalidRequestError: *run* without *namespace*.
             StorageError: The place failed.
         """
-        from runstore.store._audit import audited
+        from runstore.upkeep import audited
 
         _check_scope("audit", namespace, run)
         return audited(self, namespace, run)  # type: ignore[arg-type]

@@ -13,30 +13,14 @@ from runstore.arguments import (
     texts,
     unfit,
 )
-from runstore.context import Lease, current_entry, default_namespace
+from runstore.context import default_namespace
 from runstore.errors import InvalidNameError, InvalidRequestError, ObjectNotFoundError
 from runstore.keys import Place, key_of, record_key
 from runstore.names import check_namespace, check_run
+from runstore.objects import check_lease
 from runstore.places import Backend
 
-__all__ = ["KeepingVerbs", "check_lease", "current_lease", "drop_marks"]
-
-
-def current_lease() -> Lease | None:
-    """Return the lease of the run of this code; a run that is found elsewhere has none."""
-    entry = current_entry()
-    return None if entry is None else entry.ctx.lease
-
-
-def check_lease() -> None:
-    """Raise StaleRunError in code of a run that has ended, or of an attempt that was given up."""
-    if (lease := current_lease()) is not None:
-        lease.check()
-
-
-def drop_marks(backend: Backend, namespace: str, run: str) -> None:
-    """Remove all marks of a run that is gone."""
-    runs.delete_marks(backend, namespace, [run])
+__all__ = ["KeepingVerbs"]
 
 
 class KeepingVerbs(ABC):
@@ -85,9 +69,7 @@ class KeepingVerbs(ABC):
             InvalidNameError: *namespace* cannot be one.
             StorageError: The place failed.
         """
-        from runstore.store._gc import GcRequest
-        from runstore.store._gc_plan import planned
-        from runstore.store._retention import Rules
+        from runstore.upkeep import GcRequest, Rules, planned
 
         for argument, value in (("keep_last", keep_last), ("keep_finished", keep_finished)):
             if value is not None and (type(value) is not int or not 0 <= value < 1 << 62):

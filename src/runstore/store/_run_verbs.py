@@ -18,9 +18,8 @@ from runstore.arguments import (
 from runstore.context import RunState, StoreAddress, WorkflowRun
 from runstore.errors import InvalidNameError, ObjectNotFoundError
 from runstore.names import check_namespace, check_run
-from runstore.objects import leased
+from runstore.objects import check_lease, current_lease, leased
 from runstore.places import Backend
-from runstore.store._keeping import check_lease, current_lease, drop_marks
 from runstore.store._objects import Objects
 from runstore.store._shown import RunList
 
@@ -144,7 +143,7 @@ class RunVerbs(ABC):
         names = [info.name for info in view.list()]
         Context().run(view.delete_many, names, missing_ok=True)  # it may be the run of this code
         found = len(names) + runs.delete_unnamed(self.backend, namespace, name)
-        drop_marks(self.backend, namespace, name)
+        runs.delete_marks(self.backend, namespace, [name])
         recorded = runs.delete_record(self.backend, name, namespace)
         if not recorded and not found:
             from runstore.runs import near_runs

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.store.gc_runs import StopError, keys_in, record, sealed, stocked, through
+from tests.upkeep.gc_runs import StopError, keys_in, record, sealed, stocked, through
 
 from runstore import ObjectNotFoundError, ObjectStore, object_store, run_context, run_workflow, runs
 from runstore.context import new_run
@@ -22,7 +22,7 @@ from runstore.keys import alive_key, record_key
 from runstore.places import Wrapper
 from runstore.places._local import LocalBackend
 from runstore.runs import _alive
-from runstore.store import _gc_apply
+from runstore.upkeep import _gc_apply
 
 ELSEWHERE = {"host": "elsewhere", "space": None, "pid": 1, "renews": 5.0}
 DAY = 86_400

@@ -9,9 +9,9 @@ from runstore.texts import human_size
 
 if TYPE_CHECKING:
     from runstore.runs import RunLook, Seen
-    from runstore.store import ObjectStore
-    from runstore.store._gc_known import Known
-    from runstore.store._retention import Rules
+    from runstore.upkeep._gc_known import Known
+    from runstore.upkeep._retention import Rules
+    from runstore.upkeep._whole_store import WholeStore
 
 __all__ = ["GcPlan", "GcReport", "Orphans", "PlannedRun"]
 
@@ -98,7 +98,7 @@ class GcReport:
     failed: dict[str, str] = field(default_factory=dict)
 
     def _repr_html_(self) -> str:
-        from runstore.store._findings_shown import report_html
+        from runstore.upkeep._shown import report_html
 
         return report_html(self)
 
@@ -120,7 +120,7 @@ class GcPlan:
     runs: tuple[PlannedRun, ...]
     orphans: tuple[Orphans, ...]
     kept: dict[str, int]
-    _store: "ObjectStore" = field(repr=False, compare=False)
+    _store: "WholeStore" = field(repr=False, compare=False)
     _request: "GcRequest" = field(repr=False, compare=False)
     _known: "Known" = field(repr=False, compare=False)
 
@@ -149,7 +149,7 @@ class GcPlan:
         return f"{runs} and {left_over}: {files}, {human_size(self.bytes)}"
 
     def _repr_html_(self) -> str:
-        from runstore.store._findings_shown import plan_html
+        from runstore.upkeep._shown import plan_html
 
         return plan_html(self)
 
@@ -170,7 +170,7 @@ class GcPlan:
         Raises:
             StorageError: The place failed.
         """
-        from runstore.store._gc_apply import keys_of
+        from runstore.upkeep._gc_apply import keys_of
 
         yield from keys_of(self._store, self.runs)
 
@@ -207,8 +207,8 @@ class GcPlan:
             StaleRunError: The run of this code has ended, or its attempt was given up.
             StorageError: The place failed; what was not reached is in the next plan.
         """
-        from runstore.store._gc_apply import applied
-        from runstore.store._keeping import check_lease
+        from runstore.objects import check_lease
+        from runstore.upkeep._gc_apply import applied
 
         check_lease()
         return applied(self._store, self)

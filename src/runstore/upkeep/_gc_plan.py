@@ -34,8 +34,8 @@ from runstore.runs import (
     reading_runs,
 )
 from runstore.steps import Report, each_told, reporting
-from runstore.store._gc import GcPlan, GcRequest, Orphans, PlannedRun
-from runstore.store._gc_known import (
+from runstore.upkeep._gc import GcPlan, GcRequest, Orphans, PlannedRun
+from runstore.upkeep._gc_known import (
     Known,
     keeps_shared_parts,
     known_of,
@@ -43,11 +43,11 @@ from runstore.store._gc_known import (
     unseen_readers,
     warn,
 )
-from runstore.store._retention import QUIET, judged
+from runstore.upkeep._retention import QUIET, judged
 from runstore.workers import Workers
 
 if TYPE_CHECKING:
-    from runstore.store import ObjectStore
+    from runstore.upkeep._whole_store import WholeStore
 
 __all__ = ["LEFTOVERS_AGE", "planned"]
 
@@ -57,7 +57,7 @@ LEFTOVERS_AGE = 86_400.0
 _AT_ONCE = 32  # objects that are asked who wrote them
 
 
-def planned(store: "ObjectStore", request: GcRequest) -> GcPlan:
+def planned(store: "WholeStore", request: GcRequest) -> GcPlan:
     """Make a plan; see `runstore.ObjectStore.plan_gc`."""
     asked = [] if request.namespace is None else [request.namespace]
     known = known_of(store, needed=asked)
@@ -80,7 +80,7 @@ def planned(store: "ObjectStore", request: GcRequest) -> GcPlan:
     if request.orphans and request.namespace is None and request.workflow is None:
         orphans += _leftovers(store, request)
     return GcPlan(
-        str(store.url),
+        store.address.url,
         request.made_at,
         tuple(runs),
         tuple(orphans),
@@ -112,7 +112,7 @@ class _Namespace:
 
     def __init__(
         self,
-        store: "ObjectStore",
+        store: "WholeStore",
         namespace: str,
         request: GcRequest,
         known: Known,
@@ -324,7 +324,7 @@ class _Namespace:
         )
 
 
-def _leftovers(store: "ObjectStore", request: GcRequest) -> Iterator[Orphans]:
+def _leftovers(store: "WholeStore", request: GcRequest) -> Iterator[Orphans]:
     url, age = store.backend.url, LEFTOVERS_AGE + time.time() - request.now
     try:
         found = leftovers(store.backend, age)

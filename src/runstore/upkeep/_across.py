@@ -20,13 +20,13 @@ from runstore.objects import ObjectInfo, describe
 from runstore.places import Entry, list_with_parts
 
 if TYPE_CHECKING:
-    from runstore.store import ObjectStore
+    from runstore.upkeep._whole_store import WholeStore
 
 __all__ = ["every_object", "objects_and_parts", "with_parts"]
 
 
 def every_object(
-    store: "ObjectStore", namespace: str | None = None, parts: dict[str, int] | None = None
+    store: "WholeStore", namespace: str | None = None, parts: dict[str, int] | None = None
 ) -> Iterator[ObjectInfo]:
     """Describe every object of a namespace, or of all, as the place lists them.
 
@@ -47,7 +47,7 @@ def every_object(
 
 
 def objects_and_parts(
-    store: "ObjectStore", namespace: str, run: str | None, parts: dict[str, int], prefix: str = ""
+    store: "WholeStore", namespace: str, run: str | None, parts: dict[str, int], prefix: str = ""
 ) -> list[ObjectInfo]:
     """Describe the objects of a scope that begin with *prefix*, sorted by name.
 
@@ -74,7 +74,7 @@ def with_parts(infos: Iterable[ObjectInfo], parts: dict[str, int]) -> Iterator[O
         yield replace(info, size=info.size + more) if more else info
 
 
-def _below(store: "ObjectStore", folder: str, parts: dict[str, int] | None) -> Iterator[ObjectInfo]:
+def _below(store: "WholeStore", folder: str, parts: dict[str, int] | None) -> Iterator[ObjectInfo]:
     objects = store._objects
     backend = objects.backend
     for entry in backend.list(folder) if parts is None else list_with_parts(backend, folder):

@@ -36,6 +36,7 @@ from runstore.keys import (
 )
 from runstore.objects import (
     UNREADABLE_SEAL,
+    StoredObjects,
     check_place,
     check_sealed_part,
     container_in,
@@ -52,14 +53,13 @@ from runstore.places import Backend, Entry, list_allowed
 from runstore.runs import read_record
 from runstore.seals import SealedPart
 from runstore.steps import reporting
-from runstore.store._findings import Verified
-from runstore.store._objects import Objects
-from runstore.store._verify_journal import Journal
-from runstore.store._verify_streamed import check_file_of, streamed
+from runstore.upkeep._findings import Verified
+from runstore.upkeep._verify_journal import Journal
+from runstore.upkeep._verify_streamed import check_file_of, streamed
 from runstore.workers import Workers
 
 if TYPE_CHECKING:
-    from runstore.store import ObjectStore
+    from runstore.upkeep._whole_store import WholeStore
 
 __all__ = ["verified"]
 
@@ -81,7 +81,7 @@ class _Check(NamedTuple):
 
 
 def verified(
-    store: "ObjectStore",
+    store: "WholeStore",
     namespace: str | None = None,
     run: str | None = None,
     prefix: str = "",
@@ -104,7 +104,7 @@ def verified(
 
 
 def _checks(
-    store: "ObjectStore", namespace: str | None, run: str | None, prefix: str, shared: bool
+    store: "WholeStore", namespace: str | None, run: str | None, prefix: str, shared: bool
 ) -> Iterator[_Check]:
     objects = store._objects
     if namespace is None:
@@ -127,7 +127,9 @@ def _checks(
             yield from _scope(objects, namespace, scope, "")
 
 
-def _scope(objects: Objects, namespace: str, run: str | None, prefix: str) -> Iterator[_Check]:
+def _scope(
+    objects: StoredObjects, namespace: str, run: str | None, prefix: str
+) -> Iterator[_Check]:
     """Yield what is in a scope, and last which of its folders may not be listed."""
     denied: dict[str, AccessDeniedError] = {}
     yield from _objects_of(objects, namespace, run, prefix, denied)
@@ -147,7 +149,7 @@ def _unlisted(backend: Backend, folder: str, error: AccessDeniedError) -> _Check
 
 
 def _objects_of(
-    objects: Objects,
+    objects: StoredObjects,
     namespace: str,
     run: str | None,
     prefix: str,
@@ -167,7 +169,9 @@ def _objects_of(
             yield _Check(entry, str(place), partial(_outcome, str(place), entry.size, check))
 
 
-def _unsealed(objects: Objects, namespace: str, run: str | None, prefix: str) -> Iterator[_Check]:
+def _unsealed(
+    objects: StoredObjects, namespace: str, run: str | None, prefix: str
+) -> Iterator[_Check]:
     """Yield the parts of a scope that no seal names."""
     for folder, entries in parts_by_object(objects, namespace, run):
         try:
@@ -187,7 +191,7 @@ def _unsealed(objects: Objects, namespace: str, run: str | None, prefix: str) ->
             yield _Check(entry, ref, partial(_outcome, ref, entry.size, check))
 
 
-def _check_unsealed(objects: Objects, whole: Place, entry: Entry) -> bool:
+def _check_unsealed(objects: StoredObjects, whole: Place, entry: Entry) -> bool:
     file = parsed_part_file(entry.key.rpartition("/")[2])
     if file is None or file.extension != ARROW:
         return False  # a file of a folder: only a seal has its digest
@@ -241,7 +245,7 @@ def _outcome(ref: str, size: int, check: Callable[[], bool]) -> Verified | None:
 
 
 def _check(
-    objects: Objects, key: str, place: AnyPlace, size: int, part: SealedPart | None = None
+    objects: StoredObjects, key: str, place: AnyPlace, size: int, part: SealedPart | None = None
 ) -> bool:
     """Check one object, with its parts; return whether its format has a place for a digest."""
     found = streamed(objects, place, size, part)
@@ -271,7 +275,7 @@ def _check(
     return True
 
 
-def _check_part(objects: Objects, place: PartPlace, part: SealedPart) -> None:
+def _check_part(objects: StoredObjects, place: PartPlace, part: SealedPart) -> None:
     """Check one part of a sealed object, one after the other: all of it is in memory once.
 
     Raises:
@@ -311,7 +315,7 @@ def _without_digest(ref: str) -> UnsupportedFormatError:
     )
 
 
-def _shortened(objects: Objects, entry: Entry, prefix: str) -> Verified | None:
+def _shortened(objects: StoredObjects, entry: Entry, prefix: str) -> Verified | None:
     """Check an object whose full name is only inside it."""
     place: AnyPlace | None = None
     key = entry.key

@@ -13,7 +13,7 @@ from runstore.runs import (
     objects_of_run,
     take_over,
 )
-from runstore.store._gc import PlannedRun
+from runstore.upkeep._gc import PlannedRun
 
 __all__ = ["Going", "begin", "go_on", "is_ours", "listed", "listed_again"]
 

@@ -14,11 +14,11 @@ from runstore.keys import ARROW, PARTS, SHARED, PartPlace, parts_folder, scope_o
 from runstore.objects import UNREADABLE_SEAL, ObjectInfo, object_of_parts, unnamed_of
 from runstore.parts import parsed_part_file
 from runstore.places import Entry
-from runstore.store._findings import Finding
+from runstore.upkeep._findings import Finding
 from runstore.workers import Workers
 
 if TYPE_CHECKING:
-    from runstore.store._objects import Objects
+    from runstore.objects import StoredObjects
 
 __all__ = ["Parts"]
 
@@ -54,7 +54,7 @@ class Parts:
             namespace, run = _scope_in(folder) or ("", None)
             yield namespace, run, sum(entry.size for entry in entries)
 
-    def findings(self, objects: "Objects", workers: Workers) -> Iterator[Finding]:
+    def findings(self, objects: "StoredObjects", workers: Workers) -> Iterator[Finding]:
         """Yield what there is to look at; where all parts are sealed nothing is read."""
         for entry in self._foreign:
             yield Finding("foreign", entry.key, entry.size, "its key is that of no part")
@@ -66,7 +66,7 @@ class Parts:
         for found in workers.map(lambda folder: self._looked(objects, folder), looked):
             yield from found
 
-    def _looked(self, objects: "Objects", folder: str) -> list[Finding]:
+    def _looked(self, objects: "StoredObjects", folder: str) -> list[Finding]:
         entries = self._files[folder]
         namespace, run = _scope_in(folder) or ("", None)
         try:
@@ -96,7 +96,7 @@ def _scope_in(folder: str) -> tuple[str, str | None] | None:
     return None if namespace is None or (run is None and second != SHARED) else (namespace, run)
 
 
-def _part(objects: "Objects", entry: Entry, ref: str) -> Iterator[Finding]:
+def _part(objects: "StoredObjects", entry: Entry, ref: str) -> Iterator[Finding]:
     """Yield what there is to say of one part that no seal names."""
     if not entry.key.endswith(f".{ARROW}"):
         return  # a file of a folder, without a header

@@ -38,14 +38,14 @@ from runstore.runs import (
     settle_latest,
 )
 from runstore.steps import Report, reporting
-from runstore.store._gc import GcPlan, GcReport, PlannedRun
-from runstore.store._gc_going import Going, begin, go_on, is_ours, listed, listed_again
-from runstore.store._gc_known import Known, known_of, readers, unseen_readers
-from runstore.store._gc_orphans import remove_orphans
+from runstore.upkeep._gc import GcPlan, GcReport, PlannedRun
+from runstore.upkeep._gc_going import Going, begin, go_on, is_ours, listed, listed_again
+from runstore.upkeep._gc_known import Known, known_of, readers, unseen_readers
+from runstore.upkeep._gc_orphans import remove_orphans
 from runstore.workers import Workers
 
 if TYPE_CHECKING:
-    from runstore.store import ObjectStore
+    from runstore.upkeep._whole_store import WholeStore
 
 __all__ = ["applied", "keys_of"]
 
@@ -58,14 +58,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def keys_of(store: "ObjectStore", runs: Iterable[PlannedRun]) -> Iterator[str]:
+def keys_of(store: "WholeStore", runs: Iterable[PlannedRun]) -> Iterator[str]:
     """List the keys of what runs have stored."""
     for run in runs:
         for entry in objects_of_run(store.backend, run.namespace, run.run):
             yield entry.key
 
 
-def applied(store: "ObjectStore", plan: GcPlan) -> GcReport:
+def applied(store: "WholeStore", plan: GcPlan) -> GcReport:
     """Do what `GcPlan.apply` promises."""
     done = Done()
     namespaces = sorted({run.namespace for run in plan.runs} | _namespaces(plan))
@@ -133,7 +133,7 @@ def _groups(runs: list[PlannedRun]) -> Iterator[list[PlannedRun]]:
 class _Group:
     """Removes some runs of a namespace, all of them step by step together."""
 
-    def __init__(self, store: "ObjectStore", namespace: str, known: Known, done: Done) -> None:
+    def __init__(self, store: "WholeStore", namespace: str, known: Known, done: Done) -> None:
         self._store = store
         self._backend = store.backend
         self._namespace = namespace

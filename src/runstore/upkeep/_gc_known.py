@@ -9,10 +9,10 @@ from runstore.arguments import printable
 from runstore.errors import AccessDeniedError, UnreadableWarning
 from runstore.places import Entry
 from runstore.runs import RunLook, living, looks
-from runstore.store._retention import QUIET
+from runstore.upkeep._retention import QUIET
 
 if TYPE_CHECKING:
-    from runstore.store import ObjectStore
+    from runstore.upkeep._whole_store import WholeStore
 
 __all__ = ["Known", "keeps_shared_parts", "known_of", "readers", "unseen_readers", "warn"]
 
@@ -30,7 +30,7 @@ class Known(NamedTuple):
 
 
 def known_of(
-    store: "ObjectStore", before: Known | None = None, *, needed: Iterable[str] = ()
+    store: "WholeStore", before: Known | None = None, *, needed: Iterable[str] = ()
 ) -> Known:
     """Look at all runs that have a record.
 

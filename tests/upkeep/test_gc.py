@@ -10,8 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.store import gc_runs
-from tests.store.gc_runs import StopError, keys_in, record, sealed, stocked, through
+from tests.upkeep import gc_runs
+from tests.upkeep.gc_runs import StopError, keys_in, record, sealed, stocked, through
 
 from runstore import ObjectNotFoundError, ObjectStore
 from runstore.context import new_run
@@ -22,7 +22,7 @@ from runstore.errors import (
     UnreadableWarning,
 )
 from runstore.places._local import LocalBackend
-from runstore.store import _gc_plan
+from runstore.upkeep import _gc_plan
 
 
 def names(plan):

@@ -17,18 +17,18 @@ from runstore.runs import (
     objects_of_run,
     pinned_runs,
 )
-from runstore.store._gc import GcPlan, Orphans
-from runstore.store._gc_known import Known, keeps_shared_parts
-from runstore.store._gc_plan import LEFTOVERS_AGE
+from runstore.upkeep._gc import GcPlan, Orphans
+from runstore.upkeep._gc_known import Known, keeps_shared_parts
+from runstore.upkeep._gc_plan import LEFTOVERS_AGE
 
 if TYPE_CHECKING:
-    from runstore.store import ObjectStore
-    from runstore.store._gc_apply import Done
+    from runstore.upkeep._gc_apply import Done
+    from runstore.upkeep._whole_store import WholeStore
 
 __all__ = ["remove_orphans"]
 
 
-def remove_orphans(store: "ObjectStore", plan: GcPlan, known: Known, done: "Done") -> None:
+def remove_orphans(store: "WholeStore", plan: GcPlan, known: Known, done: "Done") -> None:
     """Remove the files that are of nothing; those of runs that were pinned meanwhile stay."""
     found = [one for one in plan.orphans if one.namespace is not None]
     pinned = {one.namespace: frozenset[str]() for one in found}
@@ -64,7 +64,7 @@ def _remove_traces(
 
 
 def _remove_parts(
-    store: "ObjectStore",
+    store: "WholeStore",
     plan: GcPlan,
     namespace: str,
     run: str | None,

@@ -7,6 +7,7 @@ from runstore.errors import CorruptObjectError, PreconditionFailedError
 from runstore.keys import AnyPlace, PartPlace, extension_at, key_of
 from runstore.objects import (
     Pinned,
+    StoredObjects,
     check_place,
     check_sealed_file,
     check_sealed_part,
@@ -16,7 +17,6 @@ from runstore.objects import (
     pinned,
 )
 from runstore.seals import SEALED, SealedPart
-from runstore.store._objects import Objects
 
 __all__ = ["check_file_of", "streamed"]
 
@@ -25,7 +25,7 @@ _TRIES = 5  # versions of an object that is replaced again and again
 
 
 def streamed(
-    objects: Objects, place: AnyPlace, size: int, part: SealedPart | None = None
+    objects: StoredObjects, place: AnyPlace, size: int, part: SealedPart | None = None
 ) -> bool | None:
     """Check one object piece by piece.
 
@@ -56,7 +56,7 @@ def streamed(
 
 
 def _checked(
-    objects: Objects, place: AnyPlace, version: Pinned, part: SealedPart | None
+    objects: StoredObjects, place: AnyPlace, version: Pinned, part: SealedPart | None
 ) -> bool | None:
     ref, extension, size = str(place), extension_at(place), version.entry.size
     if ends_as_container(extension, version.end, size, ref) is None:
@@ -86,7 +86,7 @@ def _checked(
     return True
 
 
-def check_file_of(objects: Objects, place: PartPlace, part: SealedPart) -> None:
+def check_file_of(objects: StoredObjects, place: PartPlace, part: SealedPart) -> None:
     """Check one file of a folder; a large one far away in pieces.
 
     Raises:

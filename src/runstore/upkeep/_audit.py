@@ -29,17 +29,16 @@ from runstore.keys import (
     scope_folder,
     scope_of,
 )
-from runstore.objects import CONTAINERS, ObjectInfo, describe_file, is_plain
+from runstore.objects import CONTAINERS, ObjectInfo, StoredObjects, describe_file, is_plain
 from runstore.places import Backend, Entry, list_allowed
 from runstore.runs import read_record
 from runstore.steps import reporting
-from runstore.store._audit_parts import Parts
-from runstore.store._findings import Audit, Finding, RunUsage
-from runstore.store._objects import Objects
+from runstore.upkeep._audit_parts import Parts
+from runstore.upkeep._findings import Audit, Finding, RunUsage
 from runstore.workers import Workers
 
 if TYPE_CHECKING:
-    from runstore.store import ObjectStore
+    from runstore.upkeep._whole_store import WholeStore
 
 __all__ = ["audited"]
 
@@ -90,7 +89,7 @@ def _record(backend: Backend, entry: Entry) -> Finding | None:
     return None
 
 
-def audited(store: "ObjectStore", namespace: str | None = None, run: str | None = None) -> Audit:
+def audited(store: "WholeStore", namespace: str | None = None, run: str | None = None) -> Audit:
     """Look at everything of a store, a namespace or a run; see `ObjectStore.audit`."""
     objects, sums = store._objects, _Sums()
     at_once = _AT_ONCE_NEAR if objects.backend.guarantees.mapped else _AT_ONCE_FAR
@@ -147,7 +146,7 @@ def _is_kept(entry: Entry, sums: _Sums) -> bool:
     return True
 
 
-def _looked(objects: Objects, entry: Entry) -> ObjectInfo | Finding | None:
+def _looked(objects: StoredObjects, entry: Entry) -> ObjectInfo | Finding | None:
     """Describe the file at a key; None if it was deleted meanwhile."""
     place = _place_at(objects, entry)
     if not isinstance(place, Place):
@@ -169,12 +168,12 @@ def _looked(objects: Objects, entry: Entry) -> ObjectInfo | Finding | None:
         return Finding("unreadable", str(place), entry.size, exc.message)
 
 
-def _ends_well(objects: Objects, entry: Entry) -> bool:
+def _ends_well(objects: StoredObjects, entry: Entry) -> bool:
     """Return whether a file has any mark of ours at its end."""
     return b"runstore." in bytes(objects.backend.tail(entry.key, 64 * 1024)[0])
 
 
-def _place_at(objects: Objects, entry: Entry) -> Place | Finding | None:
+def _place_at(objects: StoredObjects, entry: Entry) -> Place | Finding | None:
     first, _, rest = entry.key.partition("/")
     second, slash, below = rest.partition("/")
     namespace, run = scope_of(first), None if second == SHARED else scope_of(second)
@@ -217,7 +216,7 @@ def _note(sums: _Sums, entry: Entry, found: ObjectInfo | Finding, *, signs: bool
         sums.findings.append(Finding("foreign", ref, entry.size, detail))
 
 
-def _summed(store: "ObjectStore", sums: _Sums) -> Audit:
+def _summed(store: "WholeStore", sums: _Sums) -> Audit:
     runs = [
         RunUsage(namespace, run, count, size, run is not None and (namespace, run) in sums.records)
         for (namespace, run), (count, size) in sums.usage.items()

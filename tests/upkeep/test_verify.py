@@ -21,7 +21,7 @@ from runstore.errors import (
     StorageError,
 )
 from runstore.places._memory import MemoryBackend
-from runstore.store import _verify_streamed
+from runstore.upkeep import _verify_streamed
 
 LARGE = 100_000
 
