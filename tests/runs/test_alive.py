@@ -252,7 +252,7 @@ class Order(Wrapper):
 @pytest.mark.parametrize("how", ["run_workflow", "recorded_run"])
 def test_the_file_comes_after_the_record(store, how):
     """And it goes after the last record: nobody finds a sign of a run without a record."""
-    from runstore.store._opening import remember
+    from runstore.store._opened import remember
 
     store._objects.backend = place = Order(store.backend)
     remember(store.address, store)

@@ -238,7 +238,7 @@ def test_no_record_is_written_per_put(flow: Any, store: Path) -> None:
         for number in range(100):
             object_store.put(f"o{number}", number)
 
-    from runstore.store._opening import remember
+    from runstore.store._opened import remember
 
     remember(objects.address, objects)
     run_workflow(flow(a=many, b=(lambda: many(), {"depends_on": "a"})), store=objects)

@@ -35,6 +35,12 @@ from runstore.objects._local_files import (
 )
 from runstore.objects._objects import StoredObjects
 from runstore.objects._one_file import check_one_file, file_of_folder, is_seal, made_of_parts
+from runstore.objects._opening import (
+    address_for,
+    address_of_filesystem,
+    backend_at,
+    drop_credentials,
+)
 from runstore.objects._part_files import Found, files_there, newest_of, newest_parts
 from runstore.objects._pinned import Pinned, pinned, read_ranges
 from runstore.objects._sealed import (
@@ -55,6 +61,8 @@ from runstore.objects._traced import note_read, traced
 from runstore.objects._value_digest import earlier_digest, value_digest
 
 if TYPE_CHECKING:
+    from runstore.objects._delta import DeltaBackend
+    from runstore.objects._overlay import Overlay
     from runstore.objects._sweeping import (
         PARTS_AGE,
         UNREADABLE_SEAL,
@@ -71,11 +79,13 @@ __all__ = [
     "PARTS_AGE",
     "UNREADABLE_SEAL",
     "Chosen",
+    "DeltaBackend",
     "FileReading",
     "FileWriter",
     "Found",
     "LeasedBackend",
     "ObjectInfo",
+    "Overlay",
     "PartGoneError",
     "Permission",
     "Pinned",
@@ -84,6 +94,9 @@ __all__ = [
     "Symlinks",
     "TextFileWriter",
     "TreeFile",
+    "address_for",
+    "address_of_filesystem",
+    "backend_at",
     "check_encoding",
     "check_lease",
     "check_one_file",
@@ -103,6 +116,7 @@ __all__ = [
     "describe",
     "describe_file",
     "described_later",
+    "drop_credentials",
     "each_of",
     "earlier_digest",
     "ends_as_container",
@@ -146,6 +160,8 @@ __all__ = [
 
 # Few stages need these: they are imported with the first use.
 _LATER = {
+    "DeltaBackend": "_delta",
+    "Overlay": "_overlay",
     **dict.fromkeys(
         (
             *("PARTS_AGE", "UNREADABLE_SEAL", "object_of_parts", "parts_by_object"),

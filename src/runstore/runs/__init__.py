@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from runstore.runs._near import near_runs, no_namespace
     from runstore.runs._newest import newest_runs
     from runstore.runs._pages import Later, done_now, newest_first, page_of_runs
+    from runstore.runs._read_then import ReadThen
     from runstore.runs._reads import delete_reads, note_reads, reading_runs, referred_runs
     from runstore.runs._record_file import REMOVED
     from runstore.runs._records import (
@@ -90,6 +91,7 @@ __all__ = [
     "Later",
     "Liveness",
     "Marks",
+    "ReadThen",
     "Removal",
     "RunLook",
     "Seen",
@@ -180,6 +182,7 @@ _LATER = {
     "near_runs": "_near",
     "no_namespace": "_near",
     **dict.fromkeys(("Later", "done_now", "newest_first", "page_of_runs"), "_pages"),
+    "ReadThen": "_read_then",
     **dict.fromkeys(
         (
             *("Marks", "check_tag", "delete_marks", "marks_folder", "marks_of", "pinned_runs"),

@@ -24,8 +24,12 @@ from runstore.objects import (
     Permission,
     Pinned,
     Progress,
+    address_for,
+    address_of_filesystem,
+    backend_at,
     check_one_file,
     current_lease,
+    drop_credentials,
     pieces,
     pinned,
     traced,
@@ -39,15 +43,7 @@ from runstore.store._files import FileMode
 from runstore.store._inspecting import InspectingStore
 from runstore.store._keeping import KeepingVerbs
 from runstore.store._objects import Objects
-from runstore.store._opening import (
-    address_for,
-    address_of_filesystem,
-    backend_at,
-    drop_credentials,
-    opened,
-    remember,
-    unremember,
-)
+from runstore.store._opened import opened, opened_over, remember, unremember
 from runstore.store._put_bytes import put_bytes
 from runstore.store._refs import ObjectRef
 from runstore.store._run_verbs import RunVerbs
@@ -132,6 +128,7 @@ __all__ = [
     "every_object",
     "no_verb",
     "objects_and_parts",
+    "opened_over",
     "pieces",
     "pinned",
     "put_bytes",

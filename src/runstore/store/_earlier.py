@@ -11,7 +11,7 @@ from runstore.runs import latest_finished, latest_named, newest_first, read_run
 from runstore.store._target import Target
 
 if TYPE_CHECKING:
-    from runstore.store._read_then import ReadThen
+    from runstore.runs import ReadThen
 
 __all__ = ["earlier_run"]
 

@@ -5,9 +5,10 @@ from functools import partial
 from typing import Any
 
 from runstore.context import PicklePolicy
-from runstore.errors import InvalidRequestError
+from runstore.errors import InvalidRequestError, ObjectNotFoundError, PreconditionFailedError
 from runstore.keys import AnyPlace, Place
 from runstore.objects import ObjectInfo
+from runstore.store._objects import Objects
 from runstore.store._partitions import put_partitions, splitter_of
 from runstore.store._sealing import new_part
 from runstore.store._target import Target
@@ -54,9 +55,7 @@ def put_at(
     objects = target.writable()
     put: Callable[..., ObjectInfo] = objects.put
     if delta:
-        from runstore.store._delta import put_by_changes  # few puts are by changes
-
-        put = partial(put_by_changes, objects)
+        put = partial(_put_by_changes, objects)
     return put(
         at,
         value,
@@ -68,3 +67,28 @@ def put_at(
         workflow=target.workflow,
         stage=target.stage,
     )
+
+
+def _put_by_changes(
+    objects: Objects, place: AnyPlace, value: Any, *, if_match: str | None, **how: Any
+) -> ObjectInfo:
+    """Put *value* as `Objects.put` does, sending what differs from the version that is there.
+
+    Args:
+        objects: Where.
+        place: The object.
+        value: The new value.
+        if_match, how: As for `Objects.put`.
+
+    Raises:
+        RunStoreError: What `Objects.put` raises.
+    """
+    from runstore.objects import DeltaBackend  # few puts are by changes
+
+    changes = objects.with_backend(DeltaBackend(objects.backend))
+    try:
+        return changes.put(place, value, if_match=if_match, **how)
+    except (PreconditionFailedError, ObjectNotFoundError):
+        if if_match is not None:
+            raise
+        return objects.put(place, value, **how)  # it was replaced or removed meanwhile

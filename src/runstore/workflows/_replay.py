@@ -247,9 +247,9 @@ def _scratch(
     folder: str | os.PathLike[str] | None,
 ) -> tuple["ObjectStore", Callable[[ObjectUse], str]]:
     """Return a store over that of the run, and what copies an object of the run to it."""
-    from runstore.store import ObjectStore
-    from runstore.store._overlay import Overlay, opened_over  # which only replays need
-    from runstore.store._read_then import ReadThen
+    from runstore.objects import Overlay, StoredObjects  # which only replays need
+    from runstore.runs import ReadThen
+    from runstore.store import ObjectStore, opened_over
 
     where = new_folder("runstore-replay-") if folder is None else os.fspath(folder)
     upper = ObjectStore(where)
@@ -257,11 +257,12 @@ def _scratch(
     over = Overlay(upper.backend, origin.backend, shown, read_then=ReadThen(run, record))
     store = opened_over(StoreAddress(url=url, pickle=origin.address.pickle), over)
     from_origin = Overlay(upper.backend, origin.backend, lower_first=True)
+    objects = StoredObjects(from_origin, origin.address.pickle)
 
     def keep(use: ObjectUse) -> str:
         source = Place(use.namespace, use.run, use.name)
         target = Place(use.namespace, f"{run.name[:100]}-recorded", use.name)
-        from_origin.objects(origin.address).copy(source, target)
+        objects.copy(source, target)
         return str(target)
 
     return store, keep

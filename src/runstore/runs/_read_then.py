@@ -6,7 +6,8 @@ from typing import NamedTuple
 from runstore.context import StageRecord, WorkflowRun
 from runstore.errors import ObjectNotFoundError, PreconditionFailedError
 from runstore.places import Backend
-from runstore.runs import newest_first, read_run, start_of
+from runstore.runs._pages import newest_first
+from runstore.runs._records import read_run, start_of
 
 __all__ = ["ReadThen"]
 

@@ -1,9 +1,9 @@
-"""Opening a store: its address, its credentials, and the stores that are open already."""
+"""Opening the place of a store: its address, and the credentials that stay in this process."""
 
 import os
 import secrets
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from runstore.context import (
     CredentialsKey,
@@ -15,7 +15,6 @@ from runstore.context import (
     peek_run_context,
 )
 from runstore.errors import StoreClosedError
-from runstore.lifetime import Bounded
 from runstore.places import (
     Backend,
     GivenFilesystem,
@@ -26,28 +25,13 @@ from runstore.places import (
     split_url,
 )
 
-if TYPE_CHECKING:
-    from runstore.store import ObjectStore
-
-__all__ = [
-    "address_for",
-    "address_of_filesystem",
-    "backend_at",
-    "drop_credentials",
-    "opened",
-    "remember",
-    "unremember",
-]
-
-_URLS_AT_MOST, _OF_ONE_URL_AT_MOST = 16, 4  # as with two engines; to open one is not cheap
+__all__ = ["address_for", "address_of_filesystem", "backend_at", "drop_credentials"]
 
 _LIVE = "runstore filesystem"  # the name of no option
 
 # Filesystems of the user's, by the token in StoreAddress.filesystem, while somebody has them. Where
 # one is not, as in another process, it is made again from its JSON.
 _filesystems: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()
-
-_opened: "Bounded[str, tuple[tuple[StoreAddress, ObjectStore], ...]]" = Bounded(_URLS_AT_MOST)
 
 # Secret options by StoreAddress.kept, for as long as an address has that key. They never
 # leave this process, or a fork of it.
@@ -166,25 +150,3 @@ def drop_credentials(address: StoreAddress) -> None:
     key = known_key(address.kept) if address.kept is not None else None
     if key is not None:
         _credentials.pop(key, None)
-
-
-def opened(address: StoreAddress) -> "ObjectStore | None":
-    """Return the store that was opened for *address*, if it is one of the latest."""
-    for known, store in _opened.get(address.url) or ():
-        if known is address or known == address:
-            return store
-    return None
-
-
-def remember(address: StoreAddress, store: "ObjectStore") -> None:
-    """Keep *store*, so that `opened` finds it."""
-    others = (_opened.get(address.url) or ())[: _OF_ONE_URL_AT_MOST - 1]
-    _opened.put(address.url, ((address, store), *others))
-
-
-def unremember(address: StoreAddress) -> None:
-    """Forget the store of *address*, so that the next one is opened anew."""
-    for known, store in _opened.get(address.url) or ():
-        if known == address and store._now is not None:
-            store._now.is_open = False
-    _opened.drop(lambda url, stores: any(known == address for known, _ in stores))

@@ -1,16 +1,12 @@
 """Puts that send what differs from the version that is there, and let the place copy the rest."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from runstore.buffers import Buffer
-from runstore.errors import ObjectNotFoundError, PreconditionFailedError
-from runstore.keys import AnyPlace
-from runstore.objects import ObjectInfo
+from runstore.errors import ObjectNotFoundError
 from runstore.places import Entry, Wrapper
-from runstore.store._objects import Objects
 
-__all__ = ["DeltaBackend", "put_by_changes"]
+__all__ = ["DeltaBackend"]
 
 
 class DeltaBackend(Wrapper):
@@ -48,26 +44,3 @@ class DeltaBackend(Wrapper):
             return self._backend.head(key)
         except ObjectNotFoundError:
             return None
-
-
-def put_by_changes(
-    objects: Objects, place: AnyPlace, value: Any, *, if_match: str | None, **how: Any
-) -> ObjectInfo:
-    """Put *value* as `Objects.put` does, sending what differs from the version that is there.
-
-    Args:
-        objects: Where.
-        place: The object.
-        value: The new value.
-        if_match, how: As for `Objects.put`.
-
-    Raises:
-        RunStoreError: What `Objects.put` raises.
-    """
-    changes = objects.with_backend(DeltaBackend(objects.backend))
-    try:
-        return changes.put(place, value, if_match=if_match, **how)
-    except (PreconditionFailedError, ObjectNotFoundError):
-        if if_match is not None:
-            raise
-        return objects.put(place, value, **how)  # it was replaced or removed meanwhile

@@ -3,10 +3,8 @@
 import builtins
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from runstore.buffers import Buffer
-from runstore.context import StoreAddress
 from runstore.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
@@ -14,14 +12,9 @@ from runstore.errors import (
     RunStoreError,
 )
 from runstore.places import Backend, Entry, Guarantees, Tail, copy_through, delete_each
-from runstore.store._objects import Objects
-from runstore.store._opening import remember
-from runstore.store._read_then import ReadThen
+from runstore.runs import ReadThen
 
-if TYPE_CHECKING:
-    from runstore.store import ObjectStore
-
-__all__ = ["Overlay", "opened_over"]
+__all__ = ["Overlay"]
 
 
 class Overlay:
@@ -158,19 +151,3 @@ class Overlay:
 
     def close(self) -> None:
         """Close nothing: both places have other users."""
-
-    def objects(self, address: StoreAddress) -> Objects:
-        """Return the objects of this place."""
-        return Objects(self, address.pickle)
-
-
-def opened_over(address: StoreAddress, overlay: Overlay) -> "ObjectStore":
-    """Return a store on *overlay*, which is found by *address* in this process from now on."""
-    from runstore.store import ObjectStore
-
-    store = ObjectStore.__new__(ObjectStore)
-    store._brought_credentials = False
-    store.address = address
-    store._now = overlay.objects(address)
-    remember(address, store)
-    return store
