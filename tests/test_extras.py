@@ -28,7 +28,7 @@ FILES = {
         "src/runstore/places/_fsspec/_webdav.py",
         "src/runstore/places/_fsspec/_opening.py",
     ],
-    "openlineage": ["src/runstore/store/_lineage/_openlineage.py"],
+    "openlineage": ["src/runstore/lineage/_openlineage.py"],
     "dask": ["src/runstore/executors/_dask*.py"],
     "ray": ["src/runstore/executors/_ray*.py"],
     "sklearn": ["src/runstore/codecs/_skops.py"],

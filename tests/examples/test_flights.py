@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.lineage.openlineage_ import fits
+from tests.lineage.test_lineage import strictly_mermaid
 from tests.places.s3_ import environment
-from tests.store.openlineage_ import fits
-from tests.store.test_lineage import strictly_mermaid
 
 from runstore import ObjectStore, WorkflowRun, run_workflow
 from runstore.workflows import load_workflow

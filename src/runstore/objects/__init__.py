@@ -8,6 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from runstore.objects._checks import check_place, check_version, guard_of, open_object
+from runstore.objects._digests import (
+    digest_now,
+    digests_in,
+    digests_now,
+    earlier_digest,
+    value_digest,
+)
 from runstore.objects._file_reader import opened_to_read, pieces
 from runstore.objects._file_writer import FileWriter, TextFileWriter
 from runstore.objects._info import ObjectInfo, describe, describe_file, described_later
@@ -33,6 +40,7 @@ from runstore.objects._local_files import (
     temporary_folder,
     written_file,
 )
+from runstore.objects._missing import missing
 from runstore.objects._objects import StoredObjects
 from runstore.objects._one_file import check_one_file, file_of_folder, is_seal, made_of_parts
 from runstore.objects._opening import (
@@ -58,7 +66,6 @@ from runstore.objects._sealed import (
 )
 from runstore.objects._signing import check_signature, signing_keys
 from runstore.objects._traced import note_read, traced
-from runstore.objects._value_digest import earlier_digest, value_digest
 
 if TYPE_CHECKING:
     from runstore.objects._delta import DeltaBackend
@@ -116,6 +123,9 @@ __all__ = [
     "describe",
     "describe_file",
     "described_later",
+    "digest_now",
+    "digests_in",
+    "digests_now",
     "drop_credentials",
     "each_of",
     "earlier_digest",
@@ -129,6 +139,7 @@ __all__ = [
     "is_seal",
     "leased",
     "made_of_parts",
+    "missing",
     "newest_of",
     "newest_parts",
     "not_sealed",

@@ -20,9 +20,9 @@ from runstore.context import ObjectUse, Trace, peek_run_context
 from runstore.errors import AccessDeniedError, CorruptObjectError, RunStoreError
 from runstore.keys import PARTS, SHARED, extension_of, is_shortened, name_of, scope_of
 from runstore.objects._checks import guard_of
+from runstore.objects._digests import value_digest
 from runstore.objects._kinds import ends_as_container
 from runstore.objects._objects import StoredObjects
-from runstore.objects._value_digest import value_digest
 from runstore.parts import parsed_part_file, part_text
 from runstore.places import Backend, Entry, Tail, Wrapper
 

@@ -53,6 +53,7 @@ from runstore.store._target import RAISE, Target
 from runstore.store._verbs import Compression, Reading, Verbs
 
 if TYPE_CHECKING:
+    from runstore.lineage import Lineage, LineageEdge, LineageObject, LineageStage
     from runstore.objects import Symlinks
     from runstore.runs._marks import Marks
     from runstore.store._differences import (
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
         RunDiff,
         TableDiff,
     )
-    from runstore.store._lineage._graph import Lineage, LineageEdge, LineageObject, LineageStage
     from runstore.store._orchestrated import run_has_ended, stage_has_ended, tell_records
     from runstore.store._writer import Writer
     from runstore.upkeep import (
@@ -156,9 +156,7 @@ _LATER = {
         "upkeep",
     ),
     **dict.fromkeys(("run_has_ended", "stage_has_ended", "tell_records"), "store._orchestrated"),
-    **dict.fromkeys(
-        ("Lineage", "LineageEdge", "LineageObject", "LineageStage"), "store._lineage._graph"
-    ),
+    **dict.fromkeys(("Lineage", "LineageEdge", "LineageObject", "LineageStage"), "lineage"),
 }
 
 

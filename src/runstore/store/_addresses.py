@@ -9,10 +9,10 @@ from urllib.parse import quote
 from runstore.arguments import check_choice, unfit
 from runstore.errors import InvalidRequestError, ObjectNotFoundError
 from runstore.keys import Scope, key_of
-from runstore.objects import is_seal, made_of_parts
+from runstore.objects import is_seal, made_of_parts, missing
 from runstore.places import Backend
 from runstore.store._files import local_path
-from runstore.store._target import Target, missing, place_of
+from runstore.store._target import Target, place_of
 
 __all__ = ["AddressVerbs", "Method", "Reader", "SecretOptions"]
 

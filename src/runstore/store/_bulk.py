@@ -11,10 +11,10 @@ from runstore.arguments import check_flag, check_keys, texts
 from runstore.codecs import small_kinds
 from runstore.errors import BulkError, InvalidNameError, ObjectNotFoundError, UnsupportedValueError
 from runstore.keys import Place, Scope, key_of
-from runstore.objects import ObjectInfo
+from runstore.objects import ObjectInfo, missing
 from runstore.steps import Report, reporting
 from runstore.store._small import put_small
-from runstore.store._target import RAISE, Target, check_scope, missing, place_of
+from runstore.store._target import RAISE, Target, check_scope, place_of
 from runstore.workers import StoppedError, Workers, awaited, check_stopped
 
 __all__ = ["BulkVerbs"]

@@ -25,6 +25,7 @@ from runstore.objects import (
     check_path,
     check_target,
     copied_file,
+    missing,
     note_read,
     opened_file,
     opened_stored,
@@ -37,7 +38,7 @@ from runstore.objects import (
 from runstore.places import Backend
 from runstore.steps import both, reporting
 from runstore.store._put_bytes import put_bytes
-from runstore.store._target import Target, missing, place_of
+from runstore.store._target import Target, place_of
 
 __all__ = ["FileMode", "FileVerbs", "Opening", "local_path"]
 

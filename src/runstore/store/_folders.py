@@ -33,6 +33,7 @@ from runstore.objects import (
     check_path,
     each_of,
     file_pieces,
+    missing,
     opened_file,
     opened_stored,
     part_place,
@@ -50,7 +51,7 @@ from runstore.store._files import local_path
 from runstore.store._metadata import own_metadata
 from runstore.store._objects import Objects
 from runstore.store._sealing import check_takes_parts, kind_of_seal
-from runstore.store._target import Target, missing, place_of
+from runstore.store._target import Target, place_of
 
 __all__ = ["FolderVerbs"]
 

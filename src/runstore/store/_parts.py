@@ -8,7 +8,7 @@ from typing import Any
 from runstore.arguments import check_flag, check_text, unfit
 from runstore.errors import ObjectNotFoundError
 from runstore.keys import Scope
-from runstore.objects import ObjectInfo, newest_parts, read_seal
+from runstore.objects import ObjectInfo, missing, newest_parts, read_seal
 from runstore.parts import PartKey, check_part, part_file_start
 from runstore.store._metadata import own_metadata
 from runstore.store._sealing import (
@@ -17,7 +17,7 @@ from runstore.store._sealing import (
     seal_parts,
     sealed_infos,
 )
-from runstore.store._target import Target, missing, place_of
+from runstore.store._target import Target, place_of
 
 __all__ = ["PartVerbs"]
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import xxhash
 
-from runstore import containers
 from runstore.arguments import unfit
 from runstore.buffers import flat
 from runstore.containers import Verify
@@ -17,17 +16,10 @@ from runstore.errors import (
     ObjectNotFoundError,
     PreconditionFailedError,
 )
-from runstore.keys import SHARED, Place, Scope, extension_of, key_of
-from runstore.objects import (
-    ObjectInfo,
-    earlier_digest,
-    ends_as_container,
-    pieces,
-    pinned,
-    value_digest,
-)
+from runstore.keys import SHARED, Place, Scope, key_of
+from runstore.objects import ObjectInfo, digest_now, digests_in, digests_now, missing
 from runstore.store._objects import Objects
-from runstore.store._target import Target, missing, place_of
+from runstore.store._target import Target, place_of
 
 if TYPE_CHECKING:
     from runstore.store._filters import Filter
@@ -36,7 +28,6 @@ __all__ = [
     "ObjectRef",
     "RefVerbs",
     "check_referred",
-    "digest_now",
     "get_referred",
     "referred",
 ]
@@ -170,14 +161,14 @@ def get_referred(
         PreconditionFailedError: It was replaced.
     """
     value, entry, read = objects._get(ref.place, verify, columns, as_type, pickle, filters=filters)
-    known = _digests_in(objects, ref.place, flat(read), entry.size)
+    known = digests_in(objects, ref.place, flat(read), entry.size)
     _check(ref, known or (xxhash.xxh3_128_hexdigest(flat(read)),))
     return value, objects.described_by(ref.place, entry, read)
 
 
 def check_referred(objects: Objects, ref: ObjectRef) -> None:
     """Raise PreconditionFailedError unless what a reference names is there now."""
-    _check(ref, _digests_now(objects, ref.place))
+    _check(ref, digests_now(objects, ref.place))
 
 
 def _check(ref: ObjectRef, digests: tuple[str, ...]) -> None:
@@ -187,39 +178,3 @@ def _check(ref: ObjectRef, digests: tuple[str, ...]) -> None:
             "for what is there now",
             str(ref.place),
         )
-
-
-def digest_now(objects: Objects, place: Place) -> str:
-    """Return the digest of the value that is stored at a place now, as references have it."""
-    return _digests_now(objects, place)[0]
-
-
-def _digests_now(objects: Objects, place: Place) -> tuple[str, ...]:
-    """Return the digest of a value, and the one that references of earlier versions may have."""
-    version = pinned(objects.backend, place)
-    found = _digests_in(objects, place, version.end, version.entry.size)
-    if found:
-        return found
-    state = xxhash.xxh3_128()
-    for piece in pieces(version):
-        state.update(piece)
-    return (state.hexdigest(),)
-
-
-def _digests_in(objects: Objects, place: Place, end: memoryview, size: int) -> tuple[str, ...]:
-    """Return the digests of a value from the end of its file; none if all of the file is needed.
-
-    They cover the data, and what the codec needs to rebuild the value.
-    """
-    ref = str(place)
-    if ends_as_container(extension_of(place.name), end, size, ref) is None:
-        return ()
-    start = containers.footer_start(end[-10:], size, ref) - (size - end.nbytes)
-    if start < 0:
-        return _digests_in(objects, place, flat(objects.backend.get(key_of(place))[0]), size)
-    footer, guard = bytes(end[start:]), objects.guard()
-    read = containers.read_footer(footer, ref, guard)
-    if read is None:
-        return ()
-    header, body, _ = read
-    return value_digest(header, body, footer, ref, guard), earlier_digest(header, body)

@@ -10,8 +10,9 @@ from runstore import store  # types of results are loaded when they are needed
 from runstore.arguments import check_count
 from runstore.errors import ObjectNotFoundError
 from runstore.keys import Scope
+from runstore.objects import missing
 from runstore.store._arguments import check_get, check_put, check_table_type, column_list
-from runstore.store._target import Target, missing, place_of
+from runstore.store._target import Target, place_of
 
 if TYPE_CHECKING:
     from runstore.store._filters import Filter

@@ -1,6 +1,5 @@
 """What a verb works on: a place in a store; and the message if nothing is there."""
 
-from functools import partial
 from typing import Any, NamedTuple, get_args
 
 from runstore.arguments import check_choice, check_text, unfit
@@ -8,13 +7,11 @@ from runstore.context import StoreAddress
 from runstore.errors import (
     InvalidNameError,
     InvalidRequestError,
-    ObjectNotFoundError,
     RunStoreError,
 )
-from runstore.keys import Place, Scope, key_of, name_of, parts_folder, scope_folder
+from runstore.keys import Place, Scope, key_of
 from runstore.lifetime import load_module
 from runstore.objects import Permission, leased
-from runstore.places import glimpse
 from runstore.store._objects import Objects
 
 __all__ = [
@@ -22,7 +19,6 @@ __all__ = [
     "Target",
     "check_scope",
     "copied_to",
-    "missing",
     "not_a_name",
     "place_of",
     "run_of",
@@ -150,24 +146,6 @@ def run_of(run: str | None, name: str) -> str:
     return run
 
 
-def missing(objects: Objects, place: Place, *, alone: bool = True) -> ObjectNotFoundError:
-    """Return the error for an object that is not there.
-
-    When it is shown, it says what is there and what may be meant, as far as a short look tells.
-
-    Args:
-        objects: The store's objects.
-        place: What was asked for.
-        alone: Whether it is the only one. Of many, nothing is looked up for the message.
-    """
-    where = f"run {place.run!r} of namespace" if place.run else "namespace"
-    message = f"no object {place.name!r} in {where} {place.namespace!r} ({objects.backend.url})"
-    error = ObjectNotFoundError(message, str(place))
-    if alone and objects.backend.guarantees.mapped:  # where a look needs no request
-        error.look = partial(_looked_up, objects, place)
-    return error
-
-
 def copied_to(
     target: Target,
     source: Place,
@@ -194,35 +172,3 @@ def copied_to(
         return Place(namespace, None, name)
     run = next((run for run in (to_run, source.run, target.run) if run is not None), None)
     return Place(namespace, run_of(run, name), name)
-
-
-_SEEN_AT_MOST = 1000  # names of a scope that are compared with the one that is missing
-
-
-def _looked_up(objects: Objects, place: Place) -> str:
-    """Return what is there instead, as the end of a message."""
-    try:
-        scope = scope_folder(place.namespace, place.run)
-        keys = glimpse(objects.backend, scope, _SEEN_AT_MOST)
-        there = sorted(filter(None, (name_of(key[len(scope) :]) for key in keys)))
-        if objects.exists(place):
-            return "; it was stored just now, after it was looked for: try again"
-        if glimpse(objects.backend, parts_folder(place), 1):
-            return "; there are parts of it that were not sealed: seal(name) makes them one object"
-        if close := load_module("difflib").get_close_matches(place.name, there, n=3):
-            return f"; did you mean {' or '.join(map(repr, close))}?"
-        if place.run and objects.exists(Place(place.namespace, None, place.name)):
-            return "; there is one with scope='namespace'"
-    except RunStoreError:
-        return ""  # it says enough without
-    if not keys:
-        runs, nothing = load_module("runstore.runs"), "; nothing is stored there at all"
-        if absent := runs.no_namespace(objects.backend, place.namespace):
-            return str(absent)
-        if place.run is None:
-            return nothing
-        return f"{nothing}{runs.near_runs(objects.backend, place.namespace, place.run)}"
-    if not there:
-        return ""  # names that are too long for a key, or files of other programs
-    shown = ", ".join(map(repr, there[:5])) + (", …" if len(there) > 5 else "")
-    return f"; stored there: {shown}"

@@ -9,7 +9,7 @@ from runstore.codecs import small_kinds
 from runstore.context import PicklePolicy
 from runstore.errors import InvalidRequestError, ObjectNotFoundError
 from runstore.keys import Scope
-from runstore.objects import ObjectInfo
+from runstore.objects import ObjectInfo, missing
 from runstore.parts import PartKey
 from runstore.store._addresses import AddressVerbs
 from runstore.store._arguments import Reading, check_get, check_put, column_list
@@ -29,7 +29,7 @@ from runstore.store._sealing import part_read
 from runstore.store._shown import ObjectList
 from runstore.store._small import get_plain, put_small
 from runstore.store._streams import StreamVerbs, filter_of
-from runstore.store._target import RAISE, copied_to, missing, place_of
+from runstore.store._target import RAISE, copied_to, place_of
 
 __all__ = ["Compression", "Reading", "Verbs"]
 

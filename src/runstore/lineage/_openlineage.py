@@ -16,7 +16,7 @@ from runstore.versions import version_of
 
 if TYPE_CHECKING:
     from runstore.context import WorkflowRun
-    from runstore.store._lineage._graph import Lineage, LineageObject, LineageStage
+    from runstore.lineage._graph import Lineage, LineageObject, LineageStage
 
 __all__ = ["events_of"]
 

@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from runstore.context import ObjectUse, StageRecord, WorkflowRun
 from runstore.errors import CorruptObjectError, ObjectNotFoundError, UnsupportedFormatError
 from runstore.keys import Place
-from runstore.runs import start_of
-from runstore.store._lineage._graph import (
+from runstore.lineage._graph import (
     EdgeKind,
     Lineage,
     LineageEdge,
     LineageObject,
     LineageStage,
 )
-from runstore.store._lineage._records import Records, Use
-from runstore.store._refs import digest_now
-from runstore.store._target import missing
+from runstore.lineage._records import Records, Use
+from runstore.objects import digest_now, missing
+from runstore.runs import start_of
 
 if TYPE_CHECKING:
-    from runstore.store._objects import Objects
+    from runstore.objects import StoredObjects
 
 __all__ = ["Direction", "traced_lineage"]
 
@@ -27,9 +26,9 @@ Direction = Literal["both", "back", "onwards"]
 
 
 def traced_lineage(
-    objects: "Objects", place: Place, digest: str | None, direction: Direction, most: int
+    objects: "StoredObjects", place: Place, digest: str | None, direction: Direction, most: int
 ) -> Lineage:
-    """Return the lineage of an object; see `LineageVerbs.lineage`.
+    """Return the lineage of an object; see `runstore.ObjectStore.lineage`.
 
     Args:
         objects: Where.
@@ -50,7 +49,7 @@ def traced_lineage(
 class _Walk:
     """The graph as far as it is known."""
 
-    def __init__(self, objects: "Objects", records: Records) -> None:
+    def __init__(self, objects: "StoredObjects", records: Records) -> None:
         self._of, self._records = objects, records
         self._objects: dict[str, LineageObject] = {}
         self._stages: dict[str, tuple[LineageStage, WorkflowRun | None, StageRecord | None]] = {}

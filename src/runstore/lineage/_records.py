@@ -10,7 +10,7 @@ from runstore.runs import newest_first, read_run
 
 if TYPE_CHECKING:
     from runstore.context import ObjectUse
-    from runstore.store._objects import Objects
+    from runstore.objects import StoredObjects
 
 __all__ = ["Records", "Use"]
 
@@ -31,7 +31,7 @@ class Records:
         most: How many runs of a namespace are looked through where nobody knows which it was.
     """
 
-    def __init__(self, objects: "Objects", most: int) -> None:
+    def __init__(self, objects: "StoredObjects", most: int) -> None:
         self._backend = objects.backend
         self._most = most
         self._known: dict[tuple[str, str], WorkflowRun | None] = {}

@@ -5,8 +5,8 @@ import sys
 import uuid
 
 import pytest
-from tests.store.openlineage_ import fits
-from tests.store.test_lineage import lineage, record, stage, use
+from tests.lineage.openlineage_ import fits
+from tests.lineage.test_lineage import lineage, record, stage, use
 
 from runstore.errors import MissingExtraError
 from runstore.store import Lineage

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.store.test_lineage import AWKWARD, lineage, record, stage, use
+from tests.lineage.test_lineage import AWKWARD, lineage, record, stage, use
 
 MERMAID = Path(__file__).parents[2] / ".mermaid"
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from runstore.arguments import printable
-from runstore.store._lineage._graph import LineageObject, LineageStage
+from runstore.lineage._graph import LineageObject, LineageStage
 from runstore.texts import human_size
 
 if TYPE_CHECKING:
-    from runstore.store._lineage._graph import Lineage
+    from runstore.lineage._graph import Lineage
 
 __all__ = ["dot_of", "mermaid_of"]
 

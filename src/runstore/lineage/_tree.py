@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from runstore.arguments import printable
-from runstore.store._lineage._graph import LineageEdge
+from runstore.lineage._graph import LineageEdge
 from runstore.texts import human_size
 
 if TYPE_CHECKING:
     from runstore.context import WorkflowRun
-    from runstore.store._lineage._graph import Lineage, LineageObject, LineageStage
+    from runstore.lineage._graph import Lineage, LineageObject, LineageStage
 
 __all__ = ["tree_of"]
 

@@ -1,7 +1,4 @@
-"""Lineage: which stage of which run made an object, of what, and what was made of it.
-
-It is read from the run records, which name what each stage has read and written.
-"""
+"""The verb that tells which stage of which run made an object, of what, and what was made of it."""
 
 from abc import ABC, abstractmethod
 from typing import Literal
@@ -59,7 +56,7 @@ class LineageVerbs(ABC):
             if ref is not None
             else place_of("lineage", target, name, scope, run, namespace)
         )
-        from runstore.store._lineage._walk import traced_lineage
+        from runstore.lineage import traced_lineage
 
         digest = None if ref is None else ref.digest
         return traced_lineage(target.objects, place, digest, direction, runs)

@@ -176,7 +176,7 @@ class Lineage:
 
     def tree(self) -> str:
         """Return it as a tree of text: what the object was made of, then what was made of it."""
-        from runstore.store._lineage._tree import tree_of
+        from runstore.lineage._tree import tree_of
 
         return tree_of(self)
 
@@ -185,13 +185,13 @@ class Lineage:
 
     def mermaid(self) -> str:
         """Return it as a flowchart for Mermaid, which GitHub and many notebooks draw."""
-        from runstore.store._lineage._drawn import mermaid_of
+        from runstore.lineage._drawn import mermaid_of
 
         return mermaid_of(self)
 
     def dot(self) -> str:
         """Return it as a digraph for Graphviz."""
-        from runstore.store._lineage._drawn import dot_of
+        from runstore.lineage._drawn import dot_of
 
         return dot_of(self)
 
@@ -207,7 +207,7 @@ class Lineage:
             InvalidRequestError: *namespace* is no str.
         """
         check_text("openlineage", "namespace", namespace, optional=True)
-        from runstore.store._lineage._openlineage import events_of
+        from runstore.lineage._openlineage import events_of
 
         return events_of(self, namespace)
 
