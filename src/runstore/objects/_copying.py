@@ -1,35 +1,100 @@
-"""A copy that moves no more than a footer: the place copies the body by itself."""
+"""Copies of objects. Where a place can, it copies the body by itself, and only a footer is sent."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import partial
 from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from runstore import containers
-from runstore.buffers import Buffer
+from runstore.buffers import Buffer, flat
 from runstore.containers import Guard
-from runstore.errors import InvalidRequestError, PreconditionFailedError, RunStoreError
+from runstore.errors import InvalidRequestError, PreconditionFailedError
 from runstore.file_types import raw_type
-from runstore.keys import FORMATS, AnyPlace, extension_at, key_of
-from runstore.objects._checks import check_place
-from runstore.objects._kinds import check_whole_name
+from runstore.keys import FORMATS, AnyPlace, Place, extension_at, key_of
+from runstore.objects._checks import check_place, open_object
+from runstore.objects._info import ObjectInfo, describe, describe_file
+from runstore.objects._kinds import check_whole_name, container_in, is_plain
+from runstore.objects._sealed import copied_parts, seal_in, write_seal
+from runstore.objects._signing import SigningKeys, signing_keys
 from runstore.places import Backend, Entry, Tail
 from runstore.seals import SEALED
 from runstore.steps import SILENT, Report, counted, reporting
 
-__all__ = [
-    "check_extensions",
-    "copied_file",
-    "copied_there",
-    "copies_there",
-    "deleted_in_pieces",
-    "put_copy",
-]
+if TYPE_CHECKING:
+    from runstore.objects._objects import StoredObjects
+
+__all__ = ["copied_object"]
 
 _PIECE = 4 << 20  # bytes
-_DELETED = 1000  # keys of one request, where there are requests
 _WORTH_COPYING = 8 << 20  # bytes; a smaller one is read and checked, and one request each way
 
 
-def copied_file(backend: Backend, found: Entry, target: str, ref: str, if_absent: bool) -> Entry:
+def copied_object(
+    objects: "StoredObjects", source: AnyPlace, target: AnyPlace, *, if_absent: bool = False
+) -> ObjectInfo:
+    """Copy an object; the data is checked and not decoded, the header gets the new place."""
+    backend = objects.backend
+    ref, at, extension = str(source), key_of(target), extension_at(source)
+    _check_extensions(source, target)
+    if not is_plain(extension) and objects.policy != "signed" and _copies_there(backend):
+        footer, found = objects.footer(key_of(source), ref)
+        if footer is None:
+            _check_extensions(source, target, plain=True)
+            entry = _copied_file(backend, found, at, ref, if_absent)
+            return describe_file(target, entry)
+        end = footer, found, objects.guard()
+        there = _copied_there(backend, source, target, *end, if_absent)
+        if there is not None:
+            return objects.described(target, *there)
+    data, _ = backend.get(key_of(source))
+    container = container_in(extension, data, ref)
+    if container is None:
+        _check_extensions(source, target, plain=True)
+        containers.check_file(extension, data, ref)
+        return describe_file(target, backend.put(at, [data], if_absent=if_absent))
+    keys, signed_with = _copying_keys(objects, data, ref), None
+    if keys is not None:
+        data, signed_with = objects.authentic(data, ref, container, keys, "copy")
+    opened = open_object(data, ref, container, objects.guard(signed_with is not None))
+    schema = partial(objects.read_schema, at, target)
+    if opened.header is None:
+        entry = backend.put(at, [data], if_absent=if_absent)
+        return describe(target, entry, container, read_schema=schema)
+    key = None if keys is None else keys.current
+    check_place(opened.header, source)
+    if isinstance(source, Place) and (seal := seal_in(opened, source)) is not None:
+        assert isinstance(target, Place)
+        copied = copied_parts(objects, seal, source, target, if_absent)
+        return write_seal(objects, target, copied, opened.header.at(target), if_absent=if_absent)
+    view = flat(data)
+    start = containers.footer_start(view[-10:], view.nbytes, ref)
+    footer, header = bytes(view[start:]), opened.header.at(target)
+    readdressed = containers.readdressed(
+        footer, opened.header, header, view[:start], key, signed_with
+    )
+    if readdressed is not None:
+        entry = _put_copy(backend, at, view[:start], readdressed, ref, if_absent)
+        return objects.described(target, entry, readdressed)
+    # The new name is much longer than the old one.
+    batches = [opened.batch(i) for i in range(opened.num_batches)]
+    write: Any = containers.arrow_file
+    if container == "parquet":
+        write = partial(containers.parquet_file, dictionaries=True)  # if the source has any
+    written = write(opened.schema, batches, header, key=key)
+    entry = backend.put(at, written, if_absent=if_absent)
+    return describe(target, entry, container, header, written.digest, key is not None, schema)
+
+
+def _copying_keys(objects: "StoredObjects", data: Buffer, ref: str) -> SigningKeys | None:
+    """Return the keys that a copy has to be signed with; its source has to be, too."""
+    view = flat(data)
+    start = containers.footer_start(view[-10:], view.nbytes, ref)
+    if objects.policy != "signed" and not containers.has_signature(bytes(view[start:])):
+        return None
+    return signing_keys(ref, "copy")
+
+
+def _copied_file(backend: Backend, found: Entry, target: str, ref: str, if_absent: bool) -> Entry:
     """Copy a plain file as it is; the place does it."""
     with _copying(ref, found.size) as report:
         entry = backend.copy(found.key, target, if_absent=if_absent)
@@ -37,7 +102,7 @@ def copied_file(backend: Backend, found: Entry, target: str, ref: str, if_absent
     return entry
 
 
-def put_copy(
+def _put_copy(
     backend: Backend, target: str, body: memoryview, footer: bytes, ref: str, if_absent: bool
 ) -> Entry:
     """Write what was read of an object under another key, with another footer."""
@@ -58,22 +123,7 @@ def _in_pieces(body: memoryview, footer: bytes, report: Report) -> Iterable[Buff
     return counted(chain(pieces, [footer]), report)
 
 
-def deleted_in_pieces(
-    backend: Backend, keys: Sequence[str], *, missing_ok: bool
-) -> dict[str, RunStoreError]:
-    """Do what `Backend.delete_many` does, as many at a time as S3 takes, and report it."""
-    if len(keys) <= 1:
-        return backend.delete_many(keys, missing_ok=missing_ok)
-    failed: dict[str, RunStoreError] = {}
-    with reporting(f"deleting {len(keys):,} objects", len(keys)) as report:
-        for at in range(0, len(keys), _DELETED):
-            some = keys[at : at + _DELETED]
-            failed |= backend.delete_many(some, missing_ok=missing_ok)
-            report.add(len(some))
-    return failed
-
-
-def check_extensions(source: AnyPlace, target: AnyPlace, *, plain: bool = False) -> None:
+def _check_extensions(source: AnyPlace, target: AnyPlace, *, plain: bool = False) -> None:
     """Check that a copy could be read under its name.
 
     Args:
@@ -99,12 +149,12 @@ def _says_format(extension: str) -> bool:
     return extension in FORMATS or raw_type(extension) is not None
 
 
-def copies_there(backend: Backend) -> bool:
+def _copies_there(backend: Backend) -> bool:
     """Return whether the place copies most of an object without moving it, with another footer."""
     return backend.guarantees.server_copy and getattr(backend, "copies_with_tail", False)
 
 
-def copied_there(
+def _copied_there(
     backend: Backend,
     source: AnyPlace,
     target: AnyPlace,

@@ -6,7 +6,7 @@ parts belong to it.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, get_args
 
@@ -36,34 +36,25 @@ from runstore.keys import (
     scope_folder,
 )
 from runstore.objects._checks import check_place, guard_of, open_object
-from runstore.objects._copying import (
-    check_extensions,
-    copied_file,
-    copied_there,
-    copies_there,
-    deleted_in_pieces,
-    put_copy,
-)
 from runstore.objects._info import ObjectInfo, describe, describe_file
 from runstore.objects._kinds import container_in, container_of, ends_as_container, is_plain
 from runstore.objects._sealed import (
     check_sealed_part,
-    copied_parts,
     delete_parts,
     delete_parts_of_many,
     is_sealed,
-    seal_in,
-    write_seal,
 )
 from runstore.objects._signing import SigningKeys, check_signature, signing_keys
 from runstore.places import Backend, Entry
 from runstore.seals import SealedPart
+from runstore.steps import reporting
 
 if TYPE_CHECKING:
     from runstore.containers import StoredParquet
 
 __all__ = ["StoredObjects"]
 
+_DELETED = 1000  # keys of one request, where there are requests
 _TAIL = 64 * 1024  # nearly every footer is shorter; a longer one costs a second read
 
 
@@ -185,7 +176,7 @@ class StoredObjects:
     ) -> dict[Place, RunStoreError]:
         """Remove several; return the error of each that was not removed."""
         keys = {key_of(place): place for place in places}
-        failed = deleted_in_pieces(self.backend, [*keys], missing_ok=missing_ok)
+        failed = _deleted_in_pieces(self.backend, [*keys], missing_ok=missing_ok)
         delete_parts_of_many(self.backend, [keys[key] for key in keys if key not in failed])
         return {keys[key]: error for key, error in failed.items()}
 
@@ -216,55 +207,9 @@ class StoredObjects:
 
     def copy(self, source: AnyPlace, target: AnyPlace, *, if_absent: bool = False) -> ObjectInfo:
         """Copy; the data is checked and not decoded, the header gets the new place."""
-        ref, at, extension = str(source), key_of(target), extension_at(source)
-        check_extensions(source, target)
-        if not is_plain(extension) and self.policy != "signed" and copies_there(self.backend):
-            footer, found = self.footer(key_of(source), ref)
-            if footer is None:
-                check_extensions(source, target, plain=True)
-                entry = copied_file(self.backend, found, at, ref, if_absent)
-                return describe_file(target, entry)
-            end = footer, found, self.guard()
-            there = copied_there(self.backend, source, target, *end, if_absent)
-            if there is not None:
-                return self.described(target, *there)
-        data, _ = self.backend.get(key_of(source))
-        container = container_in(extension, data, ref)
-        if container is None:
-            check_extensions(source, target, plain=True)
-            containers.check_file(extension, data, ref)
-            return describe_file(target, self.backend.put(at, [data], if_absent=if_absent))
-        keys, signed_with = self._copying_keys(data, ref), None
-        if keys is not None:
-            data, signed_with = self.authentic(data, ref, container, keys, "copy")
-        opened = open_object(data, ref, container, self.guard(signed_with is not None))
-        schema = partial(self.read_schema, at, target)
-        if opened.header is None:
-            entry = self.backend.put(at, [data], if_absent=if_absent)
-            return describe(target, entry, container, read_schema=schema)
-        key = None if keys is None else keys.current
-        check_place(opened.header, source)
-        if isinstance(source, Place) and (seal := seal_in(opened, source)) is not None:
-            assert isinstance(target, Place)
-            copied = copied_parts(self, seal, source, target, if_absent)
-            return write_seal(self, target, copied, opened.header.at(target), if_absent=if_absent)
-        view = flat(data)
-        start = containers.footer_start(view[-10:], view.nbytes, ref)
-        footer, header = bytes(view[start:]), opened.header.at(target)
-        readdressed = containers.readdressed(
-            footer, opened.header, header, view[:start], key, signed_with
-        )
-        if readdressed is not None:
-            entry = put_copy(self.backend, at, view[:start], readdressed, ref, if_absent)
-            return self.described(target, entry, readdressed)
-        # The new name is much longer than the old one.
-        batches = [opened.batch(i) for i in range(opened.num_batches)]
-        write: Any = containers.arrow_file
-        if container == "parquet":
-            write = partial(containers.parquet_file, dictionaries=True)  # if the source has any
-        written = write(opened.schema, batches, header, key=key)
-        entry = self.backend.put(at, written, if_absent=if_absent)
-        return describe(target, entry, container, header, written.digest, key is not None, schema)
+        from runstore.objects._copying import copied_object  # few stages copy
+
+        return copied_object(self, source, target, if_absent=if_absent)
 
     def authentic(
         self, data: Buffer, ref: str, container: str, keys: SigningKeys, doing: str
@@ -276,14 +221,6 @@ class StoredObjects:
         except UnsafePickleError:
             open_object(data, ref, container, guard_of("deny"))  # damage is the better reason
             raise
-
-    def _copying_keys(self, data: Buffer, ref: str) -> SigningKeys | None:
-        """Return the keys that a copy has to be signed with; its source has to be, too."""
-        view = flat(data)
-        start = containers.footer_start(view[-10:], view.nbytes, ref)
-        if self.policy != "signed" and not containers.has_signature(bytes(view[start:])):
-            return None
-        return signing_keys(ref, "copy")
 
     def guard(self, signed: bool = False) -> containers.Guard:
         """Return the checks that files of the store have to pass."""
@@ -358,6 +295,21 @@ class StoredObjects:
             return None
         footer, _ = self.footer(key, str(place))
         return footer and containers.schema_in(footer, str(place), self.guard())
+
+
+def _deleted_in_pieces(
+    backend: Backend, keys: Sequence[str], *, missing_ok: bool
+) -> dict[str, RunStoreError]:
+    """Do what `Backend.delete_many` does, as many at a time as S3 takes, and report it."""
+    if len(keys) <= 1:
+        return backend.delete_many(keys, missing_ok=missing_ok)
+    failed: dict[str, RunStoreError] = {}
+    with reporting(f"deleting {len(keys):,} objects", len(keys)) as report:
+        for at in range(0, len(keys), _DELETED):
+            some = keys[at : at + _DELETED]
+            failed |= backend.delete_many(some, missing_ok=missing_ok)
+            report.add(len(some))
+    return failed
 
 
 def _warn(message: str) -> None:
