@@ -19,7 +19,6 @@ from runstore.places._base import (
     prune,
 )
 from runstore.places._guarantees import Guarantees
-from runstore.places._leftovers import Leftover, leftovers
 from runstore.places._names import folders_but, names_in
 from runstore.places._registry import (
     GivenFilesystem,
@@ -36,6 +35,7 @@ from runstore.secret_names import split_secrets
 
 if TYPE_CHECKING:
     from runstore.places._fsspec import Described
+    from runstore.places._leftovers import Leftover, leftovers
 
 __all__ = [
     "Backend",
@@ -64,6 +64,15 @@ __all__ = [
     "split_options",
     "split_url",
 ]
+
+if not TYPE_CHECKING:  # or mypy would take it for what has every name
+
+    def __getattr__(name: str) -> Any:
+        if name not in ("Leftover", "leftovers"):  # which only clean-up needs
+            raise AttributeError(f"module 'runstore.places' has no attribute {name!r}")
+        from runstore.places import _leftovers
+
+        return getattr(_leftovers, name)
 
 
 def open_backend(

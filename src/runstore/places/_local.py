@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from runstore.buffers import Buffer, at_hand, map_private, pread_whole
 from runstore.errors import ObjectNotFoundError, RunStoreError, StorageError
@@ -23,12 +23,14 @@ from runstore.places._errors import (
     irregular,
 )
 from runstore.places._guarantees import Guarantees
-from runstore.places._leftovers import Leftover
 from runstore.places._local_gate import GATES
 from runstore.places._local_lock import KeyLock
 from runstore.places._local_small import put_small
 from runstore.places._local_tree import LocalTree, entry_of
 from runstore.places._local_write import TEMPORARY, LocalWrite, sync_folder, version_of
+
+if TYPE_CHECKING:
+    from runstore.places._leftovers import Leftover
 
 __all__ = ["LocalBackend"]
 
@@ -269,7 +271,7 @@ class LocalBackend(LocalTree):
                 swept += remove(self._path(folder), older_than)
         return swept  # 0 if nothing has been put yet
 
-    def leftovers(self, older_than: float) -> builtins.list[Leftover]:
+    def leftovers(self, older_than: float) -> "builtins.list[Leftover]":
         """See `runstore.places._leftovers.leftovers`."""
         from runstore.places._local_sweep import leftovers
 

@@ -11,7 +11,6 @@ from runstore.errors import IndeterminateWriteError, StorageError
 from runstore.lifetime import unique_id
 from runstore.places._descriptor import Descriptor
 from runstore.places._errors import check_version, exists_already
-from runstore.places._kernel_copy import copy_start, shares_blocks
 from runstore.places._local_lock import KeyLock, lock_file
 
 __all__ = ["TEMPORARY", "LocalWrite", "sync_folder", "version_of"]
@@ -92,6 +91,8 @@ class LocalWrite:
             OSError: The disk is full, or fails.
             EOFError: The file is shorter.
         """
+        from runstore.places._kernel_copy import copy_start  # few writes copy
+
         copy_start(source, self._open_fd(), length)
 
     def begin_with(self, source: int, length: int) -> bool:
@@ -104,6 +105,8 @@ class LocalWrite:
             OSError: The disk is full, or fails.
             EOFError: *source* has fewer bytes than *length*.
         """
+        from runstore.places._kernel_copy import shares_blocks  # few writes copy
+
         self.begin()
         fd = self._open_fd()
         if shares_blocks(source, fd, length):

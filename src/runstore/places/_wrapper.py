@@ -2,7 +2,7 @@
 
 import builtins
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runstore.buffers import Buffer
 from runstore.errors import RunStoreError
@@ -17,7 +17,9 @@ from runstore.places._base import (
     list_with_parts,
 )
 from runstore.places._guarantees import Guarantees
-from runstore.places._leftovers import Leftover, leftovers
+
+if TYPE_CHECKING:
+    from runstore.places._leftovers import Leftover
 
 __all__ = ["Wrapper"]
 
@@ -113,8 +115,10 @@ class Wrapper:
             return list_allowed(self._backend, prefix, denied, parts=parts)
         return allowed_by_lists(self, prefix, denied, parts=parts)
 
-    def leftovers(self, older_than: float) -> builtins.list[Leftover]:
+    def leftovers(self, older_than: float) -> "builtins.list[Leftover]":
         """Return what `sweep` would remove, as far as the place can list it."""
+        from runstore.places._leftovers import leftovers  # which only clean-up asks for
+
         return leftovers(self._backend, older_than)
 
     def folders(self, prefix: str) -> builtins.list[str]:

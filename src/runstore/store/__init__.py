@@ -5,7 +5,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from runstore.arguments import check_instance, check_seconds, check_text, guide_verbs, shown
+from runstore.arguments import check_instance, check_text, guide_verbs, shown
 from runstore.context import (
     PicklePolicy,
     StoreAddress,
@@ -28,7 +28,6 @@ from runstore.objects import (
     address_of_filesystem,
     backend_at,
     check_one_file,
-    current_lease,
     drop_credentials,
     pieces,
     pinned,
@@ -36,7 +35,6 @@ from runstore.objects import (
     written_file,
 )
 from runstore.places import Backend, Guarantees
-from runstore.steps import reporting
 from runstore.store._addresses import Method, Reader
 from runstore.store._arguments import check_filesystem, check_store
 from runstore.store._files import FileMode
@@ -47,10 +45,11 @@ from runstore.store._opened import opened, opened_over, remember, unremember
 from runstore.store._put_bytes import put_bytes
 from runstore.store._refs import ObjectRef
 from runstore.store._run_verbs import RunVerbs
-from runstore.store._shown import Mapped, ObjectList, RunList, ShownStore, no_verb
+from runstore.store._shown import ObjectList, RunList, ShownStore, no_verb
 from runstore.store._store_url import StoreUrl, UrlOfStore
 from runstore.store._target import RAISE, Target
 from runstore.store._verbs import Compression, Reading, Verbs
+from runstore.store._view import StoreView
 
 if TYPE_CHECKING:
     from runstore.lineage import Lineage, LineageEdge, LineageObject, LineageStage
@@ -324,7 +323,7 @@ class ObjectStore(ShownStore, InspectingStore, KeepingVerbs, RunVerbs, Verbs):
             objects = traced(objects, lease)
         return Target(objects, ctx.namespace, run.name, run.workflow, stage, lease, self.address)
 
-    def at(self, *, namespace: str | None = None, run: str | None = None) -> "StoreView":
+    def at(self, *, namespace: str | None = None, run: str | None = None) -> StoreView:
         """Return the verbs on one scope, without a run context: for notebooks and dashboards.
 
         Args:
@@ -354,35 +353,6 @@ class ObjectStore(ShownStore, InspectingStore, KeepingVerbs, RunVerbs, Verbs):
         check_text("runs_with_objects", "namespace", namespace, error=InvalidNameError)
         return _scopes(self.backend.folders(f"{_folder(namespace)}/"))
 
-    def sweep(self, older_than: float | None = None) -> int:
-        """Remove what interrupted writes left, and return how many files there were.
-
-        That is temporary files, and parts of objects that no seal names. On a disk, no put that is
-        under way is harmed, whatever its age and host. On a disk without file locks no temporary
-        file of a large object is removed, with an `UnreadableWarning`.
-
-        Args:
-            older_than: Seconds since anything was written to it; of parts, since the last part of
-                the object was put and since the object was sealed. By default an hour for
-                temporary files, and 7 days for parts: a loop that has stopped may go on later,
-                and who reads an object goes on with the seal that it has read.
-
-        Raises:
-            StorageError: The place failed.
-        """
-        from runstore.objects import PARTS_AGE, sweep_parts
-
-        if older_than is not None:
-            check_seconds("sweep", "older_than", older_than, zero=True, most=_OLDEST)
-        swept = self.backend.sweep(3600 if older_than is None else older_than)
-        age, objects = PARTS_AGE if older_than is None else older_than, self._objects
-        with reporting(f"looking for leftovers in {self.address.url}", unit="items") as report:
-            for namespace in self.namespaces():
-                for run in (*self.runs_with_objects(namespace), None):
-                    swept += sweep_parts(objects, namespace, run, age)
-                    report.add()
-        return swept
-
     def __repr__(self) -> str:
         if self._now is None:
             return f"ObjectStore({self.address.url!r}, closed)"
@@ -395,47 +365,8 @@ class ObjectStore(ShownStore, InspectingStore, KeepingVerbs, RunVerbs, Verbs):
         return ObjectStore.from_address, (self.address,)
 
 
-class StoreView(Mapped, Verbs):
-    """The verbs of a store on one namespace and run; what `ObjectStore.at` returns.
-
-    A view that a stage has made can write as long as the stage's attempt can, also in a thread
-    or process without a context.
-    """
-
-    def __init__(self, store: ObjectStore, namespace: str, run: str | None) -> None:
-        check_instance("StoreView", "store", store, ObjectStore, "an ObjectStore")
-        check_text("StoreView", "namespace", namespace, error=InvalidNameError)
-        check_text("StoreView", "run", run, optional=True, error=InvalidNameError)
-        self.store = store
-        self.namespace = namespace
-        self.run = run
-        self._lease = current_lease()
-        self._last: Target | None = None  # a cache
-
-    def _target(self) -> Target:
-        # Code of a given-up attempt cannot write by any view, and code outside of any run cannot
-        # write by a view that such an attempt has left.
-        lease = current_lease() or self._lease
-        objects, last = traced(self.store._objects, lease), self._last
-        if last is None or last.objects is not objects or last.lease is not lease:
-            address = self.store.address
-            last = Target(objects, self.namespace, self.run, lease=lease, address=address)
-            self._last = last
-        return last
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        state = None if self._lease is None else {"_lease": self._lease}
-        return StoreView, (self.store, self.namespace, self.run), state
-
-    def __repr__(self) -> str:
-        return f"{self.store!r}.at(namespace={self.namespace!r}, run={self.run!r})"
-
-
 guide_verbs(ObjectStore)
 guide_verbs(StoreView)
-
-
-_OLDEST = 100 * 365 * 86_400.0  # seconds; file systems and Python know no older times
 
 
 def _folder(namespace: str) -> str:

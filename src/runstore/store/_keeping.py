@@ -9,6 +9,7 @@ from runstore import runs, store  # types of results are loaded when they are ne
 from runstore.arguments import (
     check_age,
     check_flag,
+    check_seconds,
     check_text,
     texts,
     unfit,
@@ -82,6 +83,28 @@ class KeepingVerbs(ABC):
             check_namespace(namespace)
         rules = Rules(keep_last, keep_finished, age)
         return planned(self, GcRequest(rules, namespace, workflow, orphans, time.time()))  # type: ignore[arg-type]
+
+    def sweep(self, older_than: float | None = None) -> int:
+        """Remove what interrupted writes left, and return how many files there were.
+
+        That is temporary files, and parts of objects that no seal names. On a disk, no put that is
+        under way is harmed, whatever its age and host. On a disk without file locks no temporary
+        file of a large object is removed, with an `UnreadableWarning`.
+
+        Args:
+            older_than: Seconds since anything was written to it; of parts, since the last part of
+                the object was put and since the object was sealed. By default an hour for
+                temporary files, and 7 days for parts: a loop that has stopped may go on later,
+                and who reads an object goes on with the seal that it has read.
+
+        Raises:
+            StorageError: The place failed.
+        """
+        from runstore.upkeep import swept
+
+        if older_than is not None:
+            check_seconds("sweep", "older_than", older_than, zero=True, most=_OLDEST)
+        return swept(self, older_than)  # type: ignore[arg-type]
 
     def pin(self, run: str, *, namespace: str | None = None, note: str = "") -> None:
         """Keep a run, with all it has stored, from clean-up, until `unpin`.
@@ -266,6 +289,7 @@ class KeepingVerbs(ABC):
             raise ObjectNotFoundError(f"the run {ref!r} is being removed", ref)
 
 
+_OLDEST = 100 * 365 * 86_400.0  # seconds; file systems and Python know no older times
 _LONGEST_NOTE = 64 * 1024
 
 

@@ -1,7 +1,8 @@
 """What is done with all of a store: its objects are listed, checked, told by kind, and cleaned up.
 
 No value is decoded: this room imports no codec, and `make check` holds that. The verbs are those of
-`runstore.ObjectStore`: `verify`, `audit` and `plan_gc`.
+`runstore.ObjectStore`: `verify`, `audit`,
+`plan_gc` and `sweep`.
 """
 
 from importlib import import_module
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from runstore.upkeep._gc import GcPlan, GcReport, GcRequest, Orphans, PlannedRun
     from runstore.upkeep._gc_plan import planned
     from runstore.upkeep._retention import Rules
+    from runstore.upkeep._sweep import swept
     from runstore.upkeep._verify import verified
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "every_object",
     "objects_and_parts",
     "planned",
+    "swept",
     "verified",
     "with_parts",
 ]
@@ -43,6 +46,7 @@ _LATER = {
     **dict.fromkeys(("GcPlan", "GcReport", "GcRequest", "Orphans", "PlannedRun"), "_gc"),
     "planned": "_gc_plan",
     "Rules": "_retention",
+    "swept": "_sweep",
     "verified": "_verify",
 }
 
