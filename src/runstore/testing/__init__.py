@@ -26,7 +26,10 @@ for _needed in ("pytest", "hypothesis"):
 
 import pytest
 
-for _suite in ("_same", "_unclaimed", "codecs", "executors", "machine", "places"):
+for _suite in (
+    *("_place_listings", "_place_races", "_same", "_unclaimed"),
+    *("codecs", "executors", "machine", "places"),
+):
     pytest.register_assert_rewrite(f"runstore.testing.{_suite}")  # failures show their values
 
 from runstore.testing._same import assert_same

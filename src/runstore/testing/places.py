@@ -1,10 +1,8 @@
 """What `runstore.places.Backend` promises, as tests."""
 
-import threading
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -18,8 +16,10 @@ from runstore.errors import (
     PreconditionFailedError,
     StorageError,
 )
-from runstore.places import Backend, list_with_parts
-from runstore.testing._unclaimed import UnclaimedWarning, holding, together
+from runstore.places import Backend
+from runstore.testing._place_listings import PlaceListings
+from runstore.testing._place_races import PlaceRaces
+from runstore.testing._unclaimed import UnclaimedWarning, holding
 
 __all__ = ["PlaceTests", "UnclaimedWarning"]
 
@@ -30,7 +30,7 @@ class _BoomError(Exception):
     """Raised by a producer of buffers in mid-write."""
 
 
-class PlaceTests(ABC):
+class PlaceTests(PlaceListings, PlaceRaces):
     """The contract of a place. Subclasses give an empty one per test, and a side door.
 
     What the place's `guarantees` claim is tried, and what they do not claim has to be refused.
@@ -267,74 +267,6 @@ class PlaceTests(ABC):
         with pytest.raises(ObjectNotFoundError):
             backend.tail("b.arrow", 10)
 
-    def test_list_is_sorted_and_complete(self, backend: Backend) -> None:
-        """list() gives exactly the keys under the prefix, in order, with their sizes."""
-        by_parts: Callable[[str], list[str]] = lambda key: key.split("/")  # noqa: E731
-        keys = ["a.arrow", "a/b.arrow", "a/c/d.arrow", "a-b/c.arrow", "ab/c.arrow", "b/_x/y.json"]
-        for i, key in enumerate(reversed(keys)):
-            backend.put(key, [bytes(i)])
-        assert sorted(keys, key=None if self.sorted_listing else by_parts) == [
-            entry.key for entry in backend.list("")
-        ]
-        assert ["a/b.arrow", "a/c/d.arrow"] == [entry.key for entry in backend.list("a/")]
-        assert {key: 5 - i for i, key in enumerate(keys)} == {
-            entry.key: entry.size for entry in backend.list("")
-        }
-        assert [] == list(backend.list("nothing/"))
-
-    def test_parts_are_listed_in_their_own_folder_alone(self, backend: Backend) -> None:
-        """A folder ``.parts`` is hidden to who lists above it, and listed by who asks for it."""
-        backend.put("n/r/.parts/x.arrow/i1.a.arrow", [b"1"])
-        backend.put("n/r/.parts/x.arrow/i2.a.arrow", [b"2"])
-        backend.put("n/s/y.arrow", [b"y"])
-        assert ["n/s/y.arrow"] == [entry.key for entry in backend.list("")]
-        assert [] == [entry.key for entry in backend.list("n/r/")]
-        for prefix in ("n/r/.parts/", "n/r/.parts/x.arrow/"):
-            found = [entry.key.rpartition("/")[2] for entry in backend.list(prefix)]
-            assert ["i1.a.arrow", "i2.a.arrow"] == found
-        assert ([], ["n/"]) == (backend.folders("n/r/"), backend.folders(""))
-        assert ["r/", "s/"] == backend.folders("n/")
-        of_run = {"n/r/.parts/x.arrow/i1.a.arrow", "n/r/.parts/x.arrow/i2.a.arrow"}
-        assert of_run == {entry.key for entry in list_with_parts(backend, "n/r/")}
-        assert of_run | {"n/s/y.arrow"} == {e.key for e in list_with_parts(backend, "n/")}
-
-    def test_a_prefix_may_end_within_a_part(self, backend: Backend) -> None:
-        """list() of any beginning gives the keys that begin so: files and folders, no others."""
-        keys = ["n/r/a.arrow", "n/r/a/b.arrow", "n/r/ab-1.arrow", "n/r/ab-1/c.arrow"]
-        for key in [
-            *keys,
-            "n/r/ab.arrow",
-            "n/r/aa.arrow",
-            "n/r/b.arrow",
-            "n/r2/ab.arrow",
-            "n/ab/r.arrow",
-        ]:
-            backend.put(key, [b"x"])
-        for prefix in ("n/r/a", "n/r/ab", "n/r/ab-1", "n/r/ab.", "n/r/ac", "n/r", "n/r2", "nn"):
-            found = [entry.key for entry in backend.list(prefix)]
-            every = [entry.key for entry in backend.list("")]
-            assert [key for key in every if key.startswith(prefix)] == found
-
-    def test_list_and_head_agree(self, backend: Backend) -> None:
-        """put(), head() and list() describe an object alike."""
-        put = backend.put("a/b.arrow", [b"xyz"])
-        head, listed = backend.head("a/b.arrow"), next(iter(backend.list("a/")))
-        assert head == listed
-        assert (put.key, put.size, put.version) == (head.key, head.size, head.version)
-        # A place that does not say when it wrote is believed within its clock and ours.
-        assert abs((put.modified - head.modified).total_seconds()) < 60
-
-    def test_folders_are_those_that_hold_something(self, backend: Backend) -> None:
-        """folders() gives the direct folders with objects at any depth, sorted."""
-        backend.put("ns/run-2/deep/er.arrow", [b"x"])
-        backend.put("ns/run-1/a.arrow", [b"x"])
-        backend.put("ns/x.arrow", [b"x"])
-        assert ["ns/"] == backend.folders("")
-        assert ["run-1/", "run-2/"] == backend.folders("ns/")
-        backend.delete("ns/run-1/a.arrow")
-        left = backend.folders("ns/")
-        assert left == ["run-2/"] or (not self.exact_folders and left == ["run-1/", "run-2/"])
-
     def test_versions_differ_by_write(self, backend: Backend) -> None:
         """Every put gives another version, as far as the place says; of another size always."""
         kind, writes = backend.guarantees.versions, 20
@@ -374,94 +306,6 @@ class PlaceTests(ABC):
         with pytest.raises(PreconditionFailedError):
             backend.put("a.arrow", [b"3"], if_match=second)
         assert [] == list(backend.list(""))
-
-    def test_one_of_many_creates(self, backend: Backend) -> None:
-        """Of eight threads that put with if_absent at once, exactly one succeeds, each time."""
-        if not backend.probe().create:
-            return
-        for round_ in range(self.repeats):
-            barrier = threading.Barrier(8)
-            won: list[bytes] = []
-
-            def race(
-                i: int, key: str, barrier: threading.Barrier = barrier, won: list[bytes] = won
-            ) -> None:
-                barrier.wait()
-                try:
-                    backend.put(key, [b"%d" % i], if_absent=True)
-                except ObjectExistsError:
-                    return
-                won.append(b"%d" % i)
-
-            key = f"race-{round_}.arrow"
-            together([partial(race, i, key) for i in range(8)])
-            assert [bytes(flat(backend.get(key)[0]))] == won
-
-    def test_no_update_is_lost_under_if_match(self, backend: Backend) -> None:
-        """Threads that count up with if_match and retry lose no step."""
-        if not backend.probe().compare_and_swap:
-            return
-        backend.put("n.arrow", [b"0"])
-
-        def count() -> None:
-            for _ in range(20):
-                while True:
-                    data, entry = backend.get("n.arrow")
-                    step = b"%d" % (int(bytes(flat(data))) + 1)
-                    try:
-                        backend.put("n.arrow", [step], if_match=entry.version)
-                        break
-                    except PreconditionFailedError:
-                        continue
-
-        together([count] * 4)
-        assert b"80" == bytes(flat(backend.get("n.arrow")[0]))
-
-    def test_readers_never_see_a_mixture(self, backend: Backend) -> None:
-        """While an object is overwritten again and again, every get() is one whole version."""
-        done = threading.Event()
-        backend.put("a.arrow", [b"a" * LARGE])
-
-        def write() -> None:
-            for i in range(30):
-                part = bytes([97 + i % 26]) * (LARGE // 4)
-                backend.put("a.arrow", [part] * 4)
-            done.set()
-
-        mixtures: list[set[int]] = []
-
-        def read() -> None:
-            while not done.is_set():
-                values = set(
-                    np.unique(np.frombuffer(flat(backend.get("a.arrow")[0]), "u1")).tolist()
-                )
-                if len(values) != 1:
-                    mixtures.append(values)
-
-        together([write, read, read])
-        assert [] == mixtures
-
-    def test_listing_survives_puts_and_deletes(self, backend: Backend) -> None:
-        """list() under concurrent puts and deletes never fails and shows what stays."""
-        backend.put("stays/x.arrow", [b"x"])
-        done = threading.Event()
-        listings: list[bool] = []
-
-        def churn() -> None:
-            for i in range(20 * self.repeats):
-                backend.put(f"stays/{i % 7}/y.arrow", [b"y"])
-                backend.delete(f"stays/{i % 7}/y.arrow")
-            done.set()
-
-        def look() -> None:
-            while True:
-                finished = done.is_set()  # looked at first: there is a listing after the churn
-                listings.append("stays/x.arrow" in [entry.key for entry in backend.list("")])
-                if finished:
-                    return
-
-        together([churn, look])
-        assert {True} == set(listings)
 
     def test_delete_many_removes_each_and_tells_each_error(self, backend: Backend) -> None:
         """delete_many() removes what is there, and gives an error for each key where nothing is."""
