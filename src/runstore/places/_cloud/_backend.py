@@ -1,32 +1,28 @@
 """A backend on a bucket, or on a prefix of one, of any object store."""
 
 import builtins
-import os
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar
 
 from runstore.buffers import Buffer, flat
 from runstore.errors import (
-    InvalidNameError,
     ObjectExistsError,
     PreconditionFailedError,
     RunStoreError,
     StorageError,
-    StoreClosedError,
 )
-from runstore.keys import PARTS
-from runstore.places._base import Entry, Tail, copy_through, is_hidden, is_hidden_but_parts
+from runstore.places._base import Entry, Tail, copy_through
 from runstore.places._cloud._causes import NOT_S3, SOURCE_CHANGED, UNREACHED
-from runstore.places._cloud._conditions import HIDDEN, Probe
+from runstore.places._cloud._conditions import HIDDEN
 from runstore.places._cloud._download import download, part, ranged
-from runstore.places._cloud._errors import Translated, as_error
+from runstore.places._cloud._errors import as_error
 from runstore.places._cloud._loop import wait_for_leaving
 from runstore.places._cloud._retry import Deadline, persist
-from runstore.places._cloud._upload import SINGLE, Uploader
-from runstore.places._cloud._wire import CloudClient, Condition, Failure, Got, Item, Span
+from runstore.places._cloud._tree import BATCH, CloudTree, Opened
+from runstore.places._cloud._upload import SINGLE
+from runstore.places._cloud._wire import CloudClient, Condition, Failure, Got, Span
 from runstore.places._errors import check_read
 from runstore.places._guarantees import Guarantees
 from runstore.places._leftovers import Leftover
@@ -34,32 +30,12 @@ from runstore.workers import Workers
 
 __all__ = ["CloudBackend", "Opened"]
 
-_BATCH = 1000
 _AT_ONCE = 16
 _ANY = Condition()
 _NO_BATCH = frozenset({400, 404, 405, 411, 501})  # what servers without batch delete answer
 
 
-class Surroundings(Protocol):
-    """What a client may take from outside of its options."""
-
-    def is_current(self) -> bool:
-        """Return whether nothing has changed since."""
-        ...
-
-
-class Opened(NamedTuple):
-    """What a backend works with, until its process forks or its environment changes."""
-
-    pid: int
-    environment: Surroundings
-    client: CloudClient
-    uploader: Uploader
-    probe: Probe
-    sorted_by_key: bool
-
-
-class CloudBackend(ABC):
+class CloudBackend(CloudTree):
     """Objects under a prefix of a bucket; what a kind of store adds is how its client is opened.
 
     Nothing is opened before the first use, and a forked process opens its own.
@@ -73,43 +49,14 @@ class CloudBackend(ABC):
     promised: ClassVar[Guarantees]
     """What is promised before the server was asked."""
 
-    longest_name: ClassVar[int] = 1024
-    """Bytes of a whole key."""
-
     hides_misses: ClassVar[bool] = False
     """Whether a condition on what is not there fails like one on another version."""
-
-    def __init__(self, url: str, prefix: str, timeout: float) -> None:
-        self.url = url.rstrip("/")
-        self._prefix = prefix
-        self._timeout = timeout
-        self._mine: Opened | None = None
-        self._closed = False
-
-    @abstractmethod
-    def _opened_now(self) -> Opened:
-        """Open a client and what is used with it.
-
-        Raises:
-            SettingsError: An option or the environment is not understood.
-        """
-
-    def _forget(self, client: CloudClient) -> None:  # noqa: B027 - most share none
-        """Stop sharing *client*, which found no credentials."""
-
-    def _complete(self, failure: Failure) -> None:  # noqa: B027 - most know all at once
-        """Complete *failure*, as by the region of the bucket."""
 
     @property
     def guarantees(self) -> Guarantees:
         """See `runstore.places.Backend.guarantees`; some servers ignore conditions."""
         mine = self._mine
         return self.promised if mine is None else mine.probe.complete(self.promised)
-
-    @property
-    def sorted_by_key(self) -> bool:
-        """Whether listings are sorted by the key, and not by its parts as some servers do it."""
-        return self._open().sorted_by_key
 
     def probe(self) -> Guarantees:
         """See `runstore.places.Backend.probe`; six small requests at most."""
@@ -237,30 +184,6 @@ class CloudBackend(ABC):
             client, deadline = self._open().client, Deadline(self._timeout)
             return _entry(key, ranged(client, self._name(key), Span(0, 1), deadline))
 
-    def list(self, prefix: str) -> Iterator[Entry]:
-        """See `runstore.places.Backend.list`; a thousand objects a request, none kept."""
-        with self._translated(self._ref(prefix), "list"):
-            for item in self._items(self._prefix + prefix):
-                key = item.name[len(self._prefix) :]
-                if not is_hidden(key, prefix) and not key.endswith("/"):
-                    yield Entry(key, item.size, item.modified, item.version)
-
-    def list_with_parts(self, prefix: str) -> Iterator[Entry]:
-        """See `runstore.places._base.list_with_parts`."""
-        with self._translated(self._ref(prefix), "list"):
-            for item in self._items(self._prefix + prefix, parts=True):
-                key = item.name[len(self._prefix) :]
-                if not is_hidden_but_parts(key, prefix) and not key.endswith("/"):
-                    yield Entry(key, item.size, item.modified, item.version)
-
-    def folders(self, prefix: str) -> builtins.list[str]:
-        """See `runstore.places.Backend.folders`."""
-        under = self._prefix + prefix
-        with self._translated(self._ref(prefix), "list"):
-            client, deadline = self._open().client, Deadline(self._timeout)
-            found = persist(lambda t: client.folders(under, t), deadline)
-        return sorted(name for name in found if not name.startswith("."))
-
     def copy(
         self, source: str, target: str, *, if_absent: bool = False, tail: Tail | None = None
     ) -> Entry:
@@ -303,8 +226,8 @@ class CloudBackend(ABC):
                 found = workers.map(self._look, wanted)
                 errors = {key: exc for key, exc in zip(wanted, found, strict=True) if exc}
                 wanted = [key for key in wanted if key not in errors]
-            for start in range(0, len(wanted), _BATCH):
-                batch = wanted[start : start + _BATCH]
+            for start in range(0, len(wanted), BATCH):
+                batch = wanted[start : start + BATCH]
                 left = self._delete_batch(batch)
                 for key, exc in zip(left, workers.map(self._remove, left), strict=True):
                     if exc:
@@ -331,38 +254,6 @@ class CloudBackend(ABC):
                 for item in self._items(self._prefix + HIDDEN)
                 if item.modified.timestamp() <= latest
             ]
-
-    def _items(self, prefix: str, *, parts: bool = False) -> Iterator[Item]:
-        """List everything under *prefix*; after a failure go on behind the last item.
-
-        Pages of nothing but parts are passed over unless *parts* are wanted.
-        """
-        client, after = self._open().client, None
-        deadline = Deadline(self._timeout)
-        pages = client.pages(prefix, after, deadline.request)
-        while True:
-
-            def step(timeout: float) -> builtins.list[Item] | None:
-                nonlocal pages
-                try:
-                    return next(pages, None)
-                except Failure:
-                    pages = client.pages(prefix, after, timeout)  # noqa: B023 - used at once
-                    raise
-
-            page = persist(step, Deadline(self._timeout))
-            if page is None:
-                return
-            yield from page
-            if page:
-                after = page[-1].name
-                if (
-                    len(page) >= _BATCH
-                    and not parts
-                    and (behind := _behind_parts(after, prefix)) is not None
-                ):
-                    after = behind
-                    pages = client.pages(prefix, after, deadline.request)
 
     def _delete_batch(self, batch: Sequence[str]) -> builtins.list[str]:
         """Remove a batch in one request; return the keys that have to be removed one by one."""
@@ -395,39 +286,6 @@ class CloudBackend(ABC):
             return as_error(failure, self._ref(key), "delete")
         return None
 
-    def _translated(self, ref: str, doing: str) -> Translated:
-        return Translated(ref, doing, self._note)
-
-    def _note(self, failure: Failure) -> None:
-        """Take note of a failure before it is told."""
-        self._complete(failure)
-        mine = self._mine
-        if failure.code == "NoCredentials" and mine is not None:
-            self._mine = None  # the next call looks for them again
-            self._forget(mine.client)
-
-    def _open(self) -> Opened:
-        mine = self._mine
-        if mine is None or mine.pid != os.getpid() or not mine.environment.is_current():
-            if self._closed:
-                raise StoreClosedError(f"{self.url} was closed: open another store", self.url)
-            # No lock, which a request could hold: two threads may both come here.
-            mine = self._mine = self._opened_now()
-        return mine
-
-    def _name(self, key: str) -> str:
-        name = self._prefix + key
-        if len(name) > self.longest_name:
-            raise InvalidNameError(
-                f"{self._ref(key)[:80]}… is longer than the {self.longest_name:,} bytes allowed "
-                "for prefix, namespace, run and name together",
-                key,
-            )
-        return name
-
-    def _ref(self, key: str) -> str:
-        return f"{self.url}/{key}"
-
     def close(self) -> None:
         """See `runstore.places.Backend.close`; a client that others use stays open."""
         self._closed, self._mine = True, None
@@ -459,15 +317,6 @@ def _conflict(failure: Failure, condition: Condition, ref: str) -> Exception:
     if failure.no_such_key:  # a put does not fail for a missing key, so this is something else
         return StorageError(f"cannot write {ref}: {failure.reason}", ref)
     return failure
-
-
-def _behind_parts(name: str, prefix: str) -> str | None:
-    """Return a name behind all parts of a scope, to go on from; None if *name* is no part.
-
-    A listing above the folder of parts shows none of them, so their pages need not be read.
-    """
-    found = f"/{name[len(prefix) :]}".find(f"/{PARTS}/")
-    return None if found < 0 else f"{name[: len(prefix) + found]}{PARTS}/~"
 
 
 def _entry(key: str, got: Got) -> Entry:
