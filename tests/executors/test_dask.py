@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runstore.executors import Executor, open_executor
-from runstore.executors._dask import _error_of
+from runstore.executors._dask_outcomes import error_of
 from runstore.executors._dask_workers import DaskWorkers
 from runstore.testing.executors import ExecutorTests
 
@@ -63,6 +63,6 @@ class _RunAgain:
 
 def test_a_task_that_ended_and_ran_again_has_ended_well() -> None:
     """What is lost with its worker and made again is no failure, also if that happens twice."""
-    assert _error_of(_RunAgain("lost", "finished")) is None
-    assert _error_of(_RunAgain("pending", "lost", "finished")) is None
-    assert isinstance(_error_of(_RunAgain("lost", "cancelled")), CancelledError)
+    assert error_of(_RunAgain("lost", "finished")) is None
+    assert error_of(_RunAgain("pending", "lost", "finished")) is None
+    assert isinstance(error_of(_RunAgain("lost", "cancelled")), CancelledError)

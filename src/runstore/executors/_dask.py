@@ -14,6 +14,7 @@ from runstore.context import Lease, revoke
 from runstore.errors import ExecutorUnavailableError, InvalidRequestError, WorkflowError
 from runstore.executors._base import check_count
 from runstore.executors._cluster import Bundle, ClusterExecutor, Pending, not_unpickled
+from runstore.executors._dask_outcomes import killed, landed, lost
 from runstore.executors._dask_tasks import (
     lines_of,
     log_topic,
@@ -202,7 +203,7 @@ class DaskExecutor(ClusterExecutor):
         note = None
         if pending.call.lease is not None:  # a stage's
             note = self._client.submit(note_of, ref, key=f"note-{ref.key}", pure=False, priority=10)
-        ref.add_done_callback(partial(_landed, pending, note))
+        ref.add_done_callback(partial(landed, pending, note))
 
     def _send_bundle(self, bundle: Bundle, spec: TaskSpec, refs: list[Any]) -> None:
         first = bundle.pending[0].call
@@ -232,7 +233,7 @@ class DaskExecutor(ClusterExecutor):
             self._broken(bundle)
         else:
             for one in bundle.pending:
-                one.fail(_lost(one.call.label))
+                one.fail(lost(one.call.label))
 
     def _one_of(self, ref: Any, at: int) -> Any:
         """Return the handle of one result of several."""
@@ -255,7 +256,7 @@ class DaskExecutor(ClusterExecutor):
         except FailedError as exc:  # it was lost with its worker, and could not be made again
             raise unpack(exc.failure, self._modules) from None
         except KilledWorker as exc:
-            raise WorkflowError(_killed("the call whose result was asked for")) from exc
+            raise WorkflowError(killed("the call whose result was asked for")) from exc
         except Exception as exc:
             if is_own_fault(exc):
                 raise
@@ -341,69 +342,3 @@ def _restrictions(needs: Mapping[str, float]) -> dict[str, float]:
 def _offered(offers: list[dict[str, float]]) -> str:
     shown = {" ".join(f"{key}={value:g}" for key, value in offer.items()) for offer in offers}
     return "; ".join(sorted(shown - {""})) or "declared none"
-
-
-def _killed(label: str) -> str:
-    return (
-        f"{label} did not end: the Dask workers that ran it died, one after the other, which is "
-        "what the system does when memory runs out; their logs tell more"
-    )
-
-
-def _ended(pending: Pending, note: Any) -> None:
-    """End the future of a call that has ended well, when its note is there, or is lost."""
-    if note.status == "finished" and not pending.done():  # else it was cancelled, with its note
-        with contextlib.suppress(Exception):  # lost just now, with its worker: it is no result
-            pending.noted(note.result())
-    pending.succeed()
-
-
-def _error_of(ref: Any) -> BaseException | None:
-    """Return the error of a task that has ended, or None if it has ended well.
-
-    If its worker has died since, Dask runs it again: `exception` waits for that. It returns None
-    if the task has ended well by then, or is lost once more.
-    """
-    while ref.status != "finished":
-        try:
-            error: BaseException | None = ref.exception()
-        except BaseException as exc:  # noqa: BLE001 - whatever it is, someone waits for it
-            return exc
-        if error is not None:
-            return error
-        if ref.status == "cancelled":
-            return CancelledError(ref.key)
-    return None
-
-
-def _landed(pending: Pending, note: Any, ref: Any) -> None:
-    """End the future of a call that has ended; runs in a thread of the client."""
-    error = _error_of(ref)
-    if error is None:
-        if note is None:
-            pending.succeed()
-        else:
-            note.add_done_callback(partial(_ended, pending))
-        return
-    label = pending.call.label
-    if isinstance(error, FailedError):
-        pending.noted(error.failure.note)
-        pending.fail(unpack(error.failure, pending.modules))
-    elif type(error).__name__ == "KilledWorker":
-        pending.fail(_because(WorkflowError(_killed(label)), error))
-    elif ref.status == "cancelled":
-        pending.fail(_because(_lost(label), error))
-    else:
-        failed = WorkflowError(f"{label} did not run on Dask: {type(error).__name__}: {error}")
-        pending.fail(_because(failed, error))
-
-
-def _lost(label: str) -> ExecutorUnavailableError:
-    return ExecutorUnavailableError(
-        f"{label} was lost: the Dask scheduler went away, or somebody cancelled the call there"
-    )
-
-
-def _because(error: WorkflowError, cause: BaseException | None) -> WorkflowError:
-    error.__cause__ = cause
-    return error
