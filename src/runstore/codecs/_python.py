@@ -14,6 +14,7 @@ from runstore.errors import CorruptObjectError
 __all__ = [
     "FROM",
     "FROM_JSON",
+    "LONGEST",
     "BytesCodec",
     "JsonCodec",
     "TextCodec",
@@ -21,12 +22,15 @@ __all__ = [
     "has_columns",
     "is_json",
     "is_text",
+    "short_text",
 ]
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode  # made once: json.dumps makes one a call
 _DEEPEST = 64
 _ROUGH = 1 << 20  # bytes that every file may take
 _MOST_AGAIN = 1 << 24  # items that are written again, since their container occurs several times
+LONGEST = 200
+"""Characters of a text that a library takes apart."""
 _LARGEST_INT = 1 << 4096  # python refuses to print much larger ones
 
 
@@ -222,3 +226,14 @@ def is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def short_text(text: Any) -> str:
+    """Return what a file has as a description that a library takes apart.
+
+    Raises:
+        ValueError: It is no text, or a long one.
+    """
+    if type(text) is not str or len(text) > LONGEST:
+        raise ValueError("a description is no short text")
+    return text

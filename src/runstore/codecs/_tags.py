@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from runstore.codecs import _pendulum, _pint, _tags_libraries, _tags_python
+from runstore.codecs import _pendulum, _pint, _tags_libraries, _tags_pandas, _tags_python
 from runstore.codecs._base import type_name
 from runstore.codecs._classes import Finder, named
 from runstore.codecs._fields import fields_of, is_by_fields, made_of_fields
 from runstore.codecs._numpy_dtypes import described, dtype_of
 from runstore.codecs._python import is_json, is_text
-from runstore.codecs._zones import zone_of, zone_tree
 from runstore.errors import CorruptObjectError, UnsupportedValueError
 
 __all__ = ["BUILDERS", "READERS", "is_tagged", "lost_of_masked", "parts_of", "scalar_of"]
@@ -109,62 +108,6 @@ def _address(value: Any) -> Tag:
     return "$address", [type(value).__name__, str(value)]
 
 
-def _timestamp(value: Any) -> Tag | None:
-    zone = zone_tree(value.tzinfo)
-    if zone is ...:
-        return None
-    content = [value._value, value.unit, zone, value.fold]
-    return ("$timestamp", content) if _is_told(value, _timestamp_of(content)) else None
-
-
-def _timestamp_of(content: Any, ref: str = "the object") -> Any:
-    import pandas as pd
-
-    ticks, unit, zone, fold = content
-    point = pd.Timestamp(np.datetime64(ticks, unit))
-    if zone is None:
-        return point.replace(fold=1) if fold else point
-    return point.tz_localize("UTC").tz_convert(zone_of(zone, ref))
-
-
-def _timedelta(value: Any) -> Tag | None:
-    content = [value._value, value.unit]
-    return ("$span", content) if _is_told(value, _timedelta_of(content)) else None
-
-
-def _timedelta_of(content: Any) -> Any:
-    import pandas as pd
-
-    return pd.Timedelta(np.timedelta64(content[0], content[1]))
-
-
-def _period(value: Any) -> Tag | None:
-    content = [value.ordinal, value.freqstr]
-    try:
-        back = _period_of(content)
-    except ValueError:
-        return None
-    return ("$period", content) if back.freq == value.freq and back == value else None
-
-
-def _period_of(content: Any) -> Any:
-    import pandas as pd
-
-    return pd.Period(ordinal=content[0], freq=content[1])
-
-
-def _is_told(one: Any, other: Any) -> bool:
-    """Return whether two points or spans of time cannot be told from each other."""
-    of_zone = [type(getattr(value, "tzinfo", None)) for value in (one, other)]
-    return (
-        one._value == other._value
-        and one.unit == other.unit
-        and of_zone[0] is of_zone[1]
-        and str(getattr(one, "tzinfo", None)) == str(getattr(other, "tzinfo", None))
-        and getattr(one, "fold", 0) == getattr(other, "fold", 0)
-    )
-
-
 def _missing(content: Any) -> Any:
     if content == "masked":
         return np.ma.masked
@@ -179,9 +122,6 @@ _SCALARS: dict[str, Callable[[Any], Tag | None]] = {
     "fractions.Fraction": _fraction,
     **{f"ipaddress.{name}": _address for name in _ADDRESSES},
     **{f"{kind.__module__}.{name}": _path for name, kind in _PATHS.items()},
-    **dict.fromkeys(("pandas.Timestamp", "pandas._libs.tslibs.timestamps.Timestamp"), _timestamp),
-    **dict.fromkeys(("pandas.Timedelta", "pandas._libs.tslibs.timedeltas.Timedelta"), _timedelta),
-    **dict.fromkeys(("pandas.Period", "pandas._libs.tslibs.period.Period"), _period),
     **dict.fromkeys(
         ("pandas.api.typing.NaTType", "pandas._libs.tslibs.nattype.NaTType"),
         lambda value: ("$missing", "NaT"),
@@ -197,6 +137,7 @@ _SCALARS: dict[str, Callable[[Any], Tag | None]] = {
     **dict.fromkeys(_pendulum.KINDS, _pendulum.time_tag),
     **_tags_python.SCALARS,
     **_tags_libraries.SCALARS,
+    **_tags_pandas.SCALARS,
 }
 
 READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
@@ -207,13 +148,11 @@ READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$int": lambda c, ref, find: int(c, 16),
     "$missing": lambda c, ref, find: _missing(c),
     "$path": lambda c, ref, find: _PATHS[c[0]](c[1]),
-    "$period": lambda c, ref, find: _period_of(c),
     "$range": lambda c, ref, find: range(*c),
-    "$span": lambda c, ref, find: _timedelta_of(c),
-    "$timestamp": lambda c, ref, find: _timestamp_of(c, ref),
     "$pendulum": lambda c, ref, find: _pendulum.time_of_pendulum(c, ref),
     **_tags_python.READERS,
     **_tags_libraries.READERS,
+    **_tags_pandas.READERS,
 }
 """Of each tag of a scalar, what makes the value of its content."""
 
@@ -355,25 +294,16 @@ def _sparse_of(parts: Any, ref: str, find: Finder) -> Any:
     return sparse_of(parts, ref)
 
 
-def _interval_of(parts: Any, ref: str, find: Finder) -> Any:
-    import pandas as pd
-
-    return pd.Interval(*parts)
-
-
 _CONTAINERS: dict[str, Callable[[Any], Tag | None]] = {
     "builtins.slice": lambda value: ("$slice", [value.start, value.stop, value.step]),
     "collections.Counter": _counter,
     "collections.defaultdict": _default,
     "collections.deque": lambda value: ("$deque", [list(value), value.maxlen]),
     **dict.fromkeys(("numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray"), _masked),
-    **dict.fromkeys(
-        ("pandas.Interval", "pandas._libs.interval.Interval"),
-        lambda value: ("$interval", [value.left, value.right, value.closed]),
-    ),
     **dict.fromkeys(_pint.KINDS, _pint.quantity_parts),
     **_tags_python.CONTAINERS,
     **_tags_libraries.CONTAINERS,
+    **_tags_pandas.CONTAINERS,
 }
 
 BUILDERS: dict[str, Callable[[Any, str, Finder], Any]] = {
@@ -382,7 +312,6 @@ BUILDERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$deque": lambda parts, ref, find: deque(parts[0], parts[1]),
     "$fields": made_of_fields,
     "$frozenset": lambda parts, ref, find: frozenset(parts),
-    "$interval": _interval_of,
     "$masked": _masked_of,
     "$namedtuple": _named_tuple,
     "$objects": _objects_of,
@@ -392,6 +321,7 @@ BUILDERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$pint": lambda parts, ref, find: _pint.quantity_of(parts, ref),
     **_tags_python.BUILDERS,
     **_tags_libraries.BUILDERS,
+    **_tags_pandas.BUILDERS,
 }
 """Of each tag of a container, what makes the value of its parts."""
 

@@ -1,4 +1,4 @@
-"""Small values of other libraries as tags: shapely, pyproj, networkx, NumPy, pandas, Arrow.
+"""Small values of other libraries as tags: shapely, pyproj, networkx, NumPy, Arrow.
 
 See `runstore.codecs._tags`, which has these as its own. A library is imported by whoever reads
 such a value; none of their code runs that a file could name.
@@ -14,8 +14,7 @@ import numpy as np
 from runstore.codecs._classes import Finder
 from runstore.codecs._generators import generator_of, generator_parts
 from runstore.codecs._networkx import GRAPHS, graph_of, graph_parts
-from runstore.codecs._python import is_json
-from runstore.codecs._zones import zone_of, zone_tree
+from runstore.codecs._python import LONGEST, short_text
 from runstore.errors import CorruptObjectError
 
 __all__ = ["BUILDERS", "CONTAINERS", "READERS", "SCALARS"]
@@ -89,116 +88,18 @@ def _crs_of(text: Any, ref: str) -> Any:
     return pyproj.CRS(text)
 
 
-# pandas ------------------------------------------------------------------------------------------
-
-
-def _offset(value: Any) -> Tag | None:
-    name, plain = type(value).__name__, dict(value.kwds)
-    try:
-        told = plain if name == "DateOffset" else value.freqstr
-        content: list[Any] = [name, value.n, bool(value.normalize), told]
-        if not is_json(content):
-            return None
-        back = _offset_of(content)
-    except (ValueError, TypeError, NotImplementedError):
-        return None
-    same = type(back) is type(value) and back == value and _kinds(back) == _kinds(value)
-    return ("$offset", content) if same else None
-
-
-def _kinds(offset: Any) -> dict[str, type]:
-    """Return the types of what it is made of: a Timedelta and a timedelta are equal."""
-    return {name: type(item) for name, item in dict(offset.kwds).items()}
-
-
-def _offset_of(content: Any) -> Any:
-    import pandas as pd
-
-    name, n, normalize, told = content
-    if name == "DateOffset":
-        make: Any = pd.DateOffset
-        return make(n, normalize, **{str(key): item for key, item in told.items()})
-    made = pd.tseries.frequencies.to_offset(_short(told))
-    return type(made)(n, True, **made.kwds) if normalize else made
-
-
-def _pandas_dtype(value: Any) -> Tag | None:
-    name = type(value).__name__
-    told: Any = None
-    if name == "DatetimeTZDtype":
-        told = [value.unit, zone_tree(value.tz)]
-    elif name == "StringDtype":
-        missing = getattr(value, "na_value", None)
-        told = [value.storage, "nan" if missing is np.nan else "NA"]
-    elif name == "PeriodDtype":
-        told = str(value).removeprefix("period[").removesuffix("]")
-    elif name == "IntervalDtype":
-        told = [None if value.subtype is None else str(value.subtype), value.closed]
-    if told is not None and not is_json(told):
-        return None
-    try:
-        back = _pandas_dtype_of([name, told], "the value")
-    except (ValueError, TypeError):
-        return None
-    same = type(back) is type(value) and back == value and repr(back) == repr(value)
-    return ("$pandas_dtype", [name, told]) if same else None
-
-
-_DTYPES = {
-    *("Int8Dtype", "Int16Dtype", "Int32Dtype", "Int64Dtype", "Float32Dtype", "Float64Dtype"),
-    *("UInt8Dtype", "UInt16Dtype", "UInt32Dtype", "UInt64Dtype", "BooleanDtype"),
-}
-
-
-def _pandas_dtype_of(content: Any, ref: str) -> Any:
-    import pandas as pd
-
-    name, told = content
-    if name in _DTYPES:
-        return getattr(pd, name)()
-    if name == "DatetimeTZDtype":
-        return pd.DatetimeTZDtype(told[0], zone_of(told[1], ref))
-    if name == "StringDtype":
-        storage, missing = told
-        if missing == "nan":
-            make: Any = pd.StringDtype
-            return make(storage, na_value=np.nan)
-        return pd.StringDtype(storage)
-    if name == "PeriodDtype":
-        return pd.PeriodDtype(_short(told))
-    if name == "IntervalDtype":
-        subtype, closed = told
-        return pd.IntervalDtype(subtype if subtype is None else _short(subtype), closed)
-    raise CorruptObjectError(f"{ref} is damaged: {name} is no dtype of pandas", ref)
+# packaging ---------------------------------------------------------------------------------------
 
 
 def _version_of(content: Any) -> Any:
     from packaging.version import Version
 
-    return Version(_short(content))
+    return Version(short_text(content))
 
 
 def _version(value: Any) -> Tag | None:
-    return ("$version", str(value)) if len(str(value)) <= _LONGEST else None
+    return ("$version", str(value)) if len(str(value)) <= LONGEST else None
 
-
-_LONGEST = 200  # characters of a text that a library takes apart
-
-
-def _short(text: Any) -> str:
-    if type(text) is not str or len(text) > _LONGEST:
-        raise ValueError("a description is no short text")
-    return text
-
-
-_PANDAS_DTYPES = (*_DTYPES, "DatetimeTZDtype", "StringDtype", "PeriodDtype", "IntervalDtype")
-_OFFSETS = (
-    *("BDay", "BMonthBegin", "BMonthEnd", "BQuarterBegin", "BQuarterEnd", "BYearBegin"),
-    *("BYearEnd", "BusinessDay", "BusinessMonthBegin", "BusinessMonthEnd", "DateOffset", "Day"),
-    *("Easter", "Hour", "Micro", "Milli", "Minute", "MonthBegin", "MonthEnd", "Nano"),
-    *("QuarterBegin", "QuarterEnd", "Second", "SemiMonthBegin", "SemiMonthEnd", "Week"),
-    *("YearBegin", "YearEnd", "BusinessHour", "WeekOfMonth", "LastWeekOfMonth"),
-)
 
 _SHAPES = {
     "point": "Point",
@@ -215,28 +116,11 @@ SCALARS: dict[str, Callable[[Any], Tag | None]] = {
     "shapely.geometry.polygon.LinearRing": _geometry,
     "pyproj.crs.crs.CRS": _crs,
     "packaging.version.Version": _version,
-    **{f"pandas._libs.tslibs.offsets.{name}": _offset for name in _OFFSETS},
-    **{f"pandas.offsets.{name}": _offset for name in _OFFSETS},
-    "pandas.DateOffset": _offset,
-    **{f"pandas.{name}": _pandas_dtype for name in _PANDAS_DTYPES},
-    **{
-        f"pandas.core.{module}.{name}": _pandas_dtype
-        for module in (
-            "dtypes.dtypes",
-            "arrays.integer",
-            "arrays.floating",
-            "arrays.boolean",
-            "arrays.string_",
-        )
-        for name in _PANDAS_DTYPES
-    },
 }
 
 READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$crs": lambda c, ref, find: _crs_of(c, ref),
     "$geometry": lambda c, ref, find: _geometry_of(c, ref),
-    "$offset": lambda c, ref, find: _offset_of(c),
-    "$pandas_dtype": lambda c, ref, find: _pandas_dtype_of(c, ref),
     "$version": lambda c, ref, find: _version_of(c),
 }
 
@@ -319,7 +203,7 @@ def _polynomial_of(parts: Any, ref: str, find: Finder | None) -> Any:
     return getattr(np.polynomial, name)(coefficients, domain, window, symbol)
 
 
-# Pictures, and categories of pandas ---------------------------------------------------------------
+# Pictures ----------------------------------------------------------------------------------------
 
 _BYTES = {"1": 0, "L": 1, "P": 1, "LA": 2, "RGB": 3, "HSV": 3, "YCbCr": 3, "LAB": 3}
 _BYTES |= {"RGBA": 4, "CMYK": 4, "I": 4, "F": 4, "I;16": 2}
@@ -358,16 +242,6 @@ def _image_of(parts: Any, ref: str, find: Finder | None) -> Any:
         made.putpalette(colours[1], colours[0])
     made.info = info
     return made
-
-
-def _categories(value: Any) -> Tag:
-    return "$categories", [value.categories, value.ordered]
-
-
-def _categories_of(parts: Any, ref: str, find: Finder) -> Any:
-    import pandas as pd
-
-    return pd.CategoricalDtype(*parts)
 
 
 # Dictionaries of other libraries' own -------------------------------------------------------------
@@ -421,9 +295,6 @@ def _arrow_of(parts: Any, ref: str, find: Finder) -> Any:
 CONTAINERS: dict[str, Callable[[Any], Tag | None]] = {
     "PIL.Image.Image": _image,
     **dict.fromkeys(_DICTS, _own_dict),
-    **dict.fromkeys(
-        ("pandas.CategoricalDtype", "pandas.core.dtypes.dtypes.CategoricalDtype"), _categories
-    ),
     "numpy.matrix": _matrix,
     **dict.fromkeys(("numpy.rec.recarray", "numpy.recarray"), _records),
     **dict.fromkeys(("numpy.poly1d", "numpy.lib._polynomial_impl.poly1d"), _polynomial),
@@ -440,7 +311,6 @@ CONTAINERS: dict[str, Callable[[Any], Tag | None]] = {
 
 BUILDERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$arrow": _arrow_of,
-    "$categories": _categories_of,
     "$image": _image_of,
     "$own_dict": _own_dict_of,
     "$graph": lambda parts, ref, find: graph_of(parts, ref),
