@@ -6,13 +6,12 @@ import numpy as np
 
 from runstore.errors import InvalidRequestError, ObjectNotFoundError, UnsupportedValueError
 from runstore.keys import Place, key_of
-from runstore.objects import ObjectInfo, missing, read_seal
+from runstore.objects import ObjectInfo, digest_now, missing, read_seal
 from runstore.seals import SEALED
 from runstore.steps import reporting
 from runstore.store._changes import changes
 from runstore.store._differences import Change, ObjectDiff
 from runstore.store._objects import Objects
-from runstore.store._refs import digest_now
 
 __all__ = ["diff_objects", "same_content"]
 
