@@ -15,7 +15,6 @@ from runstore.lifetime import (
     ForkSafeLock,
     Shared,
     WeakValues,
-    at_fork,
     forget_at_fork,
     load_module,
     unique_id,
@@ -192,13 +191,24 @@ def test_owners_are_told_of_a_fork_as_long_as_they_live():
     assert in_child(lambda: told == ["prepare"])
 
 
-def test_a_module_can_be_told_of_forks_for_ever():
-    """at_fork() holds what it is given."""
-    told = []
-    at_fork(lambda: told.append("child"))
+class _OfModule:
+    def __init__(self):
+        self.told = []
+        forget_at_fork(self)
+
+    def forget(self):
+        self.told.append("child")
+
+
+_of_module = _OfModule()
+
+
+def test_what_a_module_holds_is_told_of_every_fork():
+    """An owner that is held by a module is told as long as the process lives, in each child."""
     gc.collect()
-    assert in_child(lambda: told == ["child"])
-    assert [] == told
+    assert in_child(lambda: ["child"] == _of_module.told)
+    assert in_child(lambda: in_child(lambda: ["child", "child"] == _of_module.told))
+    assert [] == _of_module.told
 
 
 _SLOW_MODULE = """

@@ -124,7 +124,6 @@ _INSTALLED = "what is installed does not change while a process runs"
 _WEAK = "it keeps nothing alive, and all that is in it is good in a forked child, too"
 _REGISTRY = "callers register here for the life of the process, forked children included"
 _OF_THREAD = "each thread has its own, which ends with it"
-_HOOK = "it is where owners are known"
 
 # What a module keeps that is no `Shared`, `Bounded` or owner with a hook for forks, and why.
 _KEPT = {
@@ -141,16 +140,10 @@ _KEPT = {
     "keys.py @key_of": _PURE,
     "keys.py @parts_folder": _PURE,
     "keys.py @scope_folder": _PURE,
-    "lifetime.py _calls": _HOOK,
-    "lifetime.py _loading": _HOOK,
-    "lifetime.py _owners": _HOOK,
-    "lifetime.py global _loading": _HOOK,
     "objects/_opening.py _credentials": _WEAK,
     "objects/_opening.py _filesystems": _WEAK,
     "places/_cloud/_logs.py _here": _OF_THREAD,
-    "places/_cloud/_loop.py _leaving": "it has a hook of its own, which empties it",
     "places/_cloud/_rust.py _here": _OF_THREAD,
-    "places/_descriptor.py _not_inherited": "it has a hook of its own, which closes what is in it",
     "places/_memory.py _files": _WEAK,
     "places/_registry.py _registered": _REGISTRY,
     "pytest_plugin/_place.py _places": _WEAK,

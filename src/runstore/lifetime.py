@@ -21,7 +21,6 @@ __all__ = [
     "ForkSafeLock",
     "Shared",
     "WeakValues",
-    "at_fork",
     "forget_at_fork",
     "load_module",
     "unique_id",
@@ -35,10 +34,45 @@ class _Owner(Protocol):
     def forget(self) -> None: ...
 
 
-# A set of references whose callback is C code: that of a WeakSet is Python code, and a Ctrl-C
-# that arrives in such a callback is lost.
-_owners: "set[weakref.ref[_Owner]]" = set()
-_calls: list[Callable[[], object]] = []
+class _Forks:
+    """Who is told of forks, and the imports for which a fork waits: the one hook of the process.
+
+    Python has no way to take the hook back, so there is one object, for as long as the process
+    lives. It holds no owner: each is told for as long as it lives itself, and that is how it is
+    closed.
+    """
+
+    def __init__(self) -> None:
+        # A set of references whose callback is C code: that of a WeakSet is Python code, and a
+        # Ctrl-C that arrives in such a callback is lost.
+        self.owners: set[weakref.ref[_Owner]] = set()
+        self.loading = threading.RLock()
+        os.register_at_fork(
+            before=self._before, after_in_parent=self._in_parent, after_in_child=self._in_child
+        )
+
+    def living(self) -> list[_Owner]:
+        return [owner for ref in list(self.owners) if (owner := ref()) is not None]
+
+    def _before(self) -> None:
+        self.loading.acquire(timeout=_LONGEST_LOAD)
+        for owner in self.living():
+            prepare = getattr(owner, "prepare", None)
+            if prepare is not None:
+                prepare()
+
+    def _in_parent(self) -> None:
+        with suppress(RuntimeError):  # not acquired: some import takes longer than that
+            self.loading.release()
+
+    def _in_child(self) -> None:
+        self.loading = threading.RLock()
+        for owner in self.living():
+            owner.forget()
+
+
+_LONGEST_LOAD = 10.0  # seconds that a fork waits for another thread's import
+_forks = _Forks()
 
 
 def forget_at_fork(owner: _Owner) -> None:
@@ -47,39 +81,9 @@ def forget_at_fork(owner: _Owner) -> None:
     Args:
         owner: Its ``forget`` must not wait for a lock, nor for a thread: the child has
             only the thread that forked. If it has a ``prepare``, that is called in the
-            parent before it forks.
+            parent before it forks. What a module holds lives as long as the process.
     """
-    _owners.add(weakref.ref(owner, _owners.discard))
-
-
-def at_fork(call: Callable[[], object]) -> None:
-    """Call *call* in every forked child: for an object that lives as long as the process."""
-    _calls.append(call)
-
-
-def _living_owners() -> list[_Owner]:
-    return [owner for ref in list(_owners) if (owner := ref()) is not None]
-
-
-def _before() -> None:
-    for owner in _living_owners():
-        prepare = getattr(owner, "prepare", None)
-        if prepare is not None:
-            prepare()
-
-
-def _in_child() -> None:
-    for owner in _living_owners():
-        owner.forget()
-    for call in _calls:
-        call()
-
-
-os.register_at_fork(before=_before, after_in_child=_in_child)
-
-
-_loading = threading.RLock()
-_LONGEST_LOAD = 10.0  # seconds that a fork waits for another thread's import
+    _forks.owners.add(weakref.ref(owner, _forks.owners.discard))
 
 
 def load_module(name: str) -> ModuleType:
@@ -88,27 +92,8 @@ def load_module(name: str) -> ModuleType:
     Else a child could find the lock of the import held by a thread that does not exist there,
     and wait for it for ever.
     """
-    with _loading:
+    with _forks.loading:
         return import_module(name)
-
-
-def _before_fork() -> None:
-    _loading.acquire(timeout=_LONGEST_LOAD)
-
-
-def _after_fork() -> None:
-    with suppress(RuntimeError):  # not acquired: some import takes longer than that
-        _loading.release()
-
-
-def _after_fork_in_child() -> None:
-    global _loading
-    _loading = threading.RLock()
-
-
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-)
 
 
 class _Ids:

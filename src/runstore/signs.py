@@ -12,7 +12,7 @@ import logging
 import os
 from pathlib import Path
 
-from runstore.lifetime import at_fork
+from runstore.lifetime import forget_at_fork
 
 __all__ = ["Sign", "Watch", "process_space"]
 
@@ -128,6 +128,7 @@ class _Folder:
 
     def __init__(self) -> None:
         self._path: str | None = None
+        forget_at_fork(self)
 
     def path(self) -> str:
         # A cleaner of temporary files may have removed it.
@@ -151,4 +152,3 @@ def _remove(path: str, pid: int) -> None:
 
 
 _folder = _Folder()
-at_fork(_folder.forget)

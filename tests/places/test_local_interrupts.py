@@ -84,7 +84,7 @@ def left_behind(backend):
     found = os.listdir(f"{root}/.runstore-tmp")
     found += [path.name for path in Path(root, ".runstore-new").glob("*/*")]
     found += open_files(f"{root}/")
-    found += list(_descriptor._not_inherited)
+    found += list(_descriptor._not_inherited.open)
     for path in Path(root, ".runstore-locks").iterdir():
         with path.open() as file:
             try:

@@ -8,7 +8,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from runstore.lifetime import at_fork
+from runstore.lifetime import forget_at_fork
 
 if TYPE_CHECKING:
     from runstore.beside._modules import Modules
@@ -35,6 +35,7 @@ class _Shown:
     def __init__(self) -> None:
         self.by_name: dict[str, tuple[Modules, ModuleType]] = {}
         self.forget()
+        forget_at_fork(self)
 
     def forget(self) -> None:
         """Make new locks; in a forked child."""
@@ -43,7 +44,6 @@ class _Shown:
 
 
 _shown = _Shown()
-at_fork(_shown.forget)
 
 
 @contextlib.contextmanager

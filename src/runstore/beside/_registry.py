@@ -15,7 +15,7 @@ from typing import Any
 
 from runstore.beside import _plain
 from runstore.beside._modules import PREFIX, Loader, Modules, asked_by_statement, forget_ordinary
-from runstore.lifetime import at_fork
+from runstore.lifetime import forget_at_fork
 
 __all__ = ["activated", "current", "found", "import_module", "modules_of", "reference", "within"]
 
@@ -30,6 +30,7 @@ class _Registry:
         self.of_folder: dict[Path, Modules] = {}  # the newest version
         self.installed = False
         self.forget()
+        forget_at_fork(self)
 
     def forget(self) -> None:
         """Make a new lock; in a forked child."""
@@ -58,7 +59,6 @@ class _Registry:
 
 
 _registry = _Registry()
-at_fork(_registry.forget)
 _within: ContextVar[Modules | None] = ContextVar("runstore_beside", default=None)
 
 

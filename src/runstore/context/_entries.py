@@ -15,7 +15,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from runstore.context._models import WorkflowRunContext
-from runstore.lifetime import ForkSafeLock, at_fork
+from runstore.lifetime import ForkSafeLock, forget_at_fork
 
 __all__ = [
     "Entry",
@@ -74,9 +74,22 @@ class Entry:
 _owning = ForkSafeLock()
 _entries: ContextVar[tuple[Entry, ...]] = ContextVar("runstore_run_context", default=())
 
-# A forked process would go on in the run of the moment of the fork, and a reused pool
-# worker in one that is long over. It has no context, like any other process.
-at_fork(lambda: _entries.set(()))
+
+class _Entered:
+    """The runs that a forked process is in: none, like any other process.
+
+    Else it would go on in the run of the moment of the fork, and a reused pool worker in one that
+    is long over.
+    """
+
+    def __init__(self) -> None:
+        forget_at_fork(self)
+
+    def forget(self) -> None:
+        _entries.set(())
+
+
+_entered = _Entered()
 
 
 def current_entry() -> Entry | None:

@@ -21,7 +21,7 @@ from runstore.errors import (
     StorageError,
     UnsupportedValueError,
 )
-from runstore.lifetime import at_fork
+from runstore.lifetime import forget_at_fork
 from runstore.workers import check_stopped
 
 __all__ = [
@@ -292,6 +292,7 @@ class _Folders:
     def __init__(self) -> None:
         self._paths: list[str] = []
         weakref.finalize(self, _remove, self._paths)
+        forget_at_fork(self)
 
     def add(self, path: str) -> None:
         self._paths.append(path)
@@ -306,4 +307,3 @@ def _remove(paths: list[str]) -> None:
 
 
 _folders = _Folders()
-at_fork(_folders.forget)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from runstore.lifetime import at_fork
+from runstore.lifetime import forget_at_fork
 
 __all__ = ["Descriptor", "close_at"]
 
@@ -40,7 +40,7 @@ class Descriptor:
             OSError: Whatever ``os.open`` raises.
         """
         if not self._inherited:
-            _not_inherited.add(self)
+            _not_inherited.open.add(self)
         self._fds.extend(map(os.open, (path,), (flags | os.O_CLOEXEC,), (mode,)))
         return self._fds[0]
 
@@ -54,7 +54,7 @@ class Descriptor:
         if self._fds:
             close_at(self._fds)
         if not self._inherited:
-            _not_inherited.discard(self)
+            _not_inherited.open.discard(self)
 
 
 def close_at(fds: list[int]) -> None:
@@ -65,14 +65,17 @@ def close_at(fds: list[int]) -> None:
         pass
 
 
-# Those that are open in this process, as many as there are writes under way.
-_not_inherited: set[Descriptor] = set()
+class _NotInherited:
+    """The open descriptors that a forked child closes, as many as there are writes under way."""
+
+    def __init__(self) -> None:
+        self.open: set[Descriptor] = set()
+        forget_at_fork(self)
+
+    def forget(self) -> None:
+        """Close them. The locks stay the parent's, which has them open, too."""
+        for descriptor in list(self.open):
+            descriptor.close()
 
 
-def _close_in_child() -> None:
-    """Close the parent's descriptors. The locks stay the parent's, which has them open, too."""
-    for descriptor in list(_not_inherited):
-        descriptor.close()
-
-
-at_fork(_close_in_child)
+_not_inherited = _NotInherited()

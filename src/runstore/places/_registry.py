@@ -299,4 +299,6 @@ _OURS: dict[str, Opener] = {
     **dict.fromkeys(("abfs", "abfss", "az"), _open_azure),
 }
 
-_registered: dict[str, Opener] = {}  # by `register_place`; nothing that would have to be closed
+# By `register_place`. It has no owner, as an opener holds nothing that ends: it is code, which is
+# good in a forked child, too, and a name of it is registered for the life of the process.
+_registered: dict[str, Opener] = {}

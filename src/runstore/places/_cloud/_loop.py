@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from runstore.errors import StoreClosedError
-from runstore.lifetime import Shared, at_fork, forget_at_fork
+from runstore.lifetime import Shared, forget_at_fork
 from runstore.places._cloud._attended import beside
 from runstore.places._cloud._logs import hush_this_thread
 from runstore.places._cloud._rust import Answer, wait_for_rust
@@ -165,7 +165,7 @@ class EventLoop:
         if self._loop.is_closed():
             leaving.close()
         else:
-            _leaving.add(asyncio.run_coroutine_threadsafe(leave(self), self._loop))
+            _leaving.futures.add(asyncio.run_coroutine_threadsafe(leave(self), self._loop))
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]], timeout: float) -> T:
         """Return what *work* gives; cancel it if the wait for it is interrupted.
@@ -316,14 +316,25 @@ def _stop(pid: int, loop: asyncio.AbstractEventLoop) -> None:
             loop.call_soon_threadsafe(loop.stop)
 
 
+class _Leavings:
+    """The connections that are being closed, for as long as somebody may wait for them."""
+
+    def __init__(self) -> None:
+        self.futures: weakref.WeakSet[concurrent.futures.Future[None]] = weakref.WeakSet()
+        forget_at_fork(self)
+
+    def forget(self) -> None:
+        """Wait for none: a child would wait for what only the parent's loop ends."""
+        self.futures.clear()
+
+
 def wait_for_leaving() -> None:
     """Wait a moment for the connections that are being closed."""
-    concurrent.futures.wait(list(_leaving), timeout=PATIENCE)
+    concurrent.futures.wait(list(_leaving.futures), timeout=PATIENCE)
 
 
 _loops: Shared[None, EventLoop] = Shared()
-_leaving: "weakref.WeakSet[concurrent.futures.Future[None]]" = weakref.WeakSet()
-at_fork(_leaving.clear)  # a child would wait for what only the parent's loop ends
+_leaving = _Leavings()
 
 
 @atexit.register
