@@ -25,6 +25,7 @@ from runstore.errors import (
     UnsafePickleError,
     UnsupportedValueError,
 )
+from runstore.faults import is_own_fault
 from runstore.versions import wrote_and_here
 
 __all__ = ["LIGHT", "PickleCodec", "PickleWarning", "Pickling"]
@@ -115,6 +116,8 @@ class Pickling:
                 self._ref,
             ) from exc
         except Exception as exc:  # what the value's own __reduce__ and __getstate__ raise
+            if is_own_fault(exc):
+                raise
             raise UnsupportedValueError(
                 f"cannot store {self._ref}: {named} cannot be pickled ({_told(exc)}"
                 f"{unpicklable(value)}). Store what it is made of instead",
@@ -148,7 +151,9 @@ class Pickling:
             return unpickled(stream, buffers)
         except MemoryError:
             raise
-        except Exception as exc:
+        except Exception as exc:  # what the classes of the value raise
+            if is_own_fault(exc):
+                raise
             raise self._not_loaded(exc, _named(stream)) from exc
 
     def _not_loaded(self, exc: Exception, named: list[str]) -> RunStoreError:

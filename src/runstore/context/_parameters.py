@@ -8,6 +8,7 @@ from typing import Any
 import xxhash
 
 from runstore.errors import MissingInputError
+from runstore.faults import is_own_fault
 from runstore.secret_names import without_secrets
 
 __all__ = ["EVERY_KEY", "RunParameters", "parameter_digest", "pickle_digest"]
@@ -184,5 +185,7 @@ def _form(value: Any) -> str:
     name = f"{kind.__module__}.{kind.__qualname__}"
     try:
         return f"{name} {pickle_digest(value)}"
-    except Exception:  # noqa: BLE001 - the pickling of a user's value is the user's code
+    except Exception as exc:  # the pickling of a user's value is the user's code
+        if is_own_fault(exc):
+            raise
         return f"{name} {uuid.uuid4()}"  # nobody can say that it is the same

@@ -258,5 +258,7 @@ def _unpickled(held: Any) -> Any:
         return held
     try:
         return by_value.loads(held.data)
-    except Exception as exc:
+    except Exception as exc:  # the unpickling of a user's value is the user's code
+        if is_own_fault(exc):
+            raise
         raise not_unpickled(exc) from exc

@@ -35,6 +35,7 @@ from runstore.executors._worker import (
     READY,
     SHARE,
 )
+from runstore.faults import is_own_fault
 
 __all__ = ["ProcessWorker"]
 
@@ -329,6 +330,8 @@ def _result(call: Call, kind: Buffer, content: list[Buffer]) -> tuple[Any, BaseE
             call.lease.note = note
         return result, None
     except Exception as exc:  # noqa: BLE001 - the unpickling of a user's value is the user's code
+        if is_own_fault(exc):
+            return None, exc
         error = UnsupportedValueError(
             f"what {call.label} returned cannot be unpickled here ({type(exc).__name__}: {exc}): "
             "put it into the object_store and return its name, or use the mode 'threads'"
@@ -337,7 +340,9 @@ def _result(call: Call, kind: Buffer, content: list[Buffer]) -> tuple[Any, BaseE
         return None, error
 
 
-def _uncrossed(call: Call, reason: Exception) -> UnsupportedValueError:
+def _uncrossed(call: Call, reason: Exception) -> Exception:
+    if is_own_fault(reason):
+        return reason
     error = UnsupportedValueError(
         f"{call.label} cannot be sent to a process: its function or an argument cannot be "
         f"pickled ({type(reason).__name__}: {reason}). Pass data through the object_store, or "

@@ -12,6 +12,7 @@ from runstore.context import Lease, Note, is_exact, kept_result
 from runstore.errors import UnsupportedValueError
 from runstore.executors._deadline import ExpiredError, deadline
 from runstore.executors._failures import Failure, given_up, pack, timed_out
+from runstore.faults import is_own_fault
 from runstore.lifetime import Bounded
 
 __all__ = [
@@ -259,7 +260,9 @@ def _check_pickles(label: str, result: object) -> None:
     try:
         pickler = by_value.Pickler(_Nowhere(), protocol=5, buffer_callback=lambda buffer: None)
         pickler.dump(result)
-    except Exception as exc:
+    except Exception as exc:  # the pickling of a user's value is the user's code
+        if is_own_fault(exc):
+            raise
         raise UnsupportedValueError(
             f"{label} returned a {type(result).__qualname__}, which cannot be pickled and so "
             f"cannot leave its worker ({type(exc).__name__}: {exc}): put it into the object_store "

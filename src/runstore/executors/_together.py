@@ -17,6 +17,7 @@ from runstore.executors._failures import Failure, unpack
 from runstore.executors._pending import Bundle, Pending, RemoteResult
 from runstore.executors._remote import ArgRef, Rest, TaskSpec
 from runstore.executors._shared import Shared
+from runstore.faults import is_own_fault
 
 __all__ = ["Together"]
 
@@ -136,7 +137,11 @@ class Together(ABC):
             one.bundle, one.kept_alone = bundle, False
         try:
             spec, refs = self._spec_of_all(pending)
-        except Exception:  # noqa: BLE001 - the pickling of a user's value is the user's code
+        except Exception as exc:  # noqa: BLE001 - the pickling of a user's value is the user's code
+            if is_own_fault(exc):
+                for one in pending:
+                    one.fail(exc)
+                return
             for one in pending:  # so that each that cannot cross has its own error
                 one.bundle = None
                 self._send_alone(one)

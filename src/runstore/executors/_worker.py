@@ -25,6 +25,7 @@ from runstore.executors._failures import given_up, noted, pack
 from runstore.executors._link import Link
 from runstore.executors._logs import LogLine, Sending, sending
 from runstore.executors._shared import Pickled, pickled
+from runstore.faults import is_own_fault
 
 __all__ = [
     "BEGUN",
@@ -236,7 +237,8 @@ class _Worker:
         try:
             return DONE, pickled((result, noted(lease))), False
         except Exception as exc:  # noqa: BLE001 - the pickling of a user's value is the user's code
-            return FAILED, pickled(pack(_unsendable(result, exc), lease)), decides
+            error = exc if is_own_fault(exc) else _unsendable(result, exc)
+            return FAILED, pickled(pack(error, lease)), decides
 
 
 def serve(fd: int) -> None:

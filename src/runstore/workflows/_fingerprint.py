@@ -19,6 +19,7 @@ from typing import Any
 
 from runstore import beside
 from runstore.context import pickle_digest
+from runstore.faults import is_own_fault
 from runstore.workflows._own_code import Files, digest_of, file_of, is_own_file
 
 __all__ = ["code_parts"]
@@ -244,7 +245,9 @@ class _Walk:
             return digest_of(label, value.pattern, value.flags)
         try:
             return digest_of(label, pickle_digest(value))
-        except Exception:  # noqa: BLE001 - the pickling of a user's value is the user's code
+        except Exception as exc:  # the pickling of a user's value is the user's code
+            if is_own_fault(exc):
+                raise
             state = _asked(value, "__dict__", {})
             return digest_of(label, within(dict(state)) if state else "")
 
@@ -353,7 +356,9 @@ def _loaded(module: str) -> types.ModuleType | None:
     """Return a loaded module, of those beside the workflow first; None if it is not there."""
     try:
         return beside.import_module(module)
-    except Exception:  # noqa: BLE001 - a name that is made up, or code of the user's that fails
+    except Exception as exc:  # a name that is made up, or code of the user's that fails
+        if is_own_fault(exc):
+            raise
         return None
 
 

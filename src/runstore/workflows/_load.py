@@ -13,6 +13,7 @@ from runstore import beside
 from runstore.arguments import check_instance, check_keys, check_nested, printable, unfit
 from runstore.context import Config, Stage, Workflow, merge_configs, selects
 from runstore.errors import InvalidWorkflowError, UnusedConfigWarning
+from runstore.faults import is_own_fault
 from runstore.workflows._python import STAGE
 from runstore.workflows._targets import TargetError, named
 from runstore.workflows._yaml import Document, read_documents, validated
@@ -230,6 +231,8 @@ def _made_by(function: Callable[..., Any], text: str) -> Any:
     try:
         made = function()
     except Exception as exc:  # whatever the user's code raises
+        if is_own_fault(exc):
+            raise
         raise InvalidWorkflowError(
             f"workflow {text!r}: it was called to make the workflow, and raised "
             f"{type(exc).__name__}: {printable(str(exc))}. {_way_out(text)}",

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from runstore import beside
 from runstore.context import get_run_context, target_name
+from runstore.faults import is_own_fault
 
 __all__ = ["Arguments", "TargetError", "accepted", "listed", "named", "resolve", "run_stage"]
 
@@ -81,6 +82,8 @@ def named(target: str) -> tuple[str, Any]:
         except AttributeError:
             raise TargetError(_no_attribute(module_name, value, attribute, module)) from None
         except Exception as exc:  # of the code of the module or class
+            if is_own_fault(exc):
+                raise
             raise TargetError(
                 f"{attribute!r} of {_holder(module_name, value, module)} cannot be read: "
                 f"{type(exc).__name__}: {exc}"
@@ -270,6 +273,8 @@ def _import(name: str, target: str) -> Any:
             ) from exc
         raise TargetError(f"importing {name!r} failed: {exc}") from exc
     except (Exception, SystemExit) as exc:  # a script ends so when it is imported
+        if is_own_fault(exc):
+            raise
         raise TargetError(f"importing {name!r} failed: {type(exc).__name__}: {exc}") from exc
 
 
