@@ -3,13 +3,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from runstore.buffers import flat
 from runstore.errors import SettingsError, StorageError, StorageFullError
-from runstore.places import open_backend
+from runstore.places import Wrapper, changed_at, open_backend
 from runstore.places._local import LocalBackend
 from runstore.testing import PlaceTests
 
@@ -269,3 +270,20 @@ def test_places_that_are_not_understood_are_told(url, options, said):
     with pytest.raises(SettingsError, match=said) as caught:
         open_backend(url, options=options)
     assert "secret" not in str(caught.value)
+
+
+def test_when_a_file_was_written_is_told_by_the_clock_of_the_disk(tmp_path):
+    """A writer whose clock is wrong sets a wrong time, and changed_at() does not believe it."""
+    backend = LocalBackend(str(tmp_path / "store"))
+    backend.put("a.arrow", [b"x"])
+    os.utime(tmp_path / "store" / "a.arrow", (10**9, 10**9))
+    for one in (backend, Wrapper(backend)):
+        entry = one.head("a.arrow")
+        assert 10**9 == entry.modified.timestamp()
+        assert abs(changed_at(one, entry).timestamp() - time.time()) < 3600
+    backend.delete("a.arrow")
+    assert entry.modified == changed_at(backend, entry)  # deleted meanwhile
+    memory = open_backend("memory://changed-at")
+    put = memory.put("a.arrow", [b"x"])
+    assert put.modified == changed_at(memory, put)
+    memory.close()

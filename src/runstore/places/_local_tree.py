@@ -75,6 +75,17 @@ class LocalTree:
                 f"{folder}{name}" for name, is_folder in self._scan(folder) if not is_folder
             )
 
+    def changed_at(self, entry: Entry) -> datetime:
+        """See `runstore.places._base.changed_at`; the writer sets the time of its file.
+
+        That of its change is set by the kernel, or by the file server.
+        """
+        try:
+            changed = os.stat(self._path(entry.key)).st_ctime
+        except OSError:
+            return entry.modified
+        return datetime.fromtimestamp(changed, UTC)
+
     def _holds_anything(self, prefix: str) -> bool:
         """Return whether there is a file at any depth; the first one that is found is enough."""
         below = builtins.list[str]()

@@ -14,7 +14,6 @@ import json
 import threading
 import time
 from datetime import datetime
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from runstore.buffers import flat
@@ -29,7 +28,7 @@ from runstore.errors import (
     StorageError,
 )
 from runstore.keys import alive_key, record_key, scope_of
-from runstore.places import Backend, Entry
+from runstore.places import Backend, Entry, changed_at
 
 __all__ = [
     "LOST_AFTER",
@@ -245,7 +244,7 @@ class Liveness:
         assert self._now is not None
         try:
             record = self._backend.head(record_key(run.namespace, run.name))
-            if (self._now - _written(self._backend, record)).total_seconds() <= LOST_AFTER:
+            if (self._now - changed_at(self._backend, record)).total_seconds() <= LOST_AFTER:
                 return False
             time.sleep(_MOMENT)
             if _read(self._backend, run.namespace, run.name) is not None:
@@ -265,23 +264,11 @@ class Liveness:
         found = {one.key: one for one in self._backend.list(alive_key(self._namespace, ""))}
         if now not in found:
             return {}
-        self._now = latest = _written(self._backend, found[now])
+        self._now = latest = changed_at(self._backend, found[now])
         return {
-            key: (latest - _written(self._backend, one)).total_seconds()
+            key: (latest - changed_at(self._backend, one)).total_seconds()
             for key, one in found.items()
         }
-
-
-def _written(backend: Backend, entry: Entry) -> datetime:
-    """Return when a file was written, by the clock of the place."""
-    scheme, _, root = backend.url.partition("://")
-    if scheme == "file":  # its time is set by the writer; that of its change by the file server
-        try:
-            changed = (Path(root) / entry.key).stat().st_ctime
-            return datetime.fromtimestamp(changed, entry.modified.tzinfo)
-        except OSError:
-            return entry.modified
-    return entry.modified
 
 
 def _put(
