@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from runstore.cli._run import pairs
+from runstore.cli._inputs import pairs
 from runstore.errors import InvalidRequestError
 
 RUN = (sys.executable, "-m", "runstore", "run")

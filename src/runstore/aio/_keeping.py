@@ -1,8 +1,9 @@
 """Clean-up, pins, tags and notes to await."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from typing import TypeVar
 
 from runstore.aio._calls import reading, whole
 from runstore.aio._pool import Pool
@@ -11,6 +12,8 @@ from runstore.runs import Marks
 from runstore.store import GcPlan, GcReport, ObjectStore
 
 __all__ = ["AsyncKeeping"]
+
+T = TypeVar("T")
 
 
 class AsyncKeeping(ABC):
@@ -21,6 +24,14 @@ class AsyncKeeping(ABC):
     @abstractmethod
     def _open_pool(self) -> Pool:
         """Return the threads in which the calls are made."""
+
+    async def _asked(self, function: Callable[[ObjectStore], T]) -> T:
+        """Return what *function* reads; a cancelled one is not waited for."""
+        return await reading(self._open_pool(), lambda: function(self._store))
+
+    async def _changed(self, function: Callable[[ObjectStore], T]) -> T:
+        """Do what *function* does, which writes; a cancelled one is waited for."""
+        return await whole(self._open_pool(), lambda: function(self._store))
 
     async def plan_gc(
         self,
@@ -33,7 +44,7 @@ class AsyncKeeping(ABC):
     ) -> GcPlan:
         """Return what clean-up would remove; see `runstore.ObjectStore.plan_gc`."""
         rules = (keep_last, keep_finished, older_than, workflow, namespace, orphans)
-        return await reading(self._open_pool(), lambda: self._store.plan_gc(*rules))
+        return await self._asked(lambda store: store.plan_gc(*rules))
 
     async def apply_gc(self, plan: GcPlan) -> GcReport:
         """Remove what is planned; see `runstore.store.GcPlan.apply`. Cancelling waits for its end.
@@ -42,15 +53,15 @@ class AsyncKeeping(ABC):
             plan: What `plan_gc` has returned.
         """
         check_instance("apply_gc", "plan", plan, GcPlan, "a GcPlan")
-        return await whole(self._open_pool(), plan.apply)
+        return await self._changed(lambda _: plan.apply())
 
     async def pin(self, run: str, *, namespace: str | None = None, note: str = "") -> None:
         """Keep a run from clean-up; see `runstore.ObjectStore.pin`."""
-        await whole(self._open_pool(), lambda: self._store.pin(run, namespace=namespace, note=note))
+        await self._changed(lambda store: store.pin(run, namespace=namespace, note=note))
 
     async def unpin(self, run: str, *, namespace: str | None = None) -> None:
         """Let clean-up remove a run again; see `runstore.ObjectStore.unpin`."""
-        await whole(self._open_pool(), lambda: self._store.unpin(run, namespace=namespace))
+        await self._changed(lambda store: store.unpin(run, namespace=namespace))
 
     async def tag(
         self,
@@ -61,9 +72,7 @@ class AsyncKeeping(ABC):
         namespace: str | None = None,
     ) -> None:
         """Add tags to a run or an object; see `runstore.ObjectStore.tag`."""
-        await whole(
-            self._open_pool(), lambda: self._store.tag(run, tags, name=name, namespace=namespace)
-        )
+        await self._changed(lambda store: store.tag(run, tags, name=name, namespace=namespace))
 
     async def untag(
         self,
@@ -74,9 +83,7 @@ class AsyncKeeping(ABC):
         namespace: str | None = None,
     ) -> None:
         """Remove tags of a run or an object; see `runstore.ObjectStore.untag`."""
-        await whole(
-            self._open_pool(), lambda: self._store.untag(run, tags, name=name, namespace=namespace)
-        )
+        await self._changed(lambda store: store.untag(run, tags, name=name, namespace=namespace))
 
     async def note(
         self,
@@ -87,10 +94,8 @@ class AsyncKeeping(ABC):
         namespace: str | None = None,
     ) -> None:
         """Set the note of a run or an object; see `runstore.ObjectStore.note`."""
-        await whole(
-            self._open_pool(), lambda: self._store.note(run, text, name=name, namespace=namespace)
-        )
+        await self._changed(lambda store: store.note(run, text, name=name, namespace=namespace))
 
     async def marks(self, run: str | None, *, namespace: str | None = None) -> Marks:
         """Return pin, tags and notes of a run; see `runstore.ObjectStore.marks`."""
-        return await reading(self._open_pool(), lambda: self._store.marks(run, namespace=namespace))
+        return await self._asked(lambda store: store.marks(run, namespace=namespace))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from runstore.cli._completion import complete_file, complete_ref
+from runstore.cli._inputs import pairs
 from runstore.cli._options import (
     DebugOption,
     JsonOption,
@@ -19,7 +20,6 @@ from runstore.cli._options import (
 )
 from runstore.cli._output import asked, counted, describe_info, emit_json, say, size
 from runstore.cli._refs import object_place, parse_ref, resolved
-from runstore.cli._run import pairs
 from runstore.cli._transfer import transfer
 from runstore.errors import (
     CorruptObjectError,

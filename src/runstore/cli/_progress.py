@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from runstore.cli._output import counted, say, styled
+from runstore.steps import Redrawn, bar
 from runstore.texts import duration
 
 if TYPE_CHECKING:
@@ -87,29 +88,13 @@ class _Stage:
     notes: list[str] = field(default_factory=list)
 
 
-class _Live:
+class _Live(Redrawn):
     """A line per stage that has begun, redrawn while the run goes on."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.live import Live
-        from rich.spinner import Spinner
-
+        super().__init__(transient=False, takes_stdout=sys.stdout.isatty())
         self.failures: dict[str, str] = {}
         self._stages: dict[str, _Stage] = {}
-        self._spinner = Spinner("dots", style="cyan")
-        self._live = Live(
-            console=Console(stderr=True),
-            get_renderable=self._drawn,
-            refresh_per_second=8,
-            # Output of stages is printed above the table; but stdout must not go to stderr if it
-            # is redirected to a file.
-            redirect_stdout=sys.stdout.isatty(),
-        )
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
 
     def __exit__(
         self,
@@ -120,7 +105,7 @@ class _Live:
         for stage in self._stages.values():
             if stage.state == "running":  # interrupted: the last frame must show no spinner
                 stage.state = "stopped"
-        self._live.stop()
+        super().__exit__(kind, error, traceback)
 
     def __call__(self, event: "RunEvent") -> None:
         if event.kind == "executor":
@@ -172,6 +157,5 @@ _MARKS = {
 }
 
 
-def _bar(stage: _Stage, width: int = 16) -> str:
-    filled = width * stage.done // stage.total if stage.total else width
-    return f"{'━' * filled}{'╌' * (width - filled)} {stage.done}/{stage.total}"
+def _bar(stage: _Stage) -> str:
+    return f"{bar(stage.done, stage.total)} {stage.done}/{stage.total}"

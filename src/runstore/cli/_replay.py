@@ -7,10 +7,10 @@ import typer
 from runstore.cli._completion import complete_file, complete_ref
 from runstore.cli._diff import show_difference
 from runstore.cli._exits import FAILED
+from runstore.cli._inputs import config_option, input_option, pairs
 from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
 from runstore.cli._output import emit, emit_json, say
 from runstore.cli._resume import record_of
-from runstore.cli._run import pairs
 
 if TYPE_CHECKING:
     from runstore.workflows import Replay
@@ -34,22 +34,13 @@ def replay(
     ] = None,
     config: Annotated[
         list[str] | None,
-        typer.Option(
-            "--config",
-            "-c",
-            metavar="FILE",
-            help="A config's YAML file, whose keys count instead of the recorded ones; repeatable.",
-            autocompletion=complete_file,
+        config_option(
+            "A config's YAML file, whose keys count instead of the recorded ones; repeatable."
         ),
     ] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option(
-            "--input",
-            "-i",
-            metavar="K=V",
-            help="An input instead of the recorded one, as one that is secret; repeatable.",
-        ),
+        input_option("An input instead of the recorded one, as one that is secret; repeatable."),
     ] = None,
     code: Annotated[
         str | None,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runstore.cli._completion import complete_file, complete_namespace, complete_ref
+from runstore.cli._inputs import config_option, input_option, pairs
 from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store, option_for
 from runstore.cli._output import emit_json, fields, say
 from runstore.cli._progress import progress
@@ -26,7 +27,7 @@ from runstore.texts import duration, short_type
 if TYPE_CHECKING:
     from runstore.context import WorkflowRun
 
-__all__ = ["carry_out", "pairs", "run"]
+__all__ = ["carry_out", "run"]
 
 _LONGEST_RESULT = 400  # characters that are printed; all of it is in the record
 
@@ -44,22 +45,11 @@ def run(
     ] = None,
     config: Annotated[
         list[str] | None,
-        typer.Option(
-            "--config",
-            "-c",
-            metavar="FILE",
-            help="A config's YAML file; repeatable.",
-            autocompletion=complete_file,
-        ),
+        config_option("A config's YAML file; repeatable."),
     ] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option(
-            "--input",
-            "-i",
-            metavar="K=V",
-            help="An input; JSON if V is JSON, else text; repeatable.",
-        ),
+        input_option("An input; JSON if V is JSON, else text; repeatable."),
     ] = None,
     namespace: Annotated[
         str | None,
@@ -252,30 +242,6 @@ def _inputs_in(words: list[str], known: list[str]) -> list[str]:
             value = left.pop(0)
         found.append(f"{name}={value}")
     return found
-
-
-def pairs(option: str, given: list[str] | None) -> dict[str, Any]:
-    """Parse ``k=v`` arguments; a value is parsed as JSON if it is JSON, else it is text.
-
-    Raises:
-        InvalidRequestError: An argument has no ``=`` or no key, or a key is given twice.
-    """
-    found: dict[str, Any] = {}
-    for word in given or []:
-        key, equals, text = word.partition("=")
-        if not equals or not key:
-            raise InvalidRequestError(f"{option} {word!r}: write KEY=VALUE, like year=2013", word)
-        if key in found:
-            raise InvalidRequestError(f"{option} {key}: given twice", key)
-        try:
-            found[key] = json.loads(text, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
-            found[key] = text
-    return found
-
-
-def _refuse_constant(text: str) -> Any:
-    raise ValueError(text)  # NaN and Infinity are Python's, not JSON
 
 
 def _tell(record: "WorkflowRun", option: str) -> None:

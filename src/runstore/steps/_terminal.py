@@ -3,10 +3,10 @@
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from runstore.arguments import printable
+from runstore.steps._live import Redrawn, bar
 from runstore.steps._reports import Step
 from runstore.steps._texts import far
 
@@ -17,10 +17,9 @@ __all__ = ["Lines"]
 
 _PATIENCE = 1.0  # seconds without a word
 _MOST = 4  # lines
-_WIDTH = 16  # of a bar
 
 
-class Lines:
+class Lines(Redrawn):
     """Shows the operations that it hears of, the latest ones if there are many.
 
     Args:
@@ -29,23 +28,13 @@ class Lines:
     """
 
     def __init__(self, what: str = "", clock: Callable[[], float] = time.monotonic) -> None:
-        from rich.console import Console
-        from rich.live import Live
-        from rich.spinner import Spinner
-
+        terminal = sys.stdout is not None and sys.stdout.isatty()
+        super().__init__(transient=True, takes_stdout=terminal)
         self._what = what
         self._clock = clock
         self._begun: dict[str, float] = {}
         self._steps: dict[str, Step] = {}
         self._since = clock()
-        self._spinner = Spinner("dots", style="cyan")
-        self._live = Live(
-            console=Console(stderr=True),
-            get_renderable=self._drawn,
-            refresh_per_second=8,
-            transient=True,
-            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
-        )
 
     def __call__(self, step: Step) -> None:
         if step.ended:
@@ -54,18 +43,6 @@ class Lines:
             return
         self._begun.setdefault(step.id, self._clock())
         self._steps[step.id] = step
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._live.stop()
 
     def _drawn(self) -> "Table":
         from rich.table import Table
@@ -86,6 +63,4 @@ class Lines:
 
 
 def _bar(step: Step) -> str:
-    if not step.total:
-        return ""
-    return f"{'━' * min(_WIDTH, _WIDTH * step.done // step.total):╌<{_WIDTH}}"
+    return bar(step.done, step.total) if step.total else ""
