@@ -165,7 +165,7 @@ def test_closing_a_store_of_the_run_leaves_the_run_its_credentials(tmp_path):
 
 def test_credentials_are_gone_with_the_last_that_names_them():
     """Nothing of a store that was made with credentials is left when it is dropped."""
-    from runstore.store import _opening
+    from runstore.objects import _opening
 
     gc.collect()
     before = len(_opening._credentials)
