@@ -92,9 +92,9 @@ class _Live(Redrawn):
     """A line per stage that has begun, redrawn while the run goes on."""
 
     def __init__(self) -> None:
-        super().__init__(transient=False, takes_stdout=sys.stdout.isatty())
         self.failures: dict[str, str] = {}
         self._stages: dict[str, _Stage] = {}
+        super().__init__(transient=False, takes_stdout=sys.stdout.isatty())
 
     def __exit__(
         self,

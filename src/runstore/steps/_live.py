@@ -13,6 +13,8 @@ __all__ = ["Redrawn", "bar"]
 class Redrawn(ABC):
     """What is shown on stderr for as long as its block lasts.
 
+    It is drawn for the first time when it is made: a subclass sets its own state before.
+
     Args:
         transient: Whether it is removed at the end.
         takes_stdout: Whether what is printed meanwhile appears above it. Not where stdout is

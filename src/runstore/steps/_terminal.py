@@ -28,13 +28,13 @@ class Lines(Redrawn):
     """
 
     def __init__(self, what: str = "", clock: Callable[[], float] = time.monotonic) -> None:
-        terminal = sys.stdout is not None and sys.stdout.isatty()
-        super().__init__(transient=True, takes_stdout=terminal)
         self._what = what
         self._clock = clock
         self._begun: dict[str, float] = {}
         self._steps: dict[str, Step] = {}
         self._since = clock()
+        terminal = sys.stdout is not None and sys.stdout.isatty()
+        super().__init__(transient=True, takes_stdout=terminal)
 
     def __call__(self, step: Step) -> None:
         if step.ended:
