@@ -13,11 +13,11 @@ from runstore.containers import Header, SmallFiles
 from runstore.errors import ObjectNotFoundError
 from runstore.keys import ARROW, Place, Scope, key_of
 from runstore.lifetime import Bounded
-from runstore.objects import ObjectInfo, describe, described_later
+from runstore.objects import ObjectInfo, describe, described_later, missing
 from runstore.places import Entry
 from runstore.store._encoding import versions_of
 from runstore.store._objects import Objects
-from runstore.store._target import RAISE, Target, missing, run_of
+from runstore.store._target import RAISE, Target, run_of
 
 __all__ = ["get_plain", "put_small"]
 
