@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -150,6 +151,12 @@ def _flyte(told: list[Told]) -> None:
     _whole(told, 2, "flyte")
 
 
+def _flytekit(told: list[Told]) -> None:
+    _whole(told, 2, "flyte")
+    _retried(told, "flyte")
+    assert {"shop-development"} == {one["namespace"] for one in _in(told, "flyte")}
+
+
 def _airflow(told: list[Told]) -> None:
     _whole(told, 2)
     _retried(told)
@@ -169,6 +176,7 @@ _ALL = {
     "metaflow": Orchestrator("metaflow", _metaflow, (("USERNAME", "runstore"),)),
     "kedro": Orchestrator("kedro", _kedro),
     "flyte": Orchestrator("flyte", _flyte, states=_OPEN),
+    "flytekit": Orchestrator("flytekit", _flytekit, states=_OPEN),
     "dagster": Orchestrator("dagster", _dagster),
     "prefect": Orchestrator(
         "prefect",
@@ -319,6 +327,7 @@ def main(wanted: list[str]) -> int:
             said = job()
         except (AssertionError, subprocess.SubprocessError) as exc:
             failed += 1
+            traceback.print_exc()
             said = f"FAILED: {exc}"
         took, cpu = time.monotonic() - begun, _used() - used
         print(f"{name} {said} ({took:.0f} s, {cpu:.0f} s of CPU)", flush=True)

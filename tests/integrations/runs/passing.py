@@ -101,39 +101,51 @@ class Kedro:
 
 
 class Dagster:
-    """Assets."""
+    """Assets; all of one kind of step in one run, as a run of Dagster takes its time."""
 
-    def write(self, kind, value):
-        """Return the reference, and what travels: nothing, the name is the key of the asset."""
+    def write_all(self, values):
+        """Return the references, and what travels: nothing, the names are the keys of assets."""
         import dagster as dg
 
         from runstore import ObjectStore
         from runstore.integrations.dagster import RunstoreIOManager
 
-        key = ["dagster", kind.replace(" ", "_")]
+        def asset(key, value):
+            @dg.asset(key=["dagster", key], io_manager_key="store")
+            def made():
+                return value
 
-        @dg.asset(key=key, io_manager_key="store")
-        def made():
-            return value
+            return made
 
-        assert dg.materialize([made], resources={"store": RunstoreIOManager()}).success
-        return ObjectStore().at().ref("/".join(key), scope="namespace"), b""
+        keys = [kind.replace(" ", "_") for kind in values]
+        assets = [asset(key, value) for key, value in zip(keys, values.values(), strict=True)]
+        assert dg.materialize(assets, resources={"store": RunstoreIOManager()}).success
+        view = ObjectStore().at()
+        return [(view.ref(f"dagster/{key}", scope="namespace"), b"") for key in keys]
 
-    def read(self, noted):
-        """Return the value."""
+    def read_all(self, noted):
+        """Return the values."""
         import dagster as dg
 
         from runstore.integrations.dagster import REF, RunstoreIOManager
 
-        found = []
+        found = {}
 
-        @dg.asset(ins={"value": dg.AssetIn(key="value")})
-        def taken(value):
-            found.append(value)
+        def asset(number):
+            @dg.asset(key=f"taken{number}", ins={"value": dg.AssetIn(key=f"value{number}")})
+            def taken(value):
+                found[number] = value
 
-        source = dg.SourceAsset("value", metadata={REF: noted["ref"]}, io_manager_key="store")
-        assert dg.materialize([source, taken], resources={"store": RunstoreIOManager()}).success
-        return found[0]
+            return taken
+
+        sources = [
+            dg.SourceAsset(f"value{number}", metadata={REF: one["ref"]}, io_manager_key="store")
+            for number, one in enumerate(noted)
+        ]
+        assets = [asset(number) for number in range(len(noted))]
+        resources = {"store": RunstoreIOManager()}
+        assert dg.materialize([*sources, *assets], resources=resources).success
+        return [found[number] for number in range(len(noted))]
 
 
 class Flyte:
@@ -159,6 +171,32 @@ class Flyte:
         literal.scalar.blob.uri = noted["ref"]
         literal.metadata[self.store] = noted["store"]
         return asyncio.run(self.engine.to_python_value(literal, self.stored))
+
+
+class Flytekit:
+    """Literals."""
+
+    def __init__(self):
+        from flytekit import FlyteContextManager
+        from flytekit.core.type_engine import TypeEngine
+
+        from runstore.integrations.flytekit import _STORE, Stored
+
+        self.engine, self.stored, self.store = TypeEngine, Stored, _STORE
+        self.context = FlyteContextManager.current_context()
+        self.type = TypeEngine.to_literal_type(Stored)
+
+    def write(self, kind, value):
+        """Return the reference, and what travels."""
+        made = self.engine.to_literal(self.context, value, self.stored, self.type)
+        return made.scalar.blob.uri, made.to_flyte_idl().SerializeToString()
+
+    def read(self, noted):
+        """Return the value."""
+        literal = self.engine.to_literal(self.context, 1, self.stored, self.type)
+        literal.scalar.blob._uri = noted["ref"]
+        literal.metadata[self.store] = noted["store"]
+        return self.engine.to_python_value(self.context, literal, self.stored)
 
 
 class Zenml:
@@ -208,24 +246,35 @@ def main(verb, name, folder):
     plug, noted = globals()[name.capitalize()](), Path(folder)
     if verb == "write":
         lines = []
-        for kind, value in KINDS.items():
-            ref, travels = plug.write(kind, value)
+        for kind, (ref, travels) in zip(KINDS, _written(plug), strict=True):
             assert len(travels) < 1000, (kind, len(travels))
             lines.append({"kind": kind, "ref": str(ref), "store": str(ObjectStore().url)})
         (noted / f"{name}.json").write_text(json.dumps(lines))
         print(f"wrote {len(lines)} kinds")
         return
-    opened = 0
-    for file in sorted(noted.glob("*.json")):
-        for line in json.loads(file.read_text()):
-            kind = line.pop("kind")
-            try:
-                check(kind, plug.read(line))
-            except Exception as exc:
-                exc.add_note(f"{kind} of {file.stem} under {name}")
-                raise
-            opened += 1
-    print(f"opened {opened} values")
+    lines = [
+        line | {"by": file.stem}
+        for file in sorted(noted.glob("*.json"))
+        for line in json.loads(file.read_text())
+    ]
+    for line, value in zip(lines, _read(plug, lines), strict=True):
+        try:
+            check(line["kind"], value)
+        except Exception as exc:
+            exc.add_note(f"{line['kind']} of {line['by']} under {name}")
+            raise
+    print(f"opened {len(lines)} values")
+
+
+def _written(plug):
+    if hasattr(plug, "write_all"):
+        return plug.write_all(KINDS)
+    return [plug.write(kind, value) for kind, value in KINDS.items()]
+
+
+def _read(plug, lines):
+    noted = [{"ref": line["ref"], "store": line["store"]} for line in lines]
+    return plug.read_all(noted) if hasattr(plug, "read_all") else map(plug.read, noted)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Local executions of flytekit all have the id ``local``, inside and outside of ta
 found in them.
 """
 
+import os
 import sys
 from typing import Any
 
@@ -23,16 +24,24 @@ def here() -> Here | None:
     if run is None or (run.project, run.domain, run.name) == ("local", "local", "local"):
         return None
     task = parameters.task_id
-    key = (run.project, run.domain, run.name, task.name)
-    return Here(key, lambda: _found(run, task, parameters))
+    attempt = _attempt()
+    key = (run.project, run.domain, run.name, task.name, attempt)
+    return Here(key, lambda: _found(run, task, parameters, attempt))
 
 
-def _found(run: Any, task: Any, parameters: Any) -> Found:
+def _attempt() -> int:
+    """Return the attempt, from 1; Flyte counts from 0."""
+    number = os.environ.get("FLYTE_ATTEMPT_NUMBER", "")
+    return int(number) + 1 if number.isdigit() else 1
+
+
+def _found(run: Any, task: Any, parameters: Any, attempt: int) -> Found:
     return Found(
         workflow="flyte",
         run=run_name("flyte", run.name),
         uid=run.name,
         namespace=f"{run.project}-{run.domain}",
         stage=task.name,
+        attempt=attempt,
         started_at=parameters.execution_date,
     )
