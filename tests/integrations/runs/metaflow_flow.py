@@ -1,6 +1,5 @@
 """The stages as steps of a Metaflow flow: each step is a process."""
 
-import pandas as pd
 import stages
 from metaflow import FlowSpec, Parameter, exit_hook, retry, step
 
@@ -17,6 +16,8 @@ class training(FlowSpec):
     @step
     def start(self):
         """Store."""
+        import pandas as pd  # not in each process: it takes longer to import than all else
+
         stages.build()
         self.frame = pd.DataFrame({"x": [1, 2]})
         self.items = [1, 2]
@@ -25,6 +26,8 @@ class training(FlowSpec):
     @step
     def each(self):
         """Store an item."""
+        import pandas as pd
+
         assert self.frame.equals(pd.DataFrame({"x": [1, 2]}))
         stages.each(self.input)
         self.next(self.join)
