@@ -231,3 +231,22 @@ def test_labels_by_the_thousand_are_quick(store: Any) -> None:
     """One label for thousands of columns takes no longer than as many labels."""
     store.put("x", pd.DataFrame(np.zeros((1, 5_000)), columns=["same"] * 5_000))
     assert (1, 5_000) == store.get("x").shape
+
+
+def test_labels_that_are_read_again_are_their_own() -> None:
+    """Labels and categories that many frames have are made once, and each frame has its own."""
+    view = ObjectStore("memory://labels").at(namespace="dev", run="r1")
+    texts = pd.Categorical(["a", "b", "a"], ["b", "a"])
+    frame = pd.DataFrame({"x": texts, "y": [1, 2, 3]}).rename_axis(columns="of")
+    view.put("x", frame)
+    for _ in range(3):
+        back = view.get("x")
+        assert_same(frame, back)
+        back.columns.name = "other"
+        back["x"].cat.categories.name = "kinds"
+        back.columns = ["p", "q"]
+        back["p"] = back["p"].cat.rename_categories({"a": "z"})
+    view.put("y", frame.rename_axis(columns=None))
+    assert view.get("y").columns.name is None
+    view.put("z", frame.assign(x=frame["x"].cat.set_categories(["a", "b"])))
+    assert ["a", "b"] == list(view.get("z")["x"].cat.categories)

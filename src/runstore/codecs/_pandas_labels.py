@@ -27,7 +27,9 @@ from runstore.codecs._pandas_index import (
 )
 from runstore.codecs._pandas_strings import described, string_dtype
 from runstore.codecs._python import is_json
+from runstore.codecs._types import is_text
 from runstore.errors import CorruptObjectError
+from runstore.lifetime import Bounded
 
 __all__ = [
     "decode_dictionary",
@@ -103,8 +105,34 @@ def decode_labels(spec: Spec, ref: str = "a stored frame") -> Any:
         dtype = np.dtype(kind)
     else:
         raise CorruptObjectError(f"{ref} is damaged: column labels of the dtype {kind!r}", ref)
-    name = decode_name(spec["name"], ref)
-    return pd.Index(spec["values"], dtype=dtype, name=name, tupleize_cols=False)
+    values = spec["values"]
+
+    def make() -> Any:
+        name = decode_name(spec["name"], ref)
+        return pd.Index(values, dtype=dtype, name=name, tupleize_cols=False)
+
+    if isinstance(kind, list) and len(values) <= _FEW and set(map(type, values)) <= {str}:
+        return _remembered((tuple(values), repr((kind, spec["name"]))), make)
+    return make()
+
+
+_FEW = 64  # labels of an index that is remembered
+_known: Bounded[Any, Any] = Bounded(64)
+
+
+def _remembered(key: Any, make: Callable[[], Any]) -> Any:
+    """Return a view of the index that was made for *key* before, or make it.
+
+    To make one takes longer than all else of a small frame. Only one on Arrow's memory is
+    remembered: nobody can change that.
+    """
+    known = _known.get(key)
+    if known is None:
+        known = make()
+        if getattr(known.dtype, "storage", None) != "pyarrow":
+            return known
+        _known.put(key, known)
+    return known.view()
 
 
 def encode_dictionary(labels: Any) -> tuple[pa.Array, Spec] | None:
@@ -132,6 +160,14 @@ def decode_dictionary(opened: Opened, chunk: pa.DictionaryArray, spec: Spec) -> 
     if spec["k"] == "beside":
         column = pa.chunked_array([_of_json(spec["column"], opened.ref)])
         labels = decode_flat_index(_Beside(opened.ref), column, spec["index"])
+    elif spec["k"] == "flat" and len(chunk.dictionary) <= _FEW and is_text(chunk.dictionary.type):
+        texts = chunk.dictionary.to_pylist()
+        labels = _remembered(
+            (tuple(texts), str(chunk.dictionary.type), repr(spec)),
+            lambda: decode_flat_index(
+                opened, pa.chunked_array([pa.array(texts, chunk.dictionary.type)]), spec
+            ),
+        )
     else:
         labels = decode_flat_index(opened, pa.chunked_array([chunk.dictionary]), spec)
     if len(labels) != len(chunk.dictionary):
