@@ -29,6 +29,9 @@ _HEAD = 5  # bytes: a list, and how many items it has
 _LARGE = ord("l")  # names an int of more than 32 bits: how many digits, less than 0 with a minus
 _DIGITS = 1 << np.arange(0, 62, 15, dtype="i8")  # from each on a number has one digit more
 
+_BEGINS = _HEAD + 5 * np.arange(_PIECE)  # of each number of a piece, if all are small
+_COUNT = np.arange(1, 5)  # bytes that tell how many digits a large one has
+
 _RECORDS = {
     int: (ord("i"), np.dtype([("tag", "u1"), ("number", "<i4")])),
     float: (ord("g"), np.dtype([("tag", "u1"), ("number", "<f8")])),
@@ -42,16 +45,17 @@ def numbers_in(items: Collection[Any], kind: type) -> Array | None:
         items: A list, tuple, or a view of a dict.
         kind: ``int`` or ``float``, the type of the first item.
     """
-    count, at = len(items), 0
+    count, at, wide = len(items), 0, False
     found = np.empty(count, _RECORDS[kind][1]["number"].newbyteorder("="))
     try:
         for piece in _pieces(items):
-            numbers = _numbers(piece, kind)
+            numbers = _large_numbers(piece) if wide else _numbers(piece, kind)
             end = at + len(piece)
             if numbers is None or end > count:
                 return None
             if numbers.dtype.itemsize > found.dtype.itemsize:
                 found = found.astype(numbers.dtype)
+                wide = True  # the pieces behind it are likely to have large ones, too
             found[at:end] = numbers
             at = end
     except RuntimeError:  # a dict that is changed meanwhile
@@ -112,11 +116,21 @@ def _numbers(piece: list[Any], kind: type) -> Array | None:
         if (records["tag"] == tag).all():
             numbers: Array = records["number"]
             return numbers
-    if kind is float:
-        return None
+    return None if kind is float else _large_numbers(piece, written)
+
+
+def _large_numbers(piece: list[Any], written: bytes | None = None) -> Array | None:
+    """Return integers of up to 64 bits; None if one is of another type, or larger.
+
+    Args:
+        piece: The items.
+        written: What `marshal` writes of them, if that is known.
+    """
     try:
         numbers = np.frombuffer(struct.pack(f"={len(piece)}q", *piece), "=i8")
-    except struct.error:
+        if written is None:  # of what is packed as a number, nothing holds others
+            written = marshal.dumps(piece, _VERSION)
+    except (struct.error, ValueError):
         return None
     return numbers if _is_of(written, numbers) else None
 
@@ -133,17 +147,19 @@ def _is_of(written: bytes, numbers: Array) -> bool:
     extra = 2 * digits
     if len(written) != _HEAD + _RECORDS[int][1].itemsize * len(numbers) + int(extra.sum()):
         return False
-    # What large ones have beyond the others is cut out; then all are of the same length.
-    data = np.frombuffer(written, "u1", offset=_HEAD)
-    starts = _RECORDS[int][1].itemsize * large + np.cumsum(extra) - extra
-    same = np.ones(len(data), "?")
-    for count in set(extra.tolist()):
-        behind = starts[extra == count] + _RECORDS[int][1].itemsize
-        same[behind[:, None] + np.arange(count)] = False
-    records = data[same].view(_RECORDS[int][1])
+    # Each begins behind those before it, which are longer by what is behind large ones.
+    starts = _BEGINS[: len(numbers)].copy()
+    starts[1:] += np.cumsum(_spread(extra, large, len(numbers)))[:-1]
+    data = np.frombuffer(written, "u1")
     expected = np.full(len(numbers), _RECORDS[int][0], "u1")
     expected[large] = _LARGE
-    told = records["number"][large]
+    told = data[starts[large][:, None] + _COUNT].view("<i4")[:, 0]
     return bool(
-        (records["tag"] == expected).all() and (told == np.where(values < 0, -digits, digits)).all()
+        (data[starts] == expected).all() and (told == np.where(values < 0, -digits, digits)).all()
     )
+
+
+def _spread(some: Array, places: Array, count: int) -> Array:
+    spread = np.zeros(count, "i8")
+    spread[places] = some
+    return spread
