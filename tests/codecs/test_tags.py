@@ -25,7 +25,12 @@ from runstore import ObjectStore
 from runstore.codecs import by_fields
 from runstore.codecs._classes import imported
 from runstore.codecs._tags import BUILDERS, READERS
-from runstore.errors import CorruptObjectError, UnsafePickleError, UnsupportedFormatError
+from runstore.errors import (
+    CorruptObjectError,
+    UnsafePickleError,
+    UnsupportedFormatError,
+    UnsupportedValueError,
+)
 
 
 class Base(NamedTuple):
@@ -569,3 +574,25 @@ def test_forged_tags_are_refused(tmp_path: Any, tree: Any) -> None:
     forged(view, tree)
     with pytest.raises((CorruptObjectError, UnsupportedFormatError), match="dev/r1/x"):
         view.get("x")
+
+
+def test_types_that_stand_for_many_are_tried_with_each_value(
+    strict: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That one dtype could be read says nothing of the next: each small one is read before."""
+    values = {
+        "$categories": pd.CategoricalDtype(["a"]),
+        "$arrow": pa.int8(),
+        "$version": Version("1"),
+    }
+    for tag, value in values.items():
+        strict.put("x", {"a": value})
+        with monkeypatch.context() as patch:
+
+            def fail(*_: Any) -> Any:
+                raise ValueError("not here")
+
+            patch.setitem(BUILDERS if tag in BUILDERS else READERS, tag, fail)
+            with pytest.raises(UnsupportedValueError, match=r"could not be read again.*not here"):
+                strict.put("x", {"a": value})
+        assert value == strict.get("x")["a"]

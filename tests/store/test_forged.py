@@ -405,6 +405,45 @@ def test_the_registered_type_would_run(tmp_path, monkeypatch):
     assert CANARY.exists()
 
 
+class Own(pa.ExtensionType):
+    """A type of the user's, as a program registers it."""
+
+    def __init__(self):
+        super().__init__(pa.int8(), "tests.own")
+
+    def __arrow_ext_serialize__(self):
+        return b""
+
+    @classmethod
+    def __arrow_ext_deserialize__(cls, storage, serialized):
+        return cls()
+
+
+@pytest.fixture
+def own():
+    """Give a column of a registered type."""
+    pa.register_extension_type(Own())
+    yield pa.ExtensionArray.from_storage(Own(), pa.array([1], pa.int8()))
+    pa.unregister_extension_type("tests.own")
+
+
+def test_put_refuses_types_that_get_would_refuse(denying, own):
+    """Under deny a type of the user's is refused before the old object is touched."""
+    table = pa.table({"a": own})
+    frame = pd.DataFrame({"a": pd.array(own, dtype=pd.ArrowDtype(own.type))})
+    for name in ("x", "x.parquet"):
+        denying.put(name, pa.table({"a": [1]}))
+        for value in (table, frame, *([{"f": pa.list_(own.type)}, [table]] if name == "x" else [])):
+            with pytest.raises(UnsafePickleError, match=rf"dev/r1/{name}.*'tests\.own'"):
+                denying.put(name, value)
+        with pytest.raises(UnsafePickleError, match="tests"), denying.writer(name) as writer:
+            writer.write(table)
+        assert 1 == denying.get(name).num_rows
+    trusting = ObjectStore(denying.store.url).at(namespace="dev", run="r1")
+    trusting.put("x", table)
+    assert table.equals(trusting.get("x"))
+
+
 def test_harmless_types_are_read(denying):
     """Arrow's own extension types and pandas' are read under deny."""
     table = pa.table(

@@ -25,6 +25,7 @@ _read: Bounded[Hashable, bool] = Bounded(4096)  # kinds that can be read
 
 _COPIED = 64 << 20  # bytes aside a pickle that are copied for the trial
 _SMALL = 1 << 20  # bytes of a value that is tried whole
+_OF_MANY = frozenset(("$arrow", "$categories", "$graph", "$own_dict", "$version"))  # are no kind
 _ROWS = 64  # of a larger one
 
 # Packages whose classes are taken to be read as they are written.
@@ -88,7 +89,8 @@ def check_decodes(codec: Codec, value: Any, encoded: Encoded) -> None:
         return  # one that differs in numbers alone was read
     if encoded.tags or codec.name == "xarray":
         new = [(codec.name, kind) for kind in encoded.tags or (type(value),)]
-        new = [kind for kind in new if _read.get(kind) is None]
+        again = _OF_MANY if encoded.nbytes <= _SMALL else frozenset()
+        new = [kind for kind in new if _read.get(kind) is None or kind[1] in again]
         if not new or encoded.nbytes > _COPIED:
             return
         _check(codec, value, encoded)

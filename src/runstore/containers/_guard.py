@@ -1,6 +1,8 @@
 """What is accepted of a file that fits its digests: anybody who can write can make them fit."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+
+import pyarrow as pa
 
 from runstore.errors import UnsafePickleError, UnsupportedFormatError
 
@@ -23,6 +25,25 @@ _HARMLESS = {
 }
 
 
+def _unknown(names: Iterable[str]) -> list[str]:
+    return sorted(set(names) - _HARMLESS)
+
+
+def _extensions(field: pa.Field) -> Iterator[str]:
+    """Return the names of the extension types of a field and of its parts."""
+    kind = field.type
+    if b"ARROW:extension:name" in (field.metadata or {}):
+        yield field.metadata[b"ARROW:extension:name"].decode(errors="replace")
+    while isinstance(kind, pa.BaseExtensionType):
+        yield kind.extension_name
+        kind = kind.storage_type
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        yield from _extensions(pa.field("", kind.value_type))
+    else:
+        for at in range(kind.num_fields):
+            yield from _extensions(kind.field(at))
+
+
 class Guard:
     """The limits of reading one store.
 
@@ -40,12 +61,25 @@ class Guard:
         """Raise UnsafePickleError if reading a field of these types might execute code."""
         if self.trusted:
             return
-        if unknown := sorted(set(names) - _HARMLESS):
+        if unknown := _unknown(names):
             raise UnsafePickleError(
                 f"{ref} holds the Arrow extension type {', '.join(map(repr, unknown))}: the class "
                 "that is registered for it may execute what the file says. Under pickle='deny', "
                 "and for what is not signed under 'signed', only Arrow's own types, pandas' and "
                 "GeoArrow's are read. If you trust the object, get() it with pickle='allow'",
+                ref,
+            )
+
+    def check_written(self, schema: pa.Schema, ref: str) -> None:
+        """Raise UnsafePickleError if readers would refuse the extension types of a schema."""
+        if self.trusted:
+            return
+        if unknown := _unknown(name for field in schema for name in _extensions(field)):
+            raise UnsafePickleError(
+                f"cannot store {ref}: it has the Arrow extension type "
+                f"{', '.join(map(repr, unknown))}, and readers of this store refuse it, since the "
+                "class that is registered for it may execute what a file says. Store its storage, "
+                "or open the store with pickle='allow'",
                 ref,
             )
 

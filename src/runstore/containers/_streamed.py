@@ -95,6 +95,8 @@ class Streamed(Written):
         """Write the file into *sink*; between two steps it may be emptied."""
 
     def __iter__(self) -> Iterator[Buffer]:
+        if self.guard is not None:
+            self.guard.check_written(self._schema, self._ref)
         try:
             for part in self._parts():
                 self.size += flat(part).nbytes
