@@ -15,6 +15,10 @@ pytest.importorskip("jinja2")
 EVIL = "<script>alert(1)</script>\x1b[31m\u202e"
 
 
+class Odd:
+    """A class of a user's own, which only a pickle keeps."""
+
+
 @pytest.fixture
 def run(store):
     """Give a recorded run, without objects."""
@@ -26,7 +30,7 @@ def run(store):
 def test_a_card_shows_the_objects_of_the_run(store, view, run):
     """Tables by their first rows, pictures as they are, pickles by name."""
     view.put("table", pd.DataFrame({"column_a": np.arange(1000)}))
-    view.put("pickled", re.compile("x"))
+    view.put("pickled", Odd())
     view.put("dot.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
     page = run_card(store, "r1", namespace="dev")
     assert all(text in page for text in ("column_a", "pickled", "data:image/svg+xml;base64,"))
