@@ -1,7 +1,9 @@
 """What README and docs show is run as it stands."""
 
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from tests.places.s3_ import environment
@@ -42,6 +44,10 @@ def test_every_python_block_runs(page, capsys, request, monkeypatch):
     namespace = {"__name__": "__docs__"}
     for block in blocks(page):
         exec(compile(block, str(page), "exec"), namespace)
+        if file := re.match(r"\s*# (\w+)\.py$", block, re.M):  # which other blocks import
+            module = ModuleType(file[1])
+            vars(module).update({name: it for name, it in namespace.items() if name[0] != "_"})
+            monkeypatch.setitem(sys.modules, file[1], module)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
