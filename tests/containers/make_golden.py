@@ -7,12 +7,15 @@ What is there already stays; a new codec adds its file.
 Files of a released version are never written again: the tests read them for ever.
 """
 
+import re
 import sys
+from array import array
 from collections import OrderedDict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,6 +23,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import xarray as xr
 from scipy import sparse
 from sklearn.preprocessing import StandardScaler
 
@@ -117,6 +121,15 @@ def values():
             "sparse": sparse.csr_array(np.eye(3)),
             "objects": np.array([1, "a", None], object),
         },
+        "plain": {
+            "pattern": re.compile(r"(?P<day>[0-9а-я]+)", re.IGNORECASE),
+            "bytes": re.compile(rb"\x00+"),
+            "namespace": SimpleNamespace(a=...),
+            "kinds": [np.dtype("<i4"), int, range(3), pa.list_(pa.int8())],
+            "own": array("d", [1.5]),
+        },
+        "xarray-levels": _levels(),
+        "xarray-tree": xr.DataTree.from_dict({"/": _levels(), "/c/d": xr.Dataset({"a": 1.5})}),
         "everyday-frame": pd.DataFrame(
             {
                 ("text", "a"): pd.Series(["x", None, float("nan")], dtype=object),
@@ -140,6 +153,15 @@ def values():
         "file.skops": StandardScaler().fit(np.arange(6.0).reshape(3, 2)),
         "file.csv": pd.DataFrame({"a": [1.5, 2.5], "b": ["x", "y z"]}),
     }
+
+
+def _levels():
+    whole = xr.Dataset(
+        {"v": (("x", "y"), np.arange(4.0).reshape(2, 2))},
+        {"x": ("x", [1, 2], {"unit": "m"}), "y": np.array([0.5, 1.5])},
+        {"title": "t"},
+    )
+    return whole.stack(z=("x", "y"))
 
 
 def parts():

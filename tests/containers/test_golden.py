@@ -10,6 +10,7 @@ from runstore.testing import assert_same
 
 _EXACT = {
     *("nested", "packed", "packed-parts", "everyday", "everyday-frame", "everyday-polars"),
+    *("plain", "xarray-levels", "xarray-tree"),
     *("file.safetensors", "ordered.safetensors", "folder/series.parquet"),
 }
 
