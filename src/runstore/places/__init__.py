@@ -1,6 +1,7 @@
 """Where bytes are stored: one contract, and one class for each kind of place, by URL scheme."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -10,7 +11,6 @@ from runstore.places._base import (
     Backend,
     Entry,
     Tail,
-    changed_at,
     copy_through,
     delete_each,
     glimpse,
@@ -35,6 +35,7 @@ from runstore.places._wrapper import Wrapper
 from runstore.secret_names import split_secrets
 
 if TYPE_CHECKING:
+    from runstore.places._changed import changed_at
     from runstore.places._fsspec import Described
     from runstore.places._leftovers import Leftover, leftovers
 
@@ -67,14 +68,16 @@ __all__ = [
     "split_url",
 ]
 
+# Only clean-up, and who asks whether a run goes on, need these: imported with the first use.
+_LATER = {"Leftover": "_leftovers", "changed_at": "_changed", "leftovers": "_leftovers"}
+
+
 if not TYPE_CHECKING:  # or mypy would take it for what has every name
 
     def __getattr__(name: str) -> Any:
-        if name not in ("Leftover", "leftovers"):  # which only clean-up needs
+        if name not in _LATER:
             raise AttributeError(f"module 'runstore.places' has no attribute {name!r}")
-        from runstore.places import _leftovers
-
-        return getattr(_leftovers, name)
+        return getattr(import_module(f"runstore.places.{_LATER[name]}"), name)
 
 
 def open_backend(

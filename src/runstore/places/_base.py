@@ -15,7 +15,6 @@ __all__ = [
     "Backend",
     "Entry",
     "Tail",
-    "changed_at",
     "copy_through",
     "delete_each",
     "glimpse",
@@ -293,21 +292,6 @@ def glimpse(backend: Backend, prefix: str, most: int) -> builtins.list[str]:
         found: builtins.list[str] = look(prefix, most)
         return found
     return [entry.key for entry in itertools.islice(backend.list(prefix), most)]
-
-
-def changed_at(backend: Backend, entry: Entry) -> datetime:
-    """Return when an object was last written, by the clock of the place alone.
-
-    Places whose objects have the time that their writer sets have a method of this name, which
-    looks for the other one. ``entry.modified`` is it elsewhere.
-
-    Args:
-        backend: The place.
-        entry: What it says of the object.
-    """
-    look = getattr(backend, "changed_at", None)
-    found: datetime = entry.modified if look is None else look(entry)
-    return found
 
 
 def list_with_parts(backend: Backend, prefix: str) -> Iterator[Entry]:

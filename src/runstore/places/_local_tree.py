@@ -76,7 +76,7 @@ class LocalTree:
             )
 
     def changed_at(self, entry: Entry) -> datetime:
-        """See `runstore.places._base.changed_at`; the writer sets the time of its file.
+        """See `runstore.places._changed.changed_at`; the writer sets the time of its file.
 
         That of its change is set by the kernel, or by the file server.
         """
