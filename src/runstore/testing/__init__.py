@@ -27,7 +27,7 @@ for _needed in ("pytest", "hypothesis"):
 import pytest
 
 for _suite in (
-    *("_place_listings", "_place_races", "_same", "_unclaimed"),
+    *("_place_listings", "_place_races", "_same", "_same_pandas", "_unclaimed"),
     *("codecs", "executors", "machine", "places"),
 ):
     pytest.register_assert_rewrite(f"runstore.testing.{_suite}")  # failures show their values

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any, cast
+from importlib import import_module
+from typing import Any
 
-__all__ = ["assert_same"]
+__all__ = ["all_same", "assert_same", "same_numpy_dtype"]
 
 
 def assert_same(expected: Any, actual: Any) -> None:
@@ -36,7 +37,8 @@ def _comparer_for(value: Any) -> Callable[[Any, Any], None]:
     return _same_python
 
 
-def _all_same(expected: Any, actual: Any) -> None:
+def all_same(expected: Any, actual: Any) -> None:
+    """Assert that two sequences have the same items."""
     assert len(expected) == len(actual)
     for one, other in zip(expected, actual, strict=True):
         assert_same(one, other)
@@ -54,18 +56,18 @@ def _same_python(expected: Any, actual: Any) -> None:
         assert_same(expected.real, actual.real)
         assert_same(expected.imag, actual.imag)
     elif kind in (list, tuple):
-        _all_same(expected, actual)
+        all_same(expected, actual)
     elif kind in (dict, OrderedDict):
         assert_same(getattr(expected, "__dict__", None), getattr(actual, "__dict__", None))
-        _all_same(list(expected), list(actual))
-        _all_same(list(expected.values()), list(actual.values()))
+        all_same(list(expected), list(actual))
+        all_same(list(expected.values()), list(actual.values()))
     elif kind in (set, frozenset):
         _same_set(expected, actual)
     elif kind is slice:
-        _all_same(_ends(expected), _ends(actual))
+        all_same(_ends(expected), _ends(actual))
     elif isinstance(expected, tuple) and hasattr(expected, "_fields"):
         assert expected._fields == actual._fields
-        _all_same(expected, actual)
+        all_same(expected, actual)
     elif issubclass(kind, Enum):
         assert expected is actual
     elif is_dataclass(expected) and not isinstance(expected, type):
@@ -77,11 +79,11 @@ def _same_python(expected: Any, actual: Any) -> None:
         assert expected.model_fields_set == actual.model_fields_set
     elif kind in (Counter, defaultdict):
         assert getattr(expected, "default_factory", 0) is getattr(actual, "default_factory", 0)
-        _all_same(list(expected), list(actual))
-        _all_same(list(expected.values()), list(actual.values()))
+        all_same(list(expected), list(actual))
+        all_same(list(expected.values()), list(actual.values()))
     elif kind is deque:
         assert expected.maxlen == actual.maxlen
-        _all_same(list(expected), list(actual))
+        all_same(list(expected), list(actual))
     elif expected is not actual:
         assert expected == actual or (expected != expected and actual != actual)
         assert getattr(expected, "unit", None) == getattr(actual, "unit", None)
@@ -112,11 +114,11 @@ def _ends(value: slice) -> list[Any]:
 
 
 def _same_array(expected: Any, actual: Any) -> None:
-    _same_numpy_dtype(expected.dtype, actual.dtype)
+    same_numpy_dtype(expected.dtype, actual.dtype)
     assert expected.shape == actual.shape
     assert expected.flags.fnc == actual.flags.fnc, "the memory order differs"
     if expected.dtype.hasobject:
-        _all_same(expected.ravel().tolist(), actual.ravel().tolist())
+        all_same(expected.ravel().tolist(), actual.ravel().tolist())
     elif expected.dtype.kind == "T":
         assert expected.tolist() == actual.tolist()
     else:
@@ -126,17 +128,18 @@ def _same_array(expected: Any, actual: Any) -> None:
         assert_same(expected.fill_value, actual.fill_value)
 
 
-def _same_numpy_dtype(expected: Any, actual: Any) -> None:
+def same_numpy_dtype(expected: Any, actual: Any) -> None:
+    """Assert that two dtypes are the same, with their metadata and layout."""
     assert expected == actual, f"{expected!r} became {actual!r}"
     assert expected.type is actual.type
     assert expected.isalignedstruct == actual.isalignedstruct
     assert dict(expected.metadata or {}) == dict(actual.metadata or {})
     for name in expected.names or ():
-        _same_numpy_dtype(expected.fields[name][0], actual.fields[name][0])
+        same_numpy_dtype(expected.fields[name][0], actual.fields[name][0])
 
 
 def _same_scalar(expected: Any, actual: Any) -> None:
-    _same_numpy_dtype(expected.dtype, actual.dtype)
+    same_numpy_dtype(expected.dtype, actual.dtype)
     assert _bits(expected) == _bits(actual)
 
 
@@ -148,126 +151,6 @@ def _bits(array: Any) -> Any:
     if array.dtype.char in "gG":  # 80 bits of 128, where the machine has them
         return [data[at : at + 10] for at in range(0, len(data), 16)]
     return data
-
-
-# pandas ------------------------------------------------------------------------------------------
-
-
-# pandas cannot compare some frames with themselves: unsortable labels, arrays as cells; and an
-# older one not Arrow's extension types.
-_INCOMPARABLE = (TypeError, ValueError, NotImplementedError)
-
-
-def _same_frame(expected: Any, actual: Any) -> None:
-    assert_same(expected.columns, actual.columns)
-    assert_same(expected.index, actual.index)
-    for i in range(expected.shape[1]):
-        _same_values(expected.iloc[:, i].array, actual.iloc[:, i].array)
-    _same_attributes(expected, actual)
-    import numpy as np
-    from pandas.testing import assert_frame_equal
-
-    try:
-        with np.errstate(invalid="ignore"):  # it compares NaNs that signal
-            assert_frame_equal(
-                expected,
-                actual,
-                check_exact=True,
-                check_freq=True,
-                check_flags=True,
-                check_index_type=cast("bool", "exact"),  # missing in the stubs
-                check_column_type=cast("bool", "exact"),
-                check_names=True,
-                check_categorical=True,
-            )
-    except _INCOMPARABLE:
-        _expect_incomparable(assert_frame_equal, expected)
-
-
-def _same_series(expected: Any, actual: Any) -> None:
-    assert_same(expected.index, actual.index)
-    assert_same(expected.name, actual.name)
-    _same_values(expected.array, actual.array)
-    _same_attributes(expected, actual)
-
-
-def _expect_incomparable(compare: Callable[[Any, Any], None], value: Any) -> None:
-    try:
-        compare(value, value.copy())
-    except _INCOMPARABLE:
-        return
-    raise AssertionError("pandas compares the value with its copy, but not with what came back")
-
-
-def _same_attributes(expected: Any, actual: Any) -> None:
-    assert_same(expected.attrs, actual.attrs)
-    assert expected.flags == actual.flags
-    for name in expected._metadata:  # what a subclass carries along
-        if name != "_name":
-            assert_same(getattr(expected, name, None), getattr(actual, name, None))
-
-
-def _same_index(expected: Any, actual: Any) -> None:
-    _all_same(list(expected.names), list(actual.names))
-    if hasattr(expected, "levels"):
-        _all_same(list(expected.levels), list(actual.levels))
-        assert expected.sortorder == actual.sortorder
-        for one, other in zip(expected.codes, actual.codes, strict=True):
-            assert one.dtype == other.dtype
-            assert one.tolist() == other.tolist()
-        return
-    _same_values(expected.array, actual.array)
-    assert getattr(expected, "freq", None) == getattr(actual, "freq", None)
-    if hasattr(expected, "step"):
-        assert (expected.start, expected.stop, expected.step) == (
-            actual.start,
-            actual.stop,
-            actual.step,
-        )
-
-
-def _same_values(expected: Any, actual: Any) -> None:
-    """Compare the arrays behind two columns."""
-    import numpy as np
-    import pandas as pd
-
-    assert type(expected) is type(actual), f"{type(expected)} became {type(actual)}"
-    if isinstance(expected, pd.arrays.NumpyExtensionArray):  # what .array makes of an ndarray
-        expected, actual = expected.to_numpy(), actual.to_numpy()
-    _same_dtype(expected.dtype, actual.dtype)
-    assert len(expected) == len(actual)
-    if isinstance(expected.dtype, np.dtype):
-        one, other = np.asarray(expected), np.asarray(actual)
-        if one.dtype == object:
-            _all_same(list(one), list(other))
-        else:
-            assert one.tobytes() == other.tobytes()
-    elif isinstance(expected, pd.Categorical):
-        assert expected.codes.dtype == actual.codes.dtype
-        assert expected.codes.tolist() == actual.codes.tolist()
-    elif isinstance(expected.dtype, pd.DatetimeTZDtype):
-        assert expected.asi8.tolist() == actual.asi8.tolist()
-    else:
-        _all_same(list(expected), list(actual))
-
-
-def _same_dtype(expected: Any, actual: Any) -> None:
-    import numpy as np
-    import pandas as pd
-
-    assert type(expected) is type(actual)
-    assert expected == actual, f"{expected!r} became {actual!r}"
-    if isinstance(expected, np.dtype):
-        _same_numpy_dtype(expected, actual)
-    elif isinstance(expected, pd.StringDtype):
-        assert expected.storage == actual.storage
-        assert expected.na_value is actual.na_value or expected.na_value is not pd.NA
-    elif isinstance(expected, pd.DatetimeTZDtype):
-        assert type(expected.tz) is type(actual.tz)
-        assert str(expected.tz) == str(actual.tz)
-    elif isinstance(expected, pd.CategoricalDtype):
-        assert expected.ordered is actual.ordered
-        assert_same(expected.categories, actual.categories)
 
 
 # Arrow and polars --------------------------------------------------------------------------------
@@ -285,7 +168,7 @@ def _same_tables(expected: Any, actual: Any) -> None:
 def _same_column(expected: Any, actual: Any) -> None:
     assert expected.type.equals(actual.type, check_metadata=True)
     actual.validate(full=True)
-    _all_same(expected.to_pylist(), actual.to_pylist())
+    all_same(expected.to_pylist(), actual.to_pylist())
     if "dictionary" in str(expected.type):
         assert expected.equals(actual), "the dictionaries differ"
 
@@ -305,7 +188,7 @@ def _same_polars(expected: Any, actual: Any) -> None:
 def _same_polars_series(expected: Any, actual: Any) -> None:
     assert expected.name == actual.name
     assert expected.dtype == actual.dtype
-    _all_same(expected.to_list(), actual.to_list())
+    all_same(expected.to_list(), actual.to_list())
 
 
 # SciPy ----------------------------------------------------------------------------------------
@@ -340,7 +223,7 @@ def _same_tensor(expected: Any, actual: Any) -> None:
 
 
 def _same_dataset(expected: Any, actual: Any) -> None:
-    _all_same(list(expected.data_vars), list(actual.data_vars))
+    all_same(list(expected.data_vars), list(actual.data_vars))
     for name in expected.data_vars:
         _same_variable(expected[name].variable, actual[name].variable)
     assert_same(expected.attrs, actual.attrs)
@@ -362,10 +245,10 @@ def _same_tree(expected: Any, actual: Any) -> None:
 
 
 def _same_coordinates(expected: Any, actual: Any) -> None:
-    _all_same(list(expected.coords), list(actual.coords))
+    all_same(list(expected.coords), list(actual.coords))
     for name in expected.coords:
         _same_variable(expected.coords[name].variable, actual.coords[name].variable)
-    _all_same(list(expected.xindexes), list(actual.xindexes))
+    all_same(list(expected.xindexes), list(actual.xindexes))
     for name in expected.indexes:
         assert type(expected.xindexes[name]) is type(actual.xindexes[name])
         assert_same(expected.indexes[name], actual.indexes[name])
@@ -386,11 +269,20 @@ def _same_constant(expected: Any, actual: Any) -> None:
     assert expected is actual
 
 
+def _of_pandas(name: str) -> Callable[[Any, Any], None]:
+    """Return what compares two values of pandas; it compares their parts with what is here."""
+
+    def compare(expected: Any, actual: Any) -> None:
+        getattr(import_module("runstore.testing._same_pandas"), name)(expected, actual)
+
+    return compare
+
+
 _COMPARERS: tuple[tuple[str, str, Callable[[Any, Any], None]], ...] = (
-    ("pandas", "DataFrame", _same_frame),
-    ("pandas", "Series", _same_series),
-    ("pandas", "Index", _same_index),
-    ("pandas.api.extensions", "ExtensionArray", _same_values),
+    ("pandas", "DataFrame", _of_pandas("same_frame")),
+    ("pandas", "Series", _of_pandas("same_series")),
+    ("pandas", "Index", _of_pandas("same_index")),
+    ("pandas.api.extensions", "ExtensionArray", _of_pandas("same_values")),
     ("scipy.sparse", "sparray", _same_sparse),
     ("scipy.sparse", "spmatrix", _same_sparse),
     ("numpy.ma.core", "MaskedConstant", _same_constant),
