@@ -311,7 +311,7 @@ def scenes(tmp_path_factory):
 
 # Few examples, for each of some two hundred functions.
 @pytest.mark.parametrize("name", PUBLIC)
-@settings(max_examples=settings().max_examples // 8)
+@settings(max_examples=settings().max_examples // 12)
 @given(data=st.data())
 def test_wrong_arguments_get_an_error_of_ours_and_touch_nothing(name, scenes, loop, data):
     """What does not fit its annotation is refused; only RunStoreErrors come out."""

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,28 @@ class TestThreads(ExecutorTests):
             yield executor
 
 
+@pytest.fixture(scope="module")
+def two_processes() -> Iterator[Callable[[], LocalExecutor]]:
+    """Give what opens an executor, once until a test has closed it: a start takes long."""
+    opened: list[LocalExecutor] = []
+
+    def give() -> LocalExecutor:
+        if not opened or opened[-1]._closed:
+            opened.append(LocalExecutor("processes", 2))
+        return opened[-1]
+
+    yield give
+    for executor in opened:
+        executor.close()
+
+
 class TestProcesses(ExecutorTests):
     in_process = False
 
     @pytest.fixture
-    def executor(self) -> Iterator[Executor]:
+    def executor(self, two_processes: Callable[[], LocalExecutor]) -> Executor:
         """Two workers."""
-        with open_executor("local", {"mode": "processes", "workers": 2}) as executor:
-            yield executor
+        return two_processes()
 
 
 @pytest.fixture

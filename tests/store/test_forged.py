@@ -682,32 +682,30 @@ def test_geometries_are_not_too_deep(denying, code):
 
 
 _NESTS = """
-import struct, sys
+import struct
 from runstore.codecs._geometries import from_wkb
 from runstore.errors import CorruptObjectError
-mark, code, levels = int(sys.argv[1]), int(sys.argv[2]), 200_000
-order = ">" if mark == 0 else "<"
-outer = b"\\x01\\x07\\0\\0\\0\\x01\\0\\0\\0"
-deep = outer + (bytes([mark]) + struct.pack(order + "2I", code, 1)) * levels
-try:
-    from_wkb([deep + b"\\x01\\x01\\0\\0\\0" + struct.pack("<2d", 1, 2)], "x")
-except CorruptObjectError as exc:
-    print(exc)
+cases = [(2, 7), (255, 7), (48, 7), (1, 0x10007), (1, 0x1FFF0007)]
+cases += [(order, kind) for order in (0, 1) for kind in (9, 10, 11, 12, 2012)]
+for mark, code in cases:
+    order = ">" if mark == 0 else "<"
+    outer = b"\\x01\\x07\\0\\0\\0\\x01\\0\\0\\0"
+    deep = outer + (bytes([mark]) + struct.pack(order + "2I", code, 1)) * 200_000
+    print(mark, code, end=": ", flush=True)
+    try:
+        from_wkb([deep + b"\\x01\\x01\\0\\0\\0" + struct.pack("<2d", 1, 2)], "x")
+    except CorruptObjectError as exc:
+        print(str(exc)[:24], flush=True)
 """
 
 
-@pytest.mark.parametrize(
-    ("mark", "code"),
-    [(2, 7), (255, 7), (48, 7), (1, 0x10007), (1, 0x1FFF0007)]
-    + [(order, kind) for order in (0, 1) for kind in (9, 10, 11, 12, 2012)],
-)
-def test_what_geos_takes_for_collections_ends_no_process(mark, code):
+def test_what_geos_takes_for_collections_ends_no_process():
     """Other byte orders, types and flags lead GEOS as deep, and are refused as well."""
     pytest.importorskip("shapely")
-    ended = subprocess.run(
-        [sys.executable, "-c", _NESTS, str(mark), str(code)], capture_output=True, text=True
-    )
-    assert (0, "x is damaged: a geometry") == (ended.returncode, ended.stdout[:24])
+    ended = subprocess.run([sys.executable, "-c", _NESTS], capture_output=True, text=True)
+    said = ended.stdout.splitlines()
+    assert (0, 15) == (ended.returncode, len(said)), said
+    assert [] == [line for line in said if not line.endswith(": x is damaged: a geometry")]
 
 
 def test_geometries_that_geos_would_not_read_are_refused():

@@ -196,6 +196,7 @@ def _ran(record: Any) -> set[str]:
     return {stage.name for stage in record.stages if stage.attempts}
 
 
+@pytest.mark.extended
 def test_edits(tmp_path: Path, library: Path) -> None:
     """Of each edit exactly the stages run again whose result it may change."""
     given = {"input": {"rows": [1, 2, 3]}, "config": {"depth": 3}}
