@@ -1,6 +1,7 @@
 """The newest runs, and all that runs leave: what is read and listed for it, and what stays."""
 
 import threading
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,8 @@ from itertools import islice
 
 import pytest
 from fsspec import filesystem
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from runstore import ObjectStore
@@ -67,13 +70,63 @@ def test_few_records_are_read(store, most):
     assert {"list": 1, "get": most} == store.backend.asked
 
 
-def test_a_late_page_reads_its_own_records_alone(store):
-    """Names tell when runs began, so those before are left out unread."""
-    names = [recorded(store, "flow", minutes) for minutes in range(60)]
-    store.backend.asked.clear()
-    found = list(islice(newest_first(store.backend, "n", at_once=5, skip=40), 5))
-    assert names[15:20] == [run.name for run in reversed(found)]
-    assert 5 == store.backend.asked["get"]
+def test_a_late_page_reads_what_the_index_does_not_know(store):
+    """On a disk, too, the index is made by the first look at a late page; the next one uses it."""
+    names = [recorded(store, "flow", minutes) for minutes in range(200)]
+    for expected in (150 + 20 + 1, 1 + 20):  # the index and records, to the page that is asked for
+        store.backend.asked.clear()
+        found = list(islice(newest_first(store.backend, "n", at_once=10, skip=150), 20))
+        assert names[30:50] == [run.name for run in reversed(found)]
+        assert store.backend.asked["get"] <= expected
+
+
+@settings(max_examples=20)
+@given(
+    runs=st.lists(
+        st.tuples(
+            st.integers(0, 2500),  # microseconds of the start
+            st.one_of(st.none(), st.integers(-3, 3), st.just(0)),  # none: a name of its own
+            st.integers(0, 9),
+        ),
+        min_size=3,
+        max_size=16,
+    ),
+    size=st.integers(2, 9),
+    at_once=st.integers(1, 9),
+    url=st.sampled_from(["memory://newest-pages", "disk"]),
+)
+def test_pages_together_are_the_whole_list(tmp_path_factory, runs, size, at_once, url):
+    """Each run once, by its start: also of one millisecond, and where names say another one."""
+    store = ObjectStore(tmp_path_factory.mktemp("pages") if url == "disk" else url)
+    namespace, starts = f"n{uuid.uuid4().hex}", {}
+    for number, (micros, off, letter) in enumerate(runs):
+        at = START + timedelta(seconds=1, microseconds=micros)
+        named = at + timedelta(milliseconds=off or 0)
+        name = f"own-{letter}-{number}"
+        if off is not None:
+            name = f"{new_run_name('flow', named)[:-8]}{letter}{number:07x}"
+        run = new_run("flow", namespace=namespace, name=name)
+        store.write_run(run.model_copy(update={"started_at": at, "state": "finished"}))
+        # What is named after an earlier millisecond stands at the end of that.
+        latest = named.replace(microsecond=named.microsecond // 1000 * 1000)
+        latest += timedelta(milliseconds=1)
+        starts[name] = at if off is None else min(at, latest)
+    expected = sorted(starts, key=lambda name: (starts[name], name), reverse=True)
+    with pytest.MonkeyPatch.context() as patched:
+        for worth in (1000, 4):  # without an index, and with one from the second look on
+            patched.setattr("runstore.runs._index.WORTH", worth)
+            patched.setattr("runstore.runs._pages._MANY_SKIPPED", worth)
+            for _ in range(2):
+                paged = [
+                    run.name
+                    for skip in range(0, len(runs) + 1, size)
+                    for run in islice(
+                        newest_first(store.backend, namespace, skip=skip, at_once=at_once), size
+                    )
+                ]
+                assert expected == paged
+                every = newest_first(store.backend, namespace, at_once=at_once, whole=True)
+                assert expected == [run.name for run in every]
 
 
 def test_pages_have_each_run_once(store):

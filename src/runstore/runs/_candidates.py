@@ -15,14 +15,14 @@ from runstore.runs._record_file import parsed_record
 if TYPE_CHECKING:
     from runstore.runs._index import Indexed
 
-__all__ = ["candidates", "from_index", "named_start"]
+__all__ = ["candidates", "from_index", "latest_named", "named_start"]
 
 _SLACK = timedelta(minutes=5)  # by which the clocks of a place and of a writer may differ
 _TIME = re.compile(r"-(\d{8}T\d{6}\.\d{3})Z-[0-9a-f]{8}\.json")  # of `new_run_name`
 
 
 def candidates(
-    backend: Backend, namespace: str, *, whole: bool = False, skip: bool = False
+    backend: Backend, namespace: str, *, whole: bool = False
 ) -> "tuple[list[tuple[float, str]], Indexed | None]":
     """Return the records of a namespace, those that may be of the newest runs first.
 
@@ -33,8 +33,6 @@ def candidates(
         backend: Where.
         namespace: Whose runs.
         whole: Whether all of them are going to be read.
-        skip: Whether some of the first are left out: those whose names tell when they began are
-            left out unread.
 
     Returns:
         The latest time at which each run can have started, in seconds since 1970, with the key of
@@ -45,10 +43,9 @@ def candidates(
     """
     if backend.guarantees.mapped and not whole:
         # A disk gives a few records sooner than an index of all. Most names tell when a run began.
-        keys = [key for key in names_in(backend, record_key(namespace, "")) if key[-1] != "/"]
-        if not skip or all(named_start(key) is not None for key in keys):
-            starts = ((_start_at(backend, key), key) for key in keys)
-            return sorted(((at, key) for at, key in starts if at is not None), reverse=True), None
+        keys = names_in(backend, record_key(namespace, ""))
+        starts = ((_start_at(backend, key), key) for key in keys if key[-1] != "/")
+        return sorted(((at, key) for at, key in starts if at is not None), reverse=True), None
     from runstore.runs._index import Indexed, named_records
     from runstore.runs._journal import is_kept, read_journal
 
@@ -57,7 +54,7 @@ def candidates(
         rows = index.looks()
         found = [(look.started, record_key(namespace, name)) for name, look in rows.items()]
         unknown = (record_key(namespace, name) for name in index.unknown)
-        found += [(_latest_named(key), key) for key in unknown]
+        found += [(latest_named(key), key) for key in unknown]
         return sorted(found, reverse=True), index
     entries = list(backend.list(record_key(namespace, "")))
     index = Indexed(backend, namespace, named_records(namespace, entries), journal)
@@ -104,8 +101,8 @@ def _latest_start(entry: Entry) -> float:
     return ((entry.modified + _SLACK) if named is None else named).timestamp() + 0.001
 
 
-def _latest_named(key: str) -> float:
-    """Return the same of a record that was not listed."""
+def latest_named(key: str) -> float:
+    """Return the latest time at which a run can have started, by the key of its record alone."""
     named = named_start(key)
     return float("inf") if named is None else named.timestamp() + 0.001
 

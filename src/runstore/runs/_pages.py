@@ -13,7 +13,7 @@ from runstore.context import WorkflowRun
 from runstore.errors import InvalidRequestError, RunStoreError, StorageError, UnreadableWarning
 from runstore.keys import record_key, scope_of
 from runstore.places import Backend
-from runstore.runs._candidates import candidates, from_index, named_start
+from runstore.runs._candidates import candidates, from_index, latest_named, named_start
 from runstore.runs._records import liveness_of, read_with_row, start_of
 from runstore.runs._tagged import tagged_runs
 from runstore.workers import Workers
@@ -29,6 +29,7 @@ Later = Callable[[Callable[[], None]], None]
 
 _AT_ONCE = 32  # records that are read at a time where each is a request
 _ALL_AT_ONCE = 1000
+_MANY_SKIPPED = 128  # runs for which also a disk reads the index
 
 
 def done_now(what: Callable[[], None]) -> None:
@@ -49,7 +50,8 @@ def newest_first(
 ) -> Generator[WorkflowRun]:
     """Yield the runs of a namespace, those that started last first; records are read in turn.
 
-    A record that cannot be read costs a warning.
+    A run whose name says an earlier time than its record counts as of the time in its name: it
+    would have to be read to know better. A record that cannot be read costs a warning.
 
     Args:
         backend: The place.
@@ -58,42 +60,40 @@ def newest_first(
         before: Only runs that started at this time or before, in seconds since 1970.
         whole: Whether all of them are going to be asked for, or most of them passed over.
         fits: Only runs that it returns true for; of what the index knows, no other is read.
-        skip: How many of the first of these are left out. None is read that the index knows, or,
-            without *fits*, whose name tells when it began; so a damaged record counts as one.
+        skip: How many of the first of these are left out. None is read that the index knows. The
+            others are: a name tells neither the order within a millisecond nor what the record
+            says.
         later: Called with what writes the index again, which may take many requests; by default
             that is done at once.
 
     Raises:
         StorageError: The place failed, or refused every record.
     """
-    left, indexed = candidates(backend, namespace, whole=whole or fits is not None, skip=skip > 0)
-    exact, sifted, some = set[str](), fits is not None or skip > 0, False
-    if indexed is not None and sifted:
-        count = len(left)
-        left, exact = _by_index(indexed, namespace, left, fits)
-        some = count > len(left) - len(exact)  # the index knows some
+    whole = whole or fits is not None or skip >= _MANY_SKIPPED
+    found, indexed = candidates(backend, namespace, whole=whole)
+    left, some = [(-at, "", key) for at, key in found], False
+    if indexed is not None and (fits is not None or skip):
+        left = _by_index(indexed, namespace, left, fits)
+        some = len(found) > sum(not name for _, name, _ in left)  # the index knows some
     if before is not None:
-        left = [(at, key) for at, key in left if _may_be_before(key, before)]
+        left = [one for one in left if _may_be_before(one[2], before)]
     read = partial(read_with_row, backend, namespace, liveness_of(backend, namespace))
-    found: list[tuple[float, str, WorkflowRun]] = []  # a heap, of what has been read
+    heap: list[tuple[float, str, WorkflowRun]] = []  # of what has been read
     denied, position = list[StorageError](), 0
     try:
-        while position < len(left) or found:
-            while found and (position >= len(left) or -found[0][0] >= left[position][0]):
-                one = heapq.heappop(found)[2]
+        while position < len(left) or heap:
+            while heap and (position >= len(left) or heap[0][:2] < left[position][:2]):
+                one = heapq.heappop(heap)[2]
                 if skip:
                     skip -= 1
                 else:
                     yield one
             if position >= len(left):
                 continue
-            if skip and (
-                left[position][1] in exact
-                or (fits is None and named_start(left[position][1]) is not None)
-            ):
+            if skip and left[position][1]:  # the index knows it, and it is the next one
                 skip, position = skip - 1, position + 1
                 continue
-            keys = [key for _, key in left[position : position + at_once]]
+            keys = [key for _, _, key in left[position : position + at_once]]
             position += len(keys)
             outcomes: list[WorkflowRun | RunStoreError] = []
             if indexed is not None:
@@ -112,12 +112,10 @@ def newest_first(
             for outcome in outcomes:
                 if isinstance(outcome, WorkflowRun):
                     some = True
-                    if (before is None or start_of(outcome) <= before) and (
+                    if (before is None or _start(outcome) <= before) and (
                         fits is None or fits(outcome)
                     ):
-                        heapq.heappush(
-                            found, (-start_of(outcome), _reversed(outcome.name), outcome)
-                        )
+                        heapq.heappush(heap, (*_order(outcome)[:2], outcome))
                 else:
                     if isinstance(outcome, StorageError):
                         denied.append(outcome)
@@ -135,20 +133,19 @@ def newest_first(
 def _by_index(
     indexed: "Indexed",
     namespace: str,
-    left: list[tuple[float, str]],
+    left: list[tuple[float, str, str]],
     fits: "Callable[[WorkflowRun | RunLook], bool] | None",
-) -> tuple[list[tuple[float, str]], set[str]]:
-    """Return the records without those that do not fit, and which of them are where they stand."""
+) -> list[tuple[float, str, str]]:
+    """Return the records without those that do not fit, where they stand if the index knows it."""
     folder, known = record_key(namespace, ""), indexed.looks()
-    rest, exact = list[tuple[float, str]](), set[str]()
-    for at, key in left:
+    rest = list[tuple[float, str, str]]()
+    for at, _, key in left:
         look = known.get(scope_of(key[len(folder) :].removesuffix(".json")) or "")
         if look is None:
-            rest.append((at, key))
+            rest.append((at, "", key))
         elif fits is None or fits(look):
-            rest.append((look.started, key))
-            exact.add(key)
-    return sorted(rest, reverse=True), exact
+            rest.append((-min(look.started, latest_named(key)), _reversed(look.name), key))
+    return sorted(rest)
 
 
 def page_of_runs(
@@ -176,7 +173,7 @@ def page_of_runs(
     at_once = min(_AT_ONCE, _ALL_AT_ONCE if limit is None else limit + 1)
     each: list[Iterator[WorkflowRun]]
     if tag is not None:
-        each = [iter(tagged_runs(backend, one, tag)) for one in namespaces]
+        each = [iter(sorted(tagged_runs(backend, one, tag), key=_order)) for one in namespaces]
     else:
         whole = limit is None and since is None
         each = [
@@ -203,13 +200,18 @@ def _may_be_before(key: str, before: float) -> bool:
 
 def _until(runs: Iterator[WorkflowRun], first: float) -> Iterator[WorkflowRun]:
     for run in runs:
-        if start_of(run) < first:
+        if _start(run) < first:
             return
         yield run
 
 
+def _start(run: WorkflowRun) -> float:
+    """Return when a run started, but no time that its name rules out; by this runs are sorted."""
+    return min(start_of(run), latest_named(f"{run.name}.json"))
+
+
 def _order(run: WorkflowRun) -> tuple[float, str, str]:
-    return -start_of(run), _reversed(run.name), run.namespace
+    return -_start(run), _reversed(run.name), run.namespace
 
 
 def _reversed(name: str) -> str:
@@ -218,7 +220,7 @@ def _reversed(name: str) -> str:
 
 
 def _text(run: WorkflowRun) -> str:
-    return f"{start_of(run)!r}/{run.namespace}/{run.name}"
+    return f"{_start(run)!r}/{run.namespace}/{run.name}"
 
 
 def _parsed(page: str) -> tuple[float, str, str]:
