@@ -40,6 +40,10 @@ def write(view: Any, outcomes: dict[str, str], wanted: list[str]) -> None:
 
 def _put(view: Any, name: str, make: Callable[[], Any]) -> str:
     value = make()
+    if (table := _collected(value)) is not None:
+        view.put(_stored_as(name), value)
+        assert_alike(table, view.get(_stored_as(name)))
+        return "streamed"
     try:
         info = view.put(_stored_as(name), value)
     except UnsupportedValueError as exc:
@@ -47,6 +51,29 @@ def _put(view: Any, name: str, make: Callable[[], Any]) -> str:
     assert_alike(make(), value)  # putting has not changed it, and the comparison can tell
     assert_alike(value, view.get(_stored_as(name)))
     return "pickled" if info.pickled else "exact"
+
+
+def _collected(value: Any) -> Any:
+    """Return the table that a source is stored as, piece by piece; None if it is no source."""
+    collect = _SOURCES.get(f"{type(value).__module__}.{type(value).__qualname__}")
+    return None if collect is None else collect(value)
+
+
+_SOURCES: dict[str, Callable[[Any], Any]] = {
+    "polars.lazyframe.frame.LazyFrame": lambda source: source.collect(),
+    "pyarrow._dataset.InMemoryDataset": lambda source: source.to_table(),
+    "dask.dataframe.dask_expr._collection.DataFrame": lambda source: source.compute(),
+    **dict.fromkeys(
+        ("_duckdb.DuckDBPyRelation", "duckdb._relation.DuckDBPyRelation"),
+        lambda source: source.to_arrow_table(),
+    ),
+    **dict.fromkeys(
+        ("pandas.api.typing.DataFrameGroupBy", "pandas.core.groupby.generic.DataFrameGroupBy"),
+        lambda groups: type(groups.obj)(groups.obj).loc[
+            [label for _, group in groups for label in group.index]
+        ],
+    ),
+}
 
 
 def read(view: Any, outcomes: dict[str, str], wanted: list[str]) -> None:
