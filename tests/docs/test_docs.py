@@ -1,6 +1,9 @@
 """What README and docs show is run as it stands."""
 
+import os
 import re
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +51,36 @@ def test_every_python_block_runs(page, capsys, request, monkeypatch):
             module = ModuleType(file[1])
             vars(module).update({name: it for name, it in namespace.items() if name[0] != "_"})
             monkeypatch.setitem(sys.modules, file[1], module)
+
+
+def test_files_of_the_quickstart_are_whole(tmp_path):
+    """Its flows.py runs with the command beside it, and its test passes, with no other file."""
+    page = ROOT / "docs" / "quickstart.md"
+    files = {}
+    for block in blocks(page):
+        if file := re.match(r"\s*# (\w+\.py)$", block, re.M):
+            files[file[1]] = block
+            (tmp_path / file[1]).write_text(block)
+    assert [*files] == ["flows.py", "test_flows.py"]
+    (command,) = re.findall(r"^\$ (runstore run flows:.*)$", page.read_text(), re.M)
+    for words in (shlex.split(command), ["pytest", "-q", "-p", "no:cacheprovider"]):
+        ended = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=tmp_path,
+            env={key: os.environ[key] for key in os.environ if not key.startswith("RUNSTORE_")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "1 passed" in ended.stdout
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_first_program_of_the_readme_runs_alone(number):
+    """The programs that a reader copies from README first import what they use."""
+    block = blocks(ROOT / "README.md")[number]
+    exec(compile(block, "README.md", "exec"), {"__name__": "__docs__"})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
