@@ -1,6 +1,7 @@
 """Texts without the secrets of a run."""
 
 import json
+import traceback
 from urllib.parse import quote
 
 import pytest
@@ -62,3 +63,83 @@ def test_looking_for_secrets_reads_no_key():
     secrets = Secrets(RunParameters({"token": "abcdefgh"}).telling(read.append))
     assert "(not shown)" == secrets.masked("abcdefgh")
     assert ([], "Secrets()") == (read, repr(secrets))
+
+
+PEM = (
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEAAoIBAQC7\n"
+    "-----END PRIVATE KEY-----\n"
+)
+TEXTS = {
+    "password of a URL": ({"url": "postgres://u:p%40ss@host/db"}, "p@ss"),
+    "value of a query": ({"url": "https://h/x?token=abc%2Fdefgh+12"}, "abc/defgh 12"),
+    "repr with both quotes": ({"password": "it's-secret"}, r"it\'s-secret"),
+    "quoted by '": ({"dsn": "host=h password='my secret pw 1' user=u"}, "my secret pw 1"),
+    "with an escape": ({"dsn": r"host=h password='it\'s mine 1' user=u"}, "it's mine 1"),
+    'quoted by "': ({"dsn": 'Server=x;Password="semi;colon99";'}, "semi;colon99"),
+    "doubled": ({"dsn": 'Server=x;Password="se""mi;colon99";'}, 'se"mi;colon99'),
+    "in braces": ({"dsn": "Driver={x};PWD={semi;colon99};"}, "semi;colon99"),
+    "JSON of letters": ({"password": 'pä"ss-wörd'}, json.dumps('pä"ss-wörd', ensure_ascii=False)),
+    "JSON in JSON": ({"password": 'ab"cd\\ef9'}, json.dumps(json.dumps('ab"cd\\ef9'))),
+    "lower hex": ({"password": "ab/cd+ef=gh/1"}, "ab%2fcd%2bef%3dgh%2f1"),
+    "bare token": ({"headers": {"Authorization": "Bearer abcdefgh12345"}}, "abcdefgh12345"),
+    "after an escape": ({"password": "hunter2222"}, repr("\nhunter2222")),
+    "in a URL": ({"password": "hunter2222"}, "%3Dhunter2222"),
+    "in a word": ({"token": "hf_1234567890abcdef"}, "xhf_1234567890abcdefx"),
+    "a line": ({"private_key": PEM}, "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"),
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_a_secret_is_found_in_other_forms(kind):
+    """Decoded, unquoted, without its scheme, by the line: nothing of it stays."""
+    given, told = TEXTS[kind]
+    left = Secrets(given).masked(f"refused: {told} at the door")
+    assert "(not shown)" in left
+    letters = "".join(left.replace("(not shown)", "").split())
+    assert "refused:atthedoor" == "".join(c for c in letters if c not in "\"'\\nx%3D")
+
+
+def test_no_line_of_a_key_is_in_the_traceback_of_a_group():
+    """There a frame stands before each line."""
+    try:
+        raise ExceptionGroup("bad keys", [ValueError(f"cannot load {PEM}")])
+    except ExceptionGroup as exc:
+        told = "".join(traceback.format_exception(exc))
+    masked = Secrets({"private_key": PEM}).masked(told)
+    assert [False, False] == [line in masked for line in PEM.splitlines()[1:3]]
+    assert "cannot load" in masked
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"password": "line"}, 'File "a.py", line 3, in line'),
+        ({"token": "None"}, "got None: TypeError"),
+        ({"password": "password"}, "in get_password_hash: password authentication failed"),
+        ({"password": "postgres"}, "psycopg says that postgresql is gone"),
+        ({"password": "12345678"}, "row 1234567890"),
+        ({"note": "please set password = None"}, "None of none"),
+        ({"credentials": {"user": "admin", "region": "us-east-1"}}, "admin in us-east-1"),
+        ({"secrets": [{"userName": "admin", "password": "hunter2"}]}, "admin in us-east-1"),
+    ],
+)
+def test_words_stay(given, text):
+    """Words that stand for nothing, parts of other words, and what is public by its own name."""
+    assert text == Secrets(given).masked(text)
+
+
+def test_what_secrets_are_for_is_no_field():
+    """Where no name in a dict is that of a secret, each value is one."""
+    assert "(not shown)!" == Secrets({"secrets": {"database": "hunter2"}}).masked("hunter2!")
+
+
+def test_a_long_text_is_not_sought_as_a_whole():
+    """Only the password in it is; and a secret of many lines costs no more than its length."""
+    document = "lorem ipsum & dolor\n" * 20_000 + "the form sends password=x&y= and pwd=hunter22"
+    secrets = Secrets({"document": document})
+    assert "lorem ipsum & dolor (not shown)" == secrets.masked("lorem ipsum & dolor hunter22")
+    assert sum(map(len, secrets._forms)) < 100
+    many = Secrets({"private_key": "".join(f"{n:032x}\n" for n in range(10_000))})
+    assert sum(map(len, many._forms)) < 3 * 10_000 * 33
+    assert "(not shown)" == many.masked(f"{77:032x}")
