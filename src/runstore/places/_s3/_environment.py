@@ -68,7 +68,7 @@ class Environment:
 
 def _absent(path: bytes) -> bytes:
     """Return the folder of a file that is not there, or the file, if the folder is."""
-    folder = os.path.dirname(path)  # noqa: PTH120 - of bytes
+    folder = os.path.dirname(path) or b"."  # noqa: PTH120 - of bytes
     return path if os.path.isdir(folder) else folder  # noqa: PTH112
 
 

@@ -4,6 +4,7 @@ A line knows HTTP/1.1 as S3 speaks it: one request, one whole answer. Whatever e
 `StrangeAnswerError`, and the line is closed.
 """
 
+import re
 import select
 import socket
 import ssl
@@ -11,6 +12,7 @@ import struct
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
@@ -18,13 +20,19 @@ import numpy as np
 from runstore.lifetime import forget_at_fork
 from runstore.workers import SLICE, check_stopped
 
-__all__ = ["Answer", "Line", "Lines", "StrangeAnswerError"]
+__all__ = ["MOST_DIGITS", "Answer", "Line", "Lines", "StrangeAnswerError"]
+
+MOST_DIGITS = 18
+"""Of a length in a header: Python refuses to make a number of thousands."""
 
 _PIECE = 32 << 10  # bytes that are received at once
 _LONGEST_HEAD = 64 << 10  # bytes; also of a document about an error
 _IDLE = 60.0  # seconds that a line is kept
 _IDLE_AT_MOST = 32
+_LOOK = 5.0  # seconds between two looks at the lines that nobody took
+_SIZE = re.compile(rb"[0-9a-fA-F]{1,8}[ \t]*(?:;.*)?", re.DOTALL)
 _SLICE = struct.pack("@ll", 0, int(SLICE * 1e6))
+_NO_BODY = frozenset({204, 304})
 _WAITING = (TimeoutError, BlockingIOError)  # by Python's own timeout, or by the system's
 
 
@@ -68,22 +76,25 @@ class Answer:
 
 
 class Line:
-    """One connection.
+    """One connection. It is closed, too, when nobody has it any more, as after an interrupt.
 
     Args:
         connection: It is open, and nothing has been sent over it.
     """
 
-    __slots__ = ("_socket", "events", "is_new", "since", "told")
+    __slots__ = ("_socket", "events", "held", "is_new", "since", "told")
 
     def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self.held: Callable[[], int] | None = None
+        """Says how many bytes TLS has taken from the system, which `events` does not see."""
         if isinstance(connection, ssl.SSLSocket):
             connection.settimeout(SLICE)
+            self.held = connection.pending
         else:  # the system itself ends a wait, so that one call of it is enough
             connection.settimeout(None)
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 connection.setsockopt(socket.SOL_SOCKET, option, _SLICE)
-        self._socket = connection
         poll = select.poll()
         poll.register(connection, select.POLLIN)
         self.events = poll.poll
@@ -94,6 +105,9 @@ class Line:
         """Whether there has been no answer so far."""
         self.told = False
         """Whether anything of the answer to the last request has come."""
+
+    def __del__(self) -> None:
+        self._socket.close()
 
     def close(self) -> None:
         """Close it, so that no answer comes any more."""
@@ -132,44 +146,70 @@ class Line:
         while (at := data.find(b"\r\n\r\n")) < 0:
             if len(data) > _LONGEST_HEAD:
                 raise StrangeAnswerError
-            data += self._some(end, stoppable)
-        if not data.startswith(b"HTTP/1.1 ") or not data[9:12].isdigit():
+            data += self._more(end, stoppable)
+        code = data[9:12]
+        if not data.startswith(b"HTTP/1.1 ") or not code.isdigit() or code < b"200":
             raise StrangeAnswerError
-        answer, rest = Answer(int(data[9:12]), data[data.find(b"\r\n") : at + 2]), data[at + 4 :]
+        answer, rest = Answer(int(code), data[data.find(b"\r\n") : at + 2]), data[at + 4 :]
         told = answer.header(b"\r\ncontent-length:")
-        if b"\r\ntransfer-encoding:" in answer.names:
-            answer.body = self._in_chunks(rest, end, stoppable)
-        elif not told.isdecimal() or int(told) > max(longest, _LONGEST_HEAD):
-            raise StrangeAnswerError
-        elif len(rest) == int(told):
-            answer.body = memoryview(bytearray(rest))
-        else:
-            answer.body = self._filled(rest, int(told), end, stoppable)
+        length = int(told) if told.isdecimal() and len(told) <= MOST_DIGITS else -1
+        chunked = b"\r\ntransfer-encoding:" in answer.names
         if b"\r\nconnection:" in answer.names:
             answer.stays = answer.header(b"\r\nconnection:").lower() == "keep-alive"
+        if len(rest) == length and not chunked:
+            answer.body = memoryview(bytearray(rest))  # most often
+        elif answer.status in _NO_BODY:  # whatever its length says, which is the object's
+            answer.body, answer.stays = memoryview(b""), False
+        elif chunked:
+            answer.body = self._in_chunks(answer, rest, end, stoppable)
+        elif not told:
+            answer.stays = False
+            answer.body = self._until_closed(answer, rest, longest, end, stoppable)
+        elif not 0 <= length <= max(longest, _LONGEST_HEAD):
+            raise StrangeAnswerError
+        else:
+            answer.body = self._filled(rest, length, end, stoppable)
         return answer
 
     def _send(self, view: memoryview, end: float) -> None:
         while view:
-            try:
+            if time.monotonic() > end:
+                raise TimeoutError
+            with suppress(*_WAITING):
                 view = view[self._socket.send(view) :]
-            except _WAITING:
-                if time.monotonic() > end:
-                    raise TimeoutError from None
 
     def _some(self, end: float, stoppable: bool) -> bytes:
         while True:
             try:
                 data = self._socket.recv(_PIECE)
             except _WAITING:
-                if stoppable:
-                    check_stopped()
-                if time.monotonic() > end:
-                    raise TimeoutError from None
+                _look(end, stoppable)
                 continue
             if not data:
                 raise ConnectionResetError
             return data
+
+    def _more(self, end: float, stoppable: bool) -> bytes:
+        """Return what comes next: pieces that are short but come early keep nobody, either."""
+        _look(end, stoppable)
+        return self._some(end, stoppable)
+
+    def _until_closed(
+        self, answer: Answer, rest: bytes, longest: int, end: float, stoppable: bool
+    ) -> memoryview:
+        """Return a body that ends with the line: only what is in it shows whether it is whole.
+
+        Of the body of a write that was carried out nothing is wanted: its headers say all.
+        """
+        body, most = bytearray(rest), max(longest, _LONGEST_HEAD)
+        while longest or answer.status >= 300:
+            if len(body) > most:
+                raise StrangeAnswerError
+            try:
+                body += self._more(end, stoppable)
+            except ConnectionResetError:
+                break
+        return memoryview(body)
 
     def _filled(self, rest: bytes, length: int, end: float, stoppable: bool) -> memoryview:
         if len(rest) > length:
@@ -188,32 +228,31 @@ class Line:
                 at += count
                 if at == length:
                     break
-            if stoppable:
-                check_stopped()
-            if time.monotonic() > end:
-                raise TimeoutError
+            _look(end, stoppable)
         return body
 
-    def _in_chunks(self, data: bytes, end: float, stoppable: bool) -> memoryview:
+    def _in_chunks(self, answer: Answer, data: bytes, end: float, stoppable: bool) -> memoryview:
         """Return a body that comes in chunks, as S3 sends documents about errors."""
+        if answer.header(b"\r\ntransfer-encoding:").lower() != "chunked":
+            raise StrangeAnswerError
         body = bytearray()
         while True:
             while (at := data.find(b"\r\n")) < 0:
                 if len(data) > _LONGEST_HEAD:
                     raise StrangeAnswerError
-                data += self._some(end, stoppable)
-            try:
-                size = int(data[:at].partition(b";")[0], 16)
-            except ValueError:
-                size = -1
-            if not 0 <= size <= _LONGEST_HEAD - len(body):
+                data += self._more(end, stoppable)
+            told = data[:at]
+            size = int(told.partition(b";")[0], 16) if _SIZE.fullmatch(told) else _LONGEST_HEAD + 1
+            if size > _LONGEST_HEAD - len(body):
                 raise StrangeAnswerError
             begin, behind = at + 2, at + 2 + size
             while len(data) < behind + 2:
-                data += self._some(end, stoppable)
+                data += self._more(end, stoppable)
             if data[behind : behind + 2] != b"\r\n":  # a trailer, perhaps
                 raise StrangeAnswerError
             if size == 0:
+                if len(data) > behind + 2:  # nobody knows what that belongs to
+                    answer.stays = False
                 return memoryview(body)
             body += data[begin:behind]
             data = data[behind + 2 :]
@@ -225,6 +264,7 @@ class Lines:
     def __init__(self) -> None:
         self._idle: deque[Line] = deque()
         self._inherited: list[Line] = []
+        self._looked = time.monotonic()
         forget_at_fork(self)
         weakref.finalize(self, _close_all, self._idle)
 
@@ -244,17 +284,49 @@ class Lines:
                 line = self._idle.pop()
             except IndexError:
                 return None
-            if not line.events(0) and time.monotonic() - line.since < _IDLE:
+            quiet = not line.events(0) and not (line.held is not None and line.held())
+            if quiet and time.monotonic() - line.since < _IDLE:
                 return line
             line.close()
 
+    def _close_useless(self) -> None:
+        """Close lines that the server closed, or that nobody took for long: the newest goes first.
+
+        Each is out of the others' reach while it is looked at.
+        """
+        for _ in range(len(self._idle)):
+            try:
+                line = self._idle.popleft()
+            except IndexError:
+                return
+            if not line.events(0) and time.monotonic() - line.since < _IDLE:
+                self._idle.append(line)
+            else:
+                line.close()
+
     def give_back(self, line: Line) -> None:
-        """Keep *line* for the next request."""
+        """Keep *line* for the next request; close, now and then, what is of no more use."""
         line.since, line.is_new = time.monotonic(), False
+        if line.since > self._looked + _LOOK:
+            self._looked = line.since
+            self._close_useless()
         if len(self._idle) < _IDLE_AT_MOST:
             self._idle.append(line)
         else:
             line.close()
+
+
+def _look(end: float, stoppable: bool) -> None:
+    """Return if an answer may still be waited for.
+
+    Raises:
+        TimeoutError: Time is over.
+        StoppedError: The call has ended, and *stoppable*.
+    """
+    if stoppable:
+        check_stopped()
+    if time.monotonic() > end:
+        raise TimeoutError
 
 
 def _close_all(idle: deque[Line]) -> None:

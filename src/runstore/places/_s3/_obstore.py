@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
+from time import monotonic
 from typing import Any
 
 from runstore.errors import MissingExtraError, SettingsError
@@ -28,6 +29,7 @@ from runstore.places._s3._small import SmallRequests
 __all__ = ["S3ObstoreClient", "is_usable"]
 
 _ASKED_AGAIN = timedelta(minutes=1)  # botocore renews credentials ten minutes before they end
+_LEAST = 0.25  # seconds for a request, where another attempt has taken the time
 _LOGIN = frozenset({"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"})
 
 
@@ -101,9 +103,11 @@ class S3ObstoreClient(ObstoreClient):
     ) -> str:
         """See `CloudClient.put`; obstore sends what is large, and what only it can send."""
         if sum([view.nbytes for view in body]) <= SENT_AT_ONCE:
+            end = monotonic() + timeout
             tag = self._small.put(name, body, mark, condition, timeout)
             if tag is not None:
                 return tag
+            timeout = max(_LEAST, end - monotonic())
         return super().put(name, body, mark, condition, timeout)
 
     def get(
@@ -116,9 +120,11 @@ class S3ObstoreClient(ObstoreClient):
     ) -> Got:
         """See `CloudClient.get`; obstore reads what is large, and what only it can read."""
         if into is None and span is not None:
+            end = monotonic() + timeout
             got = self._small.get(name, span, if_match, timeout)
             if got is not None:
                 return got
+            timeout = max(_LEAST, end - monotonic())
         return super().get(name, span, if_match, timeout, into)
 
     def retire(self) -> None:

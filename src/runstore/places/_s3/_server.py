@@ -2,12 +2,14 @@
 
 import socket
 import ssl
+import time
 from functools import cached_property
 from string import ascii_letters, digits
 from urllib.parse import quote, urlsplit
 
 from runstore.places._cloud._wire import MARK
 from runstore.places._s3._access_point import AccessPoint
+from runstore.places._s3._addresses import Addresses
 from runstore.places._s3._config import S3Config
 from runstore.places._s3._network import system_certificates
 from runstore.places._s3._signature import Signer
@@ -32,7 +34,7 @@ class Server:
         self.config = config
         parts = urlsplit(config.base)
         self._host, self.secure = str(parts.hostname), parts.scheme == "https"
-        self._port = parts.port or (443 if self.secure else 80)
+        self._addresses = Addresses(self._host, parts.port or (443 if self.secure else 80))
         self.named = parts.netloc.rpartition("@")[2]
         """As the header ``Host`` has it."""
         bucket = f"/{config.bucket}" if config.path_style else ""
@@ -83,13 +85,19 @@ class Server:
         return lines.replace("\n", "\r\n")
 
     def connected(self, timeout: float) -> socket.socket:
-        """Return a new connection; *timeout* and a limit of its own hold for each of its steps.
+        """Return a new connection.
+
+        Args:
+            timeout: Seconds, with a limit of its own, until it stands, and again for each step of
+                TLS. It is that of the connection's own steps from then on.
 
         Raises:
-            OSError: There is none, or the certificate is not trusted.
+            OSError: There is none in time, or the certificate is not trusted.
         """
-        line = socket.create_connection((self._host, self._port), min(timeout, _CONNECT))
+        limit = max(0.0, min(timeout, _CONNECT))
+        line = self._addresses.connected(time.monotonic() + limit)
         try:
+            line.settimeout(limit)
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if not self.secure:
                 return line

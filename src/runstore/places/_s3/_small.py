@@ -6,7 +6,8 @@ than a small request itself. Here the calling thread sends and receives.
 
 This is no client: it knows a GET of a range and a PUT. Answers of S3 that say what became of such a
 request are told as `Failure`. Whatever else comes (refused credentials, redirects, no connection,
-pages of strangers) is left to the client, which asks again and says what is wrong.
+pages of strangers) is left to the client, which asks again and says what is wrong. A write that was
+sent and got no clear answer is a `Failure`, too: somebody has to find out what became of it.
 """
 
 import re
@@ -17,10 +18,17 @@ from datetime import UTC, datetime
 from html import unescape
 
 from runstore.places._cloud._attended import beside
+from runstore.places._cloud._causes import NOT_S3
 from runstore.places._cloud._download import BEGINNING
 from runstore.places._cloud._loop import MAYBE
 from runstore.places._cloud._wire import MARK, Condition, Failure, Got, Span, quoted
-from runstore.places._s3._lines import Answer, Line, Lines, StrangeAnswerError
+from runstore.places._s3._lines import (
+    MOST_DIGITS,
+    Answer,
+    Line,
+    Lines,
+    StrangeAnswerError,
+)
 from runstore.places._s3._server import Server
 from runstore.places._s3._signature import Signer
 from runstore.workers import PATIENCE, SLICE
@@ -30,10 +38,13 @@ __all__ = ["SmallRequests"]
 _CODE = re.compile(r"<Code>([^<]+)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]+)</Message>")
 _OF_THE_OBJECT = frozenset({304, 404, 409, 412, 416, 429})  # with a code of S3
+_DENIED = (403, "AccessDenied")  # with other codes, credentials may have to be found anew
+_CONNECT = 5.0  # seconds until a line stands, at most; more than half the time is the client's
 _STRANGE_AT_MOST = 3  # one after the other, before others are asked for a while
 _REST = 60.0  # seconds
 _ALL = f"range:{BEGINNING.header}\r\n"  # as far as one request reads
 _ETAG, _MARK = b"\r\netag:", f"\r\nx-amz-meta-{MARK}:".encode()
+_DOTS = frozenset({".", ".."})  # parts of a key that servers may take for folders
 _MONTHS = {
     name: number
     for number, name in enumerate(
@@ -57,7 +68,7 @@ class SmallRequests:
         self._lines = Lines()
         self._strange = 0
         self._rests_until = 0.0 if server.reads_plainly else float("inf")
-        self._writes = server.writes_plainly
+        self._writes_from = 0.0 if server.writes_plainly else float("inf")
 
     def get(self, name: str, span: Span, if_match: str | None, timeout: float) -> Got | None:
         """Read a range of an object in one request; None if the client has to ask.
@@ -104,9 +115,9 @@ class SmallRequests:
             timeout: Seconds.
 
         Raises:
-            Failure: S3 says so, or there is no answer in time.
+            Failure: S3 says so, or there is no clear answer, or none in time.
         """
-        if not self._writes:
+        if time.monotonic() < self._writes_from:
             return None
         data = bytes(body[0]) if len(body) == 1 else b"".join(body)
         more = f"content-length:{len(data)}\r\n"
@@ -122,6 +133,8 @@ class SmallRequests:
         if answer.status == 200 and (tag := answer.header(_ETAG)):
             self._strange = 0
             return quoted(tag)
+        if answer.status < 300:
+            raise self._unclear()
         self._left_to_the_client(answer)
         return None
 
@@ -142,10 +155,11 @@ class SmallRequests:
         """Make one request; None if there was no answer to it that is one of S3.
 
         Raises:
-            Failure: There are no credentials, or there was no answer in time.
+            Failure: There are no credentials, or there was no answer in time, or no clear one to a
+                write.
         """
         end = time.monotonic() + timeout
-        if end - timeout < self._rests_until:
+        if end - timeout < self._rests_until or not _DOTS.isdisjoint(name.split("/")):
             return None
         request = self._request(method, name, more, mark, body)
         if request is None:
@@ -169,8 +183,10 @@ class SmallRequests:
                     continue
                 reason = f"{self._host}: the connection or the answer broke off"
                 raise Failure(0, "", reason) from exc
-            except StrangeAnswerError:
+            except StrangeAnswerError as exc:
                 line.close()
+                if method == "PUT":
+                    raise self._unclear() from exc
                 self._note_strange()
                 return None
             except BaseException as interrupt:
@@ -201,21 +217,25 @@ class SmallRequests:
 
         It is opened in another thread: neither Ctrl-C nor the time that is left ends the question
         for an address.
-
-        Raises:
-            Failure: There is none in time.
         """
-        left = end - time.monotonic()
+        left = min(_CONNECT, (end - time.monotonic()) / 2)
         future = beside(lambda: Line(self._server.connected(left)))
         try:
-            return _in_time(future, end)
-        except TimeoutError as exc:
+            return _in_time(future, time.monotonic() + left)
+        except TimeoutError:
             future.add_done_callback(_closed)
-            self._note_strange()
-            reason = f"{self._host}: no connection to the server in time"
-            raise Failure(0, "", reason, sent=False) from exc
         except OSError:
-            return None
+            pass
+        return None
+
+    def _unclear(self) -> Failure:
+        """Return the failure of a write after which nobody knows; the client makes the next ones.
+
+        It may well be at home with such answers.
+        """
+        self._writes_from = time.monotonic() + _REST
+        reason = f"{self._host}: an answer without what S3's answers have"
+        return Failure(0, NOT_S3, reason)
 
     def _left_to_the_client(self, answer: Answer) -> None:
         """Return if the client has to find out what an answer means.
@@ -226,7 +246,8 @@ class SmallRequests:
         status = answer.status
         text = bytes(answer.body[:_LONGEST]).decode("utf-8", "replace")
         code = found[1] if (found := _CODE.search(text)) else ""
-        if "<Region>" not in text and (status >= 500 or (status in _OF_THE_OBJECT and code)):
+        clear = status >= 500 or (status in _OF_THE_OBJECT and code) or (status, code) == _DENIED
+        if clear and "<Region>" not in text:
             self._strange = 0
             found = _MESSAGE.search(text)
             raise Failure(status, code, unescape(found[1]) if found else "no reason given")
@@ -269,7 +290,7 @@ def _got(answer: Answer, span: Span) -> Got | None:
     tag, length = answer.header(_ETAG), len(answer.body)
     first, _, size = answer.header(b"\r\ncontent-range:").partition("/")
     modified = _moment(answer.header(b"\r\nlast-modified:"))
-    if not tag or modified is None or not size.isdecimal():
+    if not tag or modified is None or not size.isdecimal() or len(size) > MOST_DIGITS:
         return None
     if b"\r\ncontent-encoding:" in answer.names:
         return None
