@@ -16,6 +16,7 @@ __all__ = [
     "is_secret",
     "is_secret_setting",
     "secret_texts",
+    "shown_address",
     "split_secrets",
     "without_secrets",
 ]
@@ -93,6 +94,11 @@ def is_secret(name: str, value: Any) -> bool:
     except (TypeError, ValueError):
         return True
     return isinstance(value, str) and re.search(r"://[^/@]*:[^/@]*@", value) is not None
+
+
+def shown_address(url: str) -> str:
+    """Return a URL without user, password and what a query says, which may be a token."""
+    return re.sub(r"(?<=[?&])([^=&]*)=[^&]*", r"\1=…", re.sub(r"(?<=://)[^/@]*@", "…@", url))
 
 
 def is_secret_setting(name: str, value: object) -> bool:
@@ -287,6 +293,12 @@ class Secrets:
 
     def __repr__(self) -> str:
         return "Secrets()"
+
+    def settled(self) -> bool:
+        """Drop the values and keep what is sought; return whether there is anything."""
+        some = bool(self._forms)
+        self._values = ()
+        return some
 
     def masked(self, text: str) -> str:
         """Return a text with ``(not shown)`` for each secret in it.

@@ -14,7 +14,7 @@ from tests.servers.recorder import Recorder
 from tests.servers.seaweed import READER
 
 import runstore
-from runstore.cli._findings import shown_address
+from runstore.secret_names import shown_address
 
 
 @pytest.fixture(autouse=True)
@@ -286,12 +286,14 @@ def test_config_show_names_the_source_of_each_setting(cli, monkeypatch, tmp_path
     (tmp_path / "runstore.toml").write_text('namespace = "team"\n[storage_options.s3]\nanon=true\n')
     (tmp_path / "pyproject.toml").write_text('[tool.runstore]\nnamespace = "other"\ntimeout = 5\n')
     monkeypatch.setenv("RUNSTORE_URL", "sftp://me:hidden@host/x")
+    monkeypatch.setenv("RUNSTORE_RUN_STORES", "x sftp://me:hidden@host/y s3://b/z?token=hidden")
     monkeypatch.setenv("RUNSTORE_SIGNING_KEY", "hidden-key")
     ended = cli("config", "show", "--json")
     found = {
         one["name"]: (one["value"], one["source"]) for one in json.loads(ended.out)["settings"]
     }
     assert ("sftp://…@host/x", "RUNSTORE_URL") == found["url"]
+    assert "x sftp://…@host/y s3://b/z?token=…" == found["run_stores"][0]
     assert ("team", str(tmp_path / "runstore.toml")) == found["namespace"]
     assert ("5", f"[tool.runstore] in {tmp_path / 'pyproject.toml'}") == found["timeout"]
     assert ("allow", "default") == found["pickle"]

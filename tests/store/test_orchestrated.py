@@ -271,6 +271,37 @@ def test_an_error_tells_no_secret(small: Small) -> None:
     )
 
 
+def test_no_store_and_no_second_call_has_the_secret(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if this process has written in the last of the stores alone, in whatever order."""
+    others = [ObjectStore(tmp_path / name) for name in ("second", "third")]
+    monkeypatch.setenv("RUNSTORE_RUN_STORES", " ".join(other.url for other in others))
+    for number, written in enumerate(([others[1]], [others[0]], [ObjectStore(), *others])):
+        small.now = replace(RUN, run=f"flow.{number}", uid=f"{UID} {number}")
+        for store in written:
+            store.put("x", 1)
+        for _ in range(2):
+            run_ended("flow", str(number), "failed", "refused: s3cr")
+            ended = [(run.state, run.error) for store in written for run in store.runs("default")]
+            assert ("failed", "refused: (not shown)") in ended
+            assert {"refused: (not shown)"} == {error for _, error in ended}
+
+
+def test_secrets_of_runs_that_have_ended_are_bounded(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the last runs are known, without the values that were no secrets."""
+    monkeypatch.setattr(_orchestrated, "_REMEMBERED", 2)
+    for number in range(4):
+        small.now = replace(RUN, run=f"flow.{number}", uid=f"{UID} {number}")
+        object_store.put("x", 1)
+        run_ended("flow", str(number), "finished")
+    kept = _orchestrated._runs._secrets
+    assert ["flow.2", "flow.3"] == [run for *_, run in kept]
+    assert [(), ()] == [secrets._values for secrets in kept.values()]
+
+
 def test_a_put_after_the_end_opens_no_run(small: Small) -> None:
     """Nobody would say again that it has ended."""
     small.now = RUN

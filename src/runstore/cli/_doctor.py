@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from runstore.cli._exits import FAILED
-from runstore.cli._findings import Finding, shown_address
+from runstore.cli._findings import Finding
 from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
 from runstore.cli._output import Column, counted, emit_json, finding, say, table
+from runstore.secret_names import shown_address
 
 __all__ = ["config", "doctor"]
 
@@ -25,10 +26,7 @@ def show_config(
     """Show every setting, and where it comes from."""
     from runstore.settings import origins
 
-    found = [
-        one._replace(value=shown_address(one.value)) if one.name == "url" else one
-        for one in origins()
-    ]
+    found = origins()
     if as_json:
         emit_json({"settings": [one._asdict() for one in found]})
         return

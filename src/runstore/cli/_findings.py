@@ -20,6 +20,7 @@ from runstore.errors import (
     SettingsError,
     StorageFullError,
 )
+from runstore.secret_names import shown_address
 
 __all__ = [
     "Finding",
@@ -27,7 +28,6 @@ __all__ = [
     "fault",
     "on_disk",
     "settings",
-    "shown_address",
     "versions",
 ]
 
@@ -73,11 +73,6 @@ _CURES: dict[type[RunStoreError], str] = {
 }
 
 
-def shown_address(url: str) -> str:
-    """Return a URL without user, password and what a query says, which may be a token."""
-    return re.sub(r"(?<=[?&])([^=&]*)=[^&]*", r"\1=…", re.sub(r"(?<=://)[^/@]*@", "…@", url))
-
-
 def versions() -> Iterator[Finding]:
     """Return the versions of what is installed; those below what is declared are a fault."""
     found = {name: version for name in _SHOWN if (version := _installed(name))}
@@ -121,7 +116,7 @@ def settings(store: str | None) -> Iterator[Finding]:
     elif url.source == "default":
         where = f"{Path('.runstore').absolute()}, the default: no url is set"
     else:
-        where = f"{shown_address(url.value)}, from {url.source}"
+        where = f"{url.value}, from {url.source}"
     yield Finding("store", "ok", where)
     told = [f"{n}={v} from {s}" for n, v, s in known.values() if s != "default" and n != "url"]
     yield Finding("settings", "ok", "; ".join(told) or "all others are the defaults")

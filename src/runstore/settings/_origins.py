@@ -3,6 +3,7 @@
 import os
 from typing import Any, NamedTuple
 
+from runstore.secret_names import shown_address
 from runstore.settings._found import PREFIX, tables
 
 __all__ = ["Origin", "origins"]
@@ -58,8 +59,10 @@ def _shown(name: str, value: Any) -> str:
         return _WITHOUT[name]
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
+    if name == "url":
+        return shown_address(value)
     if name == "run_stores":
-        return " ".join(value)
+        return " ".join(map(shown_address, value))
     if value is None or value == {}:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -38,6 +38,7 @@ __all__ = ["Observed", "observed_target", "run_has_ended", "stage_has_ended", "t
 _log = logging.getLogger("runstore.store")
 
 _AT_ONCE = 64  # runs of which a process keeps what it has not told yet
+_REMEMBERED = 256  # runs that have ended, or were told, of which the secrets are still known
 _LAST = -100  # after the finalizers of others that use the store
 
 StageEnd = Literal["finished", "failed"]
@@ -126,7 +127,8 @@ class _Run:
         self._begun = False
         self._first = ForkSafeLock()
         self._telling = ForkSafeLock()  # another one: what it writes may take long
-        self.masked = Secrets(ctx.input, ctx.config).masked
+        self.secrets = Secrets(ctx.input, ctx.config)
+        self.masked = self.secrets.masked
         self.stages: dict[StageScope | None, Observed] = {}
 
     @property
@@ -221,6 +223,7 @@ class _Runs:
         """Start anew in a forked child: what was noted is the parent's to tell."""
         self._lock = ForkSafeLock()
         self._runs: dict[_Scope, _Run] = {}
+        self._secrets: dict[_Scope, Secrets] = {}  # of those that are dropped
         self._told_at_end = False
 
     def of(self, address: StoreAddress, ctx: WorkflowRunContext) -> _Run:
@@ -237,7 +240,7 @@ class _Runs:
                 _before_end()
             old = list(self._runs.items())[:-_AT_ONCE]
             for one, _ in old:
-                del self._runs[one]
+                self._forget_run(one)
         for _, run in old:
             run.tell()
         return found
@@ -246,7 +249,24 @@ class _Runs:
         """Forget a run that has ended."""
         with self._lock.held:
             for scope in [one for one in self._runs if one[3:] == (namespace, run)]:
-                del self._runs[scope]
+                self._forget_run(scope)
+
+    def _forget_run(self, scope: _Scope) -> None:
+        """Forget a run but for its secrets: how it has ended may be told again, or elsewhere."""
+        secrets = self._runs.pop(scope).secrets
+        if secrets.settled():
+            self._secrets[scope] = secrets
+            for old in list(self._secrets)[:-_REMEMBERED]:
+                del self._secrets[old]
+
+    def masked(self, namespace: str, run: str, text: str) -> str:
+        """Return a text without the secrets that this process knows of a run."""
+        with self._lock.held:
+            known = [*self._secrets.items(), *((at, one.secrets) for at, one in self._runs.items())]
+        for scope, secrets in known:
+            if scope[3:] == (namespace, run):
+                text = secrets.masked(text)
+        return text
 
     def matching(self, namespace: str | None, run: str | None) -> list[_Run]:
         """Return the runs of this name."""
@@ -303,7 +323,8 @@ def run_has_ended(
     """Write how a run has ended; return its record, None if it has none.
 
     It is written in every store in which this process has written in the run. Where others than
-    *backend* fail, that is logged.
+    *backend* fail, that is logged. The secrets that this process knows of the run are masked, also
+    if it is told again.
 
     Args:
         backend: Where. This record is returned.
@@ -317,9 +338,8 @@ def run_has_ended(
 
     tell_records(run)
     known = _runs.matching(namespace, run)
+    error = None if error is None else _runs.masked(namespace, run, error)
     _runs.drop(namespace, run)
-    for found in known:
-        error = None if error is None else found.masked(error)
     for found in known:
         if not found.is_in(backend):
             found.close(state, error)
