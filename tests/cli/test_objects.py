@@ -188,6 +188,28 @@ def test_rm_removes_one_object(cli, here):
     assert 2 == cli("rm", "dev/r").code
 
 
+@pytest.mark.parametrize("words", [["rm"], ["rm", "-r"], ["cp"], ["cp", "-r"], ["get", "-r"]])
+def test_a_mistyped_run_is_not_taken_for_many_objects(cli, disk, words):
+    """Nothing is stored there, and the run that may be meant has objects or only a record."""
+    disk.at(namespace="dev", run="train-1").put("x", 1)
+    disk.write_run(new_run("w", namespace="dev", name="report-1"))
+    more = {"cp": ["dev/other"], "get": ["-o", "out"]}.get(words[0], [])
+    for typed, meant in (("train-2", "train-1"), ("report-2", "report-1")):
+        ended = cli(*words, f"dev/{typed}", *more)
+        assert 3 == ended.code
+        assert f"nothing is stored in dev/{typed} " in ended.err
+        assert f"did you mean dev/{meant}" in ended.err
+    assert "there is no namespace 'dew'" in cli(*words, "dew/train-1", *more).err
+
+
+def test_what_is_there_is_more_than_one_object(cli, disk):
+    """A run that has only a record can be removed as one with objects can."""
+    disk.write_run(new_run("w", namespace="dev", name="report-1"))
+    assert "add --recursive" in cli("rm", "dev/report-1").err
+    assert 0 == cli("rm", "-r", "--yes", "--force", "dev/report-1").code
+    assert 3 == cli("rm", "dev/_shared").code
+
+
 def test_rm_of_many_wants_a_word(cli, here):
     """Where nobody can be asked, --recursive needs --yes."""
     here.put("a/b", 1)

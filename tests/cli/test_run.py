@@ -253,3 +253,43 @@ def test_a_workflow_must_be_given(cli):
     """The error says what to give."""
     told = "error: give a workflow file, or MODULE:NAME of one in Python\n"
     assert (2, "", told) == cli("run")
+
+
+@pytest.mark.parametrize("mode", ["threads", pytest.param("processes", marks=pytest.mark.extended)])
+def test_no_secret_of_a_log_reaches_the_terminal(mode, tmp_path):
+    """What is masked in the kept log is masked on stderr too, with tracebacks of exceptions."""
+    (tmp_path / "leaks.py").write_text(
+        "import logging\n"
+        "from runstore import get_run_context\n"
+        "def stage():\n"
+        "    key = get_run_context().input['api_key']\n"
+        "    log = logging.getLogger('leaks')\n"
+        "    log.warning('logging in with %s', key)\n"
+        "    log.warning('no secret: %d of %d', 1, 2)\n"
+        "    try:\n"
+        "        raise ValueError(f'refused {key}')\n"
+        "    except ValueError:\n"
+        "        log.exception('login failed')\n"
+        "    log.warning('stacked', stack_info=True)\n"
+        "    raise RuntimeError(f'no way in with {key}')\n"
+    )
+    (tmp_path / "w.yaml").write_text(
+        "kind: workflow\nmetadata: {name: w}\n"
+        "spec: {stages: [{name: stage, target: leaks.stage}]}\n"
+    )
+    words = (*RUN, "--debug", "w.yaml", "-i", "api_key=hunter2-hunter2")
+    ended = subprocess.run(
+        [*words, "--executor-option", f"mode={mode}"], capture_output=True, text=True, check=False
+    )
+    assert 1 == ended.returncode
+    assert "hunter2" not in ended.stdout + ended.stderr
+    for shown in (
+        "logging in with (not shown)",
+        "no secret: 1 of 2",
+        "login failed\nTraceback",
+        "ValueError: refused (not shown)",
+        "stacked\nStack",
+        "RuntimeError: no way in with (not shown)",
+        "StageError: ",
+    ):
+        assert shown in ended.stderr

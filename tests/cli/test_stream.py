@@ -151,7 +151,10 @@ def test_head_begins_an_object(cli, here):
     assert '"a","b"\n0,"x"\n1,"x"\n' == cli("head", "dev/r/t", "-n", "2").out
     assert "0\n1\n2\n" == cli("head", "dev/r/long.txt", "-n", "3").out
     assert "one\ntwo\n" == cli("head", "dev/r/text").out
-    assert 7 == cli("head", "dev/r/odd").code
+    refused = cli("head", "dev/r/odd")
+    assert (7, False) == (refused.code, "policy is" in refused.err)
+    assert "`runstore show --load dev/r/odd`" in refused.err
+    assert 0 == cli("show", "--load", "dev/r/odd").code
     assert 3 == cli("head", "dev/r/none").code
     assert 2 == cli("head", "dev/r/t", "-n", "0").code
 

@@ -218,13 +218,22 @@ def _warnings_told() -> Iterator[None]:
 
 def _told(error: RunStoreError, debug: bool) -> int:
     if debug:
-        say("".join(traceback.format_exception(error)))
+        say(_full_traceback(error))
     elif isinstance(error, StageError) and error.traceback:
         say(error.traceback.rstrip() + "\n")  # the user's own code, which they need to see
         say_error(f"stage {error.stage!r} of run {error.ref!r} failed, as shown above")
         return code_of(error)
     say_error(str(error))
     return code_of(error)
+
+
+def _full_traceback(error: RunStoreError) -> str:
+    """Return the traceback with its causes; that of a stage without the run's secrets."""
+    if not isinstance(error, StageError) or not error.traceback:
+        return "".join(traceback.format_exception(error))
+    of_run = traceback.format_exception(type(error), error, error.__traceback__, chain=False)
+    between = "The above exception was the direct cause of the following exception:"
+    return f"{error.traceback.rstrip()}\n\n{between}\n\n{''.join(of_run)}"
 
 
 def _tell_usage(error: Exception) -> None:

@@ -7,7 +7,7 @@ import typer
 from runstore.cli._completion import complete_ref
 from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store, told_as_option
 from runstore.cli._output import counted, describe_info, emit_json, say, say_error, size
-from runstore.cli._refs import Ref, parse_ref, resolved
+from runstore.cli._refs import Ref, check_not_empty, nothing_in, parse_ref, resolved
 from runstore.cli._transfer import transfer
 from runstore.errors import InvalidRequestError, ObjectNotFoundError
 
@@ -96,6 +96,7 @@ def _copied(
                 f"{given!r} is a namespace: write NS/RUN/NAME or NS/_shared/NAME", given
             )
     if not at.name and not recursive:
+        check_not_empty(store, at)
         raise InvalidRequestError(f"{source!r} is more than one object: add --recursive", source)
     pairs = _pairs(store, at, to) if recursive else [(at.name, _one(at, to))]
     if (at.namespace, at.run) == (to.namespace, to.run):
@@ -143,7 +144,7 @@ def _pairs(store: "ObjectStore", at: Ref, to: Ref) -> list[tuple[str, str]]:
     names = [info.name for info in at.view(store).list(start, scope=at.scope)]
     names = [n for n in names if not start or n == start or n.startswith(f"{start}/")]
     if not names:
-        raise ObjectNotFoundError(f"nothing is stored in {at} ({store.url})", str(at))
+        raise nothing_in(store, at)
     if not goal:
         return [(name, name) for name in names]
     return [(n, f"{goal}/{rest}" if (rest := n[len(start) :].strip("/")) else goal) for n in names]

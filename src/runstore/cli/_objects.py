@@ -19,7 +19,7 @@ from runstore.cli._options import (
     told_in_shell,
 )
 from runstore.cli._output import asked, counted, describe_info, emit_json, say, size
-from runstore.cli._refs import object_place, parse_ref, resolved
+from runstore.cli._refs import check_not_empty, nothing_in, object_place, parse_ref, resolved
 from runstore.cli._transfer import transfer
 from runstore.errors import (
     CorruptObjectError,
@@ -233,6 +233,7 @@ def rm(
     at = parse_ref(ref)
     if not recursive:
         if at.run is not None and not at.name:
+            check_not_empty(place, resolved(place, at))
             raise InvalidRequestError(f"{ref!r} is more than one object: add --recursive", ref)
         one = object_place(place, ref)
         place.at(namespace=one.namespace, run=one.run).delete(one.name, scope=one.scope)
@@ -247,7 +248,7 @@ def rm(
     whole = at.only_run is not None and not at.name
     recorded = whole and _state(place, at) is not None
     if not found and not recorded:
-        raise ObjectNotFoundError(f"nothing is stored in {at} ({place.url})", str(at))
+        raise nothing_in(place, at)
     if not yes and not _agreed(place, at, found):
         say("nothing was removed")
         return

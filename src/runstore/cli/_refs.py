@@ -9,10 +9,17 @@ word can be a run's name, since those do not begin with ``_``.
 """
 
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runstore.arguments import in_shell
-from runstore.errors import InvalidNameError, InvalidRequestError, ObjectNotFoundError
+from runstore.errors import (
+    InvalidNameError,
+    InvalidRequestError,
+    ObjectNotFoundError,
+    RunStoreError,
+)
 from runstore.keys import SHARED, Place, Scope, scope_folder
 from runstore.names import check_namespace, check_run
 from runstore.places import list_with_parts
@@ -20,7 +27,16 @@ from runstore.places import list_with_parts
 if TYPE_CHECKING:
     from runstore.store import ObjectStore, StoreView
 
-__all__ = ["LATEST", "Ref", "object_place", "parse_ref", "parse_run", "resolved"]
+__all__ = [
+    "LATEST",
+    "Ref",
+    "check_not_empty",
+    "nothing_in",
+    "object_place",
+    "parse_ref",
+    "parse_run",
+    "resolved",
+]
 
 LATEST = "_latest"
 
@@ -143,10 +159,51 @@ def _completed(store: "ObjectStore", ref: Ref) -> str:
     return names[0]
 
 
-def has_files(store: "ObjectStore", namespace: str, run: str) -> bool:
-    """Return whether anything is in the folder of a run, by a request or two."""
+def has_files(store: "ObjectStore", namespace: str, run: str | None) -> bool:
+    """Return whether anything is in the folder of a run, or shared, by a request or two."""
     there = list_with_parts(store.backend, scope_folder(namespace, run))
     return next(iter(there), None) is not None
+
+
+def check_not_empty(store: "ObjectStore", ref: Ref) -> None:
+    """Raise ObjectNotFoundError if a run has neither objects nor a record, or if nothing is shared.
+
+    For messages about what is stored there: of a mistyped run they would tell the wrong way out.
+    """
+    from runstore.runs import runs_beginning
+
+    assert ref.run is not None
+    if has_files(store, ref.namespace, ref.only_run):
+        return
+    if ref.run == SHARED or ref.run not in runs_beginning(store.backend, ref.namespace, ref.run):
+        raise nothing_in(store, ref)
+
+
+def nothing_in(store: "ObjectStore", ref: Ref) -> ObjectNotFoundError:
+    """Return the error that nothing is stored there; shown, it has the names that may be meant."""
+    error = ObjectNotFoundError(f"nothing is stored in {ref} ({store.address.url})", str(ref))
+    if ref.run is not None and ref.run != SHARED:
+        error.look = partial(_near, store, ref.namespace, ref.run)
+    return error
+
+
+def _near(store: "ObjectStore", namespace: str, run: str) -> str:
+    """Return which run may be meant, with a record or without, as the end of a message."""
+    from runstore.runs import no_namespace, runs_beginning
+
+    try:
+        begin = runs_beginning(store.backend, namespace, run[: max(1, len(run) // 2)])
+        names = sorted({*begin, *store.runs_with_objects(namespace)})
+    except RunStoreError:  # the message says enough without
+        return ""
+    if run in names:
+        return ""
+    close = get_close_matches(run, names, n=3)
+    if close:
+        return f"; did you mean {' or '.join(f'{namespace}/{one}' for one in close)}?"
+    if names:
+        return f"; `runstore ls {in_shell(namespace)}` lists the runs of the namespace"
+    return no_namespace(store.backend, namespace)
 
 
 def object_place(store: "ObjectStore", text: str, *, complete: bool = False) -> Place:

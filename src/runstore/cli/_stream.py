@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runstore.arguments import in_shell
 from runstore.cli._completion import complete_ref
 from runstore.cli._loading import beginning, unpickled_rows
 from runstore.cli._options import DebugOption, StoreOption, open_store
 from runstore.cli._output import emit, emit_json, say, to_stdout
 from runstore.cli._refs import object_place
 from runstore.cli._transfer import transfer
-from runstore.errors import InvalidRequestError
+from runstore.errors import InvalidRequestError, UnsafePickleError
 from runstore.file_types import ARROW_MAGIC
 from runstore.keys import Place, extension_of
 
 if TYPE_CHECKING:
-    from runstore.store import StoreView
+    from runstore.store import ObjectStore, StoreView
 
 __all__ = ["cat", "copy_to_stdout", "head"]
 
@@ -82,8 +83,7 @@ def head(
     from runstore.cli._tables import is_tabular, texts_table
 
     with transfer(f"reading {at}"):
-        found = unpickled_rows(place, at, rows)
-        value, left = found or (beginning(view, at, rows), {})
+        value, left = _unpickled(place, at, rows)
     tabular = is_tabular(value)
     if as_format is not None and not tabular:
         raise InvalidRequestError(f"{at} is no table: omit --as", str(at))
@@ -105,6 +105,22 @@ def head(
         print_preview(preview(value, rows))
     for name, reason in left.items():
         say(f"column {name!r} is left out: {reason}")
+
+
+def _unpickled(place: "ObjectStore", at: Place, rows: int) -> tuple[Any, dict[str, str]]:
+    """Return how an object begins, and which columns are left out; nothing is unpickled."""
+    found = unpickled_rows(place, at, rows)
+    if found is not None:
+        return found
+    try:
+        return beginning(place.at(namespace=at.namespace, run=at.run), at, rows), {}
+    except UnsafePickleError as exc:
+        raise UnsafePickleError(
+            f"{at} is pickled, and `head` never loads a pickle, whatever the policy: `runstore "
+            f"show --load {in_shell(str(at))}` loads it, or get() in Python. That can run code "
+            "stored in it",
+            str(at),
+        ) from exc
 
 
 def _first(value: Any, rows: int) -> Any:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runstore.cli._refs import Ref, parse_ref, resolved
+from runstore.cli._refs import Ref, nothing_in, parse_ref, resolved
 from runstore.cli._transfer import transfer
 from runstore.errors import InvalidRequestError, ObjectNotFoundError, StorageError
 from runstore.keys import ARROW, FORMATS, Place, extension_of, key_of, scope_folder
@@ -45,7 +45,7 @@ def folder_of(store: "ObjectStore", text: str, goal: Path) -> tuple[int, int]:
         if not prefix or info.name == prefix or info.name.startswith(f"{prefix}/")
     ]
     if not found:
-        raise ObjectNotFoundError(f"nothing is stored in {at} ({store.address.url})", str(at))
+        raise nothing_in(store, at)
     if goal.exists() and (not goal.is_dir() or any(goal.iterdir())):
         raise InvalidRequestError(f"{str(goal)!r} exists already: name a new folder", str(goal))
     try:

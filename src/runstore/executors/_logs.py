@@ -262,6 +262,11 @@ class _Capture:
         if secrets is None:
             secrets = self._secrets[uid] = Secrets(ctx.input, ctx.config)
         record._runstore_sent = sink.sends
+        told, error = _message(record), _error(record)
+        message, shown_error = secrets.masked(told), secrets.masked(error)
+        if (message, shown_error) != (told, error):
+            _replace(record, message, shown_error)
+        shown = sink.sends and not self._handled and logging.getLogger(record.name).hasHandlers()
         sink.take(
             LogLine(
                 uid=uid,
@@ -273,14 +278,14 @@ class _Capture:
                 name=record.name,
                 level=record.levelno,
                 created=record.created,
-                message=_cut(secrets.masked(_message(record))),
+                message=_cut(message),
                 path=record.pathname,
                 line=record.lineno,
                 function=record.funcName,
                 thread=record.threadName,
                 process=record.process,
-                error=_cut(secrets.masked(_error(record))) or None,
-                shown=sink.sends and not self._handled and _has_handlers(record),
+                error=_cut(shown_error) or None,
+                shown=shown,
             )
         )
 
@@ -327,10 +332,6 @@ def _is_seen(record: logging.LogRecord) -> bool:
     return hasattr(record, "_runstore_sent")
 
 
-def _has_handlers(record: logging.LogRecord) -> bool:
-    return logging.getLogger(record.name).hasHandlers()
-
-
 def _is_console(handler: logging.Handler) -> bool:
     stream = getattr(handler, "stream", None)
     return isinstance(handler, logging.StreamHandler) and stream in (sys.stderr, sys.stdout)
@@ -354,6 +355,12 @@ def _error(record: logging.LogRecord) -> str:
     if record.stack_info:
         parts.append(record.stack_info)
     return "\n".join(parts)
+
+
+def _replace(record: logging.LogRecord, message: str, error: str) -> None:
+    """Let handlers here show these texts, and not format the exception with its secrets anew."""
+    record.msg, record.args = message, None
+    record.exc_info, record.exc_text, record.stack_info = None, error or None, None
 
 
 def sink_here() -> LogSink | None:
