@@ -213,7 +213,7 @@ _HELPERS = {
         "short_reason surrounding target_name"
     ),
     "places": (
-        "copy_through delete_each describe_filesystem folders_but glimpse is_hidden leftovers "
+        "changed_at copy_through delete_each describe_filesystem folders_but glimpse is_hidden leftovers "
         "list_allowed list_with_parts merge_options names_in prune split_options split_url"
     ),
 }

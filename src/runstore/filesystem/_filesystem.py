@@ -70,6 +70,7 @@ class RunstoreFileSystem(Folders):
             InvalidNameError: *path* cannot name an object.
             StorageError: The place failed.
         """
+        place_at(self._strip_protocol(path))
         check_text("open", "mode", mode)
         if mode.replace("t", "").replace("b", "") not in ("r", "w", "x"):
             raise InvalidRequestError(
