@@ -1,10 +1,12 @@
 """`runstore run`: from a file to the record of its run."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +89,14 @@ def test_json_is_the_record_alone(workflow, words, code, state):
         assert code == ended.returncode, ended.stderr
         assert state == json.loads(ended.stdout)["state"]
         assert "printed by a stage" in ended.stderr
+
+
+def test_the_page_names_every_key_of_the_record(cli, workflow):
+    """docs/cli.md lists what `run --json` prints, and nothing else."""
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    told = page.partition("`--json` prints the run's record")[2].partition(". ")[0]
+    ended = cli("run", str(workflow), "--json")
+    assert sorted(re.findall("`(\\w+)`", told)) == sorted(json.loads(ended.out)), ended.err
 
 
 def test_a_result_that_is_not_json_is_named(cli, tmp_path):

@@ -206,8 +206,18 @@ def test_wrong_arguments_are_told(arguments, error):
 def test_missing_input_and_config_say_how_to_give_them():
     """A key that the run was not given raises MissingInputError, which is a KeyError."""
     with run_context(input={"year": 2013}) as ctx:
-        for given in (ctx.input, ctx.config):
-            with pytest.raises(MissingInputError, match="--input month=") as caught:
+        pass
+    again = pickle.loads(pickle.dumps(ctx))
+    validated = type(ctx).model_validate(ctx.model_dump())
+    for one in (ctx, again, validated, ctx.at_stage("s")):
+        for given, told in (
+            (
+                one.input,
+                r"no 'month' in its input \(which has 'year'\): pass it with --input month=",
+            ),
+            (one.config, r"no 'month' in its config \(which has nothing\): .* --config FILE or"),
+        ):
+            with pytest.raises(MissingInputError, match=told) as caught:
                 given["month"]
             assert isinstance(caught.value, KeyError)
             assert given.get("month") is None

@@ -57,6 +57,8 @@ def test_marked(run_context, object_store):
     current.put("x", 1)
     ctx = get_run_context()
     assert ({"a": 1}, {"b": 2}) == (ctx.config, ctx.input)
+    with pytest.raises(MissingInputError, match="mark.runstore.config={.n.: …}"):
+        ctx.config["n"]
     assert ("other", "r") == (ctx.namespace, ctx.run.name)
     assert (ctx.run.workflow, ctx.run.source) == ("w", "pytest")
     assert ["x"] == [info.name for info in object_store.list()] and object_store.get("x") == 1

@@ -61,7 +61,7 @@ def test_an_object_of_that_name_stays(place):
 def test_without_the_extra_nothing_runs(place, monkeypatch):
     """The error names the extra, before anything is written."""
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(MissingExtraError, match=r"runstore\[ui\]"):
+    with pytest.raises(MissingExtraError, match=r"'train' has `card: true`.*runstore\[ui\]"):
         run_workflow(workflow(load), store=place)
     assert [] == place.namespaces()
 

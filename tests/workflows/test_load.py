@@ -95,7 +95,7 @@ def test_missing_file(tmp_path: Path) -> None:
         (b"a: \xff\n", "flow.yaml: not valid YAML"),
         ("", "flow.yaml is empty"),
         ("# nothing\n---\n", "flow.yaml is empty"),
-        ("- 1\n", "flow.yaml:1:1: it must be a valid dictionary"),
+        ("- 1\n", "flow.yaml:1:1: it must be a mapping, not list"),
         (GOOD + "---\nkind: config\n", "flow.yaml:18:1: a second document"),
     ],
 )
@@ -134,7 +134,7 @@ def test_bad_yaml(text: Any, told: str, refused: Any) -> None:
         (
             "timeout: 1.5",
             "timeout: soon",
-            "15:16: spec.stages.1.timeout: stage 'fit': it must be a v",
+            "15:16: spec.stages.1.timeout: stage 'fit': it must be a number, not 'soon'",
         ),
         (
             "map_on: load",
@@ -157,7 +157,7 @@ def test_bad_yaml(text: Any, told: str, refused: Any) -> None:
             "11:13: spec.stages.1.type: stage 'fit': it must be 's",
         ),
         ("kind: workflow", "kind: config", "1:7: kind: it must be 'workflow'"),
-        ("{team: a}", "{team: 1}", "4:23: metadata.annotations.team: it must be a valid str"),
+        ("{team: a}", "{team: 1}", "4:23: metadata.annotations.team: it must be text, not 1"),
     ],
 )
 def test_wrong_shape(old: str, new: str, told: str, refused: Any) -> None:
@@ -253,11 +253,31 @@ def test_a_word_that_is_a_flag_to_some_is_remarked(tmp_path: Path, word: str) ->
     assert {"x": word.lower() in ("on", "yes"), "y": word, "z": True} == config.spec.data
 
 
+def test_several_mistakes_come_in_the_order_of_their_lines(tmp_path: Path) -> None:
+    """Each with its value, in words of runstore; the value of a secret is not shown."""
+    text = GOOD.replace("retries: 2", "retries: many\n      retrys: 3")
+    text = text.replace("timeout: 1.5", "timeout: -1").replace("{team: a}", "{api_key: [SEKRET]}")
+    text = text.replace("type: parameterized", "type: mapped")
+    path = tmp_path / "flow.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidWorkflowError) as caught:
+        load_workflow(path)
+    told = [line.partition("flow.yaml:")[2] for line in str(caught.value).splitlines()]
+    assert [
+        "4:26: metadata.annotations.api_key: it must be text, not list",
+        "11:13: spec.stages.1.type: stage 'fit': it must be 'simple' or 'parameterized', "
+        "not 'mapped'",
+        "14:16: spec.stages.1.retries: stage 'fit': it must be a whole number, not 'many'",
+        "15:7: spec.stages.1.retrys: stage 'fit': this field is unknown; did you mean 'retries'?",
+        "16:16: spec.stages.1.timeout: stage 'fit': it must be greater than 0, not -1",
+    ] == told
+
+
 def test_a_name_that_is_a_flag_is_told_to_be_put_in_quotes(refused: Any) -> None:
     """``name: on`` is remarked and refused, with the reason."""
     with pytest.warns(AmbiguousYamlWarning):
         told = refused(GOOD.replace("name: fit", "name: on"))
-    assert "9:13: spec.stages.1.name: it must be a valid string, not true or false: put" in told
+    assert "9:13: spec.stages.1.name: it must be text, not true or false: put" in told
 
 
 @pytest.mark.parametrize("number", ["0", "-7", "0x1f", "1_000", "0.5", "1e3", "0b11", "00.5"])

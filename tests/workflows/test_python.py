@@ -60,6 +60,19 @@ def test_a_partial_has_its_functions_name(threads: Any) -> None:
     assert [0, 1] == threads(workflow("w", partial(numbers, 2))).result
 
 
+def test_a_mark_holds_in_every_workflow(threads: Any) -> None:
+    """A function that was declared for one is refused in another without what it needs."""
+
+    def second() -> int:
+        return 2
+
+    assert 2 == threads(workflow("one", numbers, stage(name="b", map_on=None)(second))).result
+    marked = stage(depends_on=numbers)(second)
+    with pytest.raises(InvalidWorkflowError, match=r"there is only 'second'\. It was declared by"):
+        threads(workflow("two", marked))
+    assert 2 == threads(workflow("two", Stage(name="second", target=second))).result
+
+
 def test_what_is_refused() -> None:
     """No stages, no name, wrong types: one sentence each."""
     with pytest.raises(InvalidWorkflowError, match="has no stages"):
@@ -72,5 +85,17 @@ def test_what_is_refused() -> None:
         stage(depends_on=5)(numbers)  # type: ignore[call-overload]
     with pytest.raises(InvalidWorkflowError, match="retries"):
         stage(retries=-1)(numbers)
+    with pytest.raises(
+        InvalidWorkflowError, match=r"^stage: retries: .* a whole number, not 'two'"
+    ):
+        stage(retries="two")  # type: ignore[call-overload]
+    with pytest.raises(InvalidWorkflowError, match=r"^stage 'n': timeout: .* a number, not 'x'"):
+        stage(name="n", timeout="x")  # type: ignore[call-overload]
+    with pytest.raises(
+        InvalidWorkflowError, match=r"^stage: max_at_once: .* than or equal to 1, not 0"
+    ):
+        stage(max_at_once=0)
+    with pytest.raises(InvalidWorkflowError, match=r"^a stage that is a lambda has no name"):
+        workflow("w", lambda: 1)
     with pytest.raises(InvalidRequestError, match="function"):
         stage(5)  # type: ignore[call-overload]

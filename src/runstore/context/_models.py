@@ -64,7 +64,18 @@ class StageScope(Value):
 
 
 Given = RunParameters  # its name in pickles of earlier versions
-RunParametersField = Annotated[dict[str, Any], AfterValidator(RunParameters)]
+
+
+def _input(values: dict[str, Any]) -> RunParameters:
+    return RunParameters(values).named("input")
+
+
+def _config(values: dict[str, Any]) -> RunParameters:
+    return RunParameters(values).named("config")
+
+
+_Input = Annotated[dict[str, Any], AfterValidator(_input)]
+_Config = Annotated[dict[str, Any], AfterValidator(_config)]
 
 
 class WorkflowRunContext(Value):
@@ -81,12 +92,12 @@ class WorkflowRunContext(Value):
         stage: The stage being run, or None outside one.
     """
 
-    input: RunParametersField = RunParameters()
+    input: _Input = _input({})
     namespace: Annotated[str, AfterValidator(check_namespace)]
     executor: str = "none"
     definition: Workflow
     run: WorkflowRun
-    config: RunParametersField = RunParameters()
+    config: _Config = _config({})
     store: StoreAddress
     stage: StageScope | None = None
 
@@ -143,7 +154,7 @@ class WorkflowRunContext(Value):
             input, config: They are copied.
             values: All others.
         """
-        values |= {"input": RunParameters(input), "config": RunParameters(config)}
+        values |= {"input": _input(input), "config": _config(config)}
         made = cls.model_construct(**values)
         made._lease = known_lease(made.run.uid)
         return made
@@ -197,8 +208,10 @@ class WorkflowRunContext(Value):
 
     def owned(self) -> Self:
         """Return the same context, with input and config of its own."""
-        values = {"input": _own(dict(self.input)), "config": _own(dict(self.config))}
-        own = {key: RunParameters(one) for key, one in values.items()}
+        own = {
+            "input": _input(_own(dict(self.input))),
+            "config": _config(_own(dict(self.config))),
+        }
         trace = None if self.lease is None else self.lease.trace
         if trace is not None:
             own = {key: one.telling(trace.looked_at(key)) for key, one in own.items()}

@@ -25,6 +25,18 @@ class RunParameters(dict[str, Any]):
     """
 
     _told: Callable[[str], None] | None = None
+    _field: str | None = None  # "input" or "config"
+    _in_test: bool = False
+
+    def named(self, field: str, *, in_test: bool = False) -> "RunParameters":
+        """Let errors name the field that this is; return this dict.
+
+        Args:
+            field: ``input`` or ``config``.
+            in_test: Whether it is of the run of a test, whose mark gives it.
+        """
+        self._field, self._in_test = field, in_test
+        return self
 
     def telling(self, told: Callable[[str], None]) -> "RunParameters":
         """Let *told* be called with each key that is read from now on; return this dict."""
@@ -43,13 +55,26 @@ class RunParameters(dict[str, Any]):
 
     def __missing__(self, key: str) -> Any:
         known = ", ".join(map(repr, dict.__iter__(self))) or "nothing"
+        if self._field is None:  # of a context that an earlier version has pickled
+            told = f"this run was given no {key!r} (it has {known})"
+        else:
+            told = f"this run was given no {key!r} in its {self._field} (which has {known})"
         raise MissingInputError(
-            f"this run was given no {key!r} (it has {known}). What is read from .input is passed "
-            f"with --input {key}=… or run_workflow(input=…); what is read from .config with "
-            "--config FILE or run_workflow(config=…), if its selector selects the workflow. Or "
-            "read it with .get() and a default",
-            key,
+            f"{told}: {self._way_in(key)}, or read it with .get() and a default", key
         )
+
+    def _way_in(self, key: object) -> str:
+        given = f"{{{key!r}: …}}"
+        if self._in_test:
+            return f"mark the test with @pytest.mark.runstore({self._field}={given})"
+        of_input = f"--input {key}=… or run_workflow(input={given})"
+        of_config = (
+            f"--config FILE or run_workflow(config={given}); a config with a selector counts if "
+            "that selects the workflow"
+        )
+        if self._field is None:
+            return f"pass what is read from .input with {of_input}, from .config with {of_config}"
+        return f"pass it with {of_input if self._field == 'input' else of_config}"
 
     def __getitem__(self, key: str) -> Any:
         self._read(key)
@@ -132,7 +157,9 @@ class RunParameters(dict[str, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Where it goes nobody tells what is read.
-        return RunParameters, (self.copy(),)
+        if self._field is None:
+            return RunParameters, (self.copy(),)
+        return RunParameters, (self.copy(),), {"_field": self._field, "_in_test": self._in_test}
 
 
 def parameter_digest(values: Mapping[str, Any], key: str) -> str:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
+from runstore.arguments import shown
 from runstore.errors import InvalidRequestError, RunStoreError
-from runstore.secret_names import without_secrets
+from runstore.secret_names import is_secret, is_secret_setting, without_secrets
 
 __all__ = ["Value", "plain", "reasons"]
 
@@ -34,21 +35,59 @@ else:
 
 
 def reasons(exc: ValidationError) -> str:
-    """Return all mistakes, each with the path of its field; values are not shown."""
+    """Return all mistakes, each with the path of its field; only short values are shown."""
     told = []
-    for error in exc.errors(include_url=False, include_input=False, include_context=False):
+    for error in exc.errors(include_url=False):
         path = ".".join(str(step) for step in error["loc"] if step != "[key]")
         told.append(f"{path}: {plain(error)}" if path else plain(error))
     return "; ".join(told)
 
 
+_MEANT = {
+    "bool": "true or false",
+    "dict": "a mapping",
+    "finite": "a finite number",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list",
+    "mapping": "a mapping",
+    "model": "a mapping",
+    "string": "text",
+    "tuple": "a list",
+}
+"""What a field must be, by how the type of pydantic's error begins."""
+
+_OF_TYPES = ("_type", "_parsing", "_from_float", "finite_number")
+_WITH_VALUE = (
+    "greater_than",
+    "greater_than_equal",
+    "less_than",
+    "less_than_equal",
+    "literal_error",
+)
+
+
 def plain(error: Mapping[str, Any]) -> str:
-    """Return what is wrong by one error of pydantic, without its own prefixes."""
-    text = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    if error["type"] == "extra_forbidden":
+    """Return what is wrong by one error of pydantic, in words of ours, with a short value.
+
+    The value of a field with the name of a secret is not shown.
+    """
+    kind, text = str(error["type"]), str(error["msg"])
+    text = text.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if kind == "extra_forbidden":
         return "this field is unknown"
+    if kind == "missing":
+        return "this field is missing"
     start = "Input should be "
-    return f"it must be {text.removeprefix(start)}" if text.startswith(start) else text
+    meant = _MEANT.get(kind.partition("_")[0]) if kind.endswith(_OF_TYPES) else None
+    if meant is None and not text.startswith(start):
+        return text
+    told = f"it must be {meant or text.removeprefix(start)}"
+    if "input" not in error or (meant is None and kind not in _WITH_VALUE):
+        return told
+    given, names = error["input"], [step for step in error["loc"] if isinstance(step, str)]
+    hidden = any(is_secret(name, given) or is_secret_setting(name, given) for name in names)
+    return f"{told}, not {type(given).__name__ if hidden else shown(given)}"
 
 
 _LONGEST = 200  # characters of one value in a repr

@@ -19,13 +19,13 @@ STATIC = _HERE / "static"
 """The folder of style sheet and scripts."""
 
 
-def check_installed() -> None:
-    """Raise MissingExtraError unless the template engine is installed."""
+def check_installed(what: str = "pages of runs need") -> None:
+    """Raise MissingExtraError, which says *what* needs it, unless the engine is installed."""
     try:
         import jinja2  # noqa: F401
     except ModuleNotFoundError as exc:
         raise MissingExtraError(
-            f"pages of runs need {exc.name!r}, which is not installed: pip install 'runstore[ui]'"
+            f"{what} {exc.name!r}, which is not installed: pip install 'runstore[ui]'"
         ) from exc
 
 

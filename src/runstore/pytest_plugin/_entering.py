@@ -36,6 +36,8 @@ def entered(
     )
     # Not in a generator, whose context its caller would not see.
     ctx = block.__enter__()
+    for field in ("input", "config"):
+        getattr(ctx, field).named(field, in_test=True)
 
     def leave() -> None:
         block.__exit__(None, None, None)

@@ -78,8 +78,11 @@ class Filter:
         try:
             return _compared(schema, name_of(label), operator, value)
         except (ValueError, TypeError, OverflowError, pa.ArrowException) as exc:
+            reason = str(exc)
+            if reason.startswith(f"{ref} "):  # an error of ours, which names the object, too
+                reason = f"it {reason.removeprefix(f'{ref} ')}"
             raise InvalidRequestError(
-                f"{ref}: a filter cannot be used: {_told(condition)}: {exc}", ref
+                f"{ref} cannot be filtered so: {_told(condition)}: {reason}", ref
             ) from exc
 
 
@@ -335,11 +338,15 @@ def _lists(call: str, filters: Any) -> list[list[tuple[Any, str, Any]]]:
     return lists
 
 
+def _other(one: Any) -> str:
+    return f"a tuple of {len(one)}" if isinstance(one, tuple) else shown(one)
+
+
 def _condition(call: str, one: Any) -> tuple[Any, str, Any]:
     if not isinstance(one, tuple) or len(one) != 3:
         raise InvalidRequestError(
             f"{call}: filters: each condition is a tuple of a column, an operator and a value, "
-            f"not {shown(one)}"
+            f"as ('x', '>', 1), not {_other(one)}"
         )
     label, operator, value = one
     if type(operator) is not str or operator not in _OPERATORS:

@@ -20,7 +20,7 @@ def check_cards(workflow: Workflow) -> None:
     if workflow.spec.card:
         from runstore.pages import check_installed
 
-        check_installed()
+        check_installed(f"workflow {workflow.metadata.name!r} has `card: true`, and cards need")
 
 
 def put_card(store: "ObjectStore", run: WorkflowRun) -> None:

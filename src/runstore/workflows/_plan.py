@@ -14,6 +14,7 @@ from runstore.faults import is_own_fault
 from runstore.workflows._fingerprint import code_parts
 from runstore.workflows._load import Source
 from runstore.workflows._own_code import Files
+from runstore.workflows._python import STAGE
 from runstore.workflows._retries import error_names
 from runstore.workflows._targets import TargetError, accepted, resolve
 
@@ -158,7 +159,14 @@ def _check_names(source: Source, given: Mapping[str, Any]) -> None:
                 raise _invalid(source, f"stage {name!r} depends on itself", *loc, *field)
             if name not in names:
                 unknown = _unknown if field[0] == "depends_on" else _nothing_to_map
-                raise _invalid(source, unknown(stage.name, name, names, given), *loc, *field)
+                told = unknown(stage.name, name, names, given)
+                if getattr(stage.target, STAGE, None) == stage:
+                    told += (
+                        ". It was declared by stage(…), which marks the function for every "
+                        f"workflow; to leave it out here, pass Stage(name={stage.name!r}, "
+                        "target=…) with the function"
+                    )
+                raise _invalid(source, told, *loc, *field)
         twice = [name for name, count in Counter(stage.depends_on).items() if count > 1]
         if twice:
             raise _invalid(
@@ -184,7 +192,9 @@ def _nothing_to_map(stage: str, name: str, names: list[str], given: Mapping[str,
 
 def _meant(name: str, names: list[str]) -> str:
     close = difflib.get_close_matches(name, names, 1)
-    return f"did you mean {close[0]!r}?" if close else f"there are {', '.join(map(repr, names))}"
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"there {'is only' if len(names) == 1 else 'are'} {', '.join(map(repr, names))}"
 
 
 def _map_on(source: Source, index: int, given: Mapping[str, Any]) -> tuple[str | None, str | None]:

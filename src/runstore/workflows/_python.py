@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, overload
 
+from pydantic import ValidationError
+
 from runstore.arguments import check_callable, check_keys, check_text, guided, unfit
-from runstore.context import Metadata, Stage, StageOptions, Workflow, WorkflowSpec
+from runstore.context import Metadata, Stage, StageOptions, Workflow, WorkflowSpec, reasons
 from runstore.errors import InvalidWorkflowError
 
 __all__ = ["STAGE", "stage", "workflow"]
@@ -63,10 +65,12 @@ def stage(
     description: str = "",
     version: str = "",
 ) -> Any:
-    """Declare how a function runs as a stage; the function itself does not change.
+    """Declare how a function runs as a stage; it can be called, imported and pickled as before.
 
     Use it as ``@stage`` or ``@stage(depends_on=…)``, and give the functions to `workflow`.
-    A stage of another workflow made of the same function needs a `Stage` of its own.
+    The same function is returned, and marked: `workflow` finds there what was declared, also if
+    it is given the function later, in another workflow. To have the function in several workflows
+    with different options, leave it unmarked and pass ``Stage(name=…, target=function, …)``.
 
     Args:
         function: The stage's code.
@@ -88,27 +92,28 @@ def stage(
     check_keys("stage", "resources", resources, optional=True)
     others: Any = depends_on if _is_several(depends_on) else (depends_on,)
     # All but the function is checked here, and not when something is decorated.
-    template = Stage(
-        name="stage" if name is None else name,
-        target="builtins:print",
-        type="simple" if map_on is None else "parameterized",
-        depends_on=tuple(_reference("depends_on", one) for one in others),
-        options=StageOptions(
-            map_on=None if map_on is None else _reference("map_on", map_on),
-            on_item_error=on_item_error,
-            max_at_once=max_at_once,
-        ),
-        resources=dict(resources or {}),
-        retries=retries,
-        retry_delay=retry_delay,
-        retry_backoff=retry_backoff,
-        retry_max_delay=retry_max_delay,
-        retry_jitter=retry_jitter,
-        retry_on=retry_on,
-        timeout=timeout,
-        description=description,
-        version=version,
-    )
+    given: dict[str, Any] = {
+        "type": "simple" if map_on is None else "parameterized",
+        "depends_on": tuple(_reference("depends_on", one) for one in others),
+        "resources": dict(resources or {}),
+        "retries": retries,
+        "retry_delay": retry_delay,
+        "retry_backoff": retry_backoff,
+        "retry_max_delay": retry_max_delay,
+        "retry_jitter": retry_jitter,
+        "retry_on": retry_on,
+        "timeout": timeout,
+        "description": description,
+        "version": version,
+    }
+    options: dict[str, Any] = {
+        "map_on": None if map_on is None else _reference("map_on", map_on),
+        "on_item_error": on_item_error,
+        "max_at_once": max_at_once,
+    }
+    if name is None and function is not None:
+        name = _name_of(function)
+    template = _checked(name, given, options)
 
     def described(function: F) -> F:
         check_callable("stage", "function", function)
@@ -149,6 +154,18 @@ def workflow(
     )
 
 
+def _checked(name: str | None, given: dict[str, Any], options: dict[str, Any]) -> Stage:
+    """Return a stage of these values, which has no code yet."""
+    try:
+        made = Stage.model_validate(
+            {"name": "stage" if name is None else name, "target": "builtins:print", **given}
+        )
+        return made.model_copy(update={"options": StageOptions.model_validate(options)})
+    except ValidationError as exc:
+        of = "stage" if name is None else f"stage {name!r}"
+        raise InvalidWorkflowError(f"{of}: {reasons(exc)}") from exc
+
+
 def _is_several(given: Any) -> bool:
     return isinstance(given, Sequence) and not isinstance(given, str)
 
@@ -177,8 +194,8 @@ def _reference(argument: str, given: Any) -> str:
 def _name_of(function: Any) -> str:
     name = getattr(getattr(function, "func", function), "__name__", "")  # functools.partial
     if not name or name == "<lambda>":
+        what = f"that is a {'lambda' if name else type(function).__name__}"
         raise InvalidWorkflowError(
-            f"a stage of type {type(function).__name__} has no name of its own: write "
-            "Stage(name=…, target=…)"
+            f"a stage {what} has no name of its own: write Stage(name=…, target=…)"
         )
     return str(name)

@@ -23,7 +23,7 @@ from runstore.context import (
     plain,
 )
 from runstore.errors import InvalidWorkflowError
-from runstore.workflows._yaml_nodes import check_nodes, mark_of
+from runstore.workflows._yaml_nodes import check_nodes
 
 __all__ = ["Document", "read_documents", "validated"]
 
@@ -68,13 +68,18 @@ class Document:
             loc: Keys and indexes from the top of the document.
             of_key: Whether to point at the last key instead of at its value.
         """
+        line, column = self.position(loc, of_key=of_key)
+        return f"{self.path}:{line}:{column}"
+
+    def position(self, loc: _Loc = (), *, of_key: bool = False) -> tuple[int, int]:
+        """Return line and column of what `place` names, counted from 1."""
         node = found = self.node
         for step in loc:
             child = _child(node, step)
             if child is None:
                 break
             found, node = child if of_key else (child[1], child[1])
-        return f"{self.path}:{mark_of(found)}"
+        return found.start_mark.line + 1, found.start_mark.column + 1
 
 
 def read_documents(path: str | os.PathLike[str]) -> list[Document]:
@@ -157,6 +162,8 @@ def validated(model: type[M], data: Any, where: str | Document) -> M:
         errors = exc.errors(include_url=False)
         # Items that are wrong do not count, so a list of them is also "too short".
         worth = [error for error in errors if error["type"] != "too_short"] or errors
+        if isinstance(where, Document):
+            worth.sort(key=lambda error: _position(error, where))
         mistakes = [_told(error, where, data) for error in worth]
         raise InvalidWorkflowError(
             "\n".join(dict.fromkeys(mistakes)),
@@ -220,19 +227,27 @@ def _field_meant(shown: _Loc) -> str:
     return f"; did you mean {meant!r}?" if meant else ""
 
 
+def _shown(error: Mapping[str, Any]) -> tuple[list[str | int], bool]:
+    """Return the path of a mistake as the reader wrote it, and whether its last key is meant."""
+    # Alternatives of a union add a step of their own, which the reader did not write.
+    steps = [step for step in error["loc"] if step not in ("str", "callable", "dict[str,str]")]
+    return steps, error["type"] == "extra_forbidden"
+
+
+def _position(error: Mapping[str, Any], where: Document) -> tuple[int, int]:
+    steps, unknown = _shown(error)
+    return where.position(steps, of_key=unknown)
+
+
 def _told(error: Mapping[str, Any], where: str | Document, data: Any) -> str:
     loc: _Loc = error["loc"]
-    unknown = error["type"] == "extra_forbidden"
-    # Alternatives of a union add a step of their own, which the reader did not write.
-    shown = [step for step in loc if step not in ("str", "callable", "dict[str,str]")]
+    shown, unknown = _shown(error)
     place = where.place(shown, of_key=unknown) if isinstance(where, Document) else where
-    reason = "this field is unknown" if unknown else plain(error)
+    reason = plain(error)
     if error["type"] in ("string_type", "callable_type") and shown[-1:] == ["target"]:
         reason = "write the function as package.module.function"
     if error["type"] == "string_type" and isinstance(error.get("input"), bool):
-        reason += ", not true or false: put words like on and no in quotes"
-    if error["type"] == "missing":
-        reason = "this field is missing"
+        reason = "it must be text, not true or false: put words like on and no in quotes"
     if unknown:
         reason += _field_meant(shown)
     path = ".".join(map(str, shown))
