@@ -43,7 +43,7 @@ def opened(server, timeout=30):
     return S3Backend("s3://bucket/p", engine="obstore", timeout=timeout, options=options)
 
 
-@pytest.mark.parametrize("answer", [OLD, NO_TAG, EARLY])
+@pytest.mark.parametrize("answer", [OLD, NO_TAG, EARLY], ids=["old", "no version", "early"])
 def test_a_write_without_a_clear_answer_is_one_of_which_nobody_knows(answer):
     """It was sent, so it is no failure in which nothing was; the client makes the next ones."""
     with Script(answer, found()) as server:
@@ -138,7 +138,9 @@ def test_an_answer_that_has_no_body_is_not_waited_for():
 
 
 @pytest.mark.parametrize(
-    "slow", [found(X="a" * 2000), document("404", "NoSuchKey", chunked=True) * 50]
+    "slow",
+    [found(X="a" * 2000), document("404 Not Found", "NoSuchKey", chunked=True)],
+    ids=["a head", "chunks"],
 )
 def test_an_answer_that_comes_byte_by_byte_ends_in_time(slow):
     """Each byte is early enough, and all of them are not."""
