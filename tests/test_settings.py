@@ -1,5 +1,6 @@
 import math
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -42,18 +43,48 @@ def test_files_are_found_from_a_folder_below(monkeypatch, tmp_path):
     ("name", "text", "said"),
     [
         ("runstore.toml", 'urll = "x"', r"runstore.toml: 'urll' \(did you mean 'url'\?\) is no"),
-        ("runstore.toml", 'url = ""', "url: String should have at least 1"),
-        ("runstore.toml", 'namespace = "a/b"', "namespace: .*'a/b' contains '/'"),
-        ("runstore.toml", "timeout = -1", "timeout: Input should be greater than 0"),
-        ("runstore.toml", "timeout = true", "timeout: .*a number, not true or false"),
-        ("runstore.toml", 'url = " "', "url: .*it is blank"),
-        ("runstore.toml", "timeout = inf", "timeout: Input should be"),
-        ("runstore.toml", "timeout = 1e10", "timeout: Input should be less than"),
-        ("runstore.toml", "timeout = [1]", "timeout"),
-        ("runstore.toml", 'pickle = "maybe"', "pickle: it must be 'allow', .* or 'signed'[);]"),
-        ("runstore.toml", 'pickle = "Deny"', r"pickle: it must be .*\(did you mean 'deny'\?\)"),
+        ("runstore.toml", 'url = ""', r"url in .*runstore.toml: it is empty"),
+        (
+            "runstore.toml",
+            'namespace = "a/b"',
+            r"namespace = .* in .*toml: .*'a/b' contains '/'",
+        ),
+        (
+            "runstore.toml",
+            "timeout = -1",
+            r"timeout = -1 in .*: it must be greater than 0",
+        ),
+        (
+            "runstore.toml",
+            "timeout = true",
+            "timeout = true .*a number, not true or false",
+        ),
+        ("runstore.toml", 'url = " "', "url in .*: it is blank"),
+        ("runstore.toml", "timeout = inf", "timeout = Infinity in .*: it must be"),
+        ("runstore.toml", "timeout = 1e10", "timeout = 10000000000.0 in .*: it must be less than"),
+        ("runstore.toml", "timeout = [1]", r"timeout = \[1\] in .*: it must be a number"),
+        (
+            "runstore.toml",
+            'timeout = "a"',
+            r'= "a" in .*runstore.toml: it must be a number',
+        ),
+        ("runstore.toml", "storage_options = 3", r"storage_options in .*: it must be a table"),
+        (
+            "runstore.toml",
+            'pickle = "maybe"',
+            "pickle = .*: it must be 'allow', .* or 'signed'[.]",
+        ),
+        (
+            "runstore.toml",
+            'pickle = "Deny"',
+            r"pickle = .*must be .*\(did you mean 'deny'\?\)",
+        ),
         ("runstore.toml", "not toml", "TOML"),
-        ("pyproject.toml", "[tool.runstore]\ndurable = 'often'", "durable"),
+        (
+            "pyproject.toml",
+            "[tool.runstore]\ndurable = 'often'",
+            "must be true or false",
+        ),
         ("pyproject.toml", "[tool.runstore]\nnamespce = 'x'", "did you mean 'namespace'"),
         ("pyproject.toml", "tool = 3", "pyproject.toml: tool must be a table, not int"),
         ("pyproject.toml", "[tool]\nrunstore = 'x'", "tool.runstore must be a table, not str"),
@@ -62,8 +93,30 @@ def test_files_are_found_from_a_folder_below(monkeypatch, tmp_path):
 def test_a_wrong_setting_is_told(tmp_path, name, text, said):
     """A misspelled key, a wrong value or a broken file gives SettingsError, naming it."""
     (tmp_path / name).write_text(text)
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=said) as caught:
         current_settings()
+    assert not re.search("Input should|Value error|String should", str(caught.value))
+
+
+def test_options_in_the_environment_that_are_no_json_are_told(monkeypatch):
+    """The variable is named, and not what it holds."""
+    monkeypatch.setenv("RUNSTORE_STORAGE_OPTIONS", "hunter2")
+    with pytest.raises(SettingsError, match=r"RUNSTORE_STORAGE_OPTIONS .* JSON") as caught:
+        current_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_all_settings_are_told_beside_a_wrong_one(monkeypatch, tmp_path):
+    """Each wrong value says so, has none, and hides no other; also one of options."""
+    (tmp_path / "runstore.toml").write_text(
+        'timeout = "a"\nnamespace = "team"\nstorage_options = 3\n'
+    )
+    monkeypatch.setenv("RUNSTORE_PICKLE", "hunter2")
+    found = {one.name: one for one in origins()}
+    assert {"timeout", "storage_options", "pickle"} == {n for n, one in found.items() if one.wrong}
+    assert ("", str(tmp_path / "runstore.toml")) == found["timeout"][1:3]
+    assert ("team", "") == (found["namespace"].value, found["namespace"].wrong)
+    assert "hunter2" not in str(found)
 
 
 def test_the_store_is_absolute_when_the_run_starts(monkeypatch, tmp_path):
@@ -265,5 +318,5 @@ def test_run_stores_are_several(monkeypatch, tmp_path):
     assert "x memory://m" == shown
     monkeypatch.delenv("RUNSTORE_RUN_STORES")
     (tmp_path / "runstore.toml").write_text('run_stores = ["x", ""]\n')
-    with pytest.raises(SettingsError, match=r"run_stores: .*blank"):
+    with pytest.raises(SettingsError, match=r"run_stores in .*: .*blank"):
         current_settings()

@@ -281,6 +281,21 @@ def test_what_people_see(cli, monkeypatch):
     assert "1 fault, 0 warnings\n" == ended.err
 
 
+def test_a_wrong_setting_hides_no_other(cli, tmp_path):
+    """`config show` and `doctor` mark it, say what is wrong, and show what else is set."""
+    (tmp_path / "runstore.toml").write_text('timeout = "a"\nnamespace = "team"\n')
+    wrong = f'timeout = "a" in {tmp_path}/runstore.toml: it must be a number'
+    shown = cli("config", "show")
+    assert (0, True) == (shown.code, wrong in shown.err)
+    lines = {line.split()[0]: line.split()[1] for line in shown.out.splitlines()}
+    assert ("(wrong)", "team") == (lines["timeout"], lines["namespace"])
+    found = json.loads(cli("doctor", "--json").out)
+    assert [wrong] == [one["told"] for one in found["findings"] if one["state"] == "fault"]
+    assert any("namespace=team" in one["told"] for one in found["findings"])
+    refused = cli("ls")
+    assert (2, True) == (refused.code, wrong in refused.err)
+
+
 def test_config_show_names_the_source_of_each_setting(cli, monkeypatch, tmp_path):
     """The environment, runstore.toml, pyproject.toml or the default; secrets do not show."""
     (tmp_path / "runstore.toml").write_text('namespace = "team"\n[storage_options.s3]\nanon=true\n')

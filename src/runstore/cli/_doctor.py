@@ -30,7 +30,11 @@ def show_config(
     if as_json:
         emit_json({"settings": [one._asdict() for one in found]})
         return
-    table([Column("setting"), Column("value"), Column("from")], [list(one) for one in found])
+    rows = [[one.name, "(wrong)" if one.wrong else one.value, one.source] for one in found]
+    table([Column("setting"), Column("value"), Column("from")], rows)
+    for one in found:
+        if one.wrong:
+            say(f"wrong: {one.wrong}")
     if store is not None:
         say(f"the store is {shown_address(store)}, given by --store")
 
@@ -69,10 +73,13 @@ def _findings(url: str | None, speed: bool) -> Iterator[Finding]:
     from runstore.cli._findings import fault, on_disk, settings, versions
     from runstore.cli._trials import trials
     from runstore.errors import RunStoreError, SettingsError
+    from runstore.settings import origins
 
     yield from versions()
     try:
         yield from settings(url)
+        if any(one.wrong for one in origins()):
+            return
     except SettingsError as exc:
         yield fault("settings", exc)
         return

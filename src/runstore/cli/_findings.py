@@ -113,13 +113,20 @@ def settings(store: str | None) -> Iterator[Finding]:
     url = known["url"]
     if store is not None:
         where = f"{shown_address(store)}, given by --store"
+    elif url.wrong:
+        where = ""
     elif url.source == "default":
         where = f"{Path('.runstore').absolute()}, the default: no url is set"
     else:
         where = f"{url.value}, from {url.source}"
-    yield Finding("store", "ok", where)
-    told = [f"{n}={v} from {s}" for n, v, s in known.values() if s != "default" and n != "url"]
+    if where:
+        yield Finding("store", "ok", where)
+    set_well = [one for one in known.values() if one.source != "default" and not one.wrong]
+    told = [f"{one.name}={one.value} from {one.source}" for one in set_well if one.name != "url"]
     yield Finding("settings", "ok", "; ".join(told) or "all others are the defaults")
+    for one in known.values():
+        if one.wrong:
+            yield Finding("settings", "fault", one.wrong, "Correct it; commands fail before that")
     if known["pickle"].value == "signed" and not known["signing_key"].value:
         yield Finding(
             "settings",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
@@ -12,14 +13,16 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as NotDecodedError
 
 from runstore.arguments import LONGEST_WAIT
 from runstore.errors import SettingsError
 from runstore.names import check_namespace
 from runstore.secret_names import is_secret
 from runstore.settings._found import PREFIX, tables, variables_set
+from runstore.settings._wrong import wrong_values
 
-__all__ = ["Settings", "read_settings"]
+__all__ = ["Settings", "read_leniently", "read_settings"]
 
 _PREFIX = PREFIX
 
@@ -128,28 +131,44 @@ class Settings(BaseSettings):
 
 def read_settings() -> Settings:
     """Return what `runstore.settings.current_settings` returns."""
-    variables = variables_set()
-    unknown = [name for name in variables if name not in _variables()]
+    settings, wrong = read_leniently()
+    if wrong:
+        raise SettingsError(
+            f"runstore's settings are not understood: {'; '.join(wrong.values())}. `runstore "
+            "config show` has all of them"
+        )
+    return settings
+
+
+def read_leniently() -> tuple[Settings, dict[str, str]]:
+    """Return the settings, with the default for each wrong value, and what is wrong, by name.
+
+    Raises:
+        SettingsError: As `runstore.settings.current_settings`, but for wrong values.
+    """
+    unknown = [name for name in variables_set() if name not in _variables()]
     if unknown:
         raise SettingsError(
             f"the environment variable {_strange(unknown, _variables())}. Variables that begin "
             f"with {_PREFIX} are settings of runstore; rename or unset any other"
         )
     try:
-        return Settings()
-    except ValidationError as exc:
-        reasons = []
-        for error in exc.errors():
-            name = str(error["loc"][0]) if error["loc"] else "?"
-            told = f"{name}: {error['msg']}"
-            if name == "pickle" and error["type"] == "literal_error":
-                told = f"pickle: it must be {_choices(error.get('input'))}"
-            variable = next((v for v in variables if v.upper() == f"{_PREFIX}{name}".upper()), None)
-            reasons.append(f"{told} (environment variable {variable})" if variable else told)
+        return Settings(), {}
+    except NotDecodedError as exc:
         raise SettingsError(
-            f"runstore's settings are not understood ({'; '.join(reasons)}): look at the "
-            f"{_PREFIX}* environment variables, runstore.toml and [tool.runstore] in pyproject.toml"
+            f"runstore's settings are not understood: {_PREFIX}STORAGE_OPTIONS in the environment "
+            "must be a JSON object"
         ) from exc
+    except ValidationError as exc:
+        wrong = wrong_values(exc.errors(), _POLICIES)
+    # What is given here counts more than what is set, and a mapping that is no dict is not merged.
+    given: dict[str, Any] = {
+        name: Settings.model_fields[name].get_default(call_default_factory=True, validated_data={})
+        for name in wrong
+    }
+    if "storage_options" in given:
+        given["storage_options"] = MappingProxyType({})
+    return Settings(**given), wrong
 
 
 def _known(path: str, found: dict[str, Any]) -> dict[str, Any]:
@@ -157,14 +176,6 @@ def _known(path: str, found: dict[str, Any]) -> dict[str, Any]:
     if unknown := set(found) - set(Settings.model_fields):
         raise SettingsError(f"{path}: {_strange(unknown, Settings.model_fields)}", path)
     return found
-
-
-def _choices(given: object) -> str:
-    """Return the pickle policies, and which was perhaps meant."""
-    *most, last = map(repr, _POLICIES)
-    close = get_close_matches(given.lower() if isinstance(given, str) else "", _POLICIES, 1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"{', '.join(most)} or {last}{hint}"
 
 
 def _variables() -> set[str]:

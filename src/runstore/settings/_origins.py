@@ -1,10 +1,9 @@
 """Where each setting comes from, for people who wonder why it is what it is."""
 
-import os
 from typing import Any, NamedTuple
 
 from runstore.secret_names import shown_address
-from runstore.settings._found import PREFIX, tables
+from runstore.settings._wrong import sources
 
 __all__ = ["Origin", "origins"]
 
@@ -20,36 +19,35 @@ class Origin(NamedTuple):
         name: The setting.
         value: What it is, as text; what is secret is not shown.
         source: The environment variable or the file that says so; ``default`` where none does.
+        wrong: What is wrong with the value, which is empty then; empty if nothing is.
     """
 
     name: str
     value: str
     source: str
+    wrong: str = ""
 
 
 def origins() -> list[Origin]:
     """Return every setting with its value and what gave it, as they are now.
 
     Raises:
-        SettingsError: The settings are not understood; see `runstore.settings.current_settings`.
+        SettingsError: A name is no setting, a variable is not in upper case, or a file cannot be
+            read or is not TOML. A wrong value is told in `Origin.wrong`.
     """
-    from runstore.settings import Defaults, current_settings
+    from runstore.settings import Defaults
+    from runstore.settings._model import read_leniently
 
-    settings, files = current_settings(), tables()
+    settings, wrong = read_leniently()
     found = []
     for name in Defaults._fields:
-        variable = f"{PREFIX}{name}".upper()
-        sources = [variable] if os.environ.get(variable) else []
-        sources += [_named(path) for path, table in files if name in table]
+        given = sources(name)
         # Options of several sources are merged; of anything else the first source counts.
-        kept = sources if name == "storage_options" else sources[:1]
-        value = _shown(name, getattr(settings, name))
-        found.append(Origin(name, value, " and ".join(kept) or "default"))
+        kept = given if name == "storage_options" else given[:1]
+        value = "" if name in wrong else _shown(name, getattr(settings, name))
+        source = " and ".join(kept) or "default"
+        found.append(Origin(name, value, source, wrong.get(name, "")))
     return found
-
-
-def _named(path: str) -> str:
-    return f"[tool.runstore] in {path}" if path.endswith("pyproject.toml") else path
 
 
 def _shown(name: str, value: Any) -> str:
