@@ -213,8 +213,9 @@ _HELPERS = {
         "short_reason surrounding target_name"
     ),
     "places": (
-        "changed_at copy_through delete_each describe_filesystem folders_but glimpse is_hidden leftovers "
-        "list_allowed list_with_parts merge_options names_in prune split_options split_url"
+        "changed_at copy_through delete_each describe_filesystem folders_but glimpse is_hidden "
+        "leftovers list_allowed list_with_parts merge_options names_in prune split_options "
+        "split_url"
     ),
 }
 """What rooms, places and resolvers call with what was checked at a door before."""
