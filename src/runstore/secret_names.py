@@ -285,7 +285,7 @@ class Secrets:
     A text is masked before it is cut. Else the beginning of a secret would stay.
 
     Args:
-        values: Its input and its config.
+        values: Its input and its config; also the `Secrets` of others.
     """
 
     def __init__(self, *values: Any) -> None:
@@ -323,10 +323,11 @@ class Secrets:
 
     @cached_property
     def _forms(self) -> frozenset[str]:
+        of_others = [one._forms for one in self._values if isinstance(one, Secrets)]
         found = {text.strip() for value in self._values for text in secret_texts(value)}
         sought = (one for one in found if one.casefold() not in _NO_SECRETS)
         forms = (form for one in sought if len(one) >= _SHORTEST for form in _forms_of(one))
-        return frozenset(form for form in forms if len(form) >= _SHORTEST)
+        return frozenset(form for form in forms if len(form) >= _SHORTEST).union(*of_others)
 
     @cached_property
     def _lengths(self) -> dict[str, list[int]]:

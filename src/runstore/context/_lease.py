@@ -41,7 +41,7 @@ class Lease:
 
     __slots__ = (
         *("__weakref__", "_above", "_home", "_reason", "_sign", "_sign_at", "_watch", "_writes"),
-        *("key", "label", "note", "parent", "probe", "told", "trace"),
+        *("key", "label", "note", "parent", "probe", "secrets", "told", "trace"),
     )
 
     def __init__(self, key: str, label: str, parent: "Lease | None" = None) -> None:
@@ -55,6 +55,8 @@ class Lease:
         """Whether code in this process revokes it in time, so that no sign has to be read."""
         self.trace: Trace | None = None
         """Of an attempt: collects what it reads and writes in this process."""
+        self.secrets: object | None = None
+        """Of a run that this process started: what is masked in its errors; it stays here."""
         self.note: Note | None = None
         """Of an attempt that has run in another process: what was collected there."""
         self._home = _known.home

@@ -84,11 +84,13 @@ class LogSink(Protocol):
         stays: Whether the levels of the loggers stay as the run has set them: the process is
             of this run.
         console: Whether what this process writes to its console is seen by the caller.
+        around: Secrets that the contexts of the run do not have: those of the run around it.
     """
 
     sends: bool
     stays: bool
     console: bool
+    around: Secrets | None
 
     def take(self, line: LogLine) -> None:
         """Take a line, from any thread."""
@@ -133,6 +135,7 @@ class Sending:
     """
 
     sends = True
+    around: Secrets | None = None
 
     def __init__(
         self,
@@ -260,13 +263,16 @@ class _Capture:
         sink, stage, uid = sinks[-1], ctx.stage, ctx.run.uid
         secrets = self._secrets.get(uid)
         if secrets is None:
-            secrets = self._secrets[uid] = Secrets(ctx.input, ctx.config)
+            around = () if sink.around is None else (sink.around,)
+            secrets = self._secrets[uid] = Secrets(ctx.input, ctx.config, *around)
         record._runstore_sent = sink.sends
         told, error = _message(record), _error(record)
         message, shown_error = secrets.masked(told), secrets.masked(error)
         if (message, shown_error) != (told, error):
             _replace(record, message, shown_error)
         shown = sink.sends and not self._handled and logging.getLogger(record.name).hasHandlers()
+        record.name = secrets.masked(record.name)
+        record.threadName = secrets.masked(record.threadName) if record.threadName else None
         sink.take(
             LogLine(
                 uid=uid,

@@ -18,6 +18,7 @@ from runstore.keys import log_key
 
 if TYPE_CHECKING:
     from runstore.store import ObjectStore
+from runstore.secret_names import Secrets
 
 __all__ = ["RunLogs"]
 
@@ -62,6 +63,8 @@ class RunLogs:
         objects: Its store.
         every: Seconds between two writes of the copies while stages run; None if they are only
             written when a stage has ended.
+        around: The secrets of the run whose stage has started this one; its own are masked
+            where a line is logged.
     """
 
     sends = False
@@ -69,12 +72,17 @@ class RunLogs:
     console = False
 
     def __init__(
-        self, run: WorkflowRun, objects: "ObjectStore", every: float | None = None
+        self,
+        run: WorkflowRun,
+        objects: "ObjectStore",
+        every: float | None = None,
+        around: Secrets | None = None,
     ) -> None:
         self.wake: Callable[[], None] = lambda: None
         """Called from any thread when `deliver` has something to do."""
         self._run = run
         self._objects = objects
+        self.around = around
         self._came: SimpleQueue[list[LogLine]] = SimpleQueue()
         self._copies: dict[str, _Copy] = {}
         self._lock = threading.Lock()
@@ -100,6 +108,17 @@ class RunLogs:
         if first:
             self.wake()
 
+    def _masked(self, line: LogLine) -> LogLine:
+        """Return a line of another process, where the secrets of the run around are not known."""
+        if self.around is None:
+            return line
+        mask = self.around.masked
+        error = None if line.error is None else mask(line.error)
+        thread = None if line.thread is None else mask(line.thread)
+        return line._replace(
+            name=mask(line.name), message=mask(line.message), error=error, thread=thread
+        )
+
     def flush(self) -> None:
         """Nothing waits to be sent."""
 
@@ -111,7 +130,7 @@ class RunLogs:
     def deliver(self) -> None:
         """Pass the lines that have come to this process's logging, and keep them."""
         while not self._came.empty():
-            for line in self._came.get():
+            for line in map(self._masked, self._came.get()):
                 logger = logging.getLogger(line.name)
                 if line.uid == self._run.uid and logger.isEnabledFor(line.level):
                     self.take(line)

@@ -19,11 +19,11 @@ from runstore.context import (
     use_run_context,
 )
 from runstore.errors import RunStoreError
-from runstore.secret_names import Secrets
 from runstore.workflows._code import commit_of, versions_here
 from runstore.workflows._keeper import Keeper
 from runstore.workflows._progress import reason_of
 from runstore.workflows._run_record import RunRecord, left_out_of
+from runstore.workflows._secrets import secrets_of
 
 __all__ = ["recorded_run"]
 
@@ -102,7 +102,7 @@ class _Block:
         self._lease = Lease(run.uid, label, None if outer is None else outer.lease)
         self._lease.trace = Trace()
         self._keeper = Keeper(objects.backend, run, self._lease)
-        self._secrets = Secrets(ctx.input, ctx.config)
+        self._secrets = secrets_of(ctx)
         self._run: WorkflowRun = run.model_copy(
             update={
                 "runner": this_process().model_copy(update={"renews": self._keeper.every}),

@@ -48,6 +48,7 @@ from runstore.workflows._resume import Resumed, copied_over, resumed
 from runstore.workflows._resume_from import earlier_run, given_before
 from runstore.workflows._run_record import RunRecord, left_out_of
 from runstore.workflows._scheduler import Scheduler
+from runstore.workflows._secrets import secrets_around, secrets_of
 from runstore.workflows._signals import TerminatedError, terminable
 
 __all__ = ["run_workflow"]
@@ -188,7 +189,7 @@ def run_workflow(
         }
     )
     try:
-        logs = RunLogs(record, objects, keeper.every)
+        logs = RunLogs(record, objects, keeper.every, secrets_around())
         engine.on_log = logs.come
         with terminable(), engine:
             engine.start(plan.needs())
@@ -207,7 +208,7 @@ def run_workflow(
     if definition.spec.card:
         put_card(objects, record)
     if failure is not None and raise_on_failure:
-        raise _stage_error(failure, record, Secrets(ctx.input, ctx.config))
+        raise _stage_error(failure, record, secrets_of(ctx))
     return record
 
 
@@ -223,7 +224,7 @@ def _carry_out(
     taken: Resumed | None,
 ) -> tuple[WorkflowRun, StageFailure | None]:
     begun, total = time.monotonic(), len(plan.stages)
-    secrets = Secrets(ctx.input, ctx.config)
+    secrets = secrets_of(ctx)
 
     def so_far() -> WorkflowRun:
         return first.model_copy(update={"stages": scheduler.records()})

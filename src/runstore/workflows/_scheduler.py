@@ -16,7 +16,6 @@ from runstore.context import (
 )
 from runstore.errors import UnsupportedValueError
 from runstore.executors import Executor, Shared, given_up, is_remote, kinds_of, pickled
-from runstore.secret_names import Secrets
 from runstore.workers import taken
 from runstore.workflows._calls import StageCalls
 from runstore.workflows._events import Reporter
@@ -26,6 +25,7 @@ from runstore.workflows._plan import Plan
 from runstore.workflows._progress import StageFailure, StageProgress, reason_of
 from runstore.workflows._resume import Resumed
 from runstore.workflows._retries import delay_of, is_retried
+from runstore.workflows._secrets import secrets_of
 from runstore.workflows._targets import listed
 from runstore.workflows._waiting import Attempt, Waiting
 
@@ -73,7 +73,7 @@ class Scheduler:
         self.result: Any = None
         self._plan = plan
         self._ctx = ctx
-        self._reason = partial(reason_of, secrets=Secrets(ctx.input, ctx.config))
+        self._reason = partial(reason_of, secrets=secrets_of(ctx))
         self._executor = executor
         self._reporter = reporter
         self._sorter = plan.sorter()
