@@ -8,7 +8,8 @@ import sys
 import threading
 import uuid
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -312,6 +313,31 @@ def test_the_web_is_read_only(tmp_path):
     view = ObjectStore("http://127.0.0.1:9/x", allow_torn=True).at(namespace="dev", run="r1")
     with pytest.raises(AccessDeniedError, match="can only be read"):
         view.put("a", 1)
+
+
+class _Files(SimpleHTTPRequestHandler):
+    """A web server for the files of a folder, which tells no sizes in its listings."""
+
+    def log_message(self, *args):
+        """Say nothing."""
+
+
+def test_a_folder_behind_a_web_server_is_read_by_name(tmp_path):
+    """`get` finds an object; what the server does not tell is an error that says so."""
+    ObjectStore(tmp_path).at(namespace="dev", run="r1").put("a", {"b": 1})
+    server = HTTPServer(("127.0.0.1", 0), partial(_Files, directory=tmp_path))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with ObjectStore(f"http://127.0.0.1:{server.server_port}") as store:
+            view = store.at(namespace="dev", run="r1")
+            assert {"b": 1} == view.get("a")
+            with pytest.raises(StorageError, match="no size that the place tells"):
+                view.list()
+            with pytest.raises(AccessDeniedError, match="can only be read"):
+                view.delete("a")
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_time_names_the_same_version_however_it_is_told():
