@@ -312,6 +312,9 @@ def test_runs_of_a_namespace_that_is_not_there(cli, disk):
         assert "there is 'here'" in ended.err
     bare = cli("runs", "-n", "here")
     assert (0, True) == (bare.code, "no runs with a record in namespace 'here'" in bare.err)
+    for ended in (bare, cli("runs")):  # straight after a first `put`
+        assert "a run of run_context has none: `runstore ls here` lists every run" in ended.err
+    assert "r" in cli("ls", "here").out
 
 
 def test_an_empty_folder_is_no_run(cli, disk, monkeypatch):

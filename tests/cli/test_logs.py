@@ -128,7 +128,8 @@ def test_what_is_not_there(cli, disk, talking):
     (talking.parent / "go").touch()
     run_workflow(talking, store=disk, run="r1")
     unknown = cli("logs", "r1", "secnd")
-    assert (3, True) == (unknown.code, "no stage 'secnd': there is 'second'" in unknown.err)
+    assert (3, True) == (unknown.code, "no stage 'secnd'; did you mean 'second'?" in unknown.err)
+    assert "Its stages are 'first', 'second'" in unknown.err
     unknown = cli("logs", "r11")
     assert (3, True) == (unknown.code, "did you mean 'r1'" in unknown.err)
     assert 2 == cli("logs", "default/r1/x").code

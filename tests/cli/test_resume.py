@@ -17,6 +17,32 @@ def test_a_failed_run_is_gone_on_with(cli, workflow, disk):
     assert [0, 0, 0] == [one.attempts for one in disk.read_run("again", namespace="default").stages]
 
 
+def test_what_was_taken_over_says_so(cli, workflow, disk, tmp_path):
+    """`show` and `tail` take no times of the earlier run for their own, and `logs` leads to it."""
+    steps = tmp_path / "steps.py"
+    steps.write_text(
+        steps.read_text().replace("    ctx = get", "    logging.warning('said')\n    ctx = get")
+        + "\n"
+    )
+    steps.write_text("import logging\n" + steps.read_text())
+    assert 0 == cli("run", workflow, "--run", "one").code
+    assert 0 == cli("run", "--resume", "one", "--run", "two").code
+    taken = "taken over from default/one"
+    rows = [line.split() for line in cli("show", "default/two").out.splitlines()]
+    [row] = [row for row in rows if row[:1] == ["begin"]]
+    assert ["begin", "finished", "0", *taken.split()] == row
+    assert "note" not in cli("show", "default/one").out
+    assert f"begin: finished: {taken}\n" in cli("tail", "default/two").out
+    logs = cli("logs", "default/two", "begin")
+    assert ("", 1) == (logs.out, len(logs.err.splitlines()))
+    assert logs.err.startswith("stage 'begin' was taken over from run one; its log is there: ")
+    shown = cli(*logs.err.partition("runstore ")[2].split())
+    assert "said" in shown.out
+    assert "total" in cli("logs", "default/two").err
+    wrong = cli("logs", "default/two", "begun").err
+    assert "did you mean 'begin'? Its stages are 'begin', 'square', 'total'" in wrong
+
+
 def test_inputs_are_options_without_a_file(cli, workflow, disk):
     """`--KEY VALUE` is an input with `--resume` alone, and also before the workflow."""
     assert 1 == cli("run", workflow, "--run", "bad", "--fail", "1").code

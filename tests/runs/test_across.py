@@ -117,6 +117,21 @@ def test_a_run_that_began_later_is_not_before_this_one(store):
         assert 3 == object_store.get("model", run=-1)
 
 
+def test_a_mistyped_workflow_is_told_with_those_that_have_runs(store):
+    """One that has runs, and none that has finished, is none that is mistyped."""
+    finished(store, 1)
+    view = store.at(namespace="n")
+    for workflow, told in (("tran", "did you mean 'train'?"), ("x", "with runs there: 'train'")):
+        with pytest.raises(ObjectNotFoundError, match="no finished run of workflow") as caught:
+            view.get("model", workflow=workflow)
+        assert told in str(caught.value)
+    failed = finished(store, 2, state="failed").model_copy(update={"workflow": "tran"})
+    store.write_run(failed)
+    with pytest.raises(ObjectNotFoundError) as caught:
+        view.get("model", workflow="tran")
+    assert str(caught.value).endswith("; none of its runs has finished")
+
+
 def test_without_an_earlier_run_there_is_the_default(store):
     """The first run of a workflow asks for the model of the one before."""
     view = store.at(namespace="n", run="r")

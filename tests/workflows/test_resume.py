@@ -302,6 +302,21 @@ def test_a_secret_input_is_asked_for_again(run: Any, flow: Any) -> None:
     assert "finished" == run(flow(a=lambda: 1), resume="r1", input=given).state
 
 
+def test_all_that_is_asked_for_again_is_in_one_message(run: Any, flow: Any) -> None:
+    """Input and config, each with all of its values that are not kept."""
+    given = {"input": {"password": "hunter2", "token": "hunter3"}, "config": {"api_key": "hunter4"}}
+    assert "finished" == run(flow(a=lambda: 1), run="r1", **given).state
+    with pytest.raises(InvalidRequestError) as caught:
+        run(flow(a=lambda: 1), resume="r1")
+    assert (
+        "the record of run 'default/r1' does not keep the secret input 'password', the secret "
+        "input 'token' and the secret config 'api_key'. Give the input again: --input password=… "
+        "--input token=… (in Python: input={…}). Give the config again: --config FILE "
+        "(in Python: config=…)"
+    ) == str(caught.value)
+    assert "finished" == run(flow(a=lambda: 1), resume="r1", **given).state
+
+
 @pytest.mark.parametrize(
     ("config", "what"),
     [

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runstore.arguments import in_shell
 from runstore.cli._completion import complete_namespace, complete_ref
 from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
 from runstore.cli._output import Column, describe_info, emit, emit_json, say, shape, size, table
@@ -121,6 +122,10 @@ def runs(
         chosen = (workflow, state, since, source, tag) != (None,) * 5
         where = place.url if namespace is None else f"namespace {namespace!r} ({place.url})"
         say(f"no {'such ' if chosen else ''}runs with a record in {where}")
+        spaces = [] if chosen else [namespace] if namespace is not None else place.namespaces()
+        if spaces:
+            one = in_shell(str(spaces[0])) if len(spaces) == 1 else "NAMESPACE"
+            say(f"a run of run_context has none: `runstore ls {one}` lists every run")
         return
     titles = ["namespace", "run", "workflow", "state", "started (UTC)", "duration", "source"]
     spare = ("workflow", "duration", "source")

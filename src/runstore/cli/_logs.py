@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from runstore.arguments import in_shell
 from runstore.cli._completion import complete_ref
 from runstore.cli._options import DebugOption, StoreOption, open_store
 from runstore.cli._output import emit, say
 from runstore.cli._refs import Ref, parse_run, resolved
+from runstore.cli._resume import taken_over
 from runstore.errors import InvalidRequestError, ObjectNotFoundError
 
 if TYPE_CHECKING:
-    from runstore.context import WorkflowRun
+    from runstore.context import StageRecord, WorkflowRun
     from runstore.store import ObjectStore
 
 __all__ = ["logs"]
@@ -76,19 +78,33 @@ class _Logs:
             run = self._store.read_run(self._at.run, namespace=self._at.namespace)
             names = _stages(run)
             if self._stage is not None and names and self._stage not in names:
-                close = get_close_matches(self._stage, names, 1) or names[:5]
+                close = get_close_matches(self._stage, names, 1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
                 raise ObjectNotFoundError(
-                    f"run {str(self._at)!r} has no stage {self._stage!r}: there is "
-                    f"{', '.join(map(repr, close))}",
+                    f"run {str(self._at)!r} has no stage {self._stage!r}{hint or '.'} Its stages "
+                    f"are {', '.join(map(repr, names))}",
                     str(self._at),
                 )
             self._tell(names)
             if not follow or run.state not in ("running", "pending"):
                 break
             time.sleep(self._wait)
-        if not self._seen:
+        elsewhere = [self._elsewhere(one) for one in run.stages if self._stage in (None, one.name)]
+        for line in filter(None, elsewhere):
+            say(line)
+        if not self._seen and not any(elsewhere):
             what = "" if self._stage is None else f" of stage {self._stage!r}"
             say(f"no lines of a log{what} are kept")
+
+    def _elsewhere(self, stage: "StageRecord") -> str:
+        """Return where the log is of what was taken over; empty if nothing was."""
+        taken = taken_over(stage, self._at.namespace)
+        if not taken:
+            return ""
+        ref = in_shell(f"{self._at.namespace}/{stage.origin}")
+        command = f"runstore logs {ref} {in_shell(stage.name)}"
+        what = "was taken over" if taken.startswith("taken over") else "was taken over in part"
+        return f"stage {stage.name!r} {what} from run {stage.origin}; its log is there: {command}"
 
     def _tell(self, names: list[str]) -> None:
         from runstore.keys import log_key

@@ -6,7 +6,7 @@ import typer
 
 from runstore.cli._completion import complete_ref
 from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_store
-from runstore.cli._output import emit, emit_json
+from runstore.cli._output import counted, emit, emit_json
 from runstore.cli._refs import parse_ref, resolved
 from runstore.errors import InvalidRequestError, ObjectNotFoundError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from runstore.context import StageRecord, WorkflowRun
     from runstore.store import ObjectStore
 
-__all__ = ["Earlier", "earlier", "record_of", "why"]
+__all__ = ["Earlier", "earlier", "record_of", "taken_over", "why"]
 
 
 class Earlier(NamedTuple):
@@ -67,6 +67,20 @@ def record_of(
         raise InvalidRequestError(f"{text!r} names no run: write NAMESPACE/RUN", text)
     ref = resolved(store, ref, complete=complete)
     return store.read_run(str(ref.run), namespace=ref.namespace)
+
+
+def taken_over(stage: "StageRecord", namespace: str) -> str:
+    """Return that a stage was taken over and from which run, or how many of its items were.
+
+    Times and logs of it are those of that run. Empty if it ran, all of it.
+    """
+    if stage.origin is None:
+        return ""
+    if stage.state == "finished" and not stage.attempts:
+        return f"taken over from {namespace}/{stage.origin}"
+    if not stage.taken_items:
+        return ""
+    return f"{counted(stage.taken_items, 'item')} taken over from {namespace}/{stage.origin}"
 
 
 def why(

@@ -12,6 +12,7 @@ from runstore.cli._options import DebugOption, JsonOption, StoreOption, open_sto
 from runstore.cli._output import Column, describe_info, emit, emit_json, fields, shape, size, table
 from runstore.cli._preview import Preview, preview, print_preview
 from runstore.cli._refs import Ref, object_place, parse_ref, resolved
+from runstore.cli._resume import taken_over
 from runstore.cli._scopes import must_be_there
 from runstore.cli._transfer import transfer
 from runstore.errors import InvalidRequestError, ObjectNotFoundError
@@ -162,6 +163,8 @@ def _show_run(store: "ObjectStore", at: Ref, as_json: bool) -> None:
     if not run.stages:
         return
     emit("")
+    taken = {stage.name: taken_over(stage, at.namespace) for stage in run.stages}
+    note = any(taken.values())
     table(
         [
             Column("stage"),
@@ -169,14 +172,16 @@ def _show_run(store: "ObjectStore", at: Ref, as_json: bool) -> None:
             Column("duration", right=True),
             Column("items", right=True),
             Column("calls", right=True),
+            *([Column("note")] if note else []),
         ],
         [
             [
                 stage.name,
                 stage.state,
-                _span(stage),
+                "" if taken[stage.name].startswith("taken over") else _span(stage),
                 "" if stage.items is None else f"{stage.items:,}",
                 f"{stage.attempts:,}",
+                *([taken[stage.name]] if note else []),
             ]
             for stage in run.stages
         ],

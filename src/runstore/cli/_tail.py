@@ -10,6 +10,7 @@ from runstore.cli._exits import FAILED
 from runstore.cli._options import DebugOption, StoreOption, open_store
 from runstore.cli._output import emit
 from runstore.cli._refs import Ref, parse_run, resolved
+from runstore.cli._resume import taken_over
 from runstore.errors import InvalidRequestError
 from runstore.texts import duration, elapsed, instant
 
@@ -89,7 +90,10 @@ class _Watch:
         if not seen:
             self._states[stage.name] = stage.state
             reason = f": {stage.error}" if stage.error else ""
-            emit(f"{stage.name}: {stage.state}{_took(stage)}{reason}")
+            taken = taken_over(stage, self._at.namespace)
+            whole = taken.startswith("taken over")  # its times are those of the earlier run
+            took = "" if whole else _took(stage)
+            emit(f"{stage.name}: {stage.state}{took}{f': {taken}' if taken else ''}{reason}")
         if stage.logs is None or (seen and before is not None and stage.state != "running"):
             return
         text = read_log(self._store.backend, self._at.namespace, str(self._at.run), stage.name)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         remove_marks,
         set_mark,
     )
-    from runstore.runs._near import near_runs, no_namespace
+    from runstore.runs._near import near_runs, near_workflows, no_namespace
     from runstore.runs._newest import newest_runs
     from runstore.runs._pages import Later, done_now, newest_first, page_of_runs
     from runstore.runs._read_then import ReadThen
@@ -130,6 +130,7 @@ __all__ = [
     "marks_of",
     "move_latest",
     "near_runs",
+    "near_workflows",
     "newest_first",
     "newest_runs",
     "no_namespace",
@@ -180,6 +181,7 @@ _LATER = {
         "_latest",
     ),
     "near_runs": "_near",
+    "near_workflows": "_near",
     "no_namespace": "_near",
     **dict.fromkeys(("Later", "done_now", "newest_first", "page_of_runs"), "_pages"),
     "ReadThen": "_read_then",

@@ -1,14 +1,16 @@
 """Which runs may be meant by a name that no run has, for the end of a message."""
 
 from difflib import get_close_matches
+from itertools import islice
 
 from runstore.errors import RunStoreError
 from runstore.keys import record_key, scope_folder, scope_of
 from runstore.places import Backend, glimpse
 
-__all__ = ["near_runs", "no_namespace"]
+__all__ = ["near_runs", "near_workflows", "no_namespace"]
 
 _SEEN_AT_MOST = 1000  # names that are compared
+_READ_AT_MOST = 100  # records
 _SHOWN = 3
 
 
@@ -32,6 +34,29 @@ def near_runs(backend: Backend, namespace: str, name: str) -> str:
     except RunStoreError:
         return ""
     return no_namespace(backend, namespace) or "; no run there has a record"
+
+
+def near_workflows(backend: Backend, namespace: str, workflow: str) -> str:
+    """Return which workflows have runs instead of one that has not finished any, for a message.
+
+    It reads some of the newest records, so it is called when a message is shown. It raises nothing.
+    """
+    from runstore.runs._pages import newest_first
+
+    try:
+        found = {run.workflow for run in islice(newest_first(backend, namespace), _READ_AT_MOST)}
+    except RunStoreError:
+        return ""
+    if workflow in found:
+        return "; none of its runs has finished"
+    if close := get_close_matches(workflow, sorted(found), n=_SHOWN):
+        return f"; did you mean {' or '.join(map(repr, close))}?"
+    if found:
+        shown = ", ".join(map(repr, sorted(found)[:_SHOWN])) + (
+            ", …" if len(found) > _SHOWN else ""
+        )
+        return f"; workflows with runs there: {shown}"
+    return no_namespace(backend, namespace)
 
 
 def no_namespace(backend: Backend, namespace: str) -> str:

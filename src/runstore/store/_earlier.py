@@ -1,13 +1,14 @@
 """Which run is meant by ``workflow="train"`` and by ``run=-1``."""
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from runstore.arguments import check_choice, check_text, unfit
 from runstore.context import peek_run_context
 from runstore.errors import InvalidRequestError, ObjectNotFoundError
 from runstore.names import check_namespace
-from runstore.runs import latest_finished, latest_named, newest_first, read_run
+from runstore.runs import latest_finished, latest_named, near_workflows, newest_first, read_run
 from runstore.store._target import Target
 
 if TYPE_CHECKING:
@@ -58,11 +59,14 @@ def earlier_run(
         found = _counted(target, space, of, -run)
     if found is None:
         whose = "" if of is None else f" of workflow {of!r}"
-        raise ObjectNotFoundError(
+        error = ObjectNotFoundError(
             f"{call}: there is no finished run{whose} in namespace {space!r} "
             f"({target.objects.backend.url})" + ("" if run in (None, -1) else f" for run={run}"),
             f"{space}/{workflow or run}",
         )
+        if of is not None and run is None:
+            error.look = partial(near_workflows, target.objects.backend, space, of)
+        raise error
     return found
 
 

@@ -15,6 +15,9 @@ from runstore.errors import InvalidRequestError, RunActiveError
 __all__ = ["earlier_run", "given_before", "is_whole", "not_kept", "reads_that_count"]
 
 
+_Kind = Literal["input", "config"]
+
+
 def earlier_run(
     address: StoreAddress, namespace: str, name: str, definition: Workflow
 ) -> WorkflowRun:
@@ -47,29 +50,56 @@ def earlier_run(
     return found
 
 
-def given_before(run: WorkflowRun, kind: Literal["input", "config"]) -> dict[str, Any]:
-    """Return the input or config that a run was given.
+def given_before(
+    run: WorkflowRun,
+    *,
+    input: bool,
+    config: bool,  # noqa: A002
+) -> dict[str, dict[str, Any]]:
+    """Return the input and the config that a run was given, those that are asked for, by kind.
+
+    One error names all that the record does not keep.
 
     Raises:
         InvalidRequestError: The record does not keep all of it.
     """
-    values: dict[str, Any] | None = getattr(run, kind)
-    ref = f"{run.namespace}/{run.name}"
-    if values is None:
-        raise InvalidRequestError(
-            f"the record of run {ref!r} does not say which {kind} it was given: give {kind}=", ref
+    ref, found = f"{run.namespace}/{run.name}", dict[str, dict[str, Any]]()
+    unknown, missing, again = list[str](), list[str](), list[str]()
+    kinds: dict[_Kind, bool] = {"input": input, "config": config}
+    for kind in (kind for kind, asked in kinds.items() if asked):
+        values: dict[str, Any] | None = getattr(run, kind)
+        if values is None:
+            unknown.append(kind)
+            continue
+        gone = [key for key, value in values.items() if not is_whole(value)]
+        if gone:
+            missing += [_named(run, kind, key) for key in gone]
+            again.append(_again(kind, values))
+        found[kind] = dict(values)
+    reasons = list[str]()
+    if unknown:
+        reasons.append(
+            f"the record of run {ref!r} does not say which {' and '.join(unknown)} it was given: "
+            f"give {' and '.join(f'{kind}=' for kind in unknown)}"
         )
-    for key, value in values.items():
-        if not is_whole(value):
-            raise InvalidRequestError(f"{not_kept(run, kind, key)}. {_again(kind, values)}", ref)
-    return dict(values)
+    if missing:
+        what = f"{', '.join(missing[:-1])} and {missing[-1]}" if missing[1:] else missing[0]
+        reasons.append(f"the record of run {ref!r} does not keep {what}. {'. '.join(again)}")
+    if reasons:
+        raise InvalidRequestError(". Also, ".join(reasons), ref)
+    return found
 
 
-def not_kept(run: WorkflowRun, kind: Literal["input", "config"], key: str) -> str:
+def not_kept(run: WorkflowRun, kind: _Kind, key: str) -> str:
     """Return that a value of a record only stands in for what was given, as an error says it."""
+    of_run = f"the record of run '{run.namespace}/{run.name}'"
+    return f"{of_run} does not keep {_named(run, kind, key)}"
+
+
+def _named(run: WorkflowRun, kind: _Kind, key: str) -> str:
     value = (getattr(run, kind) or {})[key]
     what = f"the secret {kind}" if _of_a_secret(value) else f"of its {kind} the value"
-    return f"the record of run '{run.namespace}/{run.name}' does not keep {what} {key!r}"
+    return f"{what} {key!r}"
 
 
 def _of_a_secret(value: Any) -> bool:
@@ -79,7 +109,7 @@ def _of_a_secret(value: Any) -> bool:
     return any(map(_of_a_secret, inner))
 
 
-def _again(kind: Literal["input", "config"], values: dict[str, Any]) -> str:
+def _again(kind: _Kind, values: dict[str, Any]) -> str:
     """Return how to give input or config once more: all of it, as nothing is merged."""
     if kind == "config":
         return "Give the config again: --config FILE (in Python: config=…)"

@@ -146,14 +146,12 @@ def run_workflow(
     definition = origin.workflow
     check_cards(definition)
     namespace, address = surrounding(find_run_context(), namespace, store, "run_workflow")
-    earlier = None
+    earlier, before = None, dict[str, dict[str, Any]]()
     if resume is not None:
         earlier = earlier_run(address, namespace, resume, definition)
-        input = given_before(earlier, "input") if input is None else input  # noqa: A001
-    if earlier is not None and config is None:
-        values = given_before(earlier, "config")
-    else:
-        values = values_for(definition, config)
+        before = given_before(earlier, input=input is None, config=config is None)
+        input = before.get("input", input)  # noqa: A001
+    values = before["config"] if "config" in before else values_for(definition, config)
     check_nested("run_workflow", "config", values)
     record = new_run(definition.metadata.name, namespace=namespace, name=run, source=source)
     folders = [str(origin.folder)] if origin.folder else []
