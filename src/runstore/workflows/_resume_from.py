@@ -53,8 +53,8 @@ def earlier_run(
 def given_before(
     run: WorkflowRun,
     *,
-    input: bool,
-    config: bool,  # noqa: A002
+    input: bool,  # noqa: A002
+    config: bool,
 ) -> dict[str, dict[str, Any]]:
     """Return the input and the config that a run was given, those that are asked for, by kind.
 
