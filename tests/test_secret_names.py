@@ -8,7 +8,7 @@ import pytest
 from tests.context.test_kept import HARMLESS, SECRETS
 
 from runstore.context import RunParameters
-from runstore.secret_names import Secrets
+from runstore.secret_names import Secrets, is_secret
 
 TOLD = "could not log in: hunter2 was refused"
 
@@ -143,3 +143,15 @@ def test_a_long_text_is_not_sought_as_a_whole():
     many = Secrets({"private_key": "".join(f"{n:032x}\n" for n in range(10_000))})
     assert sum(map(len, many._forms)) < 3 * 10_000 * 33
     assert "(not shown)" == many.masked(f"{77:032x}")
+
+
+def test_an_option_that_is_in_itself_stays_in_the_process():
+    """JSON cannot hold it, and it is not looked through without end; nor is a very deep list."""
+    within = {"a": 1}
+    within["b"] = within
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (within, deep):
+        assert is_secret("option", value)
+    assert not is_secret("option", {"a": {"b": 1}})

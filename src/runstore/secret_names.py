@@ -81,17 +81,19 @@ def split_secrets(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
     return {name: value for name, value in options.items() if name not in secret}, secret
 
 
-def is_secret(name: str, value: Any) -> bool:
-    """Return whether an option must not leave the process."""
+def is_secret(name: str, value: Any, deepest: int = _DEEPEST) -> bool:
+    """Return whether an option must not leave the process; one that is too deep stays, too."""
     if value is None or isinstance(value, bool):
         return False
     if isinstance(value, Mapping):
-        return any(is_secret(str(inner), one) for inner, one in value.items())
+        if deepest <= 0:  # as one that is in itself, which JSON cannot hold
+            return True
+        return any(is_secret(str(inner), one, deepest - 1) for inner, one in value.items())
     if re.search(_OPTIONS, name, re.IGNORECASE):
         return not (isinstance(value, str) and value in _WORDS) and not _is_path(name, value)
     try:
         json.dumps(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return True
     return isinstance(value, str) and re.search(r"://[^/@]*:[^/@]*@", value) is not None
 
