@@ -147,6 +147,13 @@ def test_what_a_stage_cannot_have_is_refused(tmp_path, change, said):
     assert [] == list(tmp_path.iterdir())
 
 
+def _endless():
+    """Make a dict that contains itself."""
+    made = {}
+    made["again"] = made
+    return made
+
+
 @pytest.mark.parametrize(
     ("make", "kind", "said"),
     [
@@ -163,6 +170,16 @@ def test_what_a_stage_cannot_have_is_refused(tmp_path, change, said):
             "WorkflowRun: uid: this field is missing",
         ),
         (lambda: StoreAddress(url="x", timeout=-1), InvalidRequestError, "StoreAddress: timeout"),
+        (
+            lambda: Stage(name="s", target="m.f", resources={"api_key": "SEKRET"}),
+            InvalidWorkflowError,
+            "Stage: resources.api_key: it must be a number, not str$",
+        ),
+        (
+            lambda: Stage(name=_endless(), target="m.f"),
+            InvalidWorkflowError,
+            "Stage: name: it must be text, not dict$",
+        ),
         (
             lambda: WorkflowRunContext(namespace="n", config={1: 2}),
             InvalidRequestError,

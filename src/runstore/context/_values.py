@@ -85,9 +85,12 @@ def plain(error: Mapping[str, Any]) -> str:
     told = f"it must be {meant or text.removeprefix(start)}"
     if "input" not in error or (meant is None and kind not in _WITH_VALUE):
         return told
-    given, names = error["input"], [step for step in error["loc"] if isinstance(step, str)]
-    hidden = any(is_secret(name, given) or is_secret_setting(name, given) for name in names)
-    return f"{told}, not {type(given).__name__ if hidden else shown(given)}"
+    given = error["input"]
+    if isinstance(given, (str, int, float)):  # anything else is shown by its type only
+        names = [step for step in error["loc"] if isinstance(step, str)]
+        if any(is_secret(name, given) or is_secret_setting(name, given) for name in names):
+            return f"{told}, not {type(given).__name__}"
+    return f"{told}, not {shown(given)}"
 
 
 _LONGEST = 200  # characters of one value in a repr
