@@ -122,3 +122,10 @@ def test_the_store_of_the_line_is_asked(offered, tmp_path):
     assert ["there/"] == offered(f"runstore --store {tmp_path}/other ls ")
     assert ["there/"] == offered(f"runstore ls --store {tmp_path}/other ")
     assert [] == [one for one in offered("runstore --store pigeon://loft ls ") if one]
+
+
+def test_a_missing_shell_is_told_in_a_line(cli):
+    """With all that may be given."""
+    ended = cli("completion")
+    assert 2 == ended.code
+    assert "error: Missing argument 'shell'. Choose from: bash, zsh, fish" in ended.err.splitlines()

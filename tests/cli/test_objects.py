@@ -90,6 +90,16 @@ def test_show_begins_the_value(cli, here, value, shown):
     assert 0 == cli("show", "dev/r/v", "--json", "--rows", "0").code
 
 
+def test_show_marks_an_index(cli, here):
+    """It stands behind the columns of a frame, and is none of them."""
+    here.put("by_day", pd.DataFrame({"n": [1, 2]}, index=pd.Index(["mo", "tu"], name="day")))
+    here.put("plain", pd.DataFrame({"day": ["mo"]}))
+    shown = cli("show", "dev/r/by_day").out
+    words = shown.split()[-9:]
+    assert ["n", "day", "int64", "(index)", "1", "mo", "2", "tu"] == words[:3] + words[4:]
+    assert "(index)" not in cli("show", "dev/r/plain").out
+
+
 def test_show_runs_no_stored_code(cli, here):
     """A pickled object is described without being loaded; --load says to load it."""
     put_bomb(here)

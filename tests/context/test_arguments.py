@@ -17,7 +17,13 @@ from runstore import (
     run_workflow,
     use_run_context,
 )
-from runstore.context import RunParameters, Stage, StoreAddress, WorkflowRunContext
+from runstore.context import (
+    RunParameters,
+    Stage,
+    StoreAddress,
+    WorkflowRunContext,
+    absolute_url,
+)
 from runstore.errors import (
     InvalidNameError,
     InvalidRequestError,
@@ -226,3 +232,17 @@ def test_a_stage_says_plainly_what_is_wrong():
         with pytest.raises(InvalidWorkflowError) as caught:
             Stage(name="s", target="os:getcwd", **given)
         assert str(caught.value).startswith(told)
+
+
+def test_the_path_of_a_store_has_no_way_up(tmp_path, monkeypatch):
+    """It is as the system finds it, also through a link: what is above that is beside its goal."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "a" / "b")
+    monkeypatch.chdir(tmp_path / "a")
+    for given, meant in (
+        ("../tiny", tmp_path / "tiny"),
+        (f"{tmp_path}/a/../tiny/deep", tmp_path / "tiny/deep"),
+        (f"file://{tmp_path}/link/../tiny", tmp_path / "a/tiny"),
+        (tmp_path / "link" / "tiny", tmp_path / "link/tiny"),
+    ):
+        assert f"file://{meant}" == absolute_url(given)

@@ -239,6 +239,7 @@ def _full_traceback(error: RunStoreError) -> str:
 def _tell_usage(error: Exception) -> None:
     message = error.format_message()  # type: ignore[attr-defined]
     message = message.replace(": Value error, ", ": ", 1)  # a prefix of pydantic's
+    message = re.sub(r"\s*\n\s*", " ", message)  # of choices, each on a line of its own
     ctx = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":  # the message is the help, or was shown
         if message:

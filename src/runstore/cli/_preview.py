@@ -26,6 +26,7 @@ class Preview:
         rows: The first rows, of a table.
         total: How many rows the table has.
         text: The beginning of a value that is no table, as text.
+        index: How many columns, the last ones, are the index of a frame.
     """
 
     document: Any
@@ -33,18 +34,20 @@ class Preview:
     rows: list[list[Any]] | None = None
     total: int = 0
     text: str = ""
+    index: int = 0
 
 
 def preview(value: Any, count: int) -> Preview:
     """Return the beginning of *value*: *count* rows or items."""
-    from runstore.cli._tables import first_rows, is_array, is_tabular, row_count
+    from runstore.cli._tables import first_rows, index_count, is_array, is_tabular, row_count
     from runstore.codecs import is_json
 
     if is_tabular(value):
         columns, rows = first_rows(value, count)
         names = [name for name, _ in columns]
         records = [dict(zip(names, row, strict=True)) for row in rows]
-        return Preview(records, columns, rows, row_count(value))
+        levels = index_count(value, len(columns))
+        return Preview(records, columns, rows, row_count(value), index=levels)
     if is_array(value):
         head = f"{value.dtype} {value.shape}"
         first = value[:count] if value.ndim else value
@@ -74,9 +77,11 @@ def print_preview(shown: Preview) -> None:
             emit(line)
         return
     cells = [[_cell(item) for item in row] for row in shown.rows]
+    kinds = [kind for _, kind in shown.columns]
+    own = len(kinds) - shown.index
     lines = [
         [name for name, _ in shown.columns],
-        [kind for _, kind in shown.columns],
+        kinds[:own] + [f"{kind} (index)" for kind in kinds[own:]],
         *cells,
     ]
     fit = _fitting(lines) if sys.stdout.isatty() else len(shown.columns)

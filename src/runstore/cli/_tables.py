@@ -11,6 +11,7 @@ __all__ = [
     "as_table",
     "first_rows",
     "head",
+    "index_count",
     "is_array",
     "is_tabular",
     "row_count",
@@ -94,6 +95,13 @@ def first_rows(value: Any, count: int) -> tuple[list[tuple[str, str]], list[list
     own = _own_types(value)
     types[: len(own)] = own
     return list(zip(names, types, strict=True)), _rows(columns)
+
+
+def index_count(value: Any, shown: int) -> int:
+    """Return how many of so many columns that are shown, the last ones, are an index of pandas."""
+    if _library(value) != "pandas" or not hasattr(value, "index"):
+        return 0
+    return shown - (len(value.columns) if hasattr(value, "columns") else 1)
 
 
 def texts_table(value: Any, count: int) -> pa.Table:

@@ -142,7 +142,7 @@ def absolute_url(url: str | os.PathLike[str], call: str = "ObjectStore") -> str:
     else:
         _check_mistyped(text)
     try:
-        return f"file://{Path(text).expanduser().absolute()}"
+        return f"file://{_without_up(Path(text).expanduser().absolute())}"
     except FileNotFoundError as exc:
         raise SettingsError(
             f"the store {text!r} is relative, and the working directory does not exist any more: "
@@ -151,6 +151,14 @@ def absolute_url(url: str | os.PathLike[str], call: str = "ObjectStore") -> str:
         ) from exc
     except RuntimeError as exc:  # of expanduser
         raise SettingsError(f"the store {text!r}: there is no such home directory", text) from exc
+
+
+def _without_up(path: Path) -> str:
+    """Return an absolute path without ``..``, of which links before it decide what it is."""
+    if ".." not in path.parts:
+        return str(path)
+    at = len(path.parts) - path.parts[::-1].index("..")
+    return str(Path(os.path.realpath(Path(*path.parts[:at])), *path.parts[at:]))
 
 
 def _check_mistyped(text: str) -> None:

@@ -167,7 +167,9 @@ def _checked(name: str | None, given: dict[str, Any], options: dict[str, Any]) -
 
 
 def _is_several(given: Any) -> bool:
-    return isinstance(given, Sequence) and not isinstance(given, str)
+    if isinstance(given, (str, bytes, bytearray, memoryview)):  # sequences, too
+        return False
+    return isinstance(given, Sequence)
 
 
 def _stage_of(given: Any) -> Stage:
