@@ -156,7 +156,7 @@ def test_wrong(faults):
         lambda: faults.fail("get", error="x"), lambda: faults.fail("get", error=KeyboardInterrupt),
         lambda: faults.fail("get", times=0), lambda: faults.fail("get", after=-1),
     ):
-        with pytest.raises(InvalidRequestError):
+        with pytest.raises(InvalidRequestError, match="^faults[.](fail|lose): "):
             call()
 
 def test_idle(faults):

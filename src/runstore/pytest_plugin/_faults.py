@@ -67,7 +67,7 @@ class Faults:
         Raises:
             InvalidRequestError: An argument is not what it must be.
         """
-        self._add("fail", kind, name, error, times, after, lands=False)
+        self._add("faults.fail", kind, name, error, times, after, lands=False)
 
     def lose(self, kind: str = "put", name: str = "*", *, after: int = 0) -> None:
         """Let one request be carried out and its answer be lost.
@@ -78,8 +78,8 @@ class Faults:
             kind: ``put``, ``copy`` or ``delete``.
             name, after: As for `fail`.
         """
-        check_choice("lose", "kind", kind, ("put", "copy", "delete"))
-        self._add("lose", kind, name, IndeterminateWriteError, 1, after, lands=True)
+        check_choice("faults.lose", "kind", kind, ("put", "copy", "delete"))
+        self._add("faults.lose", kind, name, IndeterminateWriteError, 1, after, lands=True)
 
     @contextmanager
     def outage(self) -> Iterator[None]:
