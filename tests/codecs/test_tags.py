@@ -1,9 +1,11 @@
 """Small values of Python and other libraries as tags: exact, and without pickle."""
 
+import json
 import re
 import subprocess
 import sys
 import types
+import warnings
 from array import array
 from collections import ChainMap, UserDict, UserList, UserString, namedtuple
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from runstore import ObjectStore
 from runstore.codecs import by_fields
 from runstore.codecs._classes import imported
 from runstore.codecs._tags import BUILDERS, READERS
+from runstore.codecs._tags_weight import weight_of
 from runstore.errors import (
     CorruptObjectError,
     UnsafePickleError,
@@ -565,6 +568,11 @@ def test_no_generator_reads_past_its_state() -> None:
         {"$graph": ["Graph", {}, [1], [{}], [[[1], [0], [-1]]], [{}]]},
         {"$graph": ["Graph", {}, [1], [{}], [[[1 << 62], [0], [0]]], [{}]]},
         {"$graph": ["Graph", {}, [1], [7], [[[0], [], []]], []]},
+        {"$image": ["P", [1, 1], {}, ["RGB", 1 << 40], []]},
+        {"$fraction": ["1e30000000"]},
+        {"$fraction": [1, 2.0]},
+        {"$range": [0, 1, 2, 3]},
+        {"$decimal": [0, [1], 2]},
     ],
     ids=lambda tree: next(iter(tree)),
 )
@@ -574,6 +582,100 @@ def test_forged_tags_are_refused(tmp_path: Any, tree: Any) -> None:
     forged(view, tree)
     with pytest.raises((CorruptObjectError, UnsupportedFormatError), match="dev/r1/x"):
         view.get("x")
+
+
+_VAST = {"$range": [0, 1 << 60, 1]}  # nobody can make a list of it
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"$deque": [_VAST, None]},
+        {"$frozenset": _VAST},
+        {"$set": _VAST},
+        {"$slice": _VAST},
+        {"$chain": _VAST},
+        {"$counter": _VAST},
+        {"$counter": [_VAST]},
+        {"$defaultdict": ["int", _VAST]},
+        {"$defaultdict": ["int", [_VAST]]},
+        {"$masked": [_VAST, None, None, False]},
+        {"$objects": [[1 << 60], "C", _VAST]},
+        {"$objects": [_VAST, "C", []]},
+        {"$poly": ["poly1d", _VAST, "x"]},
+        {"$poly": _VAST},
+        {"$poly": ["Legendre", _VAST, _VAST, _VAST, "x"]},
+        {"$sparse": ["csr_array", _VAST, 50, _VAST, _VAST, _VAST]},
+        {"$sparse": ["dia_array", [1, 1], 50, _VAST, _VAST]},
+        {"$sparse": _VAST},
+        {"$graph": ["Graph", {}, _VAST, _VAST, [[[], [], []]], []]},
+        {"$graph": ["Graph", {}, [], [], [[_VAST, _VAST, _VAST]], []]},
+        {"$graph": ["Graph", {}, [], [], [[[_VAST], [], []]], []]},
+        {"$image": ["P", [1, 1], {}, ["RGB", _VAST], _VAST]},
+        {"$random": [2, _VAST, None]},
+        {"$random": _VAST},
+        {"$namespace": _VAST},
+        {"$user": ["UserList", _VAST]},
+        {"$categories": [_VAST, False]},
+        {"$interval": [_VAST, _VAST, "left"]},
+        {"$array": ["d", _VAST]},
+        {"$view": ["matrix", _VAST]},
+        {"$own_dict": ["sklearn.utils._bunch.Bunch", _VAST]},
+        {"$namedtuple": [["statistics", "LinearRegression"], ["slope", "intercept"], _VAST]},
+        {"$ordered": [[], _VAST]},
+        {"$tuple": _VAST},
+        {"$set": [{"$leaf": 0}]},
+        {"$dict": [[{"$leaf": 0}, 1]]},
+    ],
+    ids=lambda tree: next(iter(tree)),
+)
+def test_a_range_stands_for_no_list(tmp_path: Any, tree: Any) -> None:
+    """A builder takes the types that its encoder writes: a few bytes become no gigabytes."""
+    view = ObjectStore(tmp_path / "store", pickle="deny").at(namespace="dev", run="r1")
+    forged(view, tree)
+    with pytest.raises(CorruptObjectError, match="dev/r1/x"):
+        view.get("x")
+
+
+def test_letters_of_a_tag_may_be_escaped() -> None:
+    """JSON takes escapes for the letters of a tag, and its value weighs the same."""
+    plain = json.dumps([{"$crs": "EPSG:4326"}] * 1000)
+    for escaped in ("\\u0024crs", "$\\u0063rs", "$cr\\u0073", "\\u0024\\u0063\\u0072\\u0073"):
+        text = plain.replace("$crs", escaped)
+        assert json.loads(plain) == json.loads(text)
+        assert weight_of(text) >= weight_of(plain) > 1000 << 16
+
+
+def test_patterns_of_a_file_are_bounded_together(tmp_path: Any, strict: Any) -> None:
+    """Thousands of patterns that each take milliseconds to compile are refused after some."""
+    view = ObjectStore(tmp_path / "store", pickle="deny").at(namespace="dev", run="r1")
+    forged(view, [{"$pattern": ["str", f"{at}[\u0001-\u7fff]", 34]} for at in range(5000)])
+    with pytest.raises(CorruptObjectError, match="take too long to compile"):
+        view.get("x")
+    value = [re.compile(f"{at}[a-z]+", re.IGNORECASE) for at in range(2000)]
+    strict.put("many", value)
+    assert value == strict.get("many")
+    again = [re.compile("[\u0001-\u7fff]", re.IGNORECASE)] * 5000
+    strict.put("again", again)
+    assert again == strict.get("again")
+
+
+def test_patterns_that_warn(strict: Any) -> None:
+    """A pattern that `re` warns of is stored and loaded without a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        values = [
+            re.compile("[[a]"),
+            re.compile(b"[+--]"),
+            re.compile("[^[b]"),
+            re.compile("[&&]"),
+        ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        re.purge()
+        assert not strict.put("x", values).pickled
+        re.purge()
+        assert values == strict.get("x")
 
 
 def test_types_that_stand_for_many_are_tried_with_each_value(

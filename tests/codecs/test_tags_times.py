@@ -80,6 +80,16 @@ def test_a_unit_that_is_not_known_here(strict: Any) -> None:
         ["Unit", "meter", [1]],
         ["Unit", ["meter"], [1], 1],
         ["UnitRegistry", [], []],
+        [],
+        ["Unit", ["meter", "meter"], [1, 2]],
+        ["Unit", [["meter"]], [1]],
+        ["Unit", ["meter"], [float("nan")]],
+        ["Unit", ["meter"], [float("inf")]],
+        ["Unit", ["meter"], [{"$fraction": [1, 2]}]],
+        ["Quantity", ["meter"], [1], {"$numpy": ["<U1", "MQAAAA=="]}],
+        ["Quantity", ["meter"], [1], {"$numpy": ["<M8[s]", "AQEBAQEBAQE="]}],
+        ["Quantity", ["meter"], [1], {"$range": [0, 1 << 60, 1]}],
+        {"$range": [0, 1 << 60, 1]},
     ],
     ids=str,
 )
@@ -89,6 +99,18 @@ def test_forged_quantities_are_refused(strict: Any, content: Any) -> None:
     forged(strict, {"$pint": content})
     with pytest.raises(CorruptObjectError, match="dev/r1/x"):
         strict.get("x")
+
+
+def test_exponents_keep_their_types(strict: Any) -> None:
+    """What pint would make a float of is refused, and not changed."""
+    pint = pytest.importorskip("pint")
+    unit = pint.get_application_registry().Unit("m") ** Fraction(1, 2)
+    exponents = list(map(type, unit._units.values()))
+    try:
+        strict.put("x", unit)
+    except UnsafePickleError:
+        return
+    assert exponents == list(map(type, strict.get("x")._units.values()))
 
 
 # pendulum ----------------------------------------------------------------------------------------
@@ -148,6 +170,9 @@ def test_times_of_pendulum(strict: Any) -> None:
         ["Interval", ["Date", [2024, 1, 1]], ["Date", [2024, 1, 1]], 1],
         ["Interval", 1, 2, False],
         ["parse", "2024"],
+        [],
+        ["Date"],
+        ["DateTime", [2024, 1, 1, 0, 0, 0, 0, 0]],
     ],
     ids=str,
 )
@@ -156,4 +181,21 @@ def test_forged_times_are_refused(strict: Any, content: Any) -> None:
     pytest.importorskip("pendulum")
     forged(strict, {"$pendulum": content})
     with pytest.raises((CorruptObjectError, UnsupportedValueError), match="dev/r1/x"):
+        strict.get("x")
+
+
+@pytest.mark.parametrize("tree", [{"$zone": "a" * 5000}, {"$zone": "Europe/Nowhere"}], ids=str)
+def test_a_zone_that_is_not_known_is_named_once(strict: Any, tree: Any) -> None:
+    """The message has the name, cut, and no message of a library around it."""
+    forged(strict, tree)
+    with pytest.raises(UnsupportedValueError, match=r"the time zone \S{,70} is not known") as found:
+        strict.get("x")
+    assert len(str(found.value)) < 200
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "", "/etc/passwd", 7, [1], [[1.5], "x"]])
+def test_what_is_no_zone_is_damage(strict: Any, name: Any) -> None:
+    """No path leads out of the database, and no other type is taken for a zone."""
+    forged(strict, {"$zone": name})
+    with pytest.raises(CorruptObjectError, match="dev/r1/x"):
         strict.get("x")

@@ -5,9 +5,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 import xarray as xr
 
 from runstore import ObjectStore
+from runstore.codecs._nested import encode_tree
+from runstore.codecs._pickle import Pickling
+from runstore.codecs._trial import _Written
+from runstore.codecs._xarray import XarrayCodec
+from runstore.errors import CorruptObjectError
 from runstore.testing import CodecTests, assert_same
 
 
@@ -157,3 +163,40 @@ def test_lazy_arrays_are_not_loaded_behind_ones_back() -> None:
     lazy = LazilyIndexedArray(NumpyIndexingAdapter(np.arange(3)))
     suite = TestXarray()
     assert suite.encode(xr.DataArray(xr.Variable("x", lazy))) is None
+
+
+_VAST = range(1 << 60)
+_CELLS = np.arange(2)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        ["DataArray", {}, [("x",), _VAST, {}, {}], None],
+        ["DataArray", {}, [("x",), [1, 2], {}, {}], None],
+        ["DataArray", {}, [_VAST, _CELLS, {}, {}], None],
+        ["DataArray", {}, [("x",), _CELLS, _VAST, {}], None],
+        ["DataArray", {}, [("x",), _CELLS, {}, _VAST], None],
+        ["DataArray", {}, [("x", "y"), _CELLS, {}, {}], None],
+        ["DataArray", {"x": [("x",), _VAST, {}, {}]}, [("x",), _CELLS, {}, {}], None],
+        ["DataArray", {"x": [("x",), _VAST, {}, {}, "levels", {}]}, [(), _CELLS, {}, {}], None],
+        ["DataArray", {"x": [("x",), None, {}, {}, "level", "y"]}, [("x",), _CELLS, {}, {}], None],
+        ["Dataset", {}, {"a": [("x",), _VAST, {}, {}]}, {}, {}],
+        ["Dataset", {}, {"a": [("x",), _CELLS, {}, {}]}, _VAST, {}],
+        ["Dataset", {}, _VAST, {}, {}],
+        ["Dataset", _VAST, {}, {}, {}],
+        ["Coordinate", {}, "x"],
+        ["DataTree", {}, None, _VAST],
+        ["DataTree", {}, None, [["Dataset", {}, {"a": [("x",), _VAST, {}, {}]}, {}, {}], {}]],
+        _VAST,
+        [],
+    ],
+    ids=str,
+)
+def test_forged_trees_are_refused(tree: Any) -> None:
+    """Data are arrays and indexes alone, and what is about them is of the types that it had."""
+    pickling = Pickling("deny", "dev/r1/x")
+    encoded = encode_tree(tree, {})
+    assert encoded is not None
+    with pytest.raises(CorruptObjectError, match="no dataset or array"):
+        XarrayCodec().decode(_Written(encoded), encoded.spec, pickling)

@@ -34,6 +34,7 @@ from runstore.codecs._reasons import why_no_table
 from runstore.codecs._refused import refuse, refuse_handle
 from runstore.codecs._small import SmallKind, is_small_kind, small_kinds, value_in
 from runstore.codecs._sources import pieces_of
+from runstore.codecs._steps import of_one_file
 from runstore.errors import MissingExtraError, UnsupportedFormatError, UnsupportedValueError
 from runstore.lifetime import Bounded, load_module
 
@@ -176,6 +177,7 @@ PARQUET_CODECS = frozenset(_IN_PARQUET.values())
 _opened: Bounded[str, Codec] = Bounded(len(_CODECS))
 
 
+@of_one_file()
 def encode(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
     """Encode *value* with the first codec that keeps it exactly; the last resort is pickle.
 
@@ -211,6 +213,7 @@ def _check_decodes(codec: Codec, value: Any, encoded: Encoded) -> None:
         load_module("runstore.codecs._trial").check_decodes(codec, value, encoded)
 
 
+@of_one_file()
 def encode_table(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
     """Encode a table for a Parquet file, without pickle.
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from runstore.codecs._base import is_a, type_name
 from runstore.codecs._classes import Finder, named
+from runstore.codecs._exactly import all_exactly, exactly
 from runstore.errors import CorruptObjectError, InvalidRequestError, UnsupportedValueError
 
 __all__ = ["by_fields", "field_names", "fields_of", "is_by_fields", "made_of_fields"]
@@ -88,6 +89,8 @@ def made_of_fields(parts: Any, ref: str, find: Finder) -> Any:
         CorruptObjectError: It has no such fields.
     """
     (module, qualname), fields, state, more = parts
+    all_exactly(fields, ref, str)
+    exactly(more, ref, list)
     kind = find(module, qualname)
     told = f"cannot load {ref}: {module}.{qualname}"
     if not is_by_fields(kind):
@@ -102,6 +105,8 @@ def made_of_fields(parts: Any, ref: str, find: Finder) -> Any:
         )
     if type(state) is not dict or not state.keys() <= set(fields) or len(more) not in (0, 3):
         raise CorruptObjectError(f"{ref} is damaged: {qualname} has no such fields", ref)
+    if more:
+        all_exactly(more[0], ref, str)
     value: Any = object.__new__(kind)
     for name, item in state.items():
         if _is_slot(kind, name):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from runstore.codecs._exactly import all_exactly, exactly
 from runstore.errors import CorruptObjectError
 
 __all__ = ["GRAPHS", "graph_of", "graph_parts"]
@@ -84,10 +85,12 @@ def graph_of(parts: Any, ref: str) -> Any:
     import networkx as nx
 
     name, attributes, nodes, of_nodes, told, edges = parts
+    exactly(nodes, ref, list)
+    all_exactly([attributes, *exactly(of_nodes, ref, list), *exactly(edges, ref, list)], ref, dict)
+    for way in all_exactly(told, ref, list):
+        all_exactly(way, ref, np.ndarray, count=3)
     if name not in GRAPHS.values() or len(told) != (2 if "Di" in name else 1):
         raise CorruptObjectError(f"{ref} is damaged: {name!r} is no graph", ref)
-    if not all(type(table) is dict for table in (attributes, *of_nodes, *edges)):
-        raise CorruptObjectError(f"{ref} is damaged: a graph of no dictionaries", ref)
     made: Any = getattr(nx, name)()
     table = dict(zip(nodes, of_nodes, strict=True))
     ways = [_way(nodes, edges, way, ref) for way in told]

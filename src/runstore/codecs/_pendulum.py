@@ -8,7 +8,7 @@ from typing import Any
 
 from runstore.codecs._base import type_name
 from runstore.codecs._python import is_json
-from runstore.codecs._zones import zone_of, zone_tree
+from runstore.codecs._zones import zone_called, zone_of, zone_tree
 from runstore.errors import CorruptObjectError, UnsupportedValueError
 
 __all__ = ["KINDS", "time_of_pendulum", "time_tag"]
@@ -89,7 +89,7 @@ def time_of_pendulum(content: Any, ref: str) -> Any:
     """
     try:
         return _made(content, ref)
-    except (AttributeError, OverflowError, TypeError, ValueError) as exc:
+    except (AttributeError, IndexError, OverflowError, TypeError, ValueError) as exc:
         raise CorruptObjectError(f"{ref} is damaged: no time of pendulum ({exc})", ref) from exc
 
 
@@ -133,12 +133,7 @@ def _zone_made(told: Any, ref: str) -> Any:
         return None
     match told:
         case ["Timezone", str(key)]:
-            try:
-                return pendulum.Timezone(key)
-            except LookupError as exc:
-                raise UnsupportedValueError(
-                    f"cannot load {ref}: the time zone {key} is not known here. Install tzdata", ref
-                ) from exc
+            return zone_called(pendulum.Timezone, key, ref)
         case ["FixedTimezone", int(offset), str(name)] if abs(offset) < 86400 and name:
             return pendulum.FixedTimezone(offset, name)
         case ["other", tree]:

@@ -15,13 +15,14 @@ from uuid import UUID, SafeUUID
 import numpy as np
 
 from runstore.codecs._classes import Finder, class_named
+from runstore.codecs._exactly import all_exactly, exactly
 from runstore.codecs._numpy import check_items, is_judged
 from runstore.codecs._numpy_dtypes import described, dtype_of, has_gaps, without_gaps
 from runstore.codecs._python import is_json, is_text
 from runstore.codecs._tags import BUILDERS, READERS, is_tagged, parts_of, scalar_of
 from runstore.codecs._tags_weight import COPYING
 from runstore.codecs._zones import zone_of, zone_tree
-from runstore.errors import UnsafePickleError
+from runstore.errors import CorruptObjectError, UnsafePickleError
 
 __all__ = [
     "InexactError",
@@ -161,12 +162,13 @@ def from_tree(tree: Any, leaf: Callable[[int], Any], ref: str, find: Finder | No
         case "$leaf":
             return leaf(content)
         case "$tuple":
-            return tuple(from_tree(item, leaf, ref, find) for item in content)
+            items = exactly(content, ref, list)
+            return tuple(from_tree(item, leaf, ref, find) for item in items)
         case "$dict":
             return dict(_from_pairs(content, leaf, ref, find))
         case "$ordered":
             ordered = OrderedDict(_from_pairs(content[0], leaf, ref, find))
-            vars(ordered).update(from_tree(content[1], leaf, ref, find))
+            vars(ordered).update(exactly(from_tree(content[1], leaf, ref, find), ref, dict))
             return ordered
     if tag in _DECODERS:
         return _DECODERS[tag](content, ref)
@@ -174,7 +176,24 @@ def from_tree(tree: Any, leaf: Callable[[int], Any], ref: str, find: Finder | No
         return READERS[tag](content, ref, find or only_imported(ref))
     if tag in COPYING:
         leaf = getattr(leaf, "copied", leaf)
-    return BUILDERS[tag](from_tree(content, leaf, ref, find), ref, find or only_imported(ref))
+    elif tag in _OF_KEYS:
+        leaf = _without_leaves(ref)
+    build = BUILDERS[tag]
+    parts = from_tree(content, leaf, ref, find)
+    exactly(parts, ref, dict if tag == "$namespace" else list)
+    return build(parts, ref, find or only_imported(ref))
+
+
+_OF_KEYS = ("$set", "$frozenset")
+
+
+def _without_leaves(ref: str) -> Callable[[int], Any]:
+    """Return what refuses a leaf: what has a hash is none, and a hash goes through all of it."""
+
+    def refuse(index: int) -> Any:
+        raise CorruptObjectError(f"{ref} is damaged: a column stands for a key", ref)
+
+    return refuse
 
 
 def _is_object(value: dict[Any, Any]) -> bool:
@@ -187,8 +206,10 @@ def _is_object(value: dict[Any, Any]) -> bool:
 def _from_pairs(
     pairs: Any, leaf: Callable[[int], Any], ref: str, find: Finder | None
 ) -> list[tuple[Any, Any]]:
+    no_leaf = _without_leaves(ref)
     return [
-        (from_tree(key, leaf, ref, find), from_tree(item, leaf, ref, find)) for key, item in pairs
+        (from_tree(key, no_leaf, ref, find), from_tree(item, leaf, ref, find))
+        for key, item in exactly(pairs, ref, list)
     ]
 
 
@@ -301,11 +322,11 @@ _DECODERS: dict[str, Callable[[Any, str], Any]] = {
     "$bytearray": lambda c, ref: bytearray(base64.b64decode(c)),
     "$bytes": lambda c, ref: base64.b64decode(c),
     "$complex": lambda c, ref: _complex_of(c),
-    "$date": lambda c, ref: date(*c),
+    "$date": lambda c, ref: date(*all_exactly(c, ref, int, count=3)),
     "$datetime": _datetime_of,
-    "$decimal": lambda c, ref: Decimal(c),
+    "$decimal": lambda c, ref: Decimal(exactly(c, ref, str)),
     "$numpy": lambda c, ref: _scalar_of(c),
     "$time": _time_of,
-    "$timedelta": lambda c, ref: timedelta(c[0], c[1], c[2]),
+    "$timedelta": lambda c, ref: timedelta(*all_exactly(c, ref, int, count=3)),
     "$uuid": lambda c, ref: UUID(hex=c[0], is_safe=SafeUUID(c[1])),
 }

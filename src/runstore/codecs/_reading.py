@@ -8,6 +8,7 @@ import pyarrow as pa
 from runstore.codecs._base import Codec, Opened, OpenedObject, Projecting, type_name
 from runstore.codecs._cells import blob_in
 from runstore.codecs._pickle import Pickling
+from runstore.codecs._steps import of_one_file
 from runstore.errors import InvalidRequestError, RunStoreError, UnsupportedValueError
 from runstore.faults import is_own_fault
 
@@ -16,6 +17,7 @@ __all__ = ["columns_kept", "converted", "decode", "is_table_as_stored", "selecte
 Spec = dict[str, Any]
 
 
+@of_one_file()
 def decode(
     codec: Codec,
     whole: OpenedObject,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from runstore.codecs._exactly import all_exactly, exactly
 from runstore.errors import CorruptObjectError
 
 __all__ = ["CANONICAL", "sparse_of", "sparse_parts"]
@@ -108,7 +109,10 @@ def sparse_of(parts: list[Any], ref: str) -> Any:
     if name not in _names():
         raise CorruptObjectError(f"{ref} is damaged: {name!r} is no sparse array", ref)
     kind, how = getattr(scipy.sparse, name), name[:3]
-    shape = tuple(shape)
+    shape = tuple(all_exactly(shape, ref, int))
+    exactly(maxprint, ref, int, None)
+    all_exactly(arrays, ref, np.ndarray, str)
+    exactly(arrays[0] if arrays else None, ref, np.ndarray)
     try:
         value = _BUILD[how](kind, shape, *arrays)
     except (ValueError, IndexError, TypeError) as exc:

@@ -18,6 +18,7 @@ import numpy as np
 from runstore.codecs import _pendulum, _pint, _tags_libraries, _tags_pandas, _tags_python
 from runstore.codecs._base import type_name
 from runstore.codecs._classes import Finder, named
+from runstore.codecs._exactly import all_exactly, exactly
 from runstore.codecs._fields import fields_of, is_by_fields, made_of_fields
 from runstore.codecs._numpy_dtypes import described, dtype_of
 from runstore.codecs._python import is_json, is_text
@@ -64,7 +65,7 @@ def _member(value: enum.Enum) -> Tag | None:
 
 
 def _member_of(content: Any, ref: str, find: Finder) -> Any:
-    module, qualname, name = content
+    module, qualname, name = all_exactly(content, ref, str, count=3)
     kind = find(module, qualname)
     if not issubclass(type(kind), enum.EnumMeta):
         raise CorruptObjectError(f"{ref} is damaged: {qualname} is no Enum", ref)
@@ -108,6 +109,11 @@ def _address(value: Any) -> Tag:
     return "$address", [type(value).__name__, str(value)]
 
 
+def _named_text(kinds: dict[str, Any], content: Any, ref: str) -> Any:
+    name, text = all_exactly(content, ref, str, count=2)
+    return kinds[name](text)
+
+
 def _missing(content: Any) -> Any:
     if content == "masked":
         return np.ma.masked
@@ -141,14 +147,14 @@ _SCALARS: dict[str, Callable[[Any], Tag | None]] = {
 }
 
 READERS: dict[str, Callable[[Any, str, Finder], Any]] = {
-    "$address": lambda c, ref, find: _ADDRESSES[c[0]](c[1]),
+    "$address": lambda c, ref, find: _named_text(_ADDRESSES, c, ref),
     "$dtype": lambda c, ref, find: _dtype_of(c),
     "$enum": _member_of,
-    "$fraction": lambda c, ref, find: Fraction(*c),
-    "$int": lambda c, ref, find: int(c, 16),
+    "$fraction": lambda c, ref, find: Fraction(*all_exactly(c, ref, int, count=2)),
+    "$int": lambda c, ref, find: int(exactly(c, ref, str), 16),
     "$missing": lambda c, ref, find: _missing(c),
-    "$path": lambda c, ref, find: _PATHS[c[0]](c[1]),
-    "$range": lambda c, ref, find: range(*c),
+    "$path": lambda c, ref, find: _named_text(_PATHS, c, ref),
+    "$range": lambda c, ref, find: range(*all_exactly(c, ref, int, count=3)),
     "$pendulum": lambda c, ref, find: _pendulum.time_of_pendulum(c, ref),
     **_tags_python.READERS,
     **_tags_libraries.READERS,
@@ -209,6 +215,8 @@ def _named_tuple(parts: Any, ref: str, find: Finder) -> Any:
     if not issubclass(type(kind), type) or not _is_named_tuple(kind):
         raise CorruptObjectError(f"{ref} is damaged: {qualname} is no named tuple", ref)
     now = list(type.__getattribute__(kind, "_fields"))
+    all_exactly(fields, ref, str)
+    exactly(items, ref, list)
     if now != fields or len(items) != len(fields):
         raise UnsupportedValueError(
             f"cannot load {ref}: {module}.{qualname} has the fields {', '.join(now)} here, and was "
@@ -228,6 +236,7 @@ def _default(value: defaultdict[Any, Any]) -> Tag | None:
 
 def _default_of(parts: Any, ref: str, find: Finder) -> Any:
     name, pairs = parts
+    all_exactly(pairs, ref, list)
     return defaultdict(None if name is None else _FACTORIES[name], map(tuple, pairs))
 
 
@@ -237,7 +246,7 @@ def _counter(value: Counter[Any]) -> Tag | None:
 
 def _counter_of(parts: Any, ref: str, find: Finder) -> Any:
     counter: Counter[Any] = Counter()
-    for item, count in parts:
+    for item, count in all_exactly(parts, ref, list):
         dict.__setitem__(counter, item, count)
     return counter
 
@@ -264,6 +273,10 @@ def _masked(value: Any) -> Tag | None:
 
 def _masked_of(parts: Any, ref: str, find: Finder) -> Any:
     data, mask, fill, hard = parts
+    exactly(data, ref, np.ndarray)
+    exactly(mask, ref, np.ndarray, None)
+    exactly(fill, ref, np.ndarray, None)
+    exactly(hard, ref, bool)
     mask = np.ma.nomask if mask is None else mask
     value: Any = np.ma.MaskedArray(data, mask=mask, hard_mask=hard, copy=False)
     if fill is not None:
@@ -280,12 +293,19 @@ def _objects(value: Any) -> Tag | None:
 
 def _objects_of(parts: Any, ref: str, find: Finder) -> Any:
     shape, order, items = parts
+    all_exactly(shape, ref, int)
+    exactly(items, ref, list)
     if min(shape, default=0) < 0 or math.prod(shape) != len(items):
         raise CorruptObjectError(f"{ref} is damaged: shape and items differ", ref)
     flat = np.empty(len(items), object)
     for at, item in enumerate(items):
         flat[at] = item
     return flat.reshape(shape, order=order)
+
+
+def _deque_of(parts: Any, ref: str, find: Finder) -> deque[Any]:
+    items, most = parts
+    return deque(exactly(items, ref, list), exactly(most, ref, int, None))
 
 
 def _sparse_of(parts: Any, ref: str, find: Finder) -> Any:
@@ -309,7 +329,7 @@ _CONTAINERS: dict[str, Callable[[Any], Tag | None]] = {
 BUILDERS: dict[str, Callable[[Any, str, Finder], Any]] = {
     "$counter": _counter_of,
     "$defaultdict": _default_of,
-    "$deque": lambda parts, ref, find: deque(parts[0], parts[1]),
+    "$deque": _deque_of,
     "$fields": made_of_fields,
     "$frozenset": lambda parts, ref, find: frozenset(parts),
     "$masked": _masked_of,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from runstore.codecs._classes import Finder
+from runstore.codecs._exactly import all_exactly, exactly
 from runstore.codecs._generators import generator_of, generator_parts
 from runstore.codecs._networkx import GRAPHS, graph_of, graph_parts
 from runstore.codecs._python import LONGEST, short_text
@@ -178,7 +179,7 @@ def _polynomial(value: Any) -> Tag | None:
         return None
     try:
         back = _polynomial_of(parts, "the value", None)
-    except (ValueError, TypeError):
+    except (CorruptObjectError, ValueError, TypeError):
         return None
     made = [getattr(back, array) for array in arrays]  # leading zeros go, integers become floats
     same = all(map(_is_same, made, parts[1:-1])) and getattr(back, text) == parts[-1]
@@ -194,13 +195,14 @@ def _is_same(one: Any, other: Any) -> bool:
 
 
 def _polynomial_of(parts: Any, ref: str, find: Finder | None) -> Any:
-    name, coefficients, *more = parts
+    name, *arrays, symbol = parts
+    exactly(symbol, ref, str)
+    all_exactly(arrays, ref, np.ndarray, count=1 if name == "poly1d" else 3)
     if name == "poly1d":
-        return np.poly1d(coefficients, variable=more[0])
+        return np.poly1d(arrays[0], variable=symbol)
     if name not in _POLYNOMIALS:
         raise CorruptObjectError(f"{ref} is damaged: {name!r} is no polynomial", ref)
-    domain, window, symbol = more
-    return getattr(np.polynomial, name)(coefficients, domain, window, symbol)
+    return getattr(np.polynomial, name)(*arrays, symbol)
 
 
 # Pictures ----------------------------------------------------------------------------------------
@@ -232,7 +234,12 @@ def _image(value: Any) -> Tag | None:
 def _image_of(parts: Any, ref: str, find: Finder | None) -> Any:
     from PIL import Image
 
-    mode, (width, height), info, colours, pixels = parts
+    mode, size, info, colours, pixels = parts
+    width, height = all_exactly(size, ref, int, count=2)
+    exactly(info, ref, dict)
+    if colours is not None:
+        all_exactly(colours, ref, str, bytes, count=2)
+        exactly(colours[1], ref, bytes)  # Pillow would make as many of them as a number says
     row = -(-width // 8) if mode == "1" else width * _BYTES[mode]
     whole = type(pixels) is np.ndarray and pixels.dtype == np.uint8
     if not whole or min(width, height) < 1 or row * height != pixels.size:
@@ -265,7 +272,7 @@ def _own_dict_of(parts: Any, ref: str, find: Finder) -> Any:
     name, items = parts
     module, kind = _DICTS[name]
     made = getattr(import_module(module), kind)()
-    made.update(items)
+    made.update(exactly(items, ref, dict))
     return made
 
 
@@ -287,8 +294,10 @@ def _arrow(value: Any) -> Tag:
 
 
 def _arrow_of(parts: Any, ref: str, find: Finder) -> Any:
+    import pyarrow as pa
+
     kind, schema = parts
-    field = schema.field(0)
+    field = exactly(schema, ref, pa.Schema).field(0)
     return field if kind == "field" else field.type
 
 

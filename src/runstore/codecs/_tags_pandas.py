@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from runstore.codecs._classes import Finder
+from runstore.codecs._exactly import exactly
 from runstore.codecs._python import is_json, short_text
 from runstore.codecs._zones import zone_of, zone_tree
 from runstore.errors import CorruptObjectError
@@ -60,7 +61,7 @@ def _period(value: Any) -> Tag | None:
 def _period_of(content: Any) -> Any:
     import pandas as pd
 
-    return pd.Period(ordinal=content[0], freq=content[1])
+    return pd.Period(ordinal=content[0], freq=short_text(content[1]))
 
 
 def _is_told(one: Any, other: Any) -> bool:
@@ -78,7 +79,11 @@ def _is_told(one: Any, other: Any) -> bool:
 def _interval_of(parts: Any, ref: str, find: Finder) -> Any:
     import pandas as pd
 
-    return pd.Interval(*parts)
+    left, right, closed = parts
+    for end in (left, right):
+        if not isinstance(end, np.number):
+            exactly(end, ref, int, float, pd.Timestamp, pd.Timedelta)
+    return pd.Interval(left, right, exactly(closed, ref, str))
 
 
 def _offset(value: Any) -> Tag | None:
@@ -168,7 +173,10 @@ def _categories(value: Any) -> Tag:
 def _categories_of(parts: Any, ref: str, find: Finder) -> Any:
     import pandas as pd
 
-    return pd.CategoricalDtype(*parts)
+    categories, ordered = parts
+    if not isinstance(categories, pd.Index):
+        exactly(categories, ref, None)
+    return pd.CategoricalDtype(categories, exactly(ordered, ref, bool, None))
 
 
 _PANDAS_DTYPES = (*_DTYPES, "DatetimeTZDtype", "StringDtype", "PeriodDtype", "IntervalDtype")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from runstore.codecs._classes import Finder
+from runstore.codecs._exactly import all_exactly, exactly
 from runstore.codecs._patterns import pattern_of, pattern_tag
 from runstore.codecs._zones import zone_of, zone_tree
 from runstore.errors import CorruptObjectError
@@ -41,7 +42,7 @@ def _kind(value: type) -> Tag | None:
 
 
 def _kind_of(content: Any, ref: str) -> type:
-    module, name = content
+    module, name = all_exactly(content, ref, str, count=2)
     found = _KINDS[name] if module == "builtins" else getattr(np, name, None)
     if not isinstance(found, type) or not (module == "builtins" or issubclass(found, np.generic)):
         raise CorruptObjectError(f"{ref} is damaged: {name} is no type of NumPy's", ref)
@@ -80,7 +81,7 @@ def _array(value: "array[Any]") -> Tag | None:
 
 def _array_of(parts: Any, ref: str, find: Finder) -> "array[Any]":
     code, items = parts
-    if code not in "bBhHiIlLqQfd" or len(code) != 1:
+    if exactly(code, ref, str) not in "bBhHiIlLqQfd" or len(code) != 1:
         raise CorruptObjectError(f"{ref} is damaged: no array of {code!r}", ref)
     made: array[Any] = array(code)
     if items is not None:
@@ -119,6 +120,11 @@ def _random(value: Random) -> Tag:
 
 
 def _random_of(parts: Any, ref: str, find: Finder) -> Random:
+    version, words, normal = parts
+    if exactly(version, ref, int) != 3:  # what older ones need would be gone through first
+        raise CorruptObjectError(f"{ref} is damaged: no state of random.Random", ref)
+    all_exactly(list(exactly(words, ref, tuple)), ref, int, count=625)
+    exactly(normal, ref, float, None)
     made = Random()  # noqa: S311 - the user's
     made.setstate(tuple(parts))
     return made
@@ -130,7 +136,7 @@ def _namespace(value: types.SimpleNamespace) -> Tag:
 
 def _namespace_of(parts: Any, ref: str, find: Finder) -> types.SimpleNamespace:
     made = types.SimpleNamespace()
-    vars(made).update(parts)
+    vars(made).update(exactly(parts, ref, dict))
     return made
 
 

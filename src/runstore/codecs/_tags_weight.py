@@ -1,5 +1,7 @@
 """What a tree of tagged JSON takes in memory: its lists and dicts, and what its tags become."""
 
+import re
+
 from runstore.weights import json_weight
 
 __all__ = ["COPYING", "weight_of"]
@@ -32,12 +34,17 @@ _HEAVY = {
 }
 
 
+_ASCII = re.compile(r"\\u00([2-7][0-9a-fA-F])")
+
+
 def weight_of(text: str) -> int:
     """Return a bound of the bytes that a tree takes with the values of its tags.
 
     Arrays and packed containers, which are leaves of the tree, are not counted.
     """
     found = json_weight(text, _ROUGH)
+    if "\\u00" in text:  # which JSON also takes for the letters of a tag
+        text = _ASCII.sub(lambda found: chr(int(found[1], 16)), text)
     if "$" in text:
         found += sum(cost * text.count(f'"{tag}"') for tag, cost in _HEAVY.items())
     return found

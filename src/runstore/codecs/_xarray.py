@@ -1,5 +1,6 @@
 """xarray datasets and arrays: their arrays and indexes as they are, the rest as a tree."""
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from xarray.indexes import PandasIndex, PandasMultiIndex
 from runstore.codecs._base import Encoded, Opened
 from runstore.codecs._nested import decode_tree, encode_tree
 from runstore.codecs._pickle import Pickling
+from runstore.errors import CorruptObjectError
 
 __all__ = ["XarrayCodec"]
 
@@ -31,7 +33,7 @@ class XarrayCodec:
             return None
         try:
             tree = _tree(value)
-            same = tree is not None and _is_same(value, _rebuilt(tree))
+            same = tree is not None and _is_sound(tree) and _is_same(value, _rebuilt(tree))
         except (ValueError, TypeError):
             return None
         if not same:
@@ -46,7 +48,17 @@ class XarrayCodec:
 
     def decode(self, opened: Opened, spec: dict[str, Any], pickling: Pickling) -> Any:
         """See `runstore.codecs.Codec.decode`."""
-        return _rebuilt(decode_tree(opened, spec, pickling))
+        tree = decode_tree(opened, spec, pickling)
+        try:
+            if _is_sound(tree):
+                return _rebuilt(tree)
+            reason: Exception | None = None
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as exc:
+            reason = exc  # xarray's, of parts that do not fit each other
+        told = f" ({reason})" if reason else ""
+        raise CorruptObjectError(
+            f"{opened.ref} is damaged: no dataset or array of xarray{told}", opened.ref
+        ) from reason
 
 
 def _has_plain_indexes(value: Any) -> bool:
@@ -124,6 +136,81 @@ def _is_new(value: Any) -> bool:
     whole = value if isinstance(value, xr.Dataset) else value._to_temp_dataset()
     free = (variable for name, variable in whole.variables.items() if name not in whole.xindexes)
     return any(_data(variable) is not variable._data for variable in free)
+
+
+# What is read is checked first: xarray would make an array of anything, of any size.
+
+
+def _is_sound(tree: Any) -> bool:
+    """Return whether a tree has the parts that `_tree` makes, each of the types that it has."""
+    if type(tree) is not list or not tree or type(tree[0]) is not str:
+        return False
+    kind, *parts = tree
+    if len(parts) != {"DataTree": 3, "Dataset": 4, "DataArray": 3, "Coordinate": 2}.get(kind, 0):
+        return False
+    coords, *parts = parts
+    if type(coords) is not dict or not all(_is_coordinate(coords, one) for one in coords):
+        return False
+    if kind == "DataTree":
+        return not coords and _is_sound_node(parts[1])
+    if kind == "Coordinate":
+        return parts[0] in coords
+    if kind == "DataArray":
+        return _is_variable(parts[0])
+    variables = parts[0]
+    return all(type(part) is dict for part in parts) and all(map(_is_variable, variables.values()))
+
+
+def _is_sound_node(node: Any) -> bool:
+    if type(node) is not list or len(node) != 2 or type(node[1]) is not dict:
+        return False
+    dataset, children = node
+    return (
+        _is_sound(dataset)
+        and dataset[0] == "Dataset"
+        and all(map(_is_sound_node, children.values()))
+    )
+
+
+def _is_coordinate(coords: dict[Any, Any], name: Any) -> bool:
+    coord = coords[name]
+    if type(coord) is not list:
+        return False
+    if len(coord) < 6:
+        return coord[4:] in ([], ["no index"]) and _is_variable(coord[:4])
+    if len(coord) > 6 or not _is_about(*coord[:1], *coord[2:4]) or type(coord[4]) is not str:
+        return False
+    _, data, _, _, kind, told = coord
+    if kind == "level":
+        whole = coords.get(told) if isinstance(told, Hashable) else None
+        return data is None and type(whole) is list and whole[4:5] == ["levels"]
+    return (
+        kind == "levels"
+        and type(data) is pd.MultiIndex
+        and type(told) is dict
+        and all(
+            isinstance(dtype, (np.dtype, pd.api.extensions.ExtensionDtype))
+            for dtype in told.values()
+        )
+        and all(type(coords.get(level)) is list and len(coords[level]) == 6 for level in data.names)
+    )
+
+
+def _is_variable(parts: Any) -> bool:
+    if type(parts) is not list or len(parts) != 4:
+        return False
+    dims, data, attrs, encoding = parts
+    return _is_about(dims, attrs, encoding) and (
+        type(data) is np.ndarray or isinstance(data, _DATA)
+    )
+
+
+_DATA = (np.generic, pd.Index, pd.api.extensions.ExtensionArray)
+
+
+def _is_about(dims: Any, attrs: Any, encoding: Any) -> bool:
+    named = type(dims) is tuple and all(isinstance(dim, Hashable) for dim in dims)
+    return named and type(attrs) is dict and type(encoding) is dict
 
 
 def _rebuilt(tree: Any) -> Any:

@@ -1,11 +1,13 @@
 """Time zones as JSON and back: each comes back as the object of the library that it was."""
 
+from collections.abc import Callable
 from datetime import timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from runstore.codecs._exactly import all_exactly, exactly
 from runstore.codecs._python import is_json
-from runstore.errors import MissingExtraError, UnsupportedValueError
+from runstore.errors import CorruptObjectError, MissingExtraError, UnsupportedValueError
 
 __all__ = ["arrow_zone", "zone_of", "zone_tree"]
 
@@ -33,6 +35,7 @@ def zone_of(tree: Any, ref: str = "the object") -> tzinfo | None:
 
     Raises:
         UnsupportedValueError: The zone is not known here.
+        CorruptObjectError: It is no zone.
         MissingExtraError: It is one of pytz, which is not installed.
     """
     if tree is None:
@@ -40,14 +43,33 @@ def zone_of(tree: Any, ref: str = "the object") -> tzinfo | None:
     if isinstance(tree, dict):
         return _pytz_zone(tree, ref)
     if isinstance(tree, str):
-        try:
-            return ZoneInfo(tree)
-        except ZoneInfoNotFoundError as exc:
-            raise _unknown(exc, ref) from exc
-    offset, *name = tree
+        found: tzinfo = zone_called(ZoneInfo, tree, ref)
+        return found
+    offset, *name = exactly(tree, ref, list)
+    all_exactly(offset, ref, int, count=3)
     if not name and not any(offset):
         return timezone.utc  # noqa: UP017 - the one object that it is
     return timezone(timedelta(*offset), *name)
+
+
+def zone_called(make: Callable[[str], Any], key: str, ref: str) -> Any:
+    """Return the zone of that name in the database.
+
+    Args:
+        make: Makes it, as ``ZoneInfo`` does.
+        key: The name that a file has.
+        ref: The object, for messages.
+
+    Raises:
+        UnsupportedValueError: The zone is not known here.
+        CorruptObjectError: No zone can have that name.
+    """
+    try:
+        return make(key)
+    except (LookupError, OSError) as exc:
+        raise _unknown(key, ref) from exc
+    except ValueError as exc:  # a path out of the database, or a file in it that is no zone
+        raise CorruptObjectError(f"{ref} is damaged: {_short(key)} is no time zone", ref) from exc
 
 
 def arrow_zone(zone: tzinfo | None) -> str:
@@ -93,17 +115,31 @@ def _pytz_zone(tree: dict[str, Any], ref: str) -> tzinfo:
     told = tree["pytz"]
     try:
         if isinstance(told, list):
-            zone: tzinfo = pytz.unpickler(*told)
+            name, *numbers = told
+            exactly(name, ref, str)
+            zone: tzinfo = pytz.unpickler(name, *numbers)
         elif isinstance(told, int):
             zone = pytz.FixedOffset(told)
         else:
-            zone = pytz.timezone(told)
-    except pytz.UnknownTimeZoneError as exc:
-        raise _unknown(exc, ref) from exc
+            name = exactly(told, ref, str)
+            zone = pytz.timezone(name)
+    except (pytz.UnknownTimeZoneError, OSError) as exc:
+        raise _unknown(name, ref) from exc
+    except (KeyError, TypeError, ValueError) as exc:
+        raise CorruptObjectError(f"{ref} is damaged: no time zone of pytz", ref) from exc
     return zone
 
 
-def _unknown(exc: Exception, ref: str) -> UnsupportedValueError:
+def _unknown(key: str, ref: str) -> UnsupportedValueError:
     return UnsupportedValueError(
-        f"cannot load {ref}: the time zone {exc} is not known here. Install tzdata", ref
+        f"cannot load {ref}: the time zone {_short(key)} is not known here. Install tzdata", ref
     )
+
+
+def _short(key: str) -> str:
+    """Return a name for a message: those of the database are short."""
+    cut = key if len(key) <= _LONGEST else f"{key[:_LONGEST]}…"
+    return cut if cut and cut.isprintable() and cut.isascii() else ascii(cut)
+
+
+_LONGEST = 60  # characters
