@@ -186,6 +186,8 @@ def python_calls():
     finally:
         sys.setprofile(before)
     counted -= Counter({one: 1 for one in counted if one.endswith("__exit__")})
+    # Templates of other tests whose files end in the same way are tried first, a call each.
+    counted["Template.open"] = min(counted["Template.open"], 1)
 
 
 @pytest.mark.parametrize("place", ["memory://costs", "local"])

@@ -177,7 +177,7 @@ PARQUET_CODECS = frozenset(_IN_PARQUET.values())
 _opened: Bounded[str, Codec] = Bounded(len(_CODECS))
 
 
-@of_one_file()
+@of_one_file
 def encode(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
     """Encode *value* with the first codec that keeps it exactly; the last resort is pickle.
 
@@ -213,7 +213,7 @@ def _check_decodes(codec: Codec, value: Any, encoded: Encoded) -> None:
         load_module("runstore.codecs._trial").check_decodes(codec, value, encoded)
 
 
-@of_one_file()
+@of_one_file
 def encode_table(value: Any, pickling: Pickling) -> tuple[Codec, Encoded]:
     """Encode a table for a Parquet file, without pickle.
 

@@ -17,7 +17,7 @@ __all__ = ["columns_kept", "converted", "decode", "is_table_as_stored", "selecte
 Spec = dict[str, Any]
 
 
-@of_one_file()
+@of_one_file
 def decode(
     codec: Codec,
     whole: OpenedObject,

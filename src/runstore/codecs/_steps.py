@@ -1,9 +1,9 @@
 """A bound of the time that the regular expressions of one file take to compile, all together."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 __all__ = ["Steps", "current", "of_one_file"]
 
@@ -24,22 +24,37 @@ class Steps:
         return self._left >= 0
 
 
-_current: ContextVar[Steps | None] = ContextVar("steps of a file", default=None)
+F = TypeVar("F", bound=Callable[..., Any])
+
+_current: ContextVar[list[Steps] | None] = ContextVar("steps of a file", default=None)
+"""Of the file at hand: a list, in which the steps are from the first expression on."""
 
 
 def current() -> Steps:
     """Return the steps of the file that is being read or written."""
-    return _current.get() or Steps()
+    kept = _current.get()
+    if kept is None:
+        return Steps()
+    if not kept:
+        kept.append(Steps())
+    return kept[0]
 
 
-@contextmanager
-def of_one_file() -> Iterator[None]:
-    """Count steps together in the block; a block in another one counts with that."""
-    if _current.get() is not None:
-        yield
-        return
-    token = _current.set(Steps())
-    try:
-        yield
-    finally:
-        _current.reset(token)
+def of_one_file(function: F) -> F:
+    """Return *function* so that steps are counted together within a call of it.
+
+    A call within another one counts with that. Few files have expressions, so a call costs others
+    one function of Python and no more.
+    """
+
+    @wraps(function)
+    def counted(*args: Any, **keywords: Any) -> Any:
+        if _current.get() is not None:
+            return function(*args, **keywords)
+        token = _current.set([])
+        try:
+            return function(*args, **keywords)
+        finally:
+            _current.reset(token)
+
+    return counted  # type: ignore[return-value]
