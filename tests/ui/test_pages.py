@@ -1,8 +1,10 @@
 """The pages of the browser view, as a server gives them."""
 
 import html
+import queue
 import re
 import shlex
+import threading
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from starlette.testclient import TestClient
 
 from runstore import ObjectStore, run_workflow
 from runstore.context import new_run
+from runstore.errors import StorageError
 from runstore.pages import address
 from runstore.queries import latest_run
 from runstore.runs._index import WORTH, Indexed
@@ -149,12 +152,42 @@ def test_the_index_of_runs_is_written_behind_the_answer(tmp_path, monkeypatch):
     for number in range(WORTH):
         store.write_run(new_run("flow", namespace="dev", name=f"r{number}"))
     client = TestClient(application(store, token=None), base_url="http://localhost:7420")
-    order = []
-    text, save = Site.text, Indexed.save
-    monkeypatch.setattr(Site, "text", lambda *a, **k: (order.append("page"), text(*a, **k))[1])
-    monkeypatch.setattr(Indexed, "save", lambda one: (order.append("index"), save(one))[1])
-    assert 200 == client.get(address("dev", workflow="flow")).status_code
-    assert ["page", "index"] == order
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    calls, save = [], Indexed.save
+
+    def slowly(one):
+        calls.append(one)
+        begun.set()
+        assert go_on.wait(120)
+        save(one)
+        ended.set()
+
+    monkeypatch.setattr(Indexed, "save", slowly)
+    for _ in range(2):  # the second one does not begin another
+        assert 200 == client.get(address("dev", workflow="flow")).status_code
+    assert begun.wait(120)
+    assert 1 == len(calls)
+    go_on.set()
+    assert ended.wait(120)
+
+
+def test_what_is_done_behind_an_answer_can_be_done_again():
+    """A task that fails leaves the way free for the next one."""
+    site, done = Site(None, None), queue.Queue()
+
+    def task():
+        done.put(threading.current_thread())
+        raise StorageError("it failed", "x")
+
+    raised = []
+    hook, threading.excepthook = threading.excepthook, lambda told: raised.append(told.exc_type)
+    try:
+        for _ in range(2):
+            site.afterwards("dev", task)
+            done.get(timeout=120).join(120)
+    finally:
+        threading.excepthook = hook
+    assert [StorageError, StorageError] == raised
 
 
 def test_a_run_without_a_record_is_reached_from_its_namespace(tmp_path):

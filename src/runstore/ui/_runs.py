@@ -1,8 +1,8 @@
 """The pages of namespaces, runs and the search."""
 
+from functools import partial
 from typing import Any, TypeVar, get_args
 
-from starlette.background import BackgroundTasks
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -40,15 +40,15 @@ def runs(site: Site, request: Request) -> Response:
         others = queries.unrecorded(site.store, namespace, text=asked["text"])
         _known(site, namespace, others)
         return site.page("bare.html", bare=others, text=asked["text"], **values)
-    afterwards = BackgroundTasks()
-    found = queries.runs_page(site.store, namespace, **asked, page=page, later=afterwards.add_task)
+    later = partial(site.afterwards, namespace)
+    found = queries.runs_page(site.store, namespace, **asked, page=page, later=later)
     first = page == 1 and not (asked["state"] or asked["workflow"])
     # Far away these take a listing of all runs. Where there are others the page does not wait.
     at_once = first and not found.items
     bare = queries.unrecorded(site.store, namespace, text=asked["text"]) if at_once else None
     _known(site, namespace, found, bare)
     _there(found)
-    answer = site.page(
+    return site.page(
         "runs.html",
         bare=bare,
         bare_later=first and not at_once,
@@ -59,8 +59,6 @@ def runs(site: Site, request: Request) -> Response:
         **values,
         **asked,
     )
-    answer.background = afterwards
-    return answer
 
 
 def shared(site: Site, request: Request) -> Response:

@@ -1,5 +1,8 @@
 """What all pages have: the store, and the templates they are made of."""
 
+import threading
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
@@ -31,6 +34,8 @@ class Site:
     def __init__(self, store: "ObjectStore", templates: "Environment") -> None:
         self.store = store
         self._templates = templates
+        self._lock = threading.Lock()
+        self._busy = set[str]()
 
     def text(self, template: str, **values: Any) -> str:
         """Return a page as text."""
@@ -40,6 +45,35 @@ class Site:
     def page(self, template: str, code: int = 200, /, **values: Any) -> Response:
         """Return a page as an answer."""
         return HTMLResponse(self.text(template, **values), code)
+
+    def afterwards(self, namespace: str, task: Callable[[], object]) -> None:
+        """Do something for which no page waits, in a thread of its own; once at a time.
+
+        A server would begin the next request of a connection only when such a task of the one
+        before has ended. Pages that are asked for meanwhile leave *task* out: the next one after it
+        looks again whether there is something to do.
+
+        Args:
+            namespace: Of which one task goes on at a time.
+            task: What is done. The process does not wait for it when it ends.
+        """
+        with self._lock:
+            if namespace in self._busy:
+                return
+            self._busy.add(namespace)
+        try:
+            done = partial(self._done, namespace, task)
+            threading.Thread(target=done, name="runstore-ui-later", daemon=True).start()
+        except BaseException:
+            self._busy.discard(namespace)
+            raise
+
+    def _done(self, namespace: str, task: Callable[[], object]) -> None:
+        try:
+            task()
+        finally:
+            with self._lock:
+                self._busy.discard(namespace)
 
 
 def number_in(request: Request, name: str, default: int, least: int = 0) -> int:
